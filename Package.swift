@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target is compiled with: warnings are errors, memory safety is strict.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+
+let package = Package(
+    name: "kmesh-bypassd",
+    products: [
+        .executable(name: "kmesh-bypassd", targets: ["kmesh-bypassd"]),
+        .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
+        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.12.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
+    ],
+    targets: [
+        // C: shims and what the libraries declare.
+        .target(name: "CLinux"),
+        .target(name: "CBypassABI", path: "bpf/include", sources: [], publicHeadersPath: "."),
+        .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+        .systemLibrary(name: "CLibnftnl", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
+        .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+        .plugin(name: "CompileMatcher", capability: .buildTool(), path: "bpf/plugin"),
+
+        // The kernel side.
+        .target(name: "Linux", dependencies: ["CLinux", system], swiftSettings: strict),
+        .target(
+            name: "Netfilter", dependencies: ["Linux", "CLibmnl", "CLibnftnl", system], swiftSettings: strict),
+        .target(
+            name: "Matcher", dependencies: ["Linux", "CBypassABI", "CLibbpf", system], swiftSettings: strict,
+            plugins: ["CompileMatcher"]),
+
+        // Pure: the wire and the decisions.
+        .target(name: "JSONRPC", dependencies: [nioCore], swiftSettings: strict),
+        .target(name: "BypassAPI", swiftSettings: strict),
+        .target(name: "Bypass", swiftSettings: strict),
+
+        // The two ends of the socket.
+        .target(
+            name: "BypassDaemon",
+            dependencies: [
+                "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", nioCore, nioPosix, logging,
+                lifecycle,
+            ], swiftSettings: strict),
+        .target(
+            name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
+        .target(
+            name: "Testbed", dependencies: ["Linux", subprocess, system, nioCore, nioPosix], swiftSettings: strict),
+
+        .executableTarget(
+            name: "kmesh-bypassd", dependencies: ["BypassDaemon", logging, lifecycle, arguments], swiftSettings: strict),
+        .executableTarget(
+            name: "kmesh-bypassctl", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", arguments],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

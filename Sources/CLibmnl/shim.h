@@ -1,0 +1,3 @@
+/* netinet/in.h first: the kernel's headers then leave sockaddr_in to Glibc. */
+#include <netinet/in.h>
+#include <libmnl/libmnl.h>

@@ -1,0 +1,89 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <errno.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int clinux_open_path(const char *path)
+{
+	return open(path, O_PATH | O_CLOEXEC);
+}
+
+int clinux_open_read(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int clinux_fstatfs_type(int fd, uint64_t *type)
+{
+	struct statfs result;
+
+	if (fstatfs(fd, &result) < 0)
+		return -1;
+	*type = (uint64_t)result.f_type & 0xffffffffu;
+	return 0;
+}
+
+int clinux_is_network_namespace(int fd)
+{
+	int type = ioctl(fd, NS_GET_NSTYPE);
+
+	return type < 0 ? -1 : type == CLONE_NEWNET;
+}
+
+int clinux_setns_network(int fd)
+{
+	return setns(fd, CLONE_NEWNET);
+}
+
+int clinux_unshare_network(void)
+{
+	return unshare(CLONE_NEWNET);
+}
+
+int clinux_netfilter_socket(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int on = 1;
+
+	if (fd < 0)
+		return -1;
+	/* Acknowledgements that carry the kernel's words (4.12) and not our own message back (4.3). Older: plain ones. */
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+	return fd;
+}
+
+int clinux_netns_cookie(int fd, uint64_t *cookie)
+{
+	socklen_t length = sizeof *cookie;
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &length);
+}
+
+const char *clinux_errno_name(int number)
+{
+	return strerrorname_np(number);
+}
+
+uint64_t clinux_boottime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

@@ -1,0 +1,42 @@
+/* What `import Glibc` does not show. Only <stdint.h> here: glibc headers would take names away from Glibc. */
+#ifndef KMESH_CLINUX_H
+#define KMESH_CLINUX_H
+
+#include <stdint.h>
+
+/* f_type of statfs(2), from linux/magic.h and fs/bpf, fs/nsfs. */
+#define CLINUX_NSFS_MAGIC 0x6e736673
+#define CLINUX_BPF_FS_MAGIC 0xcafe4a11
+#define CLINUX_CGROUP2_SUPER_MAGIC 0x63677270
+
+/* SO_PEERCRED's struct ucred (unix(7)). */
+struct clinux_ucred {
+	int32_t pid;
+	uint32_t uid;
+	uint32_t gid;
+};
+
+/* Every function returns -1 and sets errno on failure, as the system call that it names. */
+
+/* open(path, O_PATH | O_CLOEXEC): a handle that does not open what it names. */
+int clinux_open_path(const char *path);
+/* open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY). */
+int clinux_open_read(const char *path);
+/* f_type of the file system that fd is on. */
+int clinux_fstatfs_type(int fd, uint64_t *type);
+/* NS_GET_NSTYPE: 1 if fd is a network namespace, 0 if it is another kind. */
+int clinux_is_network_namespace(int fd);
+/* setns(fd, CLONE_NEWNET) for the calling thread. */
+int clinux_setns_network(int fd);
+/* unshare(CLONE_NEWNET) for the calling thread. */
+int clinux_unshare_network(void);
+/* A netlink socket for nfnetlink, bound, with extended acknowledgements. */
+int clinux_netfilter_socket(void);
+/* SO_NETNS_COOKIE: unique for each namespace since boot; ENOPROTOOPT before Linux 5.14. */
+int clinux_netns_cookie(int fd, uint64_t *cookie);
+/* The name of an error number, such as "EPERM"; NULL if it has none. */
+const char *clinux_errno_name(int number);
+/* CLOCK_BOOTTIME in nanoseconds. */
+uint64_t clinux_boottime_ns(void);
+
+#endif

@@ -1,0 +1,33 @@
+public import SystemPackage
+
+/// A system call that failed: which, on what, and why.
+public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The call, and what it was done to where that helps, such as `open /run/netns/web`.
+    public var operation: String
+    public var errno: Errno
+
+    public init(_ operation: String, _ errno: Errno) {
+        self.operation = operation
+        self.errno = errno
+    }
+
+    public var description: String { "\(operation): \(errno)" }
+}
+
+/// The one funnel for system calls of the modules that own descriptors: EINTR is retried, EBADF is a fault of ours and
+/// ends the process, everything else is thrown with the name of the operation.
+///
+/// - Parameter body: returns -1 and sets errno on failure.
+@discardableResult
+public func systemCall<Result: FixedWidthInteger & SignedInteger>(
+    _ operation: @autoclosure () -> String, _ body: () -> Result
+) throws(SystemCallError) -> Result {
+    while true {
+        let result = body()
+        if result != -1 { return result }
+        let errno = Errno.current
+        if errno == .interrupted { continue }
+        precondition(errno != .badFileDescriptor, "\(operation()): a descriptor was used after it was closed")
+        throw SystemCallError(operation(), errno)
+    }
+}

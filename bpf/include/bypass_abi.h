@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the matcher (bpf/bypass.bpf.c) and the daemon agree on: names of the pins, key and value of the map.
+ * Included by the BPF program and imported by Swift as the module CBypassABI: there is no second definition.
+ */
+#ifndef KMESH_BYPASS_ABI_H
+#define KMESH_BYPASS_ABI_H
+
+#include <linux/types.h>
+
+/* Names below the bpffs folder. The map's pin has the map's own name, as `bpftool map` prints it. */
+#define BYPASS_PROGRAM_PIN "bypass"
+#define BYPASS_MAP_PIN "bypassed_netns"
+
+/* A node has a few hundred pods at most (the kubelet's default limit is 110). */
+#define BYPASS_MAX_NAMESPACES 16384
+
+/* The network namespace, by the inode number of its file on nsfs (what `lsns -t net` prints). */
+struct bypass_key {
+	__u64 netns_inode;
+};
+
+/* One bypassed namespace. A namespace without an entry is in the mesh. */
+struct bypass_value {
+	/* CLOCK_BOOTTIME in nanoseconds at which the matcher stops saying yes; 0 for never. */
+	__u64 deadline_ns;
+	/* BYPASS_HOOK_* bits: the direction that was asked for. The rules decide which packets reach the matcher. */
+	__u32 hooks;
+	/* BYPASS_MADE_* bits: what the daemon had to make in the namespace, and takes away again at the end. */
+	__u32 made;
+};
+
+#define BYPASS_HOOK_PREROUTING 1u /* inbound */
+#define BYPASS_HOOK_OUTPUT 2u     /* outbound */
+
+#define BYPASS_MADE_IP_TABLE 0x01u
+#define BYPASS_MADE_IP_PREROUTING 0x02u
+#define BYPASS_MADE_IP_OUTPUT 0x04u
+#define BYPASS_MADE_IP6_TABLE 0x10u
+#define BYPASS_MADE_IP6_PREROUTING 0x20u
+#define BYPASS_MADE_IP6_OUTPUT 0x40u
+
+#endif
