@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// The few things that are read from proc and sysfs.
+/// Small files: those that the kernel makes up (proc, sysfs, cgroupfs), and the daemon's own records.
 public enum Files {
     /// The contents of a file that the kernel makes up as it is read (proc, sysfs, cgroupfs), at most `limit` bytes.
     public static func read(_ path: String, limit: Int = 1 << 20) throws(SystemCallError) -> [UInt8] {
@@ -28,19 +28,73 @@ public enum Files {
         unsafe access(path, F_OK) == 0
     }
 
-    /// The folders in a folder, without `.` and `..`; none if it cannot be read.
-    public static func folders(in path: String) -> [String] {
+    /// `st_ino` of what a path leads to; nil if it leads nowhere.
+    static func inode(of path: String) -> UInt64? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? UInt64(status.st_ino) : nil
+    }
+
+    public struct Entry: Hashable, Sendable {
+        public var name: String
+        public var isFolder: Bool
+    }
+
+    /// What is in a folder, without `.` and `..`; nothing if it cannot be read.
+    public static func entries(in path: String) -> [Entry] {
         guard let directory = unsafe opendir(path) else { return [] }
         defer { unsafe closedir(directory) }
-        var names: [String] = []
+        var entries: [Entry] = []
         while let entry = unsafe readdir(directory) {
-            guard unsafe entry.pointee.d_type == UInt8(DT_DIR) else { continue }
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            if name != "." && name != ".." { names.append(name) }
+            if name == "." || name == ".." { continue }
+            entries.append(Entry(name: name, isFolder: unsafe entry.pointee.d_type == UInt8(DT_DIR)))
         }
-        return names
+        return entries
+    }
+
+    /// Makes a folder, and those above it, that only root can look into; one that is there already is left alone.
+    public static func makeFolder(_ path: String, mode: UInt32 = 0o700) throws(SystemCallError) {
+        if exists(path) { return }
+        if let slash = path.dropFirst().lastIndex(of: "/") { try makeFolder(String(path[..<slash]), mode: 0o755) }
+        do {
+            try systemCall("mkdir \(path)") { unsafe mkdir(path, mode) }
+        } catch {
+            if error.errno != .fileExists { throw error }
+        }
+    }
+
+    /// Puts a file in place as a whole or not at all, readable by root alone. It need not outlive a power cut: nothing
+    /// is synced.
+    public static func write(_ contents: [UInt8], to path: String) throws(SystemCallError) {
+        let next = path + ".next"
+        let number = try systemCall("open \(next)") {
+            unsafe open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        }
+        let descriptor = OwnedDescriptor(adopting: number)
+        var rest = contents[...]
+        while !rest.isEmpty {
+            let written = try systemCall("write \(next)") {
+                unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count) }
+            }
+            rest = rest.dropFirst(written)
+        }
+        try systemCall("rename \(next)") { unsafe rename(next, path) }
+    }
+
+    public static func remove(_ path: String) throws(SystemCallError) {
+        do {
+            try systemCall("unlink \(path)") { unsafe unlink(path) }
+        } catch {
+            if error.errno != .noSuchFileOrDirectory { throw error }
+        }
+    }
+
+    /// Removes a folder that holds files only.
+    public static func removeFolder(_ path: String) throws(SystemCallError) {
+        for entry in entries(in: path) { try remove(path + "/" + entry.name) }
+        try systemCall("rmdir \(path)") { unsafe rmdir(path) }
     }
 
     /// Whether a folder is on the BPF file system, where programs and maps can be pinned.

@@ -43,4 +43,11 @@ public enum NamespaceReference: Hashable, Sendable {
             return try NetworkNamespace(path: "/proc/\(pid)/ns/net")
         }
     }
+
+    /// Some name by which a namespace can be opened now; nil if no file and no process has it.
+    public static func find(inode: UInt64) -> String? {
+        let named = Files.entries(in: "/run/netns").map { "/run/netns/" + $0.name }
+        let processes = Files.entries(in: "/proc").filter { Int32($0.name) != nil }.map { "/proc/\($0.name)/ns/net" }
+        return (named + processes).first { Files.inode(of: $0) == inode }
+    }
 }

@@ -15,7 +15,7 @@ public enum PodProcess {
         let names = Names(uid: uid)
         var folders = [(path: root, depth: 0)]
         while let (path, depth) = folders.popLast() {
-            for name in Files.folders(in: path) {
+            for name in Files.entries(in: path).filter(\.isFolder).map(\.name) {
                 let child = path + "/" + name
                 if names.match(name) {
                     if let process = processes(below: child).min() { return process.pid }
@@ -72,7 +72,9 @@ public enum PodProcess {
             guard let pid = Int32(line), pid > 0, let start = startTime(of: pid) else { continue }
             found.append(Process(start: start, pid: pid))
         }
-        for name in Files.folders(in: path) { found += processes(below: path + "/" + name) }
+        for entry in Files.entries(in: path) where entry.isFolder {
+            found += processes(below: path + "/" + entry.name)
+        }
         return found
     }
 

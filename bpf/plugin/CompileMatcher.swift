@@ -10,7 +10,7 @@ struct CompileMatcher: BuildToolPlugin {
         let source = bpf.appending(path: "bypass.bpf.c")
         let header = bpf.appending(path: "include/bypass_abi.h")
         let object = context.pluginWorkDirectoryURL.appending(path: "bypass.bpf.o")
-        let output = context.pluginWorkDirectoryURL.appending(path: "MatcherObject.swift")
+        let output = context.pluginWorkDirectoryURL.appending(path: "MatcherImage.swift")
         let clang = try context.tool(named: "clang").url
         // -mcpu=v2: kernel 5.10 takes no later instruction set. The debug sections go, BTF stays: CO-RE needs it.
         let script = """
@@ -20,7 +20,7 @@ struct CompileMatcher: BuildToolPlugin {
             "${1%clang}llvm-objcopy" --strip-debug "$4"
             {
                 echo '/// The compiled matcher, an ELF object in base64, made from bpf/bypass.bpf.c by its build plugin.'
-                printf 'let matcherObjectBase64: StaticString = "%s"\\n' "$(base64 -w 0 "$4")"
+                printf 'let matcherImageBase64: StaticString = "%s"\\n' "$(base64 -w 0 "$4")"
             } > "$5"
             """
         return [

@@ -1,0 +1,11 @@
+/// Why a call was not carried out. After any of these nothing has changed.
+public enum BypassError: Error, Hashable, Sendable {
+    case permissionDenied(String)
+    case netnsNotFound(String)
+    case notNetns(String)
+    case hostNetnsRefused(String)
+    /// `errno` is the name of the number, such as `EPERM`; `detail` says more, for people.
+    case kernelRefused(operation: String, errno: String, detail: String)
+    case unsupported(String)
+    case invalidParameter(String)
+}

@@ -1,0 +1,59 @@
+/// Observe, plan, execute, until the wish is true.
+public enum Reconciler {
+    /// What was before, and what is now.
+    public struct Outcome: Hashable, Sendable {
+        public var before: Observation
+        public var after: Observation
+        /// Whether anything had to be done.
+        public var changed: Bool
+    }
+
+    /// How often somebody else may change the ruleset between our look and our step.
+    private static let attempts = 16
+
+    /// Makes `wish` true in a namespace, or throws and leaves things as they were.
+    public static func reconcile<Kernel: NamespaceKernel & ~Copyable>(
+        _ wish: Wish, in kernel: inout Kernel
+    ) throws(BypassError) -> Outcome {
+        var families = Family.allCases
+        for _ in 0..<attempts {
+            do throws(KernelFailure) {
+                let before = try kernel.observe()
+                let plan = Plan(for: wish, given: before, families: families)
+                do throws(KernelFailure) {
+                    try kernel.execute(plan.actions)
+                } catch {
+                    undo(to: before, families, in: &kernel)
+                    throw error
+                }
+                let after = plan.actions.isEmpty ? before : try kernel.observe()
+                return Outcome(before: before, after: after, changed: !plan.actions.isEmpty)
+            } catch {
+                switch error {
+                case .rulesetChanged: continue
+                case .familyUnsupported(let family) where families.count > 1: families.removeAll { $0 == family }
+                case .familyUnsupported: throw .unsupported("this kernel has no nat for IPv4: load nf_nat")
+                case .refused(let reason): throw reason
+                }
+            }
+        }
+        throw .kernelRefused(
+            operation: "nf_tables batch", errno: "EAGAIN",
+            detail: "another program keeps changing this namespace's ruleset: try again")
+    }
+
+    /// Back to what was before a step failed: its entry, and the rules that go with it. What can't be undone either is
+    /// harmless: the entry comes first, and rules without a live one do nothing.
+    private static func undo<Kernel: NamespaceKernel & ~Copyable>(
+        to before: Observation, _ families: [Family], in kernel: inout Kernel
+    ) {
+        guard let now = try? kernel.observe() else { return }
+        let wish: Wish
+        if let entry = before.entry, entry.isLive(at: now.now) {
+            wish = .on(entry.hooks, deadline: entry.deadline)
+        } else {
+            wish = .off
+        }
+        try? kernel.execute(Plan(for: wish, given: now, families: families).actions)
+    }
+}

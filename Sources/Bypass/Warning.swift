@@ -1,0 +1,68 @@
+/// What somebody who relies on a bypass has to know.
+public enum Warning: Hashable, Sendable {
+    /// Nothing takes connections to a proxy here, in the direction that was asked for.
+    case noInterception
+    /// Connections that are older than the bypass stay in the proxy. How many, where that can be counted.
+    case establishedConnections(Int?)
+    /// TPROXY still takes inbound connections.
+    case transparentProxy(String)
+    /// A nat chain that is asked before the guard still takes connections.
+    case undefeated(String)
+    case ruleMissing(Place)
+    case ruleNotFirst(Place)
+    case guardMissing(Hook)
+    /// Who wants the bypass could not be written down.
+    case notRecorded(String)
+
+    /// For programs.
+    public var code: String {
+        switch self {
+        case .noInterception: "no-interception"
+        case .establishedConnections: "established-connections"
+        case .transparentProxy: "tproxy"
+        case .undefeated: "earlier-redirect"
+        case .ruleMissing: "rule-missing"
+        case .ruleNotFirst: "rule-not-first"
+        case .guardMissing: "guard-missing"
+        case .notRecorded: "not-recorded"
+        }
+    }
+
+    /// One sentence for people.
+    public var message: String {
+        switch self {
+        case .noInterception:
+            "nothing in this namespace takes connections to a proxy in this direction: there is nothing to bypass"
+        case .establishedConnections(nil):
+            "connections that were redirected before stay in the proxy until they end"
+        case .establishedConnections(let count?):
+            "\(count) established \(count == 1 ? "connection stays" : "connections stay") in the proxy until closed: "
+                + "only new connections take the bypass"
+        case .transparentProxy(let chain):
+            "inbound connections still go to the proxy: \(chain) takes them by TPROXY, which is not bypassed yet"
+        case .undefeated(let chain):
+            "\(chain) redirects before the bypass is asked (its priority is \(Guard.priority) or lower)"
+        case .ruleMissing(let place):
+            "the bypass rule is missing from \(place.chain): turn the bypass on again to repair it"
+        case .ruleNotFirst(let place):
+            "the bypass rule is no longer first in \(place.chain): turn the bypass on again to repair it"
+        case .guardMissing(let hook):
+            "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: turn the bypass on again to "
+                + "repair it"
+        case .notRecorded(let reason):
+            "the bypass is on, but who wants it will be forgotten when the daemon restarts: \(reason)"
+        }
+    }
+}
+
+extension Place {
+    /// As `nft` and `iptables` name the chain.
+    public var chain: String {
+        "\(family == .ip ? "ip" : "ip6") nat \(hook == .output ? "OUTPUT" : "PREROUTING")"
+    }
+}
+
+extension Hook {
+    /// The guard's chain, and `nft`'s name of the hook.
+    public var chain: String { self == .output ? "output" : "prerouting" }
+}

@@ -1,0 +1,36 @@
+/// What one client may ask of the daemon. Past a limit a client gets `limit-exceeded` with the limit's name.
+public struct Limits: Hashable, Sendable {
+    /// `line`: bytes in one line.
+    public var line = 64 * 1024
+    /// `depth`: arrays and objects inside each other.
+    public var depth = 32
+    /// `batch`: entries in one batch.
+    public var batch = 64
+    /// `connections`: at the same time.
+    public var connections = 256
+    /// `user-connections`: of one user at the same time.
+    public var userConnections = 64
+    /// `line-seconds`: until a line that was begun is ended.
+    public var lineSeconds = 30
+
+    public init() {}
+
+    /// The limits' names on the wire.
+    public enum Name: String, Sendable, CaseIterable {
+        case line, depth, batch, connections
+        case userConnections = "user-connections"
+        case lineSeconds = "line-seconds"
+    }
+
+    /// How much a limit allows, as it is told to people.
+    public func allowance(_ name: Name) -> String {
+        switch name {
+        case .line: "\(line) bytes in a line"
+        case .depth: "\(depth) levels of arrays and objects"
+        case .batch: "\(batch) entries in a batch"
+        case .connections: "\(connections) connections at the same time"
+        case .userConnections: "\(userConnections) connections of one user at the same time"
+        case .lineSeconds: "\(lineSeconds) seconds for a line once begun"
+        }
+    }
+}

@@ -1,0 +1,38 @@
+internal import Bypass
+internal import Matcher
+
+extension Entry {
+    init(_ entry: MatcherEntry) {
+        let hooks = Hook.allCases.filter { entry.hooks.contains($0.bit) }
+        let made = Made.everything.filter { entry.made.contains($0.bit) }
+        self.init(deadline: entry.deadline, hooks: Set(hooks), made: Set(made))
+    }
+
+    var forMatcher: MatcherEntry {
+        MatcherEntry(deadline: deadline, hooks: .init(hooks.map(\.bit)), made: .init(made.map(\.bit)))
+    }
+}
+
+extension Hook {
+    fileprivate var bit: MatcherEntry.Hooks { self == .output ? .output : .prerouting }
+}
+
+extension Made {
+    fileprivate static let everything: [Made] = Family.allCases.flatMap { family in
+        [.table(family)] + Hook.allCases.map { .chain(Place(family, $0)) }
+    }
+
+    fileprivate var bit: MatcherEntry.Made {
+        switch self {
+        case .table(.ip): .ipTable
+        case .table(.ip6): .ip6Table
+        case .chain(let place):
+            switch (place.family, place.hook) {
+            case (.ip, .prerouting): .ipPrerouting
+            case (.ip, .output): .ipOutput
+            case (.ip6, .prerouting): .ip6Prerouting
+            case (.ip6, .output): .ip6Output
+            }
+        }
+    }
+}

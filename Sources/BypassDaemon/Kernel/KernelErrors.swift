@@ -1,0 +1,64 @@
+internal import Bypass
+internal import Linux
+internal import Netfilter
+internal import SystemPackage
+
+/// The one place where an error of the kernel's becomes one of ours.
+extension BypassError {
+    init(_ error: SystemCallError) {
+        self = .kernelRefused(operation: error.operation, errno: error.errno.name, detail: error.errno.advice)
+    }
+
+    init(_ error: NamespaceError) {
+        switch error {
+        case .notFound(let what): self = .netnsNotFound("no network namespace: \(what)")
+        case .notNetworkNamespace(let path): self = .notNetns("\(path) is no network namespace")
+        case .systemCall(let error): self.init(error)
+        }
+    }
+}
+
+extension KernelFailure {
+    init(_ error: NetfilterError) {
+        switch error {
+        case .rulesetChanged: self = .rulesetChanged
+        case .systemCall(let error): self = .refused(BypassError(error))
+        case .refused(let operation, let errno, let detail):
+            switch errno {
+            case .addressFamilyNotSupported, .notSupported, .protocolNotSupported:
+                self = .familyUnsupported(operation.family == .ip6 ? .ip6 : .ip)
+            // What was to be deleted has gone meanwhile, or what was to be there already.
+            case .noSuchFileOrDirectory where !operation.makesRule, .fileExists: self = .rulesetChanged
+            case .noSuchFileOrDirectory:
+                self = .refused(.unsupported("\(operation): this kernel has no xt_bpf or no nat for nf_tables"))
+            default:
+                self = .refused(
+                    .kernelRefused(
+                        operation: "nf_tables \(operation)", errno: errno.name, detail: detail ?? errno.advice))
+            }
+        }
+    }
+}
+
+extension Transaction.Operation {
+    fileprivate var makesRule: Bool {
+        switch self {
+        case .insertRule, .appendRule, .addChain, .addTable: true
+        case .deleteRule, .deleteChain, .deleteTable: false
+        }
+    }
+}
+
+extension Errno {
+    /// What the error means here, and what to do about it.
+    fileprivate var advice: String {
+        switch self {
+        case .notPermitted, .permissionDenied: "the daemon lacks a capability: see `systemctl cat kmesh-bypassd`"
+        case .noMemory: "the kernel has no memory left"
+        case .argListTooLong: "the matcher's map is full: too many namespaces are bypassed"
+        case .noBufferSpace: "the kernel's buffer ran over: try again"
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem: "no file descriptors left"
+        default: description
+        }
+    }
+}

@@ -1,0 +1,94 @@
+internal import Bypass
+internal import Matcher
+internal import Netfilter
+
+extension Observation {
+    /// - Parameters:
+    ///   - pin: what makes a rule ours: it asks the program that is pinned there.
+    ///   - legacy: what iptables-legacy has in the namespace.
+    init(_ ruleset: Ruleset, legacy: [Netfilter.Interception], entry: MatcherEntry?, pin: String, now: UInt64) {
+        self.init(entry: entry.map(Entry.init), now: now)
+        let rules = Dictionary(grouping: ruleset.rules, by: \.chain)
+        for family in Bypass.Family.allCases {
+            tables[family] = Table(family, ruleset, rules, pin)
+        }
+        guardChains = Self.guardChains(ruleset, rules, pin)
+        interceptions = (ruleset.interceptions(except: RuleForms.guardTable) + legacy).compactMap(Interception.init)
+    }
+
+    private static func guardChains(
+        _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
+    ) -> [Bypass.Hook: GuardChain]? {
+        guard ruleset.tables.contains(where: { ($0.family, $0.name) == RuleForms.guardTable }) else { return nil }
+        var found: [Bypass.Hook: GuardChain] = [:]
+        for hook in Bypass.Hook.allCases {
+            guard let chain = ruleset.chains.first(where: { $0.name == hook.guardChain }) else { continue }
+            guard chain.base == BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority) else {
+                found[hook] = .damaged
+                continue
+            }
+            let families = rules[chain.name, default: []].lazy.map { $0.guardedFamily(pin) }.prefix { $0 != nil }
+            found[hook] = families.isEmpty ? .damaged : .intact(Set(families.compactMap(\.self)))
+        }
+        return found
+    }
+}
+
+extension Observation.Table {
+    fileprivate init?(
+        _ family: Bypass.Family, _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
+    ) {
+        guard
+            let table = ruleset.tables.first(where: {
+                $0.family == family.netfilter && $0.name == RuleForms.natTable
+            })
+        else { return nil }
+        self.init()
+        for hook in Bypass.Hook.allCases {
+            let name = Place(family, hook).chainName
+            guard let chain = ruleset.chains.first(where: { $0.name == name }) else { continue }
+            let inChain = rules[name, default: []]
+            let own = inChain.filter { $0.isOurs(pin) }.map(\.handle)
+            chains[hook] = Observation.Chain(
+                own: own, ownIsFirst: inChain.first?.isOurs(pin) ?? false, hasForeignRules: Int(chain.use) > own.count)
+        }
+        hasForeignObjects = Int(table.use) > chains.count
+    }
+}
+
+extension Ruleset.Rule {
+    /// Whether this is the rule that we insert, in every word.
+    func isOurs(_ pin: String) -> Bool {
+        guard expressions.count == 3, case .counter = expressions[1] else { return false }
+        return expressions[0] == .matchBPF(pin: pin) && expressions[2] == .returnVerdict
+    }
+
+    /// The family of a rule of the guard's; nil for any other rule.
+    func guardedFamily(_ pin: String) -> Bypass.Family? {
+        guard expressions.count == 6, expressions[2] == .matchBPF(pin: pin),
+            case .counter = expressions[3], case .destinationNat(let family) = expressions[5]
+        else { return nil }
+        return family == .ip ? .ip : family == .ip6 ? .ip6 : nil
+    }
+}
+
+extension Observation.Interception {
+    /// nil for an interception in a family that a bypass is not about.
+    fileprivate init?(_ found: Netfilter.Interception) {
+        let families: Set<Bypass.Family>
+        switch found.chain.family {
+        case .ip: families = [.ip]
+        case .ip6: families = [.ip6]
+        case .inet: families = [.ip, .ip6]
+        case .arp, .netdev, .bridge: return nil
+        }
+        let hook: Bypass.Hook = found.hook == .output ? .output : .prerouting
+        // iptables-legacy has a chain of the same name, in tables of its own.
+        let place = families.first.map { Place($0, hook) }
+            .flatMap { found.backend == .nftables && $0.chainName == found.chain ? $0 : nil }
+        self.init(
+            means: found.means == .nat ? .nat : .transparentProxy, hook: hook, families: families,
+            priority: found.priority, place: place,
+            name: found.backend == .legacy ? "\(found.chain) (iptables-legacy)" : "\(found.chain)")
+    }
+}

@@ -1,0 +1,54 @@
+internal import Bypass
+internal import Netfilter
+
+/// What each action looks like in nf_tables.
+enum RuleForms {
+    /// The guard's table; nothing in it is anybody else's.
+    static let guardTable = (Netfilter.Family.inet, Guard.table)
+    static let natTable = "nat"
+
+    /// What iptables-nft makes of `-m bpf --object-pinned PIN -j RETURN`, word for word.
+    static func iptablesRule(_ pin: String) -> [RuleExpression] {
+        [.matchBPF(pin: pin), .counter, .returnVerdict]
+    }
+
+    /// The matcher says yes: nat to the address that the packet has, so that no later nat chain is asked.
+    static func guardRule(_ pin: String, _ family: Bypass.Family) -> [RuleExpression] {
+        [.isFamily(family.netfilter), .matchBPF(pin: pin), .counter, .dnatToOwnAddress(family.netfilter)]
+    }
+
+    static func operations(for action: Action, pin: String) -> [Transaction.Operation] {
+        switch action {
+        case .makeTable(let family): return [.addTable(family.netfilter, natTable)]
+        case .makeChain(let place):
+            let hook = place.hook.netfilter
+            return [.addChain(place.chainName, BaseChain(type: "nat", hook: hook, priority: BaseChain.dstnat))]
+        case .insertRule(let place): return [.insertRule(place.chainName, iptablesRule(pin))]
+        case .deleteRule(let place, let handle): return [.deleteRule(place.chainName, handle: handle)]
+        case .deleteChain(let place): return [.deleteChain(place.chainName)]
+        case .deleteTable(let family): return [.deleteTable(family.netfilter, natTable)]
+        case .makeGuardTable: return [.addTable(guardTable.0, guardTable.1)]
+        case .makeGuardChain(let hook, let families):
+            let base = BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority)
+            return [.addChain(hook.guardChain, base)]
+                + families.map { .appendRule(hook.guardChain, guardRule(pin, $0)) }
+        case .deleteGuardChain(let hook): return [.deleteChain(hook.guardChain)]
+        case .deleteGuardTable: return [.deleteTable(guardTable.0, guardTable.1)]
+        case .setEntry, .removeEntry: return []
+        }
+    }
+}
+
+extension Bypass.Family {
+    var netfilter: Netfilter.Family { self == .ip ? .ip : .ip6 }
+}
+
+extension Bypass.Hook {
+    var netfilter: Netfilter.Hook { self == .output ? .output : .prerouting }
+
+    var guardChain: ChainName { ChainName(RuleForms.guardTable.0, RuleForms.guardTable.1, chain) }
+}
+
+extension Place {
+    var chainName: ChainName { ChainName(family.netfilter, RuleForms.natTable, hook.netfilter.chain) }
+}

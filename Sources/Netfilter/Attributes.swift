@@ -1,0 +1,65 @@
+internal import CLibmnl
+internal import Glibc
+
+/// The attributes of a netlink message, or nested in one, read in place: valid as long as the receive buffer is.
+///
+/// libmnl walks; every length is checked before a payload is read, whatever the sender says.
+@safe
+struct Attributes: Sequence, IteratorProtocol {
+    private var rest: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) {
+        unsafe rest = bytes
+    }
+
+    mutating func next() -> Attribute? {
+        guard let base = unsafe rest.baseAddress, unsafe rest.count >= MemoryLayout<nlattr>.size else { return nil }
+        let header = unsafe base.assumingMemoryBound(to: nlattr.self)
+        guard unsafe mnl_attr_ok(header, CInt(clamping: rest.count)) else { return nil }
+        let length = Int(unsafe header.pointee.nla_len)
+        let payload = unsafe UnsafeRawBufferPointer(rebasing: rest[MemoryLayout<nlattr>.size..<length])
+        let type = unsafe mnl_attr_get_type(header)
+        // The last attribute may end without its padding.
+        unsafe rest = UnsafeRawBufferPointer(rebasing: rest[Swift.min((length + 3) & ~3, rest.count)...])
+        return unsafe Attribute(type: CInt(type), payload: payload)
+    }
+}
+
+/// One netlink attribute.
+@safe
+struct Attribute {
+    let type: CInt
+    private let payload: UnsafeRawBufferPointer
+
+    init(type: CInt, payload: UnsafeRawBufferPointer) {
+        self.type = type
+        unsafe self.payload = payload
+    }
+
+    var nested: Attributes { unsafe Attributes(payload) }
+
+    var bytes: [UInt8] { unsafe Array(payload) }
+
+    /// Netfilter's integers are big-endian.
+    var uint32: UInt32? { integer() }
+    var uint64: UInt64? { integer() }
+    var uint8: UInt8? { integer() }
+
+    /// Up to the first NUL; bytes that are no UTF-8 become U+FFFD.
+    var string: String {
+        unsafe String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// Whether the text is `name`, without making a String of it.
+    func isString(_ name: StaticString) -> Bool {
+        let length = name.utf8CodeUnitCount
+        guard let text = unsafe payload.baseAddress, unsafe payload.count == length + 1, unsafe payload[length] == 0
+        else { return false }
+        return unsafe memcmp(text, name.utf8Start, length) == 0
+    }
+
+    private func integer<Integer: FixedWidthInteger>() -> Integer? {
+        guard unsafe payload.count >= MemoryLayout<Integer>.size else { return nil }
+        return unsafe Integer(bigEndian: payload.loadUnaligned(as: Integer.self))
+    }
+}

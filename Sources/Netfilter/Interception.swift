@@ -1,0 +1,93 @@
+/// A base chain that takes connections to a proxy.
+public struct Interception: Hashable, Sendable {
+    public enum Means: Hashable, Sendable {
+        /// Destination nat: `redirect`, `dnat`.
+        case nat
+        /// TPROXY, which leaves the packet's address alone: no nat rule touches it.
+        case transparentProxy
+    }
+
+    /// How the rules got there.
+    public enum Backend: Hashable, Sendable {
+        /// nf_tables: `nft`, iptables-nft.
+        case nftables
+        /// x_tables' own tables: iptables-legacy.
+        case legacy
+    }
+
+    public var chain: ChainName
+    public var backend: Backend
+    public var hook: Hook
+    public var priority: Int32
+    public var means: Means
+
+    public init(chain: ChainName, backend: Backend, hook: Hook, priority: Int32, means: Means) {
+        self.chain = chain
+        self.backend = backend
+        self.hook = hook
+        self.priority = priority
+        self.means = means
+    }
+}
+
+extension Ruleset {
+    /// The base chains from which a redirect can be reached, over whatever jumps.
+    ///
+    /// - Parameter own: the table that is ours, whose nat sends nobody elsewhere.
+    public func interceptions(except own: (Family, String)) -> [Interception] {
+        let rules = Dictionary(grouping: rules, by: \.chain)
+        var found: [Interception] = []
+        for chain in chains where (chain.name.family, chain.name.table) != own {
+            guard let base = chain.base, base.hook == .prerouting || base.hook == .output else { continue }
+            let reached = expressions(from: chain.name, rules)
+            // Only a chain of type nat can hold destination nat; only PREROUTING can hold TPROXY.
+            if base.type == "nat", reached.contains(where: \.isDestinationNat) {
+                found.append(Interception(chain.name, base, .nat))
+            } else if base.hook == .prerouting, reached.contains(.transparentProxy) {
+                found.append(Interception(chain.name, base, .transparentProxy))
+            }
+        }
+        return found
+    }
+
+    /// Every expression that a packet can come to from a chain on. A verdict map can lead anywhere in its table.
+    private func expressions(from start: ChainName, _ rules: [ChainName: [Rule]]) -> Set<Expression> {
+        var reached: Set<Expression> = []
+        var seen: Set<ChainName> = [start]
+        var waiting = [start]
+        while let name = waiting.popLast() {
+            for expression in rules[name, default: []].lazy.flatMap(\.expressions) {
+                switch expression {
+                case .jump(let target):
+                    let next = ChainName(name.family, name.table, target)
+                    if seen.insert(next).inserted { waiting.append(next) }
+                case .verdictMap:
+                    for chain in chains where chain.base == nil && chain.name.isInTable(of: name) {
+                        if seen.insert(chain.name).inserted { waiting.append(chain.name) }
+                    }
+                case .destinationNat, .transparentProxy: reached.insert(expression)
+                case .matchBPF, .counter, .returnVerdict, .other: break
+                }
+            }
+        }
+        return reached
+    }
+}
+
+extension Interception {
+    fileprivate init(_ name: ChainName, _ base: BaseChain, _ means: Means) {
+        self.init(chain: name, backend: .nftables, hook: base.hook, priority: base.priority, means: means)
+    }
+}
+
+extension ChainName {
+    fileprivate func isInTable(of other: ChainName) -> Bool {
+        family == other.family && table == other.table
+    }
+}
+
+extension Ruleset.Expression {
+    fileprivate var isDestinationNat: Bool {
+        if case .destinationNat = self { true } else { false }
+    }
+}

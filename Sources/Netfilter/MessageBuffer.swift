@@ -1,0 +1,88 @@
+internal import CLibmnl
+internal import CLibnftnl
+internal import Glibc
+
+/// Room for the messages of one send, built in place by libmnl and libnftnl.
+@safe
+struct MessageBuffer: ~Copyable {
+    let start: UnsafeMutableRawPointer
+    private(set) var count = 0
+    private let capacity: Int
+
+    /// libmnl and libnftnl write without asking how much room is left: the largest message of ours (a rule with the
+    /// bpf match) takes under 1 KiB, a name in a message at most 256 bytes.
+    private static let largestMessage = 4096
+
+    /// - Parameter messages: how many will be appended at most.
+    init(messages: Int) {
+        capacity = (messages + 1) * Self.largestMessage
+        unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
+        unsafe start.initializeMemory(as: UInt8.self, repeating: 0, count: capacity)
+    }
+
+    deinit {
+        unsafe start.deallocate()
+    }
+
+    /// Appends a message with nfnetlink's header and what `body` puts behind it.
+    mutating func append(
+        _ type: UInt16, family: UInt8, flags: MessageFlags = [], sequence: UInt32,
+        _ body: (OutgoingMessage) -> Void = { _ in }
+    ) {
+        precondition(count + Self.largestMessage <= capacity, "more messages than announced")
+        guard
+            let header = unsafe nftnl_nlmsg_build_hdr(
+                next, type, UInt16(family), flags.union(.request).rawValue, sequence)
+        else {
+            fatalError("libnftnl gave no header")
+        }
+        body(unsafe OutgoingMessage(header: header))
+        unsafe finish(header)
+    }
+
+    /// Appends the message that opens a batch.
+    ///
+    /// - Parameter generation: refuse the batch with ERESTART unless the ruleset is still of this generation.
+    mutating func appendBatchBegin(generation: UInt32?, sequence: UInt32) {
+        guard let header = unsafe nftnl_batch_begin(next, sequence) else { fatalError("libnftnl gave no header") }
+        if let generation {
+            unsafe mnl_attr_put_u32(header, UInt16(NFNL_BATCH_GENID.rawValue), generation.bigEndian)
+        }
+        unsafe finish(header)
+    }
+
+    mutating func appendBatchEnd(sequence: UInt32) {
+        guard let header = unsafe nftnl_batch_end(next, sequence) else { fatalError("libnftnl gave no header") }
+        unsafe finish(header)
+    }
+
+    /// For tests that compare with what the kernel is to be sent.
+    var bytes: [UInt8] { unsafe Array(UnsafeRawBufferPointer(start: start, count: count)) }
+
+    private var next: UnsafeMutablePointer<CChar> {
+        unsafe (start + count).assumingMemoryBound(to: CChar.self)
+    }
+
+    private mutating func finish(_ header: UnsafeMutablePointer<nlmsghdr>) {
+        count += (Int(unsafe header.pointee.nlmsg_len) + 3) & ~3
+    }
+}
+
+/// A message that is being built, behind its nfnetlink header.
+@safe
+struct OutgoingMessage {
+    let header: UnsafeMutablePointer<nlmsghdr>
+
+    init(header: UnsafeMutablePointer<nlmsghdr>) {
+        unsafe self.header = header
+    }
+
+    func put(_ type: UInt32, _ text: String) {
+        unsafe mnl_attr_put_strz(header, UInt16(type), text)
+    }
+
+    /// Netfilter's integers are big-endian.
+    func put(_ type: UInt32, _ number: UInt64) {
+        unsafe mnl_attr_put_u64(header, UInt16(type), number.bigEndian)
+    }
+}

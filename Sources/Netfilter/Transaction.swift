@@ -1,0 +1,171 @@
+internal import CLibnftnl
+internal import Glibc
+internal import Linux
+internal import SystemPackage
+
+/// One batch of changes, for all families of a namespace, that the kernel carries out as a whole or not at all.
+public struct Transaction: Hashable, Sendable {
+    public enum Operation: Hashable, Sendable {
+        case addTable(Family, String)
+        case addChain(ChainName, BaseChain)
+        /// At the head of the chain.
+        case insertRule(ChainName, [RuleExpression])
+        /// At the end of the chain.
+        case appendRule(ChainName, [RuleExpression])
+        case deleteRule(ChainName, handle: UInt64)
+        case deleteChain(ChainName)
+        case deleteTable(Family, String)
+    }
+
+    public var operations: [Operation]
+
+    public init(_ operations: [Operation]) {
+        self.operations = operations
+    }
+
+    /// The messages of the batch. Each operation's has the sequence number `sequence` plus one plus its index.
+    func encoded(sequence: UInt32, generation: UInt32?) -> MessageBuffer {
+        var buffer = MessageBuffer(messages: operations.count + 2)
+        buffer.appendBatchBegin(generation: generation, sequence: sequence)
+        for (index, operation) in operations.enumerated() {
+            // One acknowledgement, for the last message: the kernel reports the errors of the others unasked.
+            let flags: MessageFlags = index == operations.count - 1 ? .acknowledge : []
+            operation.append(to: &buffer, flags: flags, sequence: sequence &+ 1 &+ UInt32(index))
+        }
+        buffer.appendBatchEnd(sequence: sequence &+ 1 &+ UInt32(operations.count))
+        return buffer
+    }
+}
+
+extension Transaction.Operation {
+    fileprivate func append(to buffer: inout MessageBuffer, flags: MessageFlags, sequence: UInt32) {
+        switch self {
+        case .addTable(let family, let table):
+            buffer.append(
+                MessageType.newTable, family: family.rawValue, flags: flags.union(.create), sequence: sequence
+            ) { $0.put(NFTA_TABLE_NAME.rawValue, table) }
+        case .addChain(let name, let base):
+            buffer.append(
+                MessageType.newChain, family: name.family.rawValue, flags: flags.union(.create), sequence: sequence
+            ) { base.put(name, into: $0) }
+        case .insertRule(let name, let expressions):
+            appendRule(name, expressions, to: &buffer, flags: flags, sequence: sequence)
+        case .appendRule(let name, let expressions):
+            appendRule(name, expressions, to: &buffer, flags: flags.union(.append), sequence: sequence)
+        case .deleteRule(let name, let handle):
+            buffer.append(MessageType.deleteRule, family: name.family.rawValue, flags: flags, sequence: sequence) {
+                $0.put(NFTA_RULE_TABLE.rawValue, name.table)
+                $0.put(NFTA_RULE_CHAIN.rawValue, name.chain)
+                $0.put(NFTA_RULE_HANDLE.rawValue, handle)
+            }
+        case .deleteChain(let name):
+            buffer.append(MessageType.deleteChain, family: name.family.rawValue, flags: flags, sequence: sequence) {
+                $0.put(NFTA_CHAIN_TABLE.rawValue, name.table)
+                $0.put(NFTA_CHAIN_NAME.rawValue, name.chain)
+            }
+        case .deleteTable(let family, let table):
+            buffer.append(MessageType.deleteTable, family: family.rawValue, flags: flags, sequence: sequence) {
+                $0.put(NFTA_TABLE_NAME.rawValue, table)
+            }
+        }
+    }
+
+    /// NLM_F_ECHO: the kernel sends the rule back with the handle that it gave it.
+    private func appendRule(
+        _ name: ChainName, _ expressions: [RuleExpression], to buffer: inout MessageBuffer, flags: MessageFlags,
+        sequence: UInt32
+    ) {
+        guard let rule = unsafe nftnl_rule_alloc() else { fatalError("out of memory") }
+        defer { unsafe nftnl_rule_free(rule) }
+        unsafe nftnl_rule_set_str(rule, UInt16(NFTNL_RULE_TABLE.rawValue), name.table)
+        unsafe nftnl_rule_set_str(rule, UInt16(NFTNL_RULE_CHAIN.rawValue), name.chain)
+        for expression in expressions { unsafe expression.append(to: rule) }
+        buffer.append(
+            MessageType.newRule, family: name.family.rawValue, flags: flags.union([.create, .echo]),
+            sequence: sequence
+        ) { unsafe nftnl_rule_nlmsg_build_payload($0.header, rule) }
+    }
+}
+
+extension Transaction.Operation: CustomStringConvertible {
+    /// What is asked of the kernel, in nf_tables' words.
+    public var description: String {
+        switch self {
+        case .addTable(let family, let table): "NEWTABLE \(family.name) \(table)"
+        case .addChain(let name, _): "NEWCHAIN \(name)"
+        case .insertRule(let name, _), .appendRule(let name, _): "NEWRULE \(name)"
+        case .deleteRule(let name, let handle): "DELRULE \(name) handle \(handle)"
+        case .deleteChain(let name): "DELCHAIN \(name)"
+        case .deleteTable(let family, let table): "DELTABLE \(family.name) \(table)"
+        }
+    }
+
+    public var family: Family {
+        switch self {
+        case .addTable(let family, _), .deleteTable(let family, _): family
+        case .addChain(let name, _), .insertRule(let name, _), .appendRule(let name, _), .deleteRule(let name, _),
+            .deleteChain(let name):
+            name.family
+        }
+    }
+}
+
+extension BaseChain {
+    fileprivate func put(_ name: ChainName, into message: OutgoingMessage) {
+        guard let chain = unsafe nftnl_chain_alloc() else { fatalError("out of memory") }
+        defer { unsafe nftnl_chain_free(chain) }
+        unsafe nftnl_chain_set_str(chain, UInt16(NFTNL_CHAIN_TABLE.rawValue), name.table)
+        unsafe nftnl_chain_set_str(chain, UInt16(NFTNL_CHAIN_NAME.rawValue), name.chain)
+        unsafe nftnl_chain_set_str(chain, UInt16(NFTNL_CHAIN_TYPE.rawValue), type)
+        unsafe nftnl_chain_set_u32(chain, UInt16(NFTNL_CHAIN_HOOKNUM.rawValue), hook.rawValue)
+        unsafe nftnl_chain_set_s32(chain, UInt16(NFTNL_CHAIN_PRIO.rawValue), priority)
+        unsafe nftnl_chain_set_u32(chain, UInt16(NFTNL_CHAIN_POLICY.rawValue), UInt32(NF_ACCEPT))
+        unsafe nftnl_chain_nlmsg_build_payload(message.header, chain)
+    }
+}
+
+extension NetlinkSocket {
+    /// Carries out a transaction.
+    ///
+    /// - Parameter generation: only if the ruleset is still of this generation, else `rulesetChanged`.
+    /// - Returns: for each operation that makes a rule, the rule's handle.
+    public mutating func commit(
+        _ transaction: Transaction, generation: UInt32?
+    ) throws(NetfilterError) -> [UInt64?] {
+        let operations = transaction.operations
+        guard !operations.isEmpty else { return [] }
+        let first = takeSequence(operations.count + 2)
+        try send(transaction.encoded(sequence: first, generation: generation), for: "nf_tables batch")
+        var handles = [UInt64?](repeating: nil, count: operations.count)
+        var failure: NetfilterError?
+        try receive(for: "nf_tables batch") { (message) throws(NetfilterError) -> Progress in
+            let offset = Int(message.sequence &- first)
+            // An answer to something older, on a socket that has been used before.
+            guard offset <= operations.count else { return .more }
+            if let error = message.acknowledgement {
+                // The message that opens the batch is refused for what concerns the whole of it.
+                guard offset > 0 else {
+                    let errno = Errno(rawValue: error)
+                    throw errno == .restart ? .rulesetChanged : .systemCall(.init("nf_tables batch", errno))
+                }
+                if error != 0 && failure == nil {
+                    failure = .refused(operations[offset - 1], Errno(rawValue: error), detail: message.errorDetail)
+                }
+                return offset == operations.count ? .done : .more
+            }
+            if message.type == MessageType.newRule, offset > 0 {
+                for attribute in message.attributes where attribute.type == CInt(NFTA_RULE_HANDLE.rawValue) {
+                    handles[offset - 1] = attribute.uint64
+                }
+            }
+            return .more
+        }
+        if let failure { throw failure }
+        return handles
+    }
+}
+
+extension Errno {
+    /// "The ruleset is of another generation than the batch was made for"; errno(3) has no words for it.
+    fileprivate static let restart = Errno(rawValue: ERESTART)
+}
