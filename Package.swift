@@ -16,6 +16,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
@@ -69,7 +70,8 @@ let package = Package(
             name: "Testbed", dependencies: ["Linux", subprocess, system, nioCore, nioPosix], swiftSettings: strict),
 
         .executableTarget(
-            name: "kmesh-bypassd", dependencies: ["BypassDaemon", logging, lifecycle, arguments], swiftSettings: strict),
+            name: "kmesh-bypassd", dependencies: ["BypassDaemon", "BypassAPI", logging, lifecycle, signals, arguments],
+            swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", arguments],
             swiftSettings: strict),

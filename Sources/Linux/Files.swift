@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import SystemPackage
 
 /// Small files: those that the kernel makes up (proc, sysfs, cgroupfs), and the daemon's own records.
 public enum Files {
@@ -95,6 +96,15 @@ public enum Files {
     public static func removeFolder(_ path: String) throws(SystemCallError) {
         for entry in entries(in: path) { try remove(path + "/" + entry.name) }
         try systemCall("rmdir \(path)") { unsafe rmdir(path) }
+    }
+
+    /// Locks a folder against everybody else who locks it, as long as what is returned lives. Throws EAGAIN if somebody
+    /// has it.
+    public static func lockFolder(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
+        let number = try systemCall("open \(path)") { unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        let descriptor = OwnedDescriptor(adopting: number)
+        try systemCall("flock \(path)") { flock(number, LOCK_EX | LOCK_NB) }
+        return descriptor
     }
 
     /// Whether a folder is on the BPF file system, where programs and maps can be pinned.

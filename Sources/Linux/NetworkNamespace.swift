@@ -26,6 +26,8 @@ public struct NetworkNamespace: ~Copyable, Sendable {
     let descriptor: OwnedDescriptor
     /// The namespace's number: `st_ino` of its file, `net->ns.inum` in the kernel.
     public let inode: UInt64
+    /// What it was opened by.
+    public let path: String
 
     /// Opens what `path` names without side effects: first as O_PATH, which opens no device and no FIFO, and for reading
     /// only once that handle has turned out to be on nsfs. The handle is what is judged and used, never the path again.
@@ -37,9 +39,10 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         }
     }
 
-    private init(descriptor: consuming OwnedDescriptor, inode: UInt64) {
+    private init(descriptor: consuming OwnedDescriptor, inode: UInt64, path: String) {
         self.descriptor = descriptor
         self.inode = inode
+        self.path = path
     }
 
     private static func proved(_ path: String) throws(SystemCallError) -> NetworkNamespace {
@@ -52,7 +55,7 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         }
         var status = stat()
         try systemCall("fstat") { unsafe fstat(number, &status) }
-        return NetworkNamespace(descriptor: opened, inode: UInt64(status.st_ino))
+        return NetworkNamespace(descriptor: opened, inode: UInt64(status.st_ino), path: path)
     }
 
     private static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"

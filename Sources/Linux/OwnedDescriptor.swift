@@ -30,4 +30,9 @@ public final class SharedDescriptor: Sendable {
     public init(_ descriptor: consuming OwnedDescriptor) {
         self.descriptor = descriptor
     }
+
+    /// The same open file under another number, for somebody who closes that.
+    public func duplicate() throws(SystemCallError) -> CInt {
+        try systemCall("fcntl F_DUPFD_CLOEXEC") { fcntl(descriptor.rawValue, F_DUPFD_CLOEXEC, 0) }
+    }
 }

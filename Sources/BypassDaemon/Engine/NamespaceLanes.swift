@@ -1,4 +1,4 @@
-import Synchronization
+internal import Synchronization
 
 /// Keeps work on one namespace serial, without a thread that waits: work that finds its namespace busy is left for the
 /// thread that is busy with it.

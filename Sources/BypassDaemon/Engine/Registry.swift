@@ -2,7 +2,7 @@ internal import BypassAPI
 internal import JSONRPC
 internal import Linux
 internal import NIOCore
-import Synchronization
+internal import Synchronization
 
 /// The records of all bypasses, in memory and in the state folder: one file each, in a folder that is named after the
 /// boot, since inode numbers and the kernel's rules do not outlive it.
@@ -25,7 +25,8 @@ final class Registry: Sendable {
             guard entry.name.hasSuffix(".json"), let inode = UInt64(entry.name.dropLast(5)),
                 let contents = try? Files.read(self.folder + "/" + entry.name),
                 // A file that is no record says nothing: the bypass is then one of an unknown owner.
-                let record = try? JSONDecoding.decode(Record.self, fromJSON: ByteBuffer(bytes: contents))
+                let value = try? JSONReader.read(ByteBuffer(bytes: contents)),
+                let record = try? JSONDecoding.decode(Record.self, from: value)
             else { continue }
             found[inode] = record
         }
@@ -47,7 +48,7 @@ final class Registry: Sendable {
         if old == record { return }
         var contents = ByteBuffer()
         do {
-            try JSONEncoding.encode(record, into: &contents)
+            try JSONEncoding.write(record, into: &contents)
         } catch {
             preconditionFailure("a record is always JSON: \(error)")
         }
@@ -64,6 +65,7 @@ final class Registry: Sendable {
 
     /// Folders of ours only: the state folder may be shared.
     private static func isBootID(_ name: String) -> Bool {
-        name.utf8.count == 36 && name.utf8.allSatisfy { $0 == 0x2d || (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        name.utf8.count == 36
+            && name.utf8.allSatisfy { $0 == 0x2d || (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 }

@@ -7,6 +7,8 @@ internal import SystemPackage
 /// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
 struct NamespaceSession: NamespaceKernel, ~Copyable {
     let inode: UInt64
+    /// What the namespace was opened by.
+    let path: String
     private let matcher: Matcher
     private let legacy: [Interception]
     private var socket: NetlinkSocket
@@ -17,11 +19,12 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     /// Enters the namespace on the calling thread, which belongs to the engine.
     init(_ namespace: borrowing NetworkNamespace, matcher: Matcher) throws(BypassError) {
-        self.init(inode: namespace.inode, matcher: matcher, try Self.enter(namespace))
+        self.init(inode: namespace.inode, path: namespace.path, matcher: matcher, try Self.enter(namespace))
     }
 
-    private init(inode: UInt64, matcher: Matcher, _ inside: consuming Inside) {
+    private init(inode: UInt64, path: String, matcher: Matcher, _ inside: consuming Inside) {
         self.inode = inode
+        self.path = path
         self.matcher = matcher
         legacy = inside.legacy
         socket = inside.socket

@@ -1,0 +1,192 @@
+internal import Bypass
+internal import BypassAPI
+internal import Linux
+internal import Logging
+internal import Matcher
+internal import NIOCore
+internal import NIOPosix
+
+/// Carries out what clients ask of namespaces, on threads of its own: one hop there and one back for each call.
+///
+/// Work on one namespace is serial. Work on different ones runs side by side, on whichever thread is free.
+final class Engine: Sendable {
+    let matcher: Matcher
+    let registry: Registry
+    private let lanes = NamespaceLanes()
+    private let threads: NIOThreadPool
+    /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
+    private let background: any EventLoop
+    private let logger: Logger
+
+    /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after that
+    /// long the period is over anyway. Until then the socket keeps the namespace alive.
+    private static let parking = TimeAmount.milliseconds(50)
+
+    init(matcher: Matcher, registry: Registry, threads: NIOThreadPool, background: any EventLoop, logger: Logger) {
+        self.matcher = matcher
+        self.registry = registry
+        self.threads = threads
+        self.background = background
+        self.logger = logger
+    }
+
+    /// Runs `work` on one of the engine's threads, in the lane of the namespace that `open` gives, with a session in it.
+    /// The namespace is opened once, there: what was opened is what is checked and used.
+    func withSession<Result: Sendable>(
+        in open: @escaping @Sendable () throws(BypassError) -> NetworkNamespace, on loop: any EventLoop,
+        _ work: @escaping @Sendable (inout NamespaceSession) throws(BypassError) -> Result
+    ) -> EventLoopFuture<Result> {
+        let promise = loop.makePromise(of: Result.self)
+        threads.submit { state in
+            guard case .active = state else { return promise.fail(ChannelError.ioOnClosedChannel) }
+            do throws(BypassError) {
+                let namespace = OpenNamespace(try open())
+                self.lanes.run(namespace.inode) {
+                    do throws(BypassError) {
+                        promise.succeed(try self.run(work, in: namespace))
+                    } catch {
+                        promise.fail(error)
+                    }
+                }
+            } catch {
+                promise.fail(error)
+            }
+        }
+        return promise.futureResult
+    }
+
+    private func run<Result>(
+        _ work: (inout NamespaceSession) throws(BypassError) -> Result, in namespace: OpenNamespace
+    ) throws(BypassError) -> Result {
+        var session = try NamespaceSession(namespace.descriptor, matcher: matcher)
+        do throws(BypassError) {
+            let result = try work(&session)
+            park(session.close())
+            return result
+        } catch {
+            park(session.close())
+            throw error
+        }
+    }
+
+    private func park(_ socket: SharedDescriptor) {
+        _ = background.scheduleTask(in: Self.parking) { _ = socket }
+    }
+
+    /// A namespace that is open until the last job that names it is done.
+    private final class OpenNamespace: Sendable {
+        let descriptor: NetworkNamespace
+        var inode: UInt64 { descriptor.inode }
+
+        init(_ descriptor: consuming NetworkNamespace) {
+            self.descriptor = descriptor
+        }
+    }
+
+}
+
+// MARK: which namespace
+
+extension Engine {
+    /// Resolves what a client wrote; the host's own namespace is nobody's to bypass.
+    static func open(_ text: String) throws(BypassError) -> NetworkNamespace {
+        guard let reference = NamespaceReference(text) else {
+            throw .invalidParameter(
+                "netns: must be a name under /run/netns, an absolute path, pid:NUMBER or pod:UID")
+        }
+        let namespace: NetworkNamespace
+        do throws(NamespaceError) {
+            namespace = try reference.open()
+        } catch {
+            throw BypassError(error)
+        }
+        guard !HostNamespace.inodes.contains(namespace.inode) else {
+            throw .hostNetnsRefused("\(text) is the host's own network namespace, which is never bypassed")
+        }
+        return namespace
+    }
+
+    /// Opens a namespace that is bypassed, by whatever name it has now: a name may lead elsewhere by now.
+    static func open(_ inode: UInt64, _ record: Record) throws(BypassError) -> NetworkNamespace {
+        for name in [record.path, record.netns] {
+            if let namespace = try? NamespaceReference(name)?.open(), namespace.inode == inode { return namespace }
+        }
+        if let path = NamespaceReference.find(inode: inode), let namespace = try? NetworkNamespace(path: path),
+            namespace.inode == inode
+        {
+            return namespace
+        }
+        throw .netnsNotFound("namespace \(inode), once \(record.netns), is gone")
+    }
+}
+
+// MARK: bypasses that end by themselves
+
+extension Engine {
+    /// Takes over what an earlier daemon left: entries without a record get one, and deadlines are watched again.
+    func adopt() {
+        let inodes = (try? matcher.inodes()) ?? []
+        for inode in inodes {
+            guard let entry = try? matcher.entry(of: inode) else { continue }
+            if registry[inode] == nil {
+                guard let path = NamespaceReference.find(inode: inode) else {
+                    // Nothing has that namespace any more, so nothing of ours is left in it.
+                    forget(inode)
+                    continue
+                }
+                keep(Record(netns: path, path: path, since: .now), of: inode)
+            }
+            watch(inode, deadline: entry.deadline)
+        }
+        for (inode, _) in registry.all where !inodes.contains(inode) { registry.remove(inode) }
+    }
+
+    /// Comes back when the deadline has passed. The matcher keeps to it by itself; what is left to do is to clean up.
+    func watch(_ inode: UInt64, deadline: UInt64) {
+        guard deadline != 0 else { return }
+        let now = Clock.boottime
+        let left = deadline > now ? Int64(clamping: deadline - now) : 0
+        _ = background.scheduleTask(in: .nanoseconds(left)) { self.expire(inode) }
+    }
+
+    private func expire(_ inode: UInt64) {
+        guard let record = registry[inode] else { return }
+        let cleaned = withSession(in: { () throws(BypassError) in try Self.open(inode, record) }, on: background) {
+            session throws(BypassError) in
+            // Somebody may have asked for more time meanwhile.
+            guard let entry = try? self.matcher.entry(of: inode), !Entry(entry).isLive(at: Clock.boottime) else {
+                return
+            }
+            _ = try Reconciler.reconcile(.off, in: &session)
+            self.registry.remove(inode)
+        }
+        cleaned.whenFailure { error in
+            if case BypassError.netnsNotFound = error { return self.forget(inode) }
+            self.logger.warning(
+                "a bypass has ended, but its rules are left",
+                metadata: ["netns": "\(record.netns)", "error": "\(error)"])
+        }
+    }
+
+    /// The namespace is gone, and all that was in it.
+    func forget(_ inode: UInt64) {
+        try? matcher.remove(inode)
+        registry.remove(inode)
+    }
+
+    /// Keeps a record; that it could not be written is a warning to whoever asked.
+    @discardableResult
+    func keep(_ record: Record, of inode: UInt64) -> Warning? {
+        do {
+            try registry.set(record, of: inode)
+            return nil
+        } catch {
+            logger.warning("a record could not be written", metadata: ["error": "\(error)"])
+            return .notRecorded("\(error)")
+        }
+    }
+}
+
+extension Timestamp {
+    static var now: Timestamp { Timestamp(secondsSince1970: Clock.realtime / 1_000_000_000) }
+}

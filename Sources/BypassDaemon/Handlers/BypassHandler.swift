@@ -1,0 +1,92 @@
+internal import Bypass
+internal import BypassAPI
+internal import Linux
+internal import NIOCore
+
+extension Engine {
+    /// `bypass`: makes the wish true, and tells what then is.
+    func bypass(
+        _ parameters: BypassMethod.Parameters, for caller: PeerCredentials, on loop: any EventLoop
+    ) -> EventLoopFuture<BypassMethod.Result> {
+        if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
+        return withSession(in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
+            session throws(BypassError) in
+            switch parameters.state {
+            case .on: try self.turnOn(parameters, for: caller, in: &session)
+            case .off: try self.turnOff(parameters.netns, in: &session)
+            }
+        }
+    }
+
+    private func turnOn(
+        _ parameters: BypassMethod.Parameters, for caller: PeerCredentials, in session: inout NamespaceSession
+    ) throws(BypassError) -> BypassMethod.Result {
+        let hooks = (parameters.direction ?? .both).hooks
+        let deadline = parameters.ttl.map { Clock.boottime + UInt64($0) * 1_000_000_000 } ?? 0
+        let outcome = try Reconciler.reconcile(.on(hooks, deadline: deadline), in: &session)
+        watch(session.inode, deadline: deadline)
+
+        let wasOn = outcome.before.entry?.isLive(at: outcome.before.now) ?? false
+        let old = registry[session.inode]
+        let record = Record(
+            netns: parameters.netns, path: session.path, since: wasOn ? old?.since ?? .now : .now,
+            owner: parameters.owner, reason: parameters.reason, setBy: .init(caller))
+        var warnings: [Warning] = []
+        if let warning = keep(record, of: session.inode) { warnings.append(warning) }
+        let status = status(of: outcome.after, parameters.netns, in: &session, also: warnings)
+        let changed = outcome.changed || old?.owner != record.owner || old?.reason != record.reason
+        return BypassMethod.Result(status: status, changed: changed)
+    }
+
+    private func turnOff(
+        _ netns: String, in session: inout NamespaceSession
+    ) throws(BypassError) -> BypassMethod.Result {
+        let outcome = try Reconciler.reconcile(.off, in: &session)
+        registry.remove(session.inode)
+        return BypassMethod.Result(
+            status: status(of: outcome.after, netns, in: &session), changed: outcome.changed)
+    }
+
+    /// What the types of the parameters cannot say.
+    private static func refusal(_ parameters: BypassMethod.Parameters) -> BypassError? {
+        let schemas = BypassMethod.parameters
+        for (name, text) in [("owner", parameters.owner), ("reason", parameters.reason)] {
+            guard let text, let schema = schemas.first(where: { $0.name == name })?.schema else { continue }
+            let length = (schema.minLength ?? 0)...(schema.maxLength ?? .max)
+            if !length.contains(text.utf8.count) {
+                return .invalidParameter("\(name): must be \(length.lowerBound) to \(length.upperBound) bytes long")
+            }
+        }
+        if let ttl = parameters.ttl {
+            guard ttl >= 1 else { return .invalidParameter("ttl: must be 1 second or more") }
+            // CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
+            guard ttl <= 3_155_760_000 else { return .invalidParameter("ttl: must be 100 years or less") }
+        }
+        if parameters.state == .off {
+            if parameters.direction != nil { return .invalidParameter("direction: goes with state on only") }
+            if parameters.ttl != nil { return .invalidParameter("ttl: goes with state on only") }
+        }
+        return nil
+    }
+}
+
+extension Direction {
+    var hooks: Set<Hook> {
+        switch self {
+        case .both: [.prerouting, .output]
+        case .inbound: [.prerouting]
+        case .outbound: [.output]
+        }
+    }
+
+    init?(_ hooks: Set<Hook>) {
+        guard let direction = Self.allCases.first(where: { $0.hooks == hooks }) else { return nil }
+        self = direction
+    }
+}
+
+extension BypassStatus.Peer {
+    init(_ caller: PeerCredentials) {
+        self.init(uid: caller.uid, gid: caller.gid, pid: caller.pid)
+    }
+}

@@ -1,0 +1,12 @@
+internal import BypassAPI
+internal import Linux
+internal import Matcher
+
+extension Engine {
+    /// `info`: what is known without asking anybody.
+    func info(startedAt: UInt64, kernel: String) -> InfoMethod.Result {
+        InfoMethod.Result(
+            kernel: kernel, uptimeSeconds: Int((Clock.boottime - startedAt) / 1_000_000_000), bypassed: registry.count,
+            matcher: .init(pin: matcher.pin, tag: matcher.tag))
+    }
+}

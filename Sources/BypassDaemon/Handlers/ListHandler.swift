@@ -1,0 +1,26 @@
+internal import Bypass
+internal import BypassAPI
+internal import NIOCore
+
+extension Engine {
+    /// `list`: the status of every bypassed namespace, looked at now.
+    func list(on loop: any EventLoop) -> EventLoopFuture<ListMethod.Result> {
+        let looks = registry.all.map { inode, record in look(inode, record, on: loop) }
+        return EventLoopFuture.whenAllSucceed(looks, on: loop).map { found in
+            ListMethod.Result(
+                bypasses: found.compactMap(\.self).filter { $0.state != .off }.sorted { $0.inode < $1.inode })
+        }
+    }
+
+    /// nil if the namespace has gone.
+    private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
+        let open = { @Sendable () throws(BypassError) in try Self.open(inode, record) }
+        return withSession(in: open, on: loop) { session throws(BypassError) -> BypassStatus? in
+            self.status(of: try Self.observe(&session), record.netns, in: &session)
+        }.flatMapErrorThrowing { error in
+            guard case BypassError.netnsNotFound = error else { throw error }
+            self.forget(inode)
+            return nil
+        }
+    }
+}

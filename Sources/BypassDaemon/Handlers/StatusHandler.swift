@@ -1,0 +1,89 @@
+internal import Bypass
+internal import BypassAPI
+internal import Linux
+internal import NIOCore
+internal import Netfilter
+
+extension Engine {
+    /// `status`: looks, and tells.
+    func status(_ parameters: StatusMethod.Parameters, on loop: any EventLoop) -> EventLoopFuture<BypassStatus> {
+        withSession(in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
+            session throws(BypassError) in
+            let observation = try Self.observe(&session)
+            return self.status(of: observation, parameters.netns, in: &session)
+        }
+    }
+
+    static func observe(_ session: inout NamespaceSession) throws(BypassError) -> Observation {
+        for _ in 0..<16 {
+            do throws(KernelFailure) {
+                return try session.observe()
+            } catch {
+                if case .refused(let reason) = error { throw reason }
+            }
+        }
+        throw .kernelRefused(
+            operation: "reading the ruleset", errno: "EAGAIN",
+            detail: "another program keeps changing this namespace's ruleset: try again")
+    }
+
+    /// The object of the contract.
+    ///
+    /// - Parameter additional: warnings that the observation does not show.
+    func status(
+        of observation: Observation, _ netns: String, in session: inout NamespaceSession,
+        also additional: [Warning] = []
+    ) -> BypassStatus {
+        let assessment = Assessment(observation)
+        var status = BypassStatus(
+            netns: netns, inode: session.inode, state: assessment.state.onTheWire, effective: assessment.effective,
+            rules: session.rules.map(BypassStatus.Rule.init))
+        var warnings = assessment.warnings + additional
+        if let entry = observation.entry, assessment.state != .off {
+            let record = registry[session.inode]
+            status.direction = Direction(entry.hooks)
+            status.expiresAt = Self.moment(ofDeadline: entry.deadline)
+            status.since = record?.since
+            status.owner = record?.owner
+            status.reason = record?.reason
+            status.setBy = record?.setBy
+            let isIntercepted = observation.interceptions.contains { entry.hooks.contains($0.hook) }
+            if isIntercepted, let warning = session.establishedConnections() { warnings.append(warning) }
+        }
+        status.warnings = warnings.map { .init(code: $0.code, message: $0.message) }
+        return status
+    }
+
+    /// What CLOCK_BOOTTIME's `deadline` is on the wall clock; nil for none.
+    private static func moment(ofDeadline deadline: UInt64) -> Timestamp? {
+        guard deadline != 0 else { return nil }
+        let left = Int64(clamping: deadline) - Int64(clamping: Clock.boottime)
+        return Timestamp(secondsSince1970: (Clock.realtime + left + 500_000_000) / 1_000_000_000)
+    }
+}
+
+extension NamespaceSession {
+    /// nil if there are none.
+    fileprivate mutating func establishedConnections() -> Warning? {
+        let count = redirectedConnections()
+        return count == 0 ? nil : .establishedConnections(count)
+    }
+}
+
+extension Assessment.State {
+    fileprivate var onTheWire: BypassStatus.State {
+        switch self {
+        case .on: .on
+        case .off: .off
+        case .degraded: .degraded
+        }
+    }
+}
+
+extension BypassStatus.Rule {
+    fileprivate init(_ rule: Ruleset.Rule) {
+        self.init(
+            family: rule.chain.family.name, table: rule.chain.table, chain: rule.chain.chain, handle: rule.handle,
+            packets: rule.counted.packets, bytes: rule.counted.bytes)
+    }
+}

@@ -1,0 +1,80 @@
+internal import BypassAPI
+internal import JSONRPC
+internal import Linux
+internal import NIOCore
+
+/// The method table: what each request has to be, and who carries it out.
+struct Router: Sendable {
+    /// An answer that knows how to write itself.
+    typealias Answer = @Sendable (_ writer: inout ResponseWriter, _ id: RequestID) -> Void
+
+    enum Outcome {
+        case now(Answer)
+        case later(EventLoopFuture<Answer>)
+    }
+
+    /// On whose behalf, and where the answer is waited for.
+    struct Call {
+        var caller: PeerCredentials
+        var loop: any EventLoop
+    }
+
+    private struct Method {
+        var permission: Permission
+        var run: @Sendable (Request, Call) throws(ErrorObject) -> Outcome
+    }
+
+    private var methods: [String: Method] = [:]
+
+    init(_ engine: Engine, startedAt: UInt64, kernel: String) {
+        later(BypassMethod.self) { engine.bypass($0, for: $1.caller, on: $1.loop) }
+        later(StatusMethod.self) { engine.status($0, on: $1.loop) }
+        later(ListMethod.self) { engine.list(on: $1.loop) }
+        now(InfoMethod.self) { _, _ in engine.info(startedAt: startedAt, kernel: kernel) }
+        now(DiscoverMethod.self) { _, _ in OpenRPCDocument() }
+    }
+
+    /// Carries a request out, or refuses it before anything is done.
+    func run(_ request: Request, _ call: Call) -> Outcome {
+        guard let method = methods[request.method] else {
+            return .now(
+                Self.answer(ErrorObject.methodNotFound.detailed("no method \(String(reflecting: request.method))")))
+        }
+        do throws(ErrorObject) {
+            return try method.run(request, call)
+        } catch {
+            return .now(Self.answer(error))
+        }
+    }
+
+    /// A method that answers at once, on the event loop.
+    private mutating func now<M: RPCMethod>(
+        _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> M.Result
+    ) {
+        let names = M.parameters.map(\.name)
+        methods[M.name] = Method(permission: M.permission) { request, call throws(ErrorObject) in
+            .now(Self.answer(body(try request.parameters(named: names), call)))
+        }
+    }
+
+    /// A method that asks the kernel, elsewhere.
+    private mutating func later<M: RPCMethod>(
+        _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> EventLoopFuture<M.Result>
+    ) {
+        let names = M.parameters.map(\.name)
+        methods[M.name] = Method(permission: M.permission) { request, call throws(ErrorObject) in
+            .later(
+                body(try request.parameters(named: names), call)
+                    .map { Self.answer($0) }
+                    .recover { Self.answer(ErrorObject($0)) })
+        }
+    }
+
+    private static func answer(_ result: some Encodable & Sendable) -> Answer {
+        { writer, id in writer.write(result: result, id: id) }
+    }
+
+    private static func answer(_ error: ErrorObject) -> Answer {
+        { writer, id in writer.write(error: error, id: id) }
+    }
+}

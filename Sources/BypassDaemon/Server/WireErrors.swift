@@ -1,0 +1,51 @@
+internal import Bypass
+internal import BypassAPI
+internal import JSONRPC
+internal import Logging
+internal import NIOCore
+
+/// The one place where one of our errors becomes one of the wire's.
+extension ErrorObject {
+    init(_ error: BypassError) {
+        switch error {
+        case .permissionDenied(let message): self.init(.permissionDenied, message)
+        case .netnsNotFound(let message): self.init(.netnsNotFound, message)
+        case .notNetns(let message): self.init(.notANetns, message)
+        case .hostNetnsRefused(let message): self.init(.hostNetnsRefused, message)
+        case .kernelRefused(let operation, let errno, let detail):
+            self.init(
+                .kernelRefused, "the kernel refused \(operation) with \(errno): \(detail)",
+                ErrorData(.kernelRefused, operation: operation, errno: errno))
+        case .unsupported(let message): self.init(.unsupported, message)
+        case .invalidParameter(let message): self = .invalidParams.detailed(message)
+        }
+    }
+
+    /// A limit that the client has gone beyond.
+    init(_ limit: Limits.Name, _ limits: Limits) {
+        self.init(
+            .limitExceeded, "limit exceeded: \(limits.allowance(limit)) are allowed",
+            ErrorData(.limitExceeded, limit: limit.rawValue))
+    }
+
+    /// What a handler's future failed with.
+    init(_ error: any Error) {
+        if let error = error as? BypassError {
+            self.init(error)
+        } else {
+            // The engine has gone while the call waited for it.
+            self = .internalError.detailed("the daemon is shutting down")
+        }
+    }
+
+    private init(_ code: ErrorCode, _ message: String, _ data: ErrorData? = nil) {
+        let data = data ?? ErrorData(code)
+        let members = [
+            ("kind", data.kind), ("operation", data.operation), ("errno", data.errno), ("limit", data.limit),
+        ]
+        self.init(
+            code: code.rawValue, message: message,
+            data: .object(
+                JSONObject(uniqueMembers: members.compactMap { name, text in text.map { (name, .string($0)) } })))
+    }
+}

@@ -1,0 +1,56 @@
+internal import Glibc
+public import Logging
+
+/// Log lines for the journal: one a record, with its priority in front (sd-daemon(3)) and what is known as key=value.
+public struct JournalLogHandler: LogHandler {
+    public var logLevel = Logger.Level.info
+    public var metadata: Logger.Metadata = [:]
+
+    public init() {}
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        var line = "<\(Self.priority(event.level))>\(Self.escaped(event.message.description))"
+        let fields = metadata.merging(event.metadata ?? [:]) { $1 }
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            line += " \(key)=\(Self.quoted("\(value)"))"
+        }
+        line += "\n"
+        // One write a line: lines of different threads do not mix.
+        _ = line.withUTF8 { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// syslog(3)'s priorities.
+    private static func priority(_ level: Logger.Level) -> Int {
+        switch level {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let plain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" }
+        return plain ? escaped(text) : "\"\(escaped(text, quote: true))\""
+    }
+
+    /// Nothing that comes from a client may forge a line, or steer a terminal.
+    private static func escaped(_ text: String, quote: Bool = false) -> String {
+        text.unicodeScalars.reduce(into: "") { line, scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator:
+                line += "\\u{\(String(scalar.value, radix: 16))}"
+            default:
+                if quote && (scalar == "\"" || scalar == "\\") { line += "\\" }
+                line.unicodeScalars.append(scalar)
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+internal import BypassAPI
+internal import Linux
+internal import Matcher
+
+/// Why the daemon cannot start: one line for people, and an exit status for programs (sysexits.h's numbers).
+public struct StartError: Error, Sendable, CustomStringConvertible {
+    public var description: String
+    public var exitCode: Int32
+
+    static let noMatcherSupport: Int32 = 69  // EX_UNAVAILABLE
+    static let system: Int32 = 71  // EX_OSERR
+    static let noBPFFileSystem: Int32 = 72  // EX_OSFILE
+    static let inUse: Int32 = 75  // EX_TEMPFAIL
+    static let noPermission: Int32 = 77  // EX_NOPERM
+
+    init(_ exitCode: Int32, _ description: String) {
+        self.description = description
+        self.exitCode = exitCode
+    }
+
+    init(_ error: SystemCallError) {
+        self.init(Self.system, "\(error)")
+    }
+
+    init(_ error: MatcherError) {
+        switch error {
+        case .noBPFFileSystem(let folder):
+            self.init(
+                Self.noBPFFileSystem,
+                "\(folder) is not on a BPF file system: mount one with 'mount -t bpf bpf \(folder)', or name another "
+                    + "folder with --bpffs")
+        case .noBTF:
+            self.init(
+                Self.noMatcherSupport,
+                "this kernel has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF=y is needed")
+        case .foreignPin(let path):
+            self.init(
+                Self.inUse, "\(path) is not this daemon's: move it away, or name another folder with --bpffs")
+        case .systemCall(let error):
+            self.init(Self.noMatcherSupport, "the matcher cannot be loaded: \(error)")
+        }
+    }
+
+    init(_ error: UnixSocketError) {
+        switch error {
+        case .inUse(let path):
+            self.init(
+                Self.inUse, "a daemon listens on \(path) already: stop it first, or name another socket with --socket")
+        case .notSocket(let path):
+            self.init(Self.inUse, "\(path) is there and is no socket: move it away, or name another with --socket")
+        case .pathTooLong(let path):
+            self.init(Self.system, "the socket's path is longer than 107 bytes: \(path)")
+        case .systemCall(let error): self.init(error)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+/// The `error` of a response. Methods throw it to fail with a code of their own.
+public struct ErrorObject: Error, Sendable, Hashable {
+    public let code: Int
+    /// One sentence for people.
+    public let message: String
+    /// More for programs; nil leaves the member out.
+    public let data: JSONValue?
+
+    public init(code: Int, message: String, data: JSONValue? = nil) {
+        self.code = code
+        self.message = message
+        self.data = data
+    }
+}
+
+/// The errors of JSON-RPC 2.0 itself, with the meaning and the message its section 5.1 gives them.
+extension ErrorObject {
+    /// The line is not JSON.
+    public static let parseError = ErrorObject(code: -32700, message: "Parse error")
+    /// The JSON is not a request.
+    public static let invalidRequest = ErrorObject(code: -32600, message: "Invalid Request")
+    /// There is no such method.
+    public static let methodNotFound = ErrorObject(code: -32601, message: "Method not found")
+    /// The method does not take these parameters.
+    public static let invalidParams = ErrorObject(code: -32602, message: "Invalid params")
+    /// The server failed.
+    public static let internalError = ErrorObject(code: -32603, message: "Internal error")
+
+    /// The same error with its message continued by what happened here.
+    public func detailed(_ detail: String, data: JSONValue? = nil) -> ErrorObject {
+        ErrorObject(code: code, message: "\(message): \(detail)", data: data ?? self.data)
+    }
+}
+
+extension ErrorObject: Codable {
+    private enum CodingKeys: CodingKey {
+        case code, message, data
+    }
+
+    /// The error as it stands in a response.
+    public var json: JSONValue {
+        var members: [(String, JSONValue)] = [("code", .number(JSONNumber(code))), ("message", .string(message))]
+        if let data { members.append(("data", data)) }
+        return .object(JSONObject(uniqueMembers: members))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        try json.encode(to: encoder)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.code = try container.decode(Int.self, forKey: .code)
+        self.message = try container.decode(String.self, forKey: .message)
+        self.data = container.contains(.data) ? try container.decode(JSONValue.self, forKey: .data) : nil
+    }
+}

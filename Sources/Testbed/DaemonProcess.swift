@@ -1,0 +1,135 @@
+internal import Glibc
+internal import Linux
+
+/// A running kmesh-bypassd, for tests and the demo.
+public final class DaemonProcess: Sendable {
+    /// How it is started.
+    public struct Options: Hashable, Sendable {
+        /// The program; nil for the one that was built with the calling program.
+        public var executable: String?
+        public var socket: String
+        /// Where it pins: a mounted BPF file system.
+        public var bpffs: String
+        public var stateDirectory: String
+        public var logLevel: String
+        /// What follows the arguments that the other options make.
+        public var arguments: [String]
+
+        public init(
+            executable: String? = nil, socket: String, bpffs: String, stateDirectory: String,
+            logLevel: String = "debug", arguments: [String] = []
+        ) {
+            self.executable = executable
+            self.socket = socket
+            self.bpffs = bpffs
+            self.stateDirectory = stateDirectory
+            self.logLevel = logLevel
+            self.arguments = arguments
+        }
+    }
+
+    /// How it ended.
+    public enum Exit: Hashable, Sendable {
+        case code(Int32)
+        case signal(Int32)
+    }
+
+    /// It ended, or stayed silent, instead of serving its socket.
+    public struct NotServing: Error, Hashable, Sendable, CustomStringConvertible {
+        public let reason: String
+        public let standardError: String
+
+        public var description: String { "\(reason): \(standardError)" }
+    }
+
+    public let pid: Int32
+    public let socket: String
+    private let child: Child
+
+    private init(pid: Int32, socket: String, child: Child) {
+        self.pid = pid
+        self.socket = socket
+        self.child = child
+    }
+
+    /// Starts the daemon and waits until it answers.
+    ///
+    /// A daemon that nobody ends is killed when the last reference to it goes.
+    ///
+    /// - Throws: `NotServing` if it ends first, or has not answered after 10 seconds.
+    public static func start(_ options: Options) async throws -> DaemonProcess {
+        guard let executable = options.executable ?? builtExecutable() else {
+            throw NotServing(reason: "kmesh-bypassd is not built", standardError: "")
+        }
+        let child = try Child(
+            executable: executable,
+            arguments: [
+                "--socket", options.socket, "--bpffs", options.bpffs, "--state-dir", options.stateDirectory,
+                "--log-level", options.logLevel,
+            ] + options.arguments)
+        let daemon = DaemonProcess(pid: try await child.pid(), socket: options.socket, child: child)
+        do {
+            try await daemon.waitUntilServing()
+        } catch {
+            child.signal(SIGKILL)
+            _ = try? await child.exit()
+            throw error
+        }
+        return daemon
+    }
+
+    /// Sends one line over a connection of its own and returns the line that comes back.
+    public func call(_ line: String) async throws -> String {
+        try await Threads.run { [socket] in try BlockingSocket(connectingTo: socket).exchange(line) }
+    }
+
+    /// SIGTERM, and SIGKILL if it has not ended 10 seconds later.
+    public func terminate() async throws -> Exit {
+        child.signal(SIGTERM)
+        let impatience = Task { [child] in
+            try await Task.sleep(for: .seconds(10))
+            child.signal(SIGKILL)
+        }
+        defer { impatience.cancel() }
+        return try await child.exit()
+    }
+
+    /// Sends a signal; nothing happens if the daemon has ended.
+    public func kill(_ signal: Int32) {
+        child.signal(signal)
+    }
+
+    /// Waits for its end.
+    public func exit() async throws -> Exit {
+        try await child.exit()
+    }
+
+    /// What it has written to standard error up to now.
+    public var standardError: String { child.standardError }
+
+    /// The file beside the running program, where packages and SwiftPM put it, or in the build folder of the package in
+    /// the working directory.
+    public static func builtExecutable() -> String? {
+        let own = Links.target(of: "/proc/self/exe").map { String($0[...($0.lastIndex(of: "/") ?? $0.startIndex)]) }
+        return [own, ".build/debug/", ".build/release/"].lazy.compactMap { $0.map { $0 + "kmesh-bypassd" } }
+            .first(where: Files.exists)
+    }
+
+    private func waitUntilServing() async throws {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while true {
+            do {
+                _ = try await call(#"{"jsonrpc":"2.0","id":1,"method":"info"}"#)
+                return
+            } catch let error as SystemCallError {
+                if child.hasEnded {
+                    throw NotServing(reason: "kmesh-bypassd: \(try await exit())", standardError: standardError)
+                }
+                if ContinuousClock.now > deadline {
+                    throw NotServing(reason: "kmesh-bypassd: \(error)", standardError: standardError)
+                }
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+}

@@ -1,0 +1,24 @@
+/// What the daemon could leave behind in a namespace.
+public enum Residue {
+    /// Everything in the namespace that only the daemon puts there: lines of the guard's table, and rules with a BPF match.
+    ///
+    /// Empty chains that it made in tables of others are not told from theirs: compare `Testbed.ruleset` for those.
+    ///
+    /// - Parameter namespace: a name under /run/netns.
+    /// - Returns: empty if the namespace is clean.
+    public static func scan(_ namespace: String) async throws -> [String] {
+        let ruleset = try await Command.run(["nft", "list", "ruleset"], namespace: namespace)
+        // nft prints an xt match with quotation marks or without, by its version.
+        let signs = ["kmesh_bypass", "match bpf", "match \"bpf\""]
+        var found = lines(of: ruleset) { line in signs.contains { line.contains($0) } }
+        for command in ["iptables-nft-save", "ip6tables-nft-save"] {
+            let rules = try await Command.run([command], namespace: namespace)
+            found += lines(of: rules) { $0.contains("-m bpf") }.map { "\(command): \($0)" }
+        }
+        return found
+    }
+
+    private static func lines(of text: String, where condition: (Substring) -> Bool) -> [String] {
+        text.split(separator: "\n").filter(condition).map { String($0.drop { $0 == "\t" || $0 == " " }) }
+    }
+}

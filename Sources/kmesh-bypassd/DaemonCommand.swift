@@ -1,0 +1,66 @@
+public import ArgumentParser
+import BypassAPI
+import BypassDaemon
+public import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// Arguments and wiring; everything else is in `BypassDaemon`.
+@main
+struct DaemonCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: Product.name,
+        abstract: "Takes the sidecar of a service mesh out of a network namespace's traffic, and puts it back.",
+        discussion: """
+            Runs as root and answers JSON-RPC 2.0 on a Unix socket. Bypasses outlive it: ending the daemon ends none.
+
+            Exit status: 0 after SIGTERM; 64 wrong arguments; 69 the kernel cannot load the matcher (no BTF); 71 a \
+            system call failed; 72 no BPF file system; 75 the socket or the BPF folder is in use; 77 not root, or a \
+            capability is missing.
+            """,
+        version: Product.version)
+
+    @Option(help: ArgumentHelp("Listen here (or set \(Product.socketVariable)).", valueName: "path"))
+    var socket: String?
+
+    @Option(help: ArgumentHelp("Keep the matcher's pins in this folder, on a BPF file system.", valueName: "folder"))
+    var bpffs = Daemon.Configuration().bpffs
+
+    @Option(help: ArgumentHelp("Keep records of who wants which bypass here.", valueName: "folder"))
+    var stateDir = Daemon.Configuration().stateFolder
+
+    @Option(help: "Log this and what is worse: trace, debug, info, notice, warning, error, critical.")
+    var logLevel = Logger.Level.info
+
+    @OptionGroup(title: "Limits")
+    var limits: LimitOptions
+
+    func validate() throws {
+        // xt_bpf takes paths of up to 511 bytes.
+        guard bpffs.hasPrefix("/"), bpffs.utf8.count <= 480 else {
+            throw ValidationError("--bpffs must be an absolute path of at most 480 bytes")
+        }
+    }
+
+    func run() async throws {
+        var logger = Logger(label: Product.name) { _ in JournalLogHandler() }
+        logger.logLevel = logLevel
+        var configuration = Daemon.Configuration()
+        configuration.socket = socket ?? environmentSocket() ?? Product.socketPath
+        configuration.bpffs = bpffs
+        configuration.stateFolder = stateDir
+        configuration.limits = limits.limits
+        let daemon: Daemon
+        do throws(StartError) {
+            daemon = try Daemon(configuration, logger: logger)
+        } catch {
+            complain("\(Product.name): \(error)")
+            throw ExitCode(error.exitCode)
+        }
+        try await ServiceGroup(
+            services: [daemon], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
+        ).run()
+    }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

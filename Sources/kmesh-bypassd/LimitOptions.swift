@@ -1,0 +1,43 @@
+import ArgumentParser
+import BypassAPI
+
+/// What one client may ask of the daemon, each with a setting.
+struct LimitOptions: ParsableArguments {
+    @Option(help: "Bytes in a line.")
+    var maxLine = Limits().line
+
+    @Option(help: "Levels of arrays and objects in a line.")
+    var maxDepth = Limits().depth
+
+    @Option(help: "Entries in a batch.")
+    var maxBatch = Limits().batch
+
+    @Option(help: "Connections at the same time.")
+    var maxConnections = Limits().connections
+
+    @Option(help: "Connections of one user at the same time.")
+    var maxUserConnections = Limits().userConnections
+
+    @Option(help: "Seconds for a line once begun.")
+    var maxLineSeconds = Limits().lineSeconds
+
+    func validate() throws {
+        for value in [maxLine, maxDepth, maxBatch, maxConnections, maxUserConnections, maxLineSeconds] {
+            guard (1...1_000_000_000).contains(value) else {
+                throw ValidationError("a limit must be between 1 and 1000000000")
+            }
+        }
+        guard maxDepth <= 256 else { throw ValidationError("--max-depth must be 256 or less") }
+    }
+
+    var limits: Limits {
+        var limits = Limits()
+        limits.line = maxLine
+        limits.depth = maxDepth
+        limits.batch = maxBatch
+        limits.connections = maxConnections
+        limits.userConnections = maxUserConnections
+        limits.lineSeconds = maxLineSeconds
+        return limits
+    }
+}
