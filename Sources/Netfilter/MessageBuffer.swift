@@ -30,12 +30,15 @@ struct MessageBuffer: ~Copyable {
         _ body: (OutgoingMessage) -> Void = { _ in }
     ) {
         precondition(count + Self.largestMessage <= capacity, "more messages than announced")
-        guard
-            let header = unsafe nftnl_nlmsg_build_hdr(
-                next, type, UInt16(family), flags.union(.request).rawValue, sequence)
-        else {
-            fatalError("libnftnl gave no header")
-        }
+        // libnftnl's own helper knows nf_tables' messages only; conntrack's have the same header.
+        guard let header = unsafe mnl_nlmsg_put_header(start + count),
+            let extra = unsafe mnl_nlmsg_put_extra_header(header, MemoryLayout<nfgenmsg>.size)
+        else { fatalError("libmnl gave no header") }
+        unsafe header.pointee.nlmsg_type = type
+        unsafe header.pointee.nlmsg_flags = flags.union(.request).rawValue
+        unsafe header.pointee.nlmsg_seq = sequence
+        unsafe extra.storeBytes(
+            of: nfgenmsg(nfgen_family: family, version: UInt8(NFNETLINK_V0), res_id: 0), as: nfgenmsg.self)
         body(unsafe OutgoingMessage(header: header))
         unsafe finish(header)
     }
