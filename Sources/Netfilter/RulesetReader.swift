@@ -6,9 +6,9 @@ internal import SystemPackage
 extension NetlinkSocket {
     /// Reads the namespace's ruleset, all of one generation.
     ///
-    /// Throws `rulesetChanged` if it changed meanwhile.
-    public mutating func ruleset() throws(NetfilterError) -> Ruleset {
-        var ruleset = Ruleset(generation: try generation())
+    /// Throws `rulesetChanged` if it is of another generation, or changes meanwhile.
+    public mutating func ruleset(generation: UInt32) throws(NetfilterError) -> Ruleset {
+        var ruleset = Ruleset(generation: generation)
         ruleset.tables = try dump(MessageType.getTable, "reading tables") { $0.table }
         if ruleset.tables.isEmpty { return ruleset }
         ruleset.chains = try dump(MessageType.getChain, "reading chains") { $0.chain }
@@ -18,7 +18,7 @@ extension NetlinkSocket {
             ) { $0.rule }
         }
         // The dumps above are each of one generation; this one says that it was the same.
-        if try generation() != ruleset.generation { throw .rulesetChanged }
+        if try self.generation() != generation { throw .rulesetChanged }
         return ruleset
     }
 
@@ -39,6 +39,31 @@ extension NetlinkSocket {
             return .done
         }
         return generation ?? 0
+    }
+
+    /// The same rules with their counters as they are now. Throws `rulesetChanged` if one has gone.
+    public mutating func reread(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
+        if rules.isEmpty { return rules }
+        let operation = "reading counters"
+        let first = takeSequence(rules.count)
+        var requests = MessageBuffer(messages: rules.count)
+        for (index, rule) in rules.enumerated() {
+            let sequence = first &+ UInt32(index)
+            requests.append(MessageType.getRule, family: rule.chain.family.rawValue, sequence: sequence) {
+                $0.put(NFTA_RULE_TABLE.rawValue, rule.chain.table)
+                $0.put(NFTA_RULE_CHAIN.rawValue, rule.chain.chain)
+                $0.put(NFTA_RULE_HANDLE.rawValue, rule.handle)
+            }
+        }
+        try send(requests, for: operation)
+        var reread: [Ruleset.Rule] = []
+        try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
+            guard message.sequence &- first < UInt32(rules.count) else { return .more }
+            guard let rule = message.rule else { throw .rulesetChanged }
+            reread.append(rule)
+            return reread.count == rules.count ? .done : .more
+        }
+        return reread
     }
 
     /// Asks for all objects of a kind and returns what `decode` makes of each.

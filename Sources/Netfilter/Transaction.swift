@@ -128,15 +128,15 @@ extension NetlinkSocket {
     /// Carries out a transaction.
     ///
     /// - Parameter generation: only if the ruleset is still of this generation, else `rulesetChanged`.
-    /// - Returns: for each operation that makes a rule, the rule's handle.
+    /// - Returns: for each operation that makes a rule, the rule as the kernel holds it.
     public mutating func commit(
         _ transaction: Transaction, generation: UInt32?
-    ) throws(NetfilterError) -> [UInt64?] {
+    ) throws(NetfilterError) -> [Ruleset.Rule?] {
         let operations = transaction.operations
         guard !operations.isEmpty else { return [] }
         let first = takeSequence(operations.count + 2)
         try send(transaction.encoded(sequence: first, generation: generation), for: "nf_tables batch")
-        var handles = [UInt64?](repeating: nil, count: operations.count)
+        var made = [Ruleset.Rule?](repeating: nil, count: operations.count)
         var failure: NetfilterError?
         try receive(for: "nf_tables batch") { (message) throws(NetfilterError) -> Progress in
             let offset = Int(message.sequence &- first)
@@ -153,15 +153,11 @@ extension NetlinkSocket {
                 }
                 return offset == operations.count ? .done : .more
             }
-            if message.type == MessageType.newRule, offset > 0 {
-                for attribute in message.attributes where attribute.type == CInt(NFTA_RULE_HANDLE.rawValue) {
-                    handles[offset - 1] = attribute.uint64
-                }
-            }
+            if offset > 0, let rule = message.rule { made[offset - 1] = rule }
             return .more
         }
         if let failure { throw failure }
-        return handles
+        return made
     }
 }
 

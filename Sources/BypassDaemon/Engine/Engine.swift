@@ -13,6 +13,7 @@ final class Engine: Sendable {
     let matcher: Matcher
     let registry: Registry
     private let lanes = NamespaceLanes()
+    private let views = NamespaceViews()
     private let threads: NIOThreadPool
     /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
     private let background: any EventLoop
@@ -33,21 +34,15 @@ final class Engine: Sendable {
     /// Runs `work` on one of the engine's threads, in the lane of the namespace that `open` gives, with a session in it.
     /// The namespace is opened once, there: what was opened is what is checked and used.
     func withSession<Result: Sendable>(
-        in open: @escaping @Sendable () throws(BypassError) -> NetworkNamespace, on loop: any EventLoop,
-        _ work: @escaping @Sendable (inout NamespaceSession) throws(BypassError) -> Result
+        _ purpose: NamespaceSession.Purpose, in open: @escaping @Sendable () throws(BypassError) -> NetworkNamespace,
+        on loop: any EventLoop, _ work: @escaping @Sendable (inout NamespaceSession) throws(BypassError) -> Result
     ) -> EventLoopFuture<Result> {
         let promise = loop.makePromise(of: Result.self)
         threads.submit { state in
             guard case .active = state else { return promise.fail(ChannelError.ioOnClosedChannel) }
             do throws(BypassError) {
                 let namespace = OpenNamespace(try open())
-                self.lanes.run(namespace.inode) {
-                    do throws(BypassError) {
-                        promise.succeed(try self.run(work, in: namespace))
-                    } catch {
-                        promise.fail(error)
-                    }
-                }
+                self.lanes.run(namespace.inode) { self.run(work, purpose, in: namespace, promise) }
             } catch {
                 promise.fail(error)
             }
@@ -55,17 +50,21 @@ final class Engine: Sendable {
         return promise.futureResult
     }
 
-    private func run<Result>(
-        _ work: (inout NamespaceSession) throws(BypassError) -> Result, in namespace: OpenNamespace
-    ) throws(BypassError) -> Result {
-        var session = try NamespaceSession(namespace.descriptor, matcher: matcher)
+    private func run<Result: Sendable>(
+        _ work: (inout NamespaceSession) throws(BypassError) -> Result, _ purpose: NamespaceSession.Purpose,
+        in namespace: OpenNamespace, _ promise: EventLoopPromise<Result>
+    ) {
         do throws(BypassError) {
-            let result = try work(&session)
+            var session = try NamespaceSession(namespace.descriptor, for: purpose, matcher: matcher, views: views)
+            do throws(BypassError) {
+                promise.succeed(try work(&session))
+            } catch {
+                promise.fail(error)
+            }
+            // Only now: the client has its answer while another thread is woken for this.
             park(session.close())
-            return result
         } catch {
-            park(session.close())
-            throw error
+            promise.fail(error)
         }
     }
 
@@ -82,7 +81,6 @@ final class Engine: Sendable {
             self.descriptor = descriptor
         }
     }
-
 }
 
 // MARK: which namespace
@@ -151,7 +149,9 @@ extension Engine {
 
     private func expire(_ inode: UInt64) {
         guard let record = registry[inode] else { return }
-        let cleaned = withSession(in: { () throws(BypassError) in try Self.open(inode, record) }, on: background) {
+        let cleaned = withSession(
+            .removing, in: { () throws(BypassError) in try Self.open(inode, record) }, on: background
+        ) {
             session throws(BypassError) in
             // Somebody may have asked for more time meanwhile.
             guard let entry = try? self.matcher.entry(of: inode), !Entry(entry).isLive(at: Clock.boottime) else {
@@ -172,6 +172,7 @@ extension Engine {
     func forget(_ inode: UInt64) {
         try? matcher.remove(inode)
         registry.remove(inode)
+        views.forget(inode)
     }
 
     /// Keeps a record; that it could not be written is a warning to whoever asked.

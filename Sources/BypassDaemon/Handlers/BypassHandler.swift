@@ -9,7 +9,8 @@ extension Engine {
         _ parameters: BypassMethod.Parameters, for caller: PeerCredentials, on loop: any EventLoop
     ) -> EventLoopFuture<BypassMethod.Result> {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
-        return withSession(in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
+        let purpose: NamespaceSession.Purpose = parameters.state == .off ? .removing : .telling
+        return withSession(purpose, in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
             session throws(BypassError) in
             switch parameters.state {
             case .on: try self.turnOn(parameters, for: caller, in: &session)

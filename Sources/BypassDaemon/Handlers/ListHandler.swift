@@ -15,7 +15,7 @@ extension Engine {
     /// nil if the namespace has gone.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
         let open = { @Sendable () throws(BypassError) in try Self.open(inode, record) }
-        return withSession(in: open, on: loop) { session throws(BypassError) -> BypassStatus? in
+        return withSession(.telling, in: open, on: loop) { session throws(BypassError) -> BypassStatus? in
             self.status(of: try Self.observe(&session), record.netns, in: &session)
         }.flatMapErrorThrowing { error in
             guard case BypassError.netnsNotFound = error else { throw error }

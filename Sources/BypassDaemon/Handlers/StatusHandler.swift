@@ -7,7 +7,7 @@ internal import Netfilter
 extension Engine {
     /// `status`: looks, and tells.
     func status(_ parameters: StatusMethod.Parameters, on loop: any EventLoop) -> EventLoopFuture<BypassStatus> {
-        withSession(in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
+        withSession(.telling, in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
             session throws(BypassError) in
             let observation = try Self.observe(&session)
             return self.status(of: observation, parameters.netns, in: &session)
@@ -37,7 +37,9 @@ extension Engine {
         let assessment = Assessment(observation)
         var status = BypassStatus(
             netns: netns, inode: session.inode, state: assessment.state.onTheWire, effective: assessment.effective,
-            rules: session.rules.map(BypassStatus.Rule.init))
+            rules: session.rules.map(BypassStatus.Rule.init).sorted {
+                ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
+            })
         var warnings = assessment.warnings + additional
         if let entry = observation.entry, assessment.state != .off {
             let record = registry[session.inode]

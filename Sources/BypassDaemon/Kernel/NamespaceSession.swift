@@ -6,27 +6,40 @@ internal import SystemPackage
 
 /// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
 struct NamespaceSession: NamespaceKernel, ~Copyable {
+    enum Purpose {
+        /// Rules only go: what intercepts here, and what was counted, does not matter.
+        case removing
+        /// Everything is told to somebody.
+        case telling
+    }
+
     let inode: UInt64
     /// What the namespace was opened by.
     let path: String
     private let matcher: Matcher
+    private let views: NamespaceViews
+    private let purpose: Purpose
     private let legacy: [Interception]
+    private let cookie: UInt64?
     private var socket: NetlinkSocket
-    /// Of the ruleset that was observed last; changes are made to no other.
-    private var generation: UInt32?
+    /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
+    private var view: NamespaceView?
+
     /// Our rules as they were observed last.
-    private(set) var rules: [Ruleset.Rule] = []
+    var rules: [Ruleset.Rule] { view?.rules ?? [] }
 
     /// Enters the namespace on the calling thread, which belongs to the engine.
-    init(_ namespace: borrowing NetworkNamespace, matcher: Matcher) throws(BypassError) {
-        self.init(inode: namespace.inode, path: namespace.path, matcher: matcher, try Self.enter(namespace))
-    }
-
-    private init(inode: UInt64, path: String, matcher: Matcher, _ inside: consuming Inside) {
-        self.inode = inode
-        self.path = path
+    init(
+        _ namespace: borrowing NetworkNamespace, for purpose: Purpose, matcher: Matcher, views: NamespaceViews
+    ) throws(BypassError) {
+        let inside = try Self.enter(namespace, purpose)
+        inode = namespace.inode
+        path = namespace.path
         self.matcher = matcher
+        self.views = views
+        self.purpose = purpose
         legacy = inside.legacy
+        cookie = inside.socket.namespaceCookie
         socket = inside.socket
     }
 
@@ -35,10 +48,13 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
         var legacy: [Interception]
     }
 
-    private static func enter(_ namespace: borrowing NetworkNamespace) throws(BypassError) -> Inside {
+    private static func enter(
+        _ namespace: borrowing NetworkNamespace, _ purpose: Purpose
+    ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.inside { () throws(SystemCallError) -> Inside in
-                Inside(socket: try NetlinkSocket(), legacy: try LegacyTables.interceptions())
+                let legacy = purpose == .telling ? try LegacyTables.interceptions() : []
+                return Inside(socket: try NetlinkSocket(), legacy: legacy)
             }
         } catch {
             throw BypassError(error)
@@ -46,23 +62,34 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     mutating func observe() throws(KernelFailure) -> Observation {
-        let ruleset: Ruleset
+        let view: NamespaceView
         do throws(NetfilterError) {
-            ruleset = try socket.ruleset()
+            view = try look()
         } catch {
+            views.forget(inode)
             throw KernelFailure(error)
         }
-        generation = ruleset.generation
-        rules = ruleset.rules.filter {
-            $0.isOurs(matcher.pin) || ($0.chain.family, $0.chain.table) == RuleForms.guardTable
-        }
+        self.view = view
+        views.keep(view, of: inode)
         let entry: MatcherEntry?
         do throws(SystemCallError) {
             entry = try matcher.entry(of: inode)
         } catch {
             throw .refused(BypassError(error))
         }
-        return Observation(ruleset, legacy: legacy, entry: entry, pin: matcher.pin, now: Clock.boottime)
+        return view.observation.joined(legacy: legacy, entry: entry, now: Clock.boottime)
+    }
+
+    /// The ruleset as it is now. If it is of the generation that is known, only our rules' counters are asked for.
+    private mutating func look() throws(NetfilterError) -> NamespaceView {
+        let generation = try socket.generation()
+        if let view, view.generation == generation { return view }
+        if var known = views.view(of: inode, cookie: cookie, generation: generation) {
+            if purpose == .telling { known.rules = try socket.reread(known.rules) }
+            return known
+        }
+        // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
+        return NamespaceView(try socket.ruleset(generation: generation), cookie: cookie ?? 0, pin: matcher.pin)
     }
 
     mutating func execute(_ actions: [Action]) throws(KernelFailure) {
@@ -90,9 +117,9 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
         let operations = batch.flatMap { RuleForms.operations(for: $0, pin: matcher.pin) }
         do throws(NetfilterError) {
-            _ = try socket.commit(Transaction(operations), generation: generation)
-            // Whatever is planned next has to be observed first: this was the last batch for that generation.
-            generation = nil
+            let made = try socket.commit(Transaction(operations), generation: view?.generation)
+            // What is known holds on, unless somebody else changes the ruleset: then its generation is another one.
+            if view?.apply(batch, pin: matcher.pin, made: made) != true { view = nil }
         } catch {
             // xt_bpf looks the pin up when a rule is made. If the pin has gone, putting it back is all that is wrong.
             if case .refused(.insertRule, .noSuchFileOrDirectory, _) = error, (try? matcher.ensurePinned()) == true {

@@ -3,17 +3,26 @@ internal import Matcher
 internal import Netfilter
 
 extension Observation {
-    /// - Parameters:
-    ///   - pin: what makes a rule ours: it asks the program that is pinned there.
-    ///   - legacy: what iptables-legacy has in the namespace.
-    init(_ ruleset: Ruleset, legacy: [Netfilter.Interception], entry: MatcherEntry?, pin: String, now: UInt64) {
-        self.init(entry: entry.map(Entry.init), now: now)
+    /// What nf_tables shows.
+    ///
+    /// - Parameter pin: what makes a rule ours: it asks the program that is pinned there.
+    init(_ ruleset: Ruleset, pin: String) {
+        self.init(now: 0)
         let rules = Dictionary(grouping: ruleset.rules, by: \.chain)
         for family in Bypass.Family.allCases {
             tables[family] = Table(family, ruleset, rules, pin)
         }
         guardChains = Self.guardChains(ruleset, rules, pin)
-        interceptions = (ruleset.interceptions(except: RuleForms.guardTable) + legacy).compactMap(Interception.init)
+        interceptions = ruleset.interceptions(except: RuleForms.guardTable).compactMap(Interception.init)
+    }
+
+    /// The same, with what is not in nf_tables.
+    func joined(legacy: [Netfilter.Interception], entry: MatcherEntry?, now: UInt64) -> Observation {
+        var whole = self
+        whole.interceptions += legacy.compactMap(Interception.init)
+        whole.entry = entry.map(Entry.init)
+        whole.now = now
+        return whole
     }
 
     private static func guardChains(
