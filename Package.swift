@@ -25,7 +25,7 @@ let package = Package(
     products: [
         .executable(name: "kmesh-bypassd", targets: ["kmesh-bypassd"]),
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
-        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI"]),
+        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -73,7 +73,18 @@ let package = Package(
             name: "kmesh-bypassd", dependencies: ["BypassDaemon", "BypassAPI", logging, lifecycle, signals, arguments],
             swiftSettings: strict),
         .executableTarget(
-            name: "kmesh-bypassctl", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", arguments],
+            name: "kmesh-bypassctl",
+            dependencies: ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", signals, arguments],
+            swiftSettings: strict),
+
+        // Tests that need no root.
+        .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", nioCore], swiftSettings: strict),
+        .testTarget(
+            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", nioCore, nioPosix],
+            swiftSettings: strict),
+        .testTarget(
+            name: "kmesh-bypassctlTests",
+            dependencies: ["kmesh-bypassctl", "BypassClient", "BypassAPI", "JSONRPC", arguments],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

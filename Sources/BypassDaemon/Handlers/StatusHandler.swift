@@ -60,7 +60,7 @@ extension Engine {
     private static func moment(ofDeadline deadline: UInt64) -> Timestamp? {
         guard deadline != 0 else { return nil }
         let left = Int64(clamping: deadline) - Int64(clamping: Clock.boottime)
-        return Timestamp(secondsSince1970: (Clock.realtime + left + 500_000_000) / 1_000_000_000)
+        return Timestamp(secondsSince1970: (Clock.realtime + left) / 1_000_000_000)
     }
 }
 

@@ -1,0 +1,82 @@
+public import BypassAPI
+internal import JSONRPC
+internal import NIOCore
+
+extension BypassClient {
+    /// Turns the bypass of one network namespace on or off.
+    ///
+    /// - Parameters:
+    ///   - netns: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711` or `pod:UID`.
+    ///   - direction: With `on` only; both directions if left out.
+    ///   - ttl: With `on` only: seconds until the bypass ends by itself.
+    ///   - owner: Who wants it, such as `kubernetes:default/web-0`.
+    ///   - reason: For the audit log.
+    /// - Throws: ``BypassClientError``; after ``BypassClientError/refused(_:)`` nothing has changed.
+    public func bypass(
+        netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
+        reason: String? = nil
+    ) async throws(BypassClientError) -> BypassMethod.Result {
+        try await call(
+            BypassMethod.self,
+            with: .init(netns: netns, state: state, direction: direction, ttl: ttl, owner: owner, reason: reason))
+    }
+
+    /// Tells the bypass of one network namespace, as the kernel has it now.
+    public func status(netns: String) async throws(BypassClientError) -> BypassStatus {
+        try await call(StatusMethod.self, with: .init(netns: netns))
+    }
+
+    /// Tells every namespace that is bypassed, by inode.
+    public func list() async throws(BypassClientError) -> [BypassStatus] {
+        try await call(ListMethod.self, with: .init()).bypasses
+    }
+
+    /// Tells what the daemon is, and on what it runs.
+    public func info() async throws(BypassClientError) -> InfoMethod.Result {
+        try await call(InfoMethod.self, with: .init())
+    }
+
+    /// Calls a method of the daemon's table. What a newer daemon adds to the result is ignored.
+    public func call<Method: RPCMethod>(
+        _: Method.Type, with parameters: Method.Parameters
+    ) async throws(BypassClientError) -> Method.Result {
+        let result = try await call(method: Method.name, params: try Params(givenIn: parameters))
+        do {
+            return try JSONDecoding.decode(from: result, unknownMembers: .ignore)
+        } catch {
+            throw .invalidAnswer("result: \(error)")
+        }
+    }
+
+    /// Calls a method of the daemon's table and gives its result as the line of JSON that the daemon sent.
+    public func json<Method: RPCMethod>(
+        _: Method.Type, with parameters: Method.Parameters
+    ) async throws(BypassClientError) -> String {
+        let result = try await call(method: Method.name, params: try Params(givenIn: parameters))
+        var line = ByteBuffer()
+        do {
+            try JSONEncoding.write(result, into: &line)
+        } catch {
+            throw .invalidAnswer("result: \(error)")
+        }
+        return String(buffer: line)
+    }
+}
+
+extension Params {
+    /// The parameters by name, without those that are nil: on the wire such a parameter is left out, not null.
+    init?(givenIn parameters: some Encodable) throws(BypassClientError) {
+        let value: JSONValue
+        do {
+            var text = ByteBuffer()
+            try JSONEncoding.write(parameters, into: &text)
+            value = try JSONReader.read(text)
+        } catch {
+            throw .invalidRequest("\(error)")
+        }
+        guard let object = value.object else { throw .invalidRequest("parameters must be an object") }
+        let given = object.members.filter { $0.value != .null }
+        guard !given.isEmpty else { return nil }
+        self = .named(JSONObject(uniqueMembers: given.map { ($0.key, $0.value) }))
+    }
+}

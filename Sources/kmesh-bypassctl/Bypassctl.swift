@@ -1,0 +1,27 @@
+internal import ArgumentParser
+internal import BypassAPI
+
+/// The command line client. Each subcommand is one call of the daemon, except where its file says otherwise.
+@main
+struct Bypassctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kmesh-bypassctl",
+        abstract: "Takes the sidecar of a service mesh out of a network namespace's traffic, and puts it back.",
+        discussion: """
+            NETNS names a network namespace: 'web' for /run/netns/web, a path such as /proc/4711/ns/net, 'pid:4711' for \
+            that of a process, or 'pod:UID' for that of a Kubernetes pod on this node.
+
+            EXIT CODES
+              0   done
+              1   the daemon or the kernel refused, or something else failed
+              3   no daemon is listening on the socket
+              4   denied by the socket's permissions or by the policy, or NETNS is
+                  the host's own namespace
+              5   no such network namespace
+              64  the command line is wrong
+              130 the demo was interrupted
+            """,
+        version: Product.version,
+        subcommands: [On.self, Off.self, Status.self, List.self, Info.self, Demo.self]
+    )
+}

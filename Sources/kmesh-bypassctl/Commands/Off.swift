@@ -1,0 +1,23 @@
+internal import ArgumentParser
+internal import BypassAPI
+
+/// `off NETNS`
+struct Off: DaemonCommand {
+    typealias Method = BypassMethod
+
+    static let configuration = CommandConfiguration(
+        abstract: "Turn the bypass of a network namespace off.",
+        discussion: "New connections pass the sidecar again. That it is off already is no error.")
+
+    @OptionGroup var namespace: NamespaceArgument
+    @OptionGroup var attribution: Attribution
+    @OptionGroup var common: CommonOptions
+
+    var parameters: BypassMethod.Parameters {
+        .init(netns: namespace.netns, state: .off, owner: attribution.owner, reason: attribution.reason)
+    }
+
+    func text(of result: BypassMethod.Result, _ style: Style) -> String {
+        describe(result.status, changed: result.changed, style)
+    }
+}

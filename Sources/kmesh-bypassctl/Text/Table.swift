@@ -1,0 +1,37 @@
+/// A piece of a table, fit for a terminal whatever it was made from.
+struct Cell {
+    let text: String
+    let color: Style.Color?
+
+    init(_ text: String, _ color: Style.Color? = nil) {
+        self.text = text.printable
+        self.color = color
+    }
+}
+
+/// Rows with aligned columns.
+struct Table {
+    var rows: [[Cell]]
+
+    /// The rows as lines. The last cell of a row is not padded, so no line ends in blanks.
+    func text(_ style: Style) -> String {
+        var widths: [Int] = []
+        for row in rows {
+            for (column, cell) in row.enumerated() {
+                if column == widths.count { widths.append(0) }
+                widths[column] = max(widths[column], cell.text.count)
+            }
+        }
+        return rows.map { row in
+            var line = ""
+            for (column, cell) in row.enumerated() {
+                // Padding goes by what is seen, so it stays outside the color.
+                line += style.paint(cell.text, cell.color)
+                if column < row.count - 1 {
+                    line += String(repeating: " ", count: widths[column] - cell.text.count + 2)
+                }
+            }
+            return line + "\n"
+        }.joined()
+    }
+}

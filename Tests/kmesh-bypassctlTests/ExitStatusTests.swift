@@ -1,0 +1,38 @@
+import BypassAPI
+import BypassClient
+import JSONRPC
+import Testing
+
+@testable import kmesh_bypassctl
+
+@Suite struct ExitStatusTests {
+    private static let statuses: [(ErrorCode, Int32)] = [
+        (.permissionDenied, 4), (.hostNetnsRefused, 4), (.netnsNotFound, 5), (.notANetns, 5), (.kernelRefused, 1),
+        (.unsupported, 1), (.limitExceeded, 1),
+    ]
+
+    @Test(arguments: statuses)
+    func `The daemon's errors have the exit codes that the help tells`(code: ErrorCode, status: Int32) {
+        let error = DaemonError(ErrorObject(code: code.rawValue, message: "no"))
+        #expect(ExitStatus(.refused(error)).rawValue == status)
+    }
+
+    @Test func `What comes before the daemon's word has its own`() {
+        #expect(ExitStatus(.daemonNotRunning(path: "s")).rawValue == 3)
+        #expect(ExitStatus(.accessDenied(path: "s")).rawValue == 4)
+        #expect(ExitStatus(.refused(DaemonError(.invalidParams))).rawValue == 1)
+        for error in [BypassClientError.connectionClosed, .timedOut, .invalidAnswer("x")] {
+            #expect(ExitStatus(error).rawValue == 1)
+        }
+    }
+
+    @Test func `Messages say what to do`() {
+        #expect(
+            advice(on: .daemonNotRunning(path: Product.socketPath))
+                == "no daemon listens on /run/kmesh/bypassd.sock: start it with 'systemctl start kmesh-bypassd'")
+        #expect(advice(on: .daemonNotRunning(path: "s")).contains("--socket"))
+        #expect(advice(on: .accessDenied(path: "s")).contains("'kmesh'"))
+        #expect(advice(on: .timedOut).contains("journalctl -u kmesh-bypassd"))
+        #expect(advice(on: .refused(DaemonError(ErrorObject(code: -32002, message: "no such")))) == "no such")
+    }
+}
