@@ -76,6 +76,9 @@ let package = Package(
             name: "kmesh-bypassctl",
             dependencies: ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", signals, arguments],
             swiftSettings: strict),
+        .executableTarget(
+            name: "bypass-benchmark", dependencies: ["Testbed", "Linux", arguments], path: "Tests/Benchmarks",
+            swiftSettings: strict),
 
         // Tests that need no root.
         .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", nioCore], swiftSettings: strict),

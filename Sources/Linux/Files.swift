@@ -92,12 +92,6 @@ public enum Files {
         }
     }
 
-    /// Removes a folder that holds files only.
-    public static func removeFolder(_ path: String) throws(SystemCallError) {
-        for entry in entries(in: path) { try remove(path + "/" + entry.name) }
-        try systemCall("rmdir \(path)") { unsafe rmdir(path) }
-    }
-
     /// Locks a folder against everybody else who locks it, as long as what is returned lives. Throws EAGAIN if somebody
     /// has it.
     public static func lockFolder(_ path: String) throws(SystemCallError) -> OwnedDescriptor {

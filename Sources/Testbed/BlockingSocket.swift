@@ -52,7 +52,7 @@ struct BlockingSocket: ~Copyable, Sendable {
     /// The next line, without its end. Nothing may be on its way behind it: that would be lost.
     borrowing func readLine() throws(SystemCallError) -> String {
         var line: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
+        var chunk = [UInt8](repeating: 0, count: 16384)
         while line.last != UInt8(ascii: "\n") {
             let count = try Self.timed("recv") {
                 unsafe chunk.withUnsafeMutableBytes {

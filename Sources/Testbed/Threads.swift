@@ -14,3 +14,12 @@ enum Threads {
         try await pool.runIfActive(body)
     }
 }
+
+extension Testbed {
+    /// Runs what blocks, such as a `LineClient`, on a thread that is for this.
+    public static func blocking<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try await Threads.run(body)
+    }
+}

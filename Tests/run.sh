@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs them all. Needs root: the tests make network namespaces, rules and mounts, each
+# its own, and leave nothing behind. Arguments go to `swift test`, such as --filter KernelTests.
+set -euo pipefail
+self=$(readlink -f "$0")
+cd "$(dirname "$self")/.."
+source systemd/setup.bash
+
+need_root
+need_swift
+need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-minimal procps
+
+"$swift" format lint --strict --recursive Package.swift Sources Tests bpf
+
+left_behind() {
+    ip netns list
+    findmnt --noheadings --types bpf --output TARGET || true
+}
+before=$(left_behind)
+
+"$swift" build --build-tests
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$swift" test --skip-build "$@" 2>&1 | tee "$log"
+
+# A test that was skipped has shown nothing.
+if grep -E '(Test|Suite) .* skipped' "$log"; then fail "tests were skipped"; fi
+
+after=$(left_behind)
+[ "$after" = "$before" ] || fail "network namespaces or BPF mounts were left behind: $after"
