@@ -12,6 +12,7 @@ let strict: [SwiftSetting] = [
 ]
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -81,7 +82,18 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests that need no root.
+        .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
+        .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
+        .testTarget(name: "NetfilterTests", dependencies: ["Netfilter"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", nioCore], swiftSettings: strict),
+        .testTarget(
+            name: "BypassAPITests", dependencies: ["BypassAPI", "JSONRPC", "Linux", nioCore], swiftSettings: strict),
+        .testTarget(name: "BypassTests", dependencies: ["Bypass"], swiftSettings: strict),
+        .testTarget(
+            name: "BypassDaemonTests",
+            dependencies: [
+                "BypassDaemon", "Bypass", "BypassAPI", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
+            ], swiftSettings: strict),
         .testTarget(
             name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", nioCore, nioPosix],
             swiftSettings: strict),

@@ -88,6 +88,16 @@ public struct Observation: Hashable, Sendable {
         tables[place.family]?.chains[place.hook]
     }
 
+    /// What was made and is still there. A mark of what is not there would take away, at `off`, what somebody else makes.
+    var standing: Set<Made> {
+        (entry?.made ?? []).filter { made in
+            switch made {
+            case .table(let family): tables[family] != nil
+            case .chain(let place): chain(place) != nil
+            }
+        }
+    }
+
     /// Whether the guard takes the first packets of this family's connections at a hook.
     func isGuarded(_ place: Place) -> Bool {
         guardChains?[place.hook]?.covers([place.family]) ?? false

@@ -24,7 +24,7 @@ public struct Plan: Hashable, Sendable {
         // A rule holds the program that was pinned when it was made. Without an entry of ours, finished, in the map,
         // nobody knows whether that program looks into this map: such rules are made anew.
         let trusted = observation.entry.map { !$0.hooks.isEmpty } ?? false
-        var made = observation.entry?.made ?? []
+        var made = observation.standing
         var ruleset: [Action] = []
         for family in families {
             var makes: [Action] = []
@@ -84,7 +84,7 @@ public struct Plan: Hashable, Sendable {
     // MARK: off
 
     private mutating func planOff(_ observation: Observation, _ families: [Family]) {
-        var made = observation.entry?.made ?? []
+        var made = observation.standing
         var ruleset: [Action] = observation.guardChains == nil ? [] : [.deleteGuardTable]
         for family in families {
             for hook in Hook.allCases { ruleset += Self.clear(Place(family, hook), observation, &made) }

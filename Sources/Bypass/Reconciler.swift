@@ -23,7 +23,7 @@ public enum Reconciler {
                 do throws(KernelFailure) {
                     try kernel.execute(plan.actions)
                 } catch {
-                    undo(to: before, families, in: &kernel)
+                    undo(to: before, families.filter { .familyUnsupported($0) != error }, in: &kernel)
                     throw error
                 }
                 let after = plan.actions.isEmpty ? before : try kernel.observe()

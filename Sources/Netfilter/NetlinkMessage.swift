@@ -16,6 +16,8 @@ struct NetlinkMessages {
         let header = unsafe base.assumingMemoryBound(to: nlmsghdr.self)
         guard unsafe mnl_nlmsg_ok(header, CInt(clamping: rest.count)) else { return nil }
         let length = Int(unsafe header.pointee.nlmsg_len)
+        // libmnl compares as int: 2 GiB and more would pass for less than nothing.
+        guard unsafe length <= rest.count else { return nil }
         let message = unsafe NetlinkMessage(
             header: header.pointee,
             payload: UnsafeRawBufferPointer(rebasing: rest[MemoryLayout<nlmsghdr>.size..<length]))

@@ -1,7 +1,7 @@
-public import ArgumentParser
+import ArgumentParser
 import BypassAPI
 import BypassDaemon
-public import Logging
+import Logging
 import ServiceLifecycle
 import UnixSignals
 
@@ -29,8 +29,8 @@ struct DaemonCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Keep records of who wants which bypass here.", valueName: "folder"))
     var stateDir = Daemon.Configuration().stateFolder
 
-    @Option(help: "Log this and what is worse: trace, debug, info, notice, warning, error, critical.")
-    var logLevel = Logger.Level.info
+    @Option(help: "Log this and what is worse.")
+    var logLevel = LogLevel.info
 
     @OptionGroup(title: "Limits")
     var limits: LimitOptions
@@ -44,7 +44,7 @@ struct DaemonCommand: AsyncParsableCommand {
 
     func run() async throws {
         var logger = Logger(label: Product.name) { _ in JournalLogHandler() }
-        logger.logLevel = logLevel
+        logger.logLevel = logLevel.level
         var configuration = Daemon.Configuration()
         configuration.socket = socket ?? environmentSocket() ?? Product.socketPath
         configuration.bpffs = bpffs
@@ -63,4 +63,9 @@ struct DaemonCommand: AsyncParsableCommand {
     }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+enum LogLevel: String, CaseIterable, ExpressibleByArgument {
+    case trace, debug, info, notice, warning, error, critical
+
+    /// The same word of swift-log's.
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
+}

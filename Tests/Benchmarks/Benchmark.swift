@@ -25,7 +25,9 @@ struct Benchmark: AsyncParsableCommand {
             try await TemporaryFolder.with("kmesh-benchmark") { folder in
                 let options = DaemonProcess.Options(
                     executable: daemon, socket: folder.path + "/bypassd.sock", bpffs: bpffs.path,
-                    stateDirectory: folder.path + "/state", logLevel: "warning")
+                    stateDirectory: folder.path + "/state", logLevel: "warning",
+                    // Whoever has asked before may not have been seen to go.
+                    arguments: ["--max-user-connections", "128"])
                 try await Startup.measure(options)
                 try await Footprint.binary(options)
                 let running = try await DaemonProcess.start(options)

@@ -51,7 +51,7 @@ enum Comparison {
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
         unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
         var pointers = unsafe words.map { unsafe strdup($0) } + [nil]
-        defer { unsafe pointers.forEach { unsafe free($0) } }
+        defer { for index in 0..<words.count { unsafe free(pointers[index]) } }
         var pid: pid_t = 0
         try namespace.inside { () throws(SystemCallError) in
             _ = unsafe posix_spawnp(&pid, words[0], &actions, nil, &pointers, environ)

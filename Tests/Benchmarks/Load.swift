@@ -29,12 +29,13 @@ enum Load {
         let start = ContinuousClock.now
         while ContinuousClock.now - start < duration {
             try systemCall("poll") { unsafe poll(&polled, nfds_t(connections), 1000) }
-            for entry in polled where entry.revents != 0 {
+            for index in sockets.indices where polled[index].revents != 0 {
+                let number = sockets[index].descriptor.rawValue
                 // An answer is shorter than the buffer and comes in one write.
-                let count = try systemCall("recv") { unsafe recv(entry.fd, &answer, answer.count, 0) }
+                let count = try systemCall("recv") { unsafe recv(number, &answer, answer.count, 0) }
                 guard count > 0, answer[count - 1] == UInt8(ascii: "\n") else { continue }
                 answers += 1
-                try systemCall("send") { unsafe send(entry.fd, request, request.count, 0) }
+                try systemCall("send") { unsafe send(number, request, request.count, 0) }
             }
         }
         return Int(Double(answers) / ((ContinuousClock.now - start) / .seconds(1)))

@@ -14,6 +14,7 @@ final class Engine: Sendable {
     let registry: Registry
     private let lanes = NamespaceLanes()
     private let views = NamespaceViews()
+    private let deadlines: Deadlines
     private let threads: NIOThreadPool
     /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
     private let background: any EventLoop
@@ -28,20 +29,29 @@ final class Engine: Sendable {
         self.registry = registry
         self.threads = threads
         self.background = background
+        deadlines = Deadlines(on: background)
         self.logger = logger
     }
 
-    /// Runs `work` on one of the engine's threads, in the lane of the namespace that `open` gives, with a session in it.
-    /// The namespace is opened once, there: what was opened is what is checked and used.
+    /// What a call is about.
+    enum Subject: Sendable {
+        /// What a client wrote.
+        case named(String)
+        /// A namespace that is bypassed.
+        case bypassed(UInt64, Record)
+    }
+
+    /// Runs `work` on one of the engine's threads, in the lane of the namespace that `subject` leads to, with a session in
+    /// it. The namespace is opened once, there: what was opened is what is checked and used.
     func withSession<Result: Sendable>(
-        _ purpose: NamespaceSession.Purpose, in open: @escaping @Sendable () throws(BypassError) -> NetworkNamespace,
-        on loop: any EventLoop, _ work: @escaping @Sendable (inout NamespaceSession) throws(BypassError) -> Result
+        _ purpose: NamespaceSession.Purpose, in subject: Subject, on loop: any EventLoop,
+        _ work: @escaping @Sendable (inout NamespaceSession) throws(BypassError) -> Result
     ) -> EventLoopFuture<Result> {
         let promise = loop.makePromise(of: Result.self)
         threads.submit { state in
             guard case .active = state else { return promise.fail(ChannelError.ioOnClosedChannel) }
             do throws(BypassError) {
-                let namespace = OpenNamespace(try open())
+                let namespace = OpenNamespace(try Self.open(subject))
                 self.lanes.run(namespace.inode) { self.run(work, purpose, in: namespace, promise) }
             } catch {
                 promise.fail(error)
@@ -81,99 +91,6 @@ final class Engine: Sendable {
             self.descriptor = descriptor
         }
     }
-}
-
-// MARK: which namespace
-
-extension Engine {
-    /// Resolves what a client wrote; the host's own namespace is nobody's to bypass.
-    static func open(_ text: String) throws(BypassError) -> NetworkNamespace {
-        guard let reference = NamespaceReference(text) else {
-            throw .invalidParameter(
-                "netns: must be a name under /run/netns, an absolute path, pid:NUMBER or pod:UID")
-        }
-        let namespace: NetworkNamespace
-        do throws(NamespaceError) {
-            namespace = try reference.open()
-        } catch {
-            throw BypassError(error)
-        }
-        guard !HostNamespace.inodes.contains(namespace.inode) else {
-            throw .hostNetnsRefused("\(text) is the host's own network namespace, which is never bypassed")
-        }
-        return namespace
-    }
-
-    /// Opens a namespace that is bypassed, by whatever name it has now: a name may lead elsewhere by now.
-    static func open(_ inode: UInt64, _ record: Record) throws(BypassError) -> NetworkNamespace {
-        for name in [record.path, record.netns] {
-            if let namespace = try? NamespaceReference(name)?.open(), namespace.inode == inode { return namespace }
-        }
-        if let path = NamespaceReference.find(inode: inode), let namespace = try? NetworkNamespace(path: path),
-            namespace.inode == inode
-        {
-            return namespace
-        }
-        throw .netnsNotFound("namespace \(inode), once \(record.netns), is gone")
-    }
-}
-
-// MARK: bypasses that end by themselves
-
-extension Engine {
-    /// Takes over what an earlier daemon left: entries without a record get one, and deadlines are watched again.
-    func adopt() {
-        let inodes = (try? matcher.inodes()) ?? []
-        for inode in inodes {
-            guard let entry = try? matcher.entry(of: inode) else { continue }
-            if registry[inode] == nil {
-                guard let path = NamespaceReference.find(inode: inode) else {
-                    // Nothing has that namespace any more, so nothing of ours is left in it.
-                    forget(inode)
-                    continue
-                }
-                keep(Record(netns: path, path: path, since: .now), of: inode)
-            }
-            watch(inode, deadline: entry.deadline)
-        }
-        for (inode, _) in registry.all where !inodes.contains(inode) { registry.remove(inode) }
-    }
-
-    /// Comes back when the deadline has passed. The matcher keeps to it by itself; what is left to do is to clean up.
-    func watch(_ inode: UInt64, deadline: UInt64) {
-        guard deadline != 0 else { return }
-        let now = Clock.boottime
-        let left = deadline > now ? Int64(clamping: deadline - now) : 0
-        _ = background.scheduleTask(in: .nanoseconds(left)) { self.expire(inode) }
-    }
-
-    private func expire(_ inode: UInt64) {
-        guard let record = registry[inode] else { return }
-        let cleaned = withSession(
-            .removing, in: { () throws(BypassError) in try Self.open(inode, record) }, on: background
-        ) {
-            session throws(BypassError) in
-            // Somebody may have asked for more time meanwhile.
-            guard let entry = try? self.matcher.entry(of: inode), !Entry(entry).isLive(at: Clock.boottime) else {
-                return
-            }
-            _ = try Reconciler.reconcile(.off, in: &session)
-            self.registry.remove(inode)
-        }
-        cleaned.whenFailure { error in
-            if case BypassError.netnsNotFound = error { return self.forget(inode) }
-            self.logger.warning(
-                "a bypass has ended, but its rules are left",
-                metadata: ["netns": "\(record.netns)", "error": "\(error)"])
-        }
-    }
-
-    /// The namespace is gone, and all that was in it.
-    func forget(_ inode: UInt64) {
-        try? matcher.remove(inode)
-        registry.remove(inode)
-        views.forget(inode)
-    }
 
     /// Keeps a record; that it could not be written is a warning to whoever asked.
     @discardableResult
@@ -185,6 +102,61 @@ extension Engine {
             logger.warning("a record could not be written", metadata: ["error": "\(error)"])
             return .notRecorded("\(error)")
         }
+    }
+
+    /// The namespace is gone, and all that was in it; unless its number is another's already.
+    func forget(_ inode: UInt64, _ record: Record) {
+        guard registry[inode] == record else { return }
+        try? matcher.remove(inode)
+        registry.remove(inode)
+        views.forget(inode)
+        deadlines.cancel(inode)
+    }
+
+    // MARK: bypasses that end by themselves
+
+    /// Comes back when the deadline has passed. The matcher keeps to it by itself; what is left to do is to clean up.
+    func watch(_ inode: UInt64, deadline: UInt64) {
+        deadlines.set(inode, to: deadline) { self.expire(inode) }
+    }
+
+    private func expire(_ inode: UInt64) {
+        guard let record = registry[inode] else { return }
+        let subject = Subject.bypassed(inode, record)
+        let cleaned = withSession(.removing, in: subject, on: background) { session throws(BypassError) in
+            // Somebody may have asked for more time meanwhile.
+            guard let entry = try? self.matcher.entry(of: inode), !Entry(entry).isLive(at: Clock.boottime) else {
+                return
+            }
+            _ = try Reconciler.reconcile(.off, in: &session)
+            self.registry.remove(inode)
+        }
+        cleaned.whenFailure { error in
+            if case BypassError.netnsNotFound = error { return self.forget(inode, record) }
+            self.logger.warning(
+                "a bypass has ended, but its rules are left",
+                metadata: ["netns": "\(record.netns)", "error": "\(error)"])
+        }
+    }
+
+    // MARK: what an earlier daemon left
+
+    /// Takes over its bypasses: entries without a record get one, records without an entry go, deadlines are watched.
+    func adopt() {
+        let inodes = (try? matcher.inodes()) ?? []
+        for inode in inodes {
+            guard let entry = try? matcher.entry(of: inode) else { continue }
+            if registry[inode] == nil {
+                guard let path = NamespaceReference.find(inode: inode) else {
+                    // Nothing has that namespace any more, so nothing of ours is left in it.
+                    try? matcher.remove(inode)
+                    continue
+                }
+                keep(Record(netns: path, path: path, since: .now), of: inode)
+            }
+            watch(inode, deadline: entry.deadline)
+        }
+        for (inode, _) in registry.all where !inodes.contains(inode) { registry.remove(inode) }
     }
 }
 

@@ -10,8 +10,7 @@ extension Engine {
     ) -> EventLoopFuture<BypassMethod.Result> {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
         let purpose: NamespaceSession.Purpose = parameters.state == .off ? .removing : .telling
-        return withSession(purpose, in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
-            session throws(BypassError) in
+        return withSession(purpose, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
             switch parameters.state {
             case .on: try self.turnOn(parameters, for: caller, in: &session)
             case .off: try self.turnOff(parameters.netns, in: &session)
@@ -44,6 +43,7 @@ extension Engine {
     ) throws(BypassError) -> BypassMethod.Result {
         let outcome = try Reconciler.reconcile(.off, in: &session)
         registry.remove(session.inode)
+        watch(session.inode, deadline: 0)
         return BypassMethod.Result(
             status: status(of: outcome.after, netns, in: &session), changed: outcome.changed)
     }

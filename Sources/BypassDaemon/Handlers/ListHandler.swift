@@ -14,12 +14,11 @@ extension Engine {
 
     /// nil if the namespace has gone.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
-        let open = { @Sendable () throws(BypassError) in try Self.open(inode, record) }
-        return withSession(.telling, in: open, on: loop) { session throws(BypassError) -> BypassStatus? in
+        withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
             self.status(of: try Self.observe(&session), record.netns, in: &session)
         }.flatMapErrorThrowing { error in
             guard case BypassError.netnsNotFound = error else { throw error }
-            self.forget(inode)
+            self.forget(inode, record)
             return nil
         }
     }

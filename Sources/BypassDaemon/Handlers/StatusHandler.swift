@@ -7,8 +7,7 @@ internal import Netfilter
 extension Engine {
     /// `status`: looks, and tells.
     func status(_ parameters: StatusMethod.Parameters, on loop: any EventLoop) -> EventLoopFuture<BypassStatus> {
-        withSession(.telling, in: { () throws(BypassError) in try Self.open(parameters.netns) }, on: loop) {
-            session throws(BypassError) in
+        withSession(.telling, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
             let observation = try Self.observe(&session)
             return self.status(of: observation, parameters.netns, in: &session)
         }

@@ -30,6 +30,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var framer: LineFramer
     private var phase = Phase.open
     private var isBusy = false
+    /// Lines are being taken, further down the stack: an answer that is there at once does not take the next line itself.
+    private var isTaking = false
     /// NIO wants to read, but there is enough to do.
     private var hasHeldRead = false
     private var backlog = 0
@@ -98,24 +100,37 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// Carries out lines, one after the other, until one has to be waited for or there are no more.
     private func takeLines(_ context: ChannelHandlerContext) {
-        while !isBusy && phase != .lingering && context.channel.isWritable {
+        if isTaking { return }
+        isTaking = true
+        while !isBusy && phase != .lingering && hasRoom(context) {
             guard let frame = framer.next() ?? (phase == .draining ? framer.finish() : nil) else { break }
+            // The time is one for each line.
+            lineTimer?.cancel()
+            lineTimer = nil
             switch frame {
             case .line(let line):
                 answer(Incoming.read(line, limits: .init(depth: limits.depth, batch: limits.batch)), context)
             case .overlong: refuse(.line, context)
             }
         }
+        isTaking = false
+        // What is answered goes out, also while something else has to be waited for, or nobody reads.
+        context.flush()
         if isBusy || phase == .lingering || !context.channel.isWritable { return }
         // Everything that came has been taken.
         backlog = 0
         if phase == .draining { return end(context) }
-        context.flush()
         watchLine(context)
         if hasHeldRead {
             hasHeldRead = false
             context.read()
         }
+    }
+
+    /// Whether an answer may be written. What is written but not sent counts against the room, so it is sent first.
+    private func hasRoom(_ context: ChannelHandlerContext) -> Bool {
+        if !context.channel.isWritable { context.flush() }
+        return context.channel.isWritable
     }
 
     private func answer(_ incoming: Incoming, _ context: ChannelHandlerContext) {
@@ -186,8 +201,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         let hadInputClosed = phase == .draining
         phase = .lingering
         lineTimer?.cancel()
+        if hadInputClosed {
+            // A close drops what the socket has not taken yet: it waits for the last byte.
+            let sent = context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
+            return sent.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        }
         context.flush()
-        if hadInputClosed { return context.close(promise: nil) }
         context.close(mode: .output, promise: nil)
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerTime) { context.close(promise: nil) }
         context.read()

@@ -26,6 +26,9 @@ struct Router: Sendable {
 
     private var methods: [String: Method] = [:]
 
+    /// Without methods: for tests that bring their own.
+    init() {}
+
     init(_ engine: Engine, startedAt: UInt64, kernel: String) {
         later(BypassMethod.self) { engine.bypass($0, for: $1.caller, on: $1.loop) }
         later(StatusMethod.self) { engine.status($0, on: $1.loop) }
@@ -48,7 +51,7 @@ struct Router: Sendable {
     }
 
     /// A method that answers at once, on the event loop.
-    private mutating func now<M: RPCMethod>(
+    mutating func now<M: RPCMethod>(
         _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> M.Result
     ) {
         let names = M.parameters.map(\.name)
@@ -58,7 +61,7 @@ struct Router: Sendable {
     }
 
     /// A method that asks the kernel, elsewhere.
-    private mutating func later<M: RPCMethod>(
+    mutating func later<M: RPCMethod>(
         _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> EventLoopFuture<M.Result>
     ) {
         let names = M.parameters.map(\.name)

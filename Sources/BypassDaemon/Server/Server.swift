@@ -60,7 +60,8 @@ final class Server: Sendable {
             if let limit = self.connections.add(channel, user: caller.uid) {
                 self.logger.warning(
                     "connection refused", metadata: ["limit": "\(limit.rawValue)", "uid": "\(caller.uid)"])
-                return self.refuse(channel, limit)
+                let refusal = Refusal(ConnectionHandler.line(refusing: limit, self.limits))
+                return try channel.pipeline.syncOperations.addHandler(refusal)
             }
             channel.closeFuture.whenComplete { _ in self.connections.remove(channel, user: caller.uid) }
             let handler = ConnectionHandler(router: self.router, limits: self.limits, caller: caller)
@@ -68,8 +69,24 @@ final class Server: Sendable {
         }
     }
 
-    private func refuse(_ channel: any Channel, _ limit: Limits.Name) {
-        channel.writeAndFlush(ConnectionHandler.line(refusing: limit, limits), promise: nil)
-        channel.close(promise: nil)
+    /// Tells a client why it is not served, as soon as it can be told: a channel that is not active yet sends nothing.
+    private final class Refusal: ChannelInboundHandler {
+        typealias InboundIn = Never
+        typealias OutboundOut = ByteBuffer
+
+        private let line: ByteBuffer
+
+        init(_ line: ByteBuffer) {
+            self.line = line
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            let sent = context.writeAndFlush(wrapOutboundOut(line))
+            sent.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
     }
 }

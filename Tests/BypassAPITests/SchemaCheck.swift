@@ -1,0 +1,52 @@
+import JSONRPC
+
+/// Holds a value to a schema of the OpenRPC document, as far as the document uses JSON Schema.
+struct SchemaCheck {
+    let document: JSONValue
+    private(set) var complaints: [String] = []
+
+    init(document: JSONValue) {
+        self.document = document
+    }
+
+    mutating func check(_ value: JSONValue, _ schema: JSONValue?, at path: String = "") {
+        guard let schema = schema?.object else { return complain("no schema", path) }
+        if let reference = schema["$ref"]?.string {
+            return check(value, resolve(reference), at: path)
+        }
+        let kinds = schema["type"]?.array?.compactMap(\.string) ?? schema["type"]?.string.map { [$0] } ?? []
+        if !kinds.contains(Self.kind(of: value)) { complain("is \(Self.kind(of: value)), not \(kinds)", path) }
+        if let values = schema["enum"]?.array, !values.contains(value) { complain("is none of \(values)", path) }
+        if let properties = schema["properties"], case .object(let object) = value {
+            // Both ways: what is declared is there, what is there is declared, in the same order.
+            if keys(value) != keys(properties) { complain("has \(keys(value) ?? []), not its properties", path) }
+            let required = schema["required"]?.array?.compactMap(\.string)
+            if required != keys(properties) { complain("requires \(required ?? [])", path) }
+            for member in object.members {
+                check(member.value, properties.object?[member.key], at: path + "." + member.key)
+            }
+        }
+        if case .array(let elements) = value {
+            for element in elements { check(element, schema["items"], at: path + "[]") }
+        }
+    }
+
+    func resolve(_ reference: String) -> JSONValue? {
+        reference.split(separator: "/").dropFirst().reduce(document) { $0?.object?[String($1)] }
+    }
+
+    private mutating func complain(_ what: String, _ path: String) {
+        complaints.append("\(path.isEmpty ? "the value" : path) \(what)")
+    }
+
+    private static func kind(of value: JSONValue) -> String {
+        switch value {
+        case .null: "null"
+        case .bool: "boolean"
+        case .number(let number): number.isInteger ? "integer" : "number"
+        case .string: "string"
+        case .array: "array"
+        case .object: "object"
+        }
+    }
+}

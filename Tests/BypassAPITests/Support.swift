@@ -1,0 +1,68 @@
+import BypassAPI
+import JSONRPC
+import NIOCore
+
+/// The JSON of a value.
+func json(_ value: some Encodable) throws -> JSONValue {
+    var buffer = ByteBuffer()
+    try JSONEncoding.write(value, into: &buffer)
+    return try JSONReader.read(buffer)
+}
+
+/// The value of a JSON text.
+func parse(_ text: String) throws -> JSONValue {
+    try JSONReader.read(ByteBuffer(string: text))
+}
+
+/// The members' names, in their order.
+func keys(_ value: JSONValue?) -> [String]? {
+    value?.object?.members.map(\.key)
+}
+
+/// The repository's folder.
+let repository = String(#filePath.dropLast("/Tests/BypassAPITests/Support.swift".count))
+
+enum Sample {
+    static let moment = Timestamp(secondsSince1970: 1_795_475_527)  // 2026-11-23T23:12:07Z
+
+    /// The contract's example.
+    static let status = BypassStatus(
+        netns: "web", inode: 4_026_532_281, state: .on, effective: true, direction: .both, since: moment,
+        setBy: .init(uid: 1000, gid: 1000, pid: 4711),
+        rules: [.init(family: "ip", table: "nat", chain: "OUTPUT", handle: 7, packets: 0, bytes: 0)],
+        warnings: [.init(code: "no-interception", message: "...")])
+
+    static let statusOff = BypassStatus(netns: "web", inode: 1, state: .off, effective: false)
+
+    typealias Call = (
+        method: any RPCMethod.Type, parameters: any Encodable & Sendable, results: [any Encodable & Sendable]
+    )
+
+    /// Every method with parameters and results that leave nothing out, and some that leave out all they can.
+    static let calls: [Call] = [
+        (
+            BypassMethod.self,
+            BypassMethod.Parameters(
+                netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
+                reason: "test"),
+            [
+                BypassMethod.Result(status: status, changed: true),
+                BypassMethod.Result(status: statusOff, changed: false),
+            ]
+        ),
+        (StatusMethod.self, StatusMethod.Parameters(netns: "web"), [status, statusOff]),
+        (
+            ListMethod.self, NoParameters(),
+            [ListMethod.Result(bypasses: [status, statusOff]), ListMethod.Result(bypasses: [])]
+        ),
+        (
+            InfoMethod.self, NoParameters(),
+            [
+                InfoMethod.Result(
+                    kernel: "6.18.0", uptimeSeconds: 1, bypassed: 2,
+                    matcher: .init(pin: "/sys/fs/bpf/bypass", tag: "0123456789abcdef"))
+            ]
+        ),
+        (DiscoverMethod.self, NoParameters(), [OpenRPCDocument()]),
+    ]
+}

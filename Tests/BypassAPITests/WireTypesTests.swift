@@ -1,0 +1,96 @@
+import BypassAPI
+import JSONRPC
+import Testing
+
+@Suite struct WireTypesTests {
+    /// As shared with users, word for word.
+    private let example = """
+        {"netns":"web","inode":4026532281,"state":"on","changed":true,"effective":true,
+         "direction":"both","since":"2026-11-23T23:12:07Z","expiresAt":null,
+         "owner":null,"reason":null,"setBy":{"uid":1000,"gid":1000,"pid":4711},
+         "rules":[{"family":"ip","table":"nat","chain":"OUTPUT","handle":7,"packets":0,"bytes":0}],
+         "warnings":[{"code":"no-interception","message":"..."}]}
+        """
+
+    @Test("The contract's example is read as what it says")
+    func readsTheExample() throws {
+        let result = try JSONDecoding.decode(
+            BypassMethod.Result.self, from: try parse(example), unknownMembers: .ignore)
+        #expect(result == BypassMethod.Result(status: Sample.status, changed: true))
+        #expect(result.inode == 4_026_532_281)
+    }
+
+    @Test("What is written has the example's members and no others, nulls included")
+    func writesTheExample() throws {
+        let written = try json(BypassMethod.Result(status: Sample.status, changed: true))
+        let wanted = try parse(example)
+        #expect(Set(keys(written) ?? []) == Set(keys(wanted) ?? []))
+        for member in wanted.object?.members ?? [] { #expect(written.object?[member.key] == member.value) }
+    }
+
+    @Test(
+        "A status without a bypass tells its nulls",
+        arguments: [
+            "direction", "since", "expiresAt", "owner", "reason", "setBy",
+        ])
+    func explicitNulls(_ key: String) throws {
+        #expect(try json(Sample.statusOff).object?[key] == .null)
+        let back = try JSONDecoding.decode(BypassStatus.self, from: try json(Sample.statusOff))
+        #expect(back == Sample.statusOff)
+    }
+
+    @Test("Status has what bypass has, but for changed")
+    func statusKeys() throws {
+        let bypass = try json(BypassMethod.Result(status: Sample.status, changed: true))
+        #expect(try keys(json(Sample.status)) == keys(bypass)?.filter { $0 != "changed" })
+    }
+
+    @Test(
+        "Parameters that have no meaning are refused",
+        arguments: [
+            #"{}"#, #"{"netns":"web"}"#, #"{"netns":"web","state":"maybe"}"#, #"{"netns":"web","state":true}"#,
+            #"{"netns":1,"state":"on"}"#, #"{"netns":"web","state":"on","ttl":1.5}"#,
+            #"{"netns":"web","state":"on","ttl":"60"}"#, #"{"netns":"web","state":"on","direction":"up"}"#,
+            #"{"netns":"web","state":"on","owner":["me"]}"#,
+        ])
+    func illTyped(_ text: String) throws {
+        let value = try parse(text)
+        #expect(throws: JSONDecodingError.self) {
+            try JSONDecoding.decode(BypassMethod.Parameters.self, from: value)
+        }
+    }
+
+    @Test("Error codes and kinds are the contract's")
+    func errorCodes() {
+        let contract = [
+            (-32001, "permission-denied"), (-32002, "netns-not-found"), (-32003, "not-a-netns"),
+            (-32004, "host-netns-refused"), (-32005, "kernel-refused"), (-32006, "unsupported"),
+            (-32007, "limit-exceeded"),
+        ]
+        #expect(ErrorCode.allCases.map(\.rawValue) == contract.map(\.0))
+        #expect(ErrorCode.allCases.map(\.kind) == contract.map(\.1))
+    }
+
+    @Test("An error's data has only what its kind has")
+    func errorData() throws {
+        let kernel = ErrorData(.kernelRefused, operation: "setns", errno: "EPERM")
+        #expect(
+            try json(kernel) == ["kind": "kernel-refused", "operation": "setns", "errno": "EPERM"])
+        #expect(try json(ErrorData(.netnsNotFound)) == ["kind": "netns-not-found"])
+        #expect(try JSONDecoding.decode(ErrorData.self, from: json(kernel)) == kernel)
+    }
+
+    @Test("Limits and where to listen are the contract's")
+    func defaults() {
+        let limits = Limits()
+        #expect(limits.line == 65536)
+        #expect(limits.depth == 32)
+        #expect(limits.batch == 64)
+        #expect(limits.userConnections == 64)
+        #expect(limits.connections == 256)
+        #expect(limits.lineSeconds == 30)
+        #expect(Product.socketPath == "/run/kmesh/bypassd.sock")
+        #expect(Product.socketVariable == "KMESH_BYPASSD_SOCKET")
+        #expect(Product.protocolVersion == 1)
+    }
+}

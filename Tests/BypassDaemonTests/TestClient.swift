@@ -1,0 +1,106 @@
+import JSONRPC
+import Linux
+import NIOCore
+import NIOEmbedded
+import Synchronization
+
+@testable import BypassAPI
+@testable import BypassDaemon
+
+/// A client's end of a connection, with time that stands still.
+struct TestClient {
+    let loop = EmbeddedEventLoop()
+    let channel: EmbeddedChannel
+    let socket = SocketModel()
+    let slow = SlowMethod.Calls()
+
+    init(limits: Limits = Limits()) throws {
+        var router = Router()
+        let slow = self.slow
+        router.now(EchoMethod.self) { parameters, _ in parameters }
+        router.later(SlowMethod.self) { slow.begin($0, on: $1.loop) }
+        router.later(RefusedMethod.self) { $1.loop.makeFailedFuture($0.error) }
+        channel = EmbeddedChannel(loop: loop)
+        let handler = ConnectionHandler(router: router, limits: limits, caller: .init(pid: 1, uid: 0, gid: 0))
+        try channel.pipeline.syncOperations.addHandlers([socket, handler])
+        try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
+    }
+
+    func send(_ text: String) throws {
+        try channel.writeInbound(ByteBuffer(string: text))
+    }
+
+    /// The lines that came since the last call.
+    func lines() -> [String] {
+        let text = socket.takeReceived()
+        return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+    }
+
+    /// The `id` of each answer that came since the last call.
+    func ids() throws -> [JSONValue?] {
+        try lines().map { try JSONReader.read(ByteBuffer(string: $0)).object?["id"] }
+    }
+
+    /// Shuts the client's writing side down, as socat does at the end of its input.
+    func shutDownWriting() {
+        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+    }
+
+    var isClosed: Bool { !channel.isActive }
+}
+
+/// A request line.
+func call(_ method: String, id: Int?, _ text: String = "x") -> String {
+    let id = id.map { "\"id\":\($0)," } ?? ""
+    return "{\"jsonrpc\":\"2.0\",\(id)\"method\":\"\(method)\",\"params\":[\"\(text)\"]}\n"
+}
+
+struct TestParameters: Codable, Sendable {
+    var text: String
+
+    var error: any Error { BypassErrorSample.refused(text) }
+}
+
+/// Answers at once.
+enum EchoMethod: TestMethod {
+    static let name = "echo"
+}
+
+/// Answers when it is told to.
+enum SlowMethod: TestMethod {
+    static let name = "slow"
+
+    final class Calls: Sendable {
+        private let waiting = Mutex<[(TestParameters, EventLoopPromise<TestParameters>)]>([])
+
+        var texts: [String] { waiting.withLock { $0.map(\.0.text) } }
+
+        func begin(_ parameters: TestParameters, on loop: any EventLoop) -> EventLoopFuture<TestParameters> {
+            let promise = loop.makePromise(of: TestParameters.self)
+            waiting.withLock { $0.append((parameters, promise)) }
+            return promise.futureResult
+        }
+
+        /// Answers the call that has waited longest.
+        func finishOne() {
+            let first = waiting.withLock { $0.removeFirst() }
+            first.1.succeed(first.0)
+        }
+    }
+}
+
+/// Refuses without asking anybody, as parameters that contradict each other are.
+enum RefusedMethod: TestMethod {
+    static let name = "refused"
+}
+
+protocol TestMethod: RPCMethod where Parameters == TestParameters, Result == TestParameters {}
+
+extension TestMethod {
+    static var summary: String { "" }
+    static var description: String { "" }
+    static var permission: Permission { .read }
+    static var parameters: [Parameter] { [Parameter("text", "", required: true, .string())] }
+    static var result: Schema { .object() }
+    static var errors: [ErrorCode] { [] }
+}

@@ -1,0 +1,53 @@
+import Bypass
+import JSONRPC
+import Testing
+
+@testable import BypassDaemon
+
+@Suite struct WireErrorsTests {
+    private static let cases: [(BypassError, Int, JSONValue?)] = [
+        (.permissionDenied("m"), -32001, ["kind": "permission-denied"]),
+        (.netnsNotFound("m"), -32002, ["kind": "netns-not-found"]),
+        (.notNetns("m"), -32003, ["kind": "not-a-netns"]),
+        (.hostNetnsRefused("m"), -32004, ["kind": "host-netns-refused"]),
+        (
+            .kernelRefused(operation: "setns", errno: "EPERM", detail: "m"), -32005,
+            ["kind": "kernel-refused", "operation": "setns", "errno": "EPERM"]
+        ),
+        (.unsupported("m"), -32006, ["kind": "unsupported"]),
+        (.invalidParameter("m"), -32602, nil),
+    ]
+
+    @Test("Every error has the contract's code and data, and its sentence", arguments: cases)
+    func errors(_ error: BypassError, _ code: Int, _ data: JSONValue?) {
+        for object in [ErrorObject(error), ErrorObject(error as any Error)] {
+            #expect(object.code == code)
+            #expect(object.data == data)
+            #expect(object.message.contains("m"))
+        }
+    }
+
+    @Test("What the kernel refused is said to people, too")
+    func kernelRefused() {
+        let object = ErrorObject(.kernelRefused(operation: "setns", errno: "EPERM", detail: "ask root"))
+        for word in ["setns", "EPERM", "ask root"] { #expect(object.message.contains(word)) }
+    }
+
+    @Test(
+        "Each limit is named to programs, and told to people with its number",
+        arguments: [
+            "line", "depth", "batch", "connections", "user-connections", "line-seconds",
+        ])
+    func limits(_ name: String) throws {
+        let object = try LimitSample.error(name, 12345)
+        #expect(object.code == -32007)
+        #expect(object.data == ["kind": "limit-exceeded", "limit": .string(name)])
+        #expect(object.message.contains("12345"))
+    }
+
+    @Test("An error that nobody foresaw is an internal one")
+    func unforeseen() {
+        struct Unforeseen: Error {}
+        #expect(ErrorObject(Unforeseen()).code == -32603)
+    }
+}

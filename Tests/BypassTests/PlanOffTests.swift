@@ -1,0 +1,81 @@
+import Bypass
+import Testing
+
+@Suite struct PlanOffTests {
+    @Test("Off where nothing is does nothing", arguments: [Observation(now: 10), .istio()])
+    func ofNothing(_ observation: Observation) {
+        #expect(Plan(for: .off, given: observation).actions == [])
+    }
+
+    @Test("The matcher says no before the first rule goes; our rules go by handle, the guard as a whole")
+    func inIstio() {
+        let plan = Plan(for: .off, given: .bypassedIstio())
+        #expect(
+            plan.actions == [
+                .setEntry(Entry(deadline: Entry.passed, hooks: both)), .deleteGuardTable,
+                .deleteRule(ipPrerouting, handle: 7), .deleteRule(ipOutput, handle: 8),
+                .deleteRule(Place(.ip6, .prerouting), handle: 7), .deleteRule(Place(.ip6, .output), handle: 8),
+                .removeEntry,
+            ])
+    }
+
+    @Test("What was made and holds nothing of others goes too, innermost first")
+    func whatWasMade() {
+        #expect(
+            Plan(for: .off, given: .bypassedNothing()).touching(.ip) == [
+                .deleteRule(ipPrerouting, handle: 1), .deleteChain(ipPrerouting),
+                .deleteRule(ipOutput, handle: 1), .deleteChain(ipOutput), .deleteTable(.ip),
+            ])
+    }
+
+    @Test("A chain in which somebody has put a rule stays, and with it the table")
+    func foreignRule() {
+        var observation = Observation.bypassedNothing()
+        observation.setChain(ipOutput, .init(own: [1], ownIsFirst: true, hasForeignRules: true))
+        #expect(
+            Plan(for: .off, given: observation).touching(.ip) == [
+                .deleteRule(ipPrerouting, handle: 1), .deleteChain(ipPrerouting), .deleteRule(ipOutput, handle: 1),
+            ])
+    }
+
+    @Test("A table in which somebody has made something stays")
+    func foreignObjects() {
+        var observation = Observation.bypassedNothing()
+        observation.tables[.ip]?.hasForeignObjects = true
+        let actions = Plan(for: .off, given: observation).touching(.ip)
+        #expect(!actions.contains(.deleteTable(.ip)))
+        #expect(actions.contains(.deleteChain(ipOutput)))
+    }
+
+    @Test("A table stays for a chain that was there before")
+    func foreignChain() {
+        var observation = Observation.bypassedNothing()
+        observation.entry?.made.remove(.chain(ipOutput))
+        let actions = Plan(for: .off, given: observation).touching(.ip)
+        #expect(!actions.contains(.deleteTable(.ip)))
+        #expect(!actions.contains(.deleteChain(ipOutput)))
+    }
+
+    @Test("Without an entry nobody knows what was made: only rules and the guard go")
+    func lostEntry() {
+        var observation = Observation.bypassedNothing()
+        observation.entry = nil
+        #expect(
+            Plan(for: .off, given: observation).actions
+                == [.deleteGuardTable] + Place.all.map { .deleteRule($0, handle: 1) })
+    }
+
+    @Test("A bypass that has ended by itself needs no second no")
+    func afterTheDeadline() {
+        let actions = Plan(for: .off, given: .bypassedIstio(deadline: 5)).actions
+        #expect(actions.first == .deleteGuardTable)
+        #expect(actions.last == .removeEntry)
+    }
+
+    @Test("An entry of a turning on that was cut short goes")
+    func unfinished() {
+        var observation = Observation(now: 10)
+        observation.entry = Entry(deadline: Entry.passed, hooks: [], made: [.table(.ip), .chain(ipOutput)])
+        #expect(Plan(for: .off, given: observation).actions == [.removeEntry])
+    }
+}

@@ -1,0 +1,129 @@
+import Bypass
+import Testing
+
+@Suite struct PlanOnTests {
+    private let on = Wish.on(both, deadline: 0)
+
+    @Test("In an empty namespace tables and chains are made, and the entry says so before they are")
+    func fromNothing() {
+        let plan = Plan(for: .on([.output], deadline: 0), given: Observation(now: 10))
+        let ip6Output = Place(.ip6, .output)
+        let made: Set<Made> = [.table(.ip), .table(.ip6), .chain(ipOutput), .chain(ip6Output)]
+        #expect(
+            plan.actions == [
+                .setEntry(Entry(deadline: Entry.passed, hooks: [], made: made)),
+                .makeTable(.ip), .makeChain(ipOutput), .insertRule(ipOutput),
+                .makeTable(.ip6), .makeChain(ip6Output), .insertRule(ip6Output),
+                .makeGuardTable, .makeGuardChain(.output, [.ip, .ip6]),
+                .setEntry(Entry(deadline: 0, hooks: [.output], made: made)),
+            ])
+    }
+
+    @Test("Where a mesh has its chains nothing is made but our rules and the guard, and the entry comes last")
+    func inIstio() {
+        let plan = Plan(for: on, given: .istio())
+        #expect(
+            plan.actions
+                == Family.allCases.flatMap { family in
+                    Hook.allCases.map { .insertRule(Place(family, $0)) }
+                } + [
+                    .makeGuardTable, .makeGuardChain(.prerouting, [.ip, .ip6]), .makeGuardChain(.output, [.ip, .ip6]),
+                    .setEntry(Entry(deadline: 0, hooks: both)),
+                ])
+    }
+
+    @Test("On while on does nothing", arguments: [Observation.bypassedIstio(), .bypassedNothing()])
+    func twice(_ observation: Observation) {
+        #expect(Plan(for: on, given: observation).actions == [])
+    }
+
+    @Test("Another deadline is one update of the map")
+    func anotherDeadline() {
+        let plan = Plan(for: .on(both, deadline: 99), given: .bypassedIstio())
+        #expect(plan.actions == [.setEntry(Entry(deadline: 99, hooks: both))])
+    }
+
+    @Test("A passed deadline's rules are still good")
+    func afterTheDeadline() {
+        #expect(
+            Plan(for: on, given: .bypassedIstio(deadline: 5)).actions == [.setEntry(Entry(deadline: 0, hooks: both))])
+    }
+
+    @Test("A rule that is no longer first is inserted anew before the old one goes")
+    func notFirst() {
+        var observation = Observation.bypassedIstio()
+        observation.setChain(ipOutput, .init(own: [8], ownIsFirst: false, hasForeignRules: true))
+        #expect(
+            Plan(for: on, given: observation).touching(.ip)
+                == [.insertRule(ipOutput), .deleteRule(ipOutput, handle: 8)])
+    }
+
+    @Test("Of several rules of ours the first stays")
+    func duplicates() {
+        var observation = Observation.bypassedIstio()
+        observation.setChain(ipOutput, .init(own: [8, 9, 12], ownIsFirst: true, hasForeignRules: true))
+        let plan = Plan(for: on, given: observation)
+        #expect(plan.touching(.ip) == [.deleteRule(ipOutput, handle: 9), .deleteRule(ipOutput, handle: 12)])
+        #expect(!plan.actions.contains(.deleteGuardTable))
+    }
+
+    @Test(
+        "Rules without a finished entry may ask a program of the past, so they are made anew",
+        arguments: [
+            nil, Entry(deadline: Entry.passed, hooks: [], made: []),
+        ])
+    func untrusted(_ entry: Entry?) {
+        var observation = Observation.bypassedIstio()
+        observation.entry = entry
+        let plan = Plan(for: on, given: observation)
+        #expect(
+            plan.touching(.ip) == [
+                .insertRule(ipPrerouting), .deleteRule(ipPrerouting, handle: 7),
+                .insertRule(ipOutput), .deleteRule(ipOutput, handle: 8),
+            ])
+        #expect(plan.actions.contains(.deleteGuardTable))
+    }
+
+    @Test("A guard that somebody changed is made anew in one batch")
+    func damagedGuard() {
+        var observation = Observation.bypassedIstio()
+        observation.guardChains?[.output] = .damaged
+        let plan = Plan(for: on, given: observation)
+        #expect(
+            plan.actions.dropLast() == [
+                .deleteGuardTable, .makeGuardTable, .makeGuardChain(.prerouting, [.ip, .ip6]),
+                .makeGuardChain(.output, [.ip, .ip6]),
+            ])
+        #expect(plan.actions.last == .setEntry(Entry(deadline: 0, hooks: both)))
+    }
+
+    @Test("Without nat for IPv6 the bypass is one of IPv4")
+    func reducedToIPv4() {
+        let plan = Plan(for: on, given: .istio([.ip]), families: [.ip])
+        #expect(plan.touching(.ip6) == [])
+        #expect(plan.actions.contains(.makeGuardChain(.output, [.ip])))
+    }
+
+    private static let changes: [(Set<Hook>, Set<Hook>)] = [
+        (both, [.output]), (both, [.prerouting]), ([.output], both), ([.prerouting], both),
+        ([.output], [.prerouting]), ([.prerouting], [.output]),
+    ]
+
+    @Test("A change of direction makes and deletes only what comes and goes", arguments: changes)
+    func changeOfDirection(_ old: Set<Hook>, _ new: Set<Hook>) {
+        let plan = Plan(for: .on(new, deadline: 0), given: .bypassedIstio(old))
+        for hook in Hook.allCases {
+            let comes = new.contains(hook) && !old.contains(hook)
+            let goes = old.contains(hook) && !new.contains(hook)
+            #expect(plan.actions.contains(.makeGuardChain(hook, [.ip, .ip6])) == comes)
+            #expect(plan.actions.contains(.deleteGuardChain(hook)) == goes)
+            for family in Family.allCases {
+                let place = Place(family, hook)
+                #expect(plan.actions.contains(.insertRule(place)) == comes)
+                #expect(plan.actions.contains(.deleteRule(place, handle: hook == .output ? 8 : 7)) == goes)
+            }
+        }
+        #expect(!plan.actions.contains(.deleteGuardTable))
+        #expect(plan.actions.last == .setEntry(Entry(deadline: 0, hooks: new)))
+    }
+}

@@ -1,0 +1,111 @@
+import Testing
+
+@testable import Bypass
+
+/// Holds every plan to its promises, in every state that a model of the kernel can come to.
+@Suite struct PlanPropertyTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var world: World
+        var families: [Family]
+
+        var testDescription: String { "\(world), \(families)" }
+
+        static let all =
+            [World.nothing, .halfTable, .istio].map { Case(world: $0, families: Family.allCases) }
+            + [.nothing, .istioForIPv4].map { Case(world: $0, families: [.ip]) }
+    }
+
+    @Test(
+        "From any state a wish comes true at once, and a crash on the way leaves the old or the new",
+        arguments: Case.all)
+    func everyWishFromEverywhere(_ given: Case) throws {
+        for state in try given.world.reachable(families: given.families) {
+            for wish in Wish.samples {
+                let plan = Plan(for: wish, given: state.observation, families: given.families)
+                var after = state
+                let history = try after.execute(plan.actions)
+                if let complaint = after.complaint(wish, given.families, since: state) {
+                    Issue.record("\(complaint): \(wish) in \(state) gave \(plan.actions)")
+                    return
+                }
+                let again = Plan(for: wish, given: after.observation, families: given.families)
+                #expect(again.actions == [], "the same wish again, in \(after)")
+                #expect(try isForeseen(plan, state), "\(plan.actions) in \(state)")
+                for moment in history where moment.direct != state.direct && moment.direct != after.direct {
+                    Issue.record("half a bypass on the way to \(wish) in \(state): \(moment)")
+                    return
+                }
+            }
+        }
+    }
+
+    /// Whether what is known without looking again, if anything is, is what a look would show.
+    private func isForeseen(_ plan: Plan, _ state: ModelNamespace) throws -> Bool {
+        var known = state.observation
+        var state = state
+        for action in plan.actions {
+            try state.apply(action)
+            guard known.apply(action, handle: state.lastHandle) else { return true }
+        }
+        return known == state.observation
+    }
+
+    @Test("Off leads from wherever wishes and crashes led back to the beginning", arguments: World.allCases)
+    func offUndoesEverything(_ world: World) throws {
+        var undisturbed: Set<ModelNamespace> = [world.namespace]
+        var waiting = [world.namespace]
+        while let state = waiting.popLast() {
+            for wish in Wish.samples {
+                var copy = state
+                let next = try copy.execute(Plan(for: wish, given: state.observation).actions)
+                for state in next.map(\.canonical) where undisturbed.insert(state).inserted { waiting.append(state) }
+            }
+        }
+        #expect(undisturbed.count > 20)
+        for var state in undisturbed {
+            _ = try state.execute(Plan(for: .off, given: state.observation).actions)
+            #expect(state.canonical == world.namespace)
+        }
+    }
+
+    @Test("Connections of a direction that stays bypassed never meet the sidecar", arguments: World.allCases)
+    func changesOfDirectionHaveNoGap(_ world: World) throws {
+        let wishes = Wish.samples.filter { $0 != .off }
+        for first in wishes {
+            var on = world.namespace
+            _ = try on.execute(Plan(for: first, given: on.observation).actions)
+            for second in wishes {
+                var changed = on
+                let history = try changed.execute(Plan(for: second, given: on.observation).actions)
+                let stays = on.direct.intersection(changed.direct)
+                for moment in history { #expect(moment.direct.isSuperset(of: stays), "\(first) to \(second)") }
+            }
+        }
+    }
+}
+
+extension ModelNamespace {
+    /// What is not as the wish demands; nil if everything is.
+    fileprivate func complaint(_ wish: Wish, _ families: [Family], since before: ModelNamespace) -> String? {
+        guard case .on(let hooks, let deadline) = wish else {
+            return canonical == before.withoutBypass ? nil : "not what is left without a bypass"
+        }
+        if entry?.hooks != hooks || entry?.deadline != deadline { return "the entry is not the wish's" }
+        let wanted = Set(Place.all.filter { families.contains($0.family) && hooks.contains($0.hook) })
+        if direct != wanted { return "other connections are direct" }
+        for place in Place.all where families.contains(place.family) {
+            let rules = tables[place.family]?.chains[place.hook] ?? []
+            if rules.count(where: \.isOurs) != (wanted.contains(place) ? 1 : 0) { return "rules too many or too few" }
+            if wanted.contains(place) && rules.first?.isOurs != true { return "our rule is not first" }
+        }
+        if Set(guardChains?.keys.map(\.self) ?? []) != hooks { return "other chains in the guard" }
+        // A stale mark would take away, at the next off, what somebody else makes meanwhile.
+        let stale = entry?.made.filter { made in
+            switch made {
+            case .table(let family): tables[family] == nil
+            case .chain(let place): tables[place.family]?.chains[place.hook] == nil
+            }
+        }
+        return stale?.isEmpty == false ? "the entry says that something was made that is not there" : nil
+    }
+}

@@ -1,0 +1,173 @@
+import Testing
+
+@testable import Bypass
+
+@Suite struct ReconcilerTests {
+    private let on = Wish.on(both, deadline: 0)
+
+    @Test("What was before and what is now are told, and whether there was anything to do")
+    func outcome() throws {
+        var kernel = FakeKernel(World.istio.namespace)
+        let first = try Reconciler.reconcile(on, in: &kernel)
+        #expect(first.changed)
+        #expect(first.before.entry == nil)
+        #expect(first.after.entry == Entry(deadline: 0, hooks: both))
+        let second = try Reconciler.reconcile(on, in: &kernel)
+        #expect(!second.changed)
+        #expect(second.after == first.after)
+    }
+
+    @Test("A ruleset that somebody changes meanwhile is looked at again", arguments: [1, 15])
+    func changedRuleset(_ times: Int) throws {
+        var kernel = FakeKernel(World.nothing.namespace)
+        kernel.refusals = Array(repeating: .rulesetChanged, count: times)
+        #expect(try Reconciler.reconcile(on, in: &kernel).changed)
+        #expect(kernel.namespace.direct == Set(Place.all))
+    }
+
+    @Test("A ruleset that never holds still is given up, and nothing has changed")
+    func neverStill() {
+        var kernel = FakeKernel(World.nothing.namespace)
+        kernel.refusals = Array(repeating: .rulesetChanged, count: 1000)
+        #expect {
+            try Reconciler.reconcile(on, in: &kernel)
+        } throws: { error in
+            guard case BypassError.kernelRefused(_, "EAGAIN", _) = error else { return false }
+            return true
+        }
+        #expect(kernel.refusals.count > 900)
+        #expect(kernel.namespace == World.nothing.namespace)
+    }
+
+    @Test("After a failure everything is as it was", arguments: World.allCases, Wish.samples)
+    func undo(_ world: World, _ before: Wish) throws {
+        for wish in Wish.samples {
+            for failing in [FakeKernel.Step.ruleset, .lastEntry] {
+                var kernel = FakeKernel(world.namespace)
+                _ = try Reconciler.reconcile(before, in: &kernel)
+                let old = kernel.namespace.canonical
+                kernel.failing = failing
+                do throws(BypassError) {
+                    _ = try Reconciler.reconcile(wish, in: &kernel)
+                } catch {
+                    #expect(error == FakeKernel.refusal)
+                    if kernel.namespace.canonical != old {
+                        Issue.record("\(before), then \(wish) that failed: \(old) became \(kernel.namespace)")
+                        return
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("A kernel without nat for IPv6 gets a bypass of IPv4, once")
+    func withoutIPv6() throws {
+        var kernel = FakeKernel(World.nothing.namespace)
+        kernel.unsupported = [.ip6]
+        let outcome = try Reconciler.reconcile(on, in: &kernel)
+        #expect(outcome.changed)
+        #expect(Assessment(outcome.after).state == .on)
+        #expect(kernel.namespace.direct == [ipPrerouting, ipOutput])
+        let whole = kernel.namespace.canonical
+
+        let again = try Reconciler.reconcile(on, in: &kernel)
+        #expect(!again.changed)
+        #expect(kernel.namespace.canonical == whole)
+
+        #expect(try Reconciler.reconcile(.off, in: &kernel).changed)
+        #expect(kernel.namespace.canonical == World.nothing.namespace)
+    }
+
+    @Test("A kernel without nat at all is unsupported")
+    func withoutNat() {
+        var kernel = FakeKernel(World.nothing.namespace)
+        kernel.unsupported = [.ip, .ip6]
+        #expect {
+            try Reconciler.reconcile(on, in: &kernel)
+        } throws: { error in
+            guard case BypassError.unsupported = error else { return false }
+            return true
+        }
+        #expect(kernel.namespace == World.nothing.namespace)
+    }
+
+    @Test("A namespace that cannot be looked at is left alone")
+    func cannotObserve() {
+        var kernel = FakeKernel(World.istio.namespace)
+        kernel.isBlind = true
+        #expect(throws: FakeKernel.refusal) { try Reconciler.reconcile(on, in: &kernel) }
+        #expect(kernel.namespace == World.istio.namespace)
+    }
+}
+
+/// A kernel that can be told to refuse.
+struct FakeKernel: NamespaceKernel {
+    enum Step: Sendable {
+        /// A batch.
+        case ruleset
+        /// The update of the map that ends `on`.
+        case lastEntry
+    }
+
+    static let refusal = BypassError.kernelRefused(operation: "test", errno: "EPERM", detail: "")
+
+    var namespace: ModelNamespace
+    /// What the next batches are refused with.
+    var refusals: [KernelFailure] = []
+    var unsupported: Set<Family> = []
+    /// Refused the next time, and then no more.
+    var failing: Step?
+    var isBlind = false
+
+    init(_ namespace: ModelNamespace) {
+        self.namespace = namespace
+    }
+
+    mutating func observe() throws(KernelFailure) -> Observation {
+        if isBlind { throw .refused(Self.refusal) }
+        return namespace.observation
+    }
+
+    mutating func execute(_ actions: [Action]) throws(KernelFailure) {
+        for step in ModelNamespace.steps(of: actions) {
+            if step[0].isInRuleset {
+                if !refusals.isEmpty { throw refusals.removeFirst() }
+                if let family = step.lazy.compactMap(\.family).first(where: unsupported.contains) {
+                    throw .familyUnsupported(family)
+                }
+            }
+            if let failing, failing.isAt(step, of: actions) {
+                self.failing = nil
+                throw .refused(Self.refusal)
+            }
+            do throws(ModelNamespace.Refusal) {
+                _ = try namespace.execute(step)
+            } catch {
+                Issue.record("the kernel would refuse \(error.action) in \(namespace)")
+                throw .refused(Self.refusal)
+            }
+        }
+    }
+}
+
+extension FakeKernel.Step {
+    fileprivate func isAt(_ step: [Action], of actions: [Action]) -> Bool {
+        switch self {
+        case .ruleset: step[0].isInRuleset
+        case .lastEntry: step == actions.suffix(1) && !step[0].isInRuleset
+        }
+    }
+}
+
+extension Action {
+    /// The last of the families that it is about: a kernel without nat for IPv6 refuses the inet rule, too.
+    fileprivate var family: Family? {
+        switch self {
+        case .makeTable(let family), .deleteTable(let family): family
+        case .makeChain(let place), .insertRule(let place), .deleteRule(let place, _), .deleteChain(let place):
+            place.family
+        case .makeGuardChain(_, let families): families.last
+        default: nil
+        }
+    }
+}

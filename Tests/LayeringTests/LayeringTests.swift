@@ -1,0 +1,107 @@
+import Linux
+import Testing
+
+/// Who may import whom. SwiftPM does not notice a layer that is skipped: this does.
+@Suite struct LayeringTests {
+    /// Targets that know no operating system.
+    private static let pure: Set<String> = ["Bypass", "BypassAPI", "JSONRPC"]
+    /// What comes with the compiler, for all others.
+    private static let toolchain: Set<String> = ["Glibc", "Synchronization"]
+
+    private static let layers: [String: Set<String>] = [
+        "kmesh-bypassd": [
+            "BypassDaemon", "BypassAPI", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
+        ],
+        "kmesh-bypassctl": ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", "ArgumentParser", "UnixSignals"],
+        "BypassDaemon": [
+            "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", "NIOCore", "NIOPosix", "Logging",
+            "ServiceLifecycle", "SystemPackage",
+        ],
+        "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
+        "Testbed": ["Linux", "Subprocess", "SystemPackage", "NIOCore", "NIOPosix"],
+        "Bypass": [],
+        "BypassAPI": [],
+        "JSONRPC": ["NIOCore"],
+        "Matcher": ["Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
+        "Netfilter": ["Linux", "CLinux", "CLibmnl", "CLibnftnl", "SystemPackage"],
+        "Linux": ["CLinux", "SystemPackage"],
+    ]
+
+    private static let cTargets: Set<String> = ["CLinux", "CLibbpf", "CLibmnl", "CLibnftnl"]
+
+    @Test("Every file imports only what its layer may")
+    func imports() throws {
+        let files = try Repository.swiftFiles(in: "Sources")
+        #expect(files.count > 80)
+        for file in files {
+            let common = Self.pure.contains(file.target) ? [] : Self.toolchain
+            let foreign = file.imports.subtracting(Self.layers[file.target] ?? []).subtracting(common)
+            #expect(foreign.isEmpty, "\(file) imports \(foreign.sorted())")
+        }
+    }
+
+    @Test("Every folder of Sources has its row, and every row its folder")
+    func targets() {
+        let folders = Set(Files.entries(in: Repository.root + "/Sources").map(\.name))
+        #expect(folders == Set(Self.layers.keys).union(Self.cTargets))
+    }
+
+    @Test("Nobody imports Foundation")
+    func foundation() throws {
+        for folder in ["Sources", "Tests"] {
+            for file in try Repository.swiftFiles(in: folder) {
+                #expect(!file.imports.contains("Foundation"), "\(file)")
+            }
+        }
+    }
+
+    @Test("unsafe stays where C is spoken to")
+    func unsafe() throws {
+        let targets: Set<String> = ["Linux", "Netfilter", "Matcher", "Testbed"]
+        let files: Set<String> = [
+            "Sources/BypassDaemon/Startup/JournalLogHandler.swift", "Sources/kmesh-bypassctl/Process.swift",
+            "Sources/kmesh-bypassd/Environment.swift",
+        ]
+        let found = try Repository.swiftFiles(in: "Sources").filter {
+            !targets.contains($0.target) && $0.words.contains("unsafe")
+        }
+        #expect(Set(found.map(\.path)) == files)
+    }
+
+    @Test("The root of the repository holds nothing new")
+    func topLevel() throws {
+        let ignored = Set(try Files.text(Repository.root + "/.gitignore").split(separator: "\n").map(String.init))
+        let names = Files.entries(in: Repository.root).map(\.name).filter {
+            !$0.hasPrefix(".") && !ignored.contains($0)
+        }
+        #expect(
+            Set(names) == [
+                "Package.swift", "Sources", "Tests", "bpf", "systemd", "proto-docs", "README.md", "LICENSE",
+            ])
+    }
+
+    @Test("No file is longer than 300 lines", arguments: ["Sources", "Tests", "bpf"])
+    func length(_ folder: String) throws {
+        for file in try Repository.files(in: folder) {
+            let length = file.lines.count - (file.text.hasSuffix("\n") ? 1 : 0)
+            #expect(length <= 300, "\(file) has \(length) lines")
+        }
+    }
+
+    @Test("Imports and words are found in whatever form they are written")
+    func scanner() {
+        let text = """
+            // import Foundation
+            internal import Linux
+            @testable public import struct NIOCore.ByteBuffer
+            import Glibc  // unsafe
+            let text = "unsafe import Matcher"
+            let start = unsafe pointer.pointee
+            """
+        let file = Repository.File(path: "Sources/A/a.swift", text: text)
+        #expect(file.imports == ["Linux", "NIOCore", "Glibc"])
+        #expect(file.words.contains("unsafe"))
+        let safe = Repository.File(path: "Sources/A/a.swift", text: "// unsafe\nlet unsafely = \"unsafe\"  // unsafe\n")
+        #expect(!safe.words.contains("unsafe"))
+    }
+}
