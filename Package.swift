@@ -101,6 +101,18 @@ let package = Package(
             name: "kmesh-bypassctlTests",
             dependencies: ["kmesh-bypassctl", "BypassClient", "BypassAPI", "JSONRPC", arguments],
             swiftSettings: strict),
+
+        // Tests that need root share their rig.
+        .target(
+            name: "RootTestSupport", dependencies: ["Testbed", "JSONRPC", nioCore], path: "Tests/RootTestSupport",
+            swiftSettings: strict),
+        .testTarget(
+            name: "KernelTests", dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "JSONRPC"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["kmesh-bypassd", "kmesh-bypassctl", "RootTestSupport", "Testbed", "JSONRPC", nioCore],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -30,6 +30,11 @@ public enum NamespaceReference: Hashable, Sendable {
         }
     }
 
+    /// Whether it names the namespace of PID 1, the host's.
+    public var isFirstProcess: Bool {
+        self == .pid(1) || self == .path("/proc/1/ns/net")
+    }
+
     /// Resolves the reference once. What is returned is the namespace itself, whatever happens to the name afterwards.
     public func open() throws(NamespaceError) -> NetworkNamespace {
         switch self {

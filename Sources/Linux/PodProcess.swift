@@ -54,8 +54,8 @@ public enum PodProcess {
 
     /// Services and scopes hold no pods, and one pod is not inside another: most of the tree is left unread.
     private static func mayHoldPods(_ folder: String) -> Bool {
-        !folder.hasSuffix(".service") && !folder.hasSuffix(".scope") && !folder.hasPrefix("pod")
-            && !folder.contains("-pod")
+        let isPod = folder.hasPrefix("pod") || folder.contains("kubepods") && folder.contains("-pod")
+        return !isPod && !folder.hasSuffix(".service") && !folder.hasSuffix(".scope")
     }
 
     private struct Process: Comparable {

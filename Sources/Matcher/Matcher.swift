@@ -68,14 +68,10 @@ public final class Matcher: Sendable {
     public func ensurePinned() throws(MatcherError) -> Bool {
         do {
             if let pinned = try Self.openPin(pin) {
-                let pinnedTag: String
-                do {
-                    pinnedTag = try Self.programTag(pinned)
-                } catch {
-                    throw MatcherError.foreignPin(pin)
-                }
+                guard try Self.isMatcher(pinned) else { throw MatcherError.foreignPin(pin) }
                 // The same program with another map would be somebody's dead switch.
-                if try pinnedTag == tag && Self.mapIdentifier(ofProgram: pinned) == Self.mapIdentifier(map) {
+                let isSame = try Self.programTag(pinned) == tag
+                if try isSame && Self.mapIdentifier(ofProgram: pinned) == Self.mapIdentifier(map) {
                     return false
                 }
                 // Swapped in one step: without the pin, no `iptables` command on a table with our rule works.

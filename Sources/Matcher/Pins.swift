@@ -48,6 +48,19 @@ extension Matcher {
         return information.nr_map_ids == 1 ? identifier : nil
     }
 
+    /// Whether a pinned object is a matcher, of whatever version. A map's information could be read as a program's: what
+    /// the descriptor is, only proc tells.
+    static func isMatcher(_ object: borrowing OwnedDescriptor) throws(SystemCallError) -> Bool {
+        var target = [CChar](repeating: 0, count: 64)
+        let length = try systemCall("readlink") {
+            unsafe readlink("/proc/self/fd/\(object.rawValue)", &target, target.count)
+        }
+        guard target[..<length].map(UInt8.init(bitPattern:)) == Array("anon_inode:bpf-prog".utf8) else { return false }
+        let information = try programInformation(object, bpf_prog_info())
+        let name = unsafe withUnsafeBytes(of: information.name) { unsafe Array($0.prefix { $0 != 0 }) }
+        return information.type == BPF_PROG_TYPE_SOCKET_FILTER.rawValue && name == Array(BYPASS_PROGRAM_PIN.utf8)
+    }
+
     static func programTag(_ program: borrowing OwnedDescriptor) throws(SystemCallError) -> String {
         let information = try programInformation(program, bpf_prog_info())
         return unsafe withUnsafeBytes(of: information.tag) { bytes in

@@ -16,15 +16,16 @@ extension Engine {
             throw .invalidParameter(
                 "netns: must be a name under /run/netns, an absolute path, pid:NUMBER or pod:UID")
         }
+        let refusal = BypassError.hostNetnsRefused(
+            "\(text) is the host's own network namespace, which is never bypassed")
         let namespace: NetworkNamespace
         do throws(NamespaceError) {
             namespace = try reference.open()
         } catch {
-            throw BypassError(error)
+            // Some hosts let nobody look at PID 1; whose namespace it has is known all the same.
+            throw reference.isFirstProcess ? refusal : BypassError(error)
         }
-        guard !HostNamespace.inodes.contains(namespace.inode) else {
-            throw .hostNetnsRefused("\(text) is the host's own network namespace, which is never bypassed")
-        }
+        guard !HostNamespace.inodes.contains(namespace.inode) else { throw refusal }
         return namespace
     }
 

@@ -36,11 +36,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var hasHeldRead = false
     private var backlog = 0
     private var lineTimer: Scheduled<Void>?
+    /// The limit for which the client is turned away as soon as it can be told: not before the channel is active.
+    private let refusal: Limits.Name?
 
     /// How long the client may take to read its last answer and close.
     private static let lingerTime = TimeAmount.seconds(2)
 
-    init(router: Router, limits: Limits, caller: PeerCredentials) {
+    init(router: Router, limits: Limits, caller: PeerCredentials, refusal: Limits.Name? = nil) {
+        self.refusal = refusal
         self.router = router
         self.limits = limits
         self.caller = caller
@@ -48,6 +51,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     // MARK: bytes and events
+
+    func channelActive(context: ChannelHandlerContext) {
+        if let refusal { refuse(refusal, context) }
+        context.fireChannelActive()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase == .open else { return }

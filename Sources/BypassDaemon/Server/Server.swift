@@ -57,36 +57,16 @@ final class Server: Sendable {
         let credentials: EventLoopFuture<PeerCredentials> = options.unsafeGetSocketOption(
             level: level, name: NIOBSDSocket.Option(rawValue: 17))
         return credentials.flatMapThrowing { caller in
-            if let limit = self.connections.add(channel, user: caller.uid) {
+            let refusal = self.connections.add(channel, user: caller.uid)
+            if let refusal {
                 self.logger.warning(
-                    "connection refused", metadata: ["limit": "\(limit.rawValue)", "uid": "\(caller.uid)"])
-                let refusal = Refusal(ConnectionHandler.line(refusing: limit, self.limits))
-                return try channel.pipeline.syncOperations.addHandler(refusal)
+                    "connection refused", metadata: ["limit": "\(refusal.rawValue)", "uid": "\(caller.uid)"])
+            } else {
+                channel.closeFuture.whenComplete { _ in self.connections.remove(channel, user: caller.uid) }
             }
-            channel.closeFuture.whenComplete { _ in self.connections.remove(channel, user: caller.uid) }
-            let handler = ConnectionHandler(router: self.router, limits: self.limits, caller: caller)
+            let handler = ConnectionHandler(
+                router: self.router, limits: self.limits, caller: caller, refusal: refusal)
             try channel.pipeline.syncOperations.addHandler(handler)
-        }
-    }
-
-    /// Tells a client why it is not served, as soon as it can be told: a channel that is not active yet sends nothing.
-    private final class Refusal: ChannelInboundHandler {
-        typealias InboundIn = Never
-        typealias OutboundOut = ByteBuffer
-
-        private let line: ByteBuffer
-
-        init(_ line: ByteBuffer) {
-            self.line = line
-        }
-
-        func channelActive(context: ChannelHandlerContext) {
-            let sent = context.writeAndFlush(wrapOutboundOut(line))
-            sent.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            context.close(promise: nil)
         }
     }
 }

@@ -1,0 +1,62 @@
+import JSONRPC
+import NIOCore
+import RootTestSupport
+import Testbed
+
+extension Rig {
+    /// kmesh-bypassctl, which is built beside the daemon.
+    var controlTool: String { executable.replacing("kmesh-bypassd", with: "kmesh-bypassctl", maxReplacements: 1) }
+
+    /// Gives `input` to socat and returns the lines that come back until the daemon closes. socat shuts its writing side
+    /// down at the end of its input, as it does for anybody who pipes into it.
+    func socat(_ input: String) async throws -> [JSONValue] {
+        let ending = try await testbed.ending(of: ["socat", "-t", "10", "-", "UNIX-CONNECT:\(socket)"], input: input)
+        guard ending.code == 0 else { throw NeverHappened(description: "socat: \(ending)") }
+        return try lines(ending.output)
+    }
+
+    /// Runs a Python program, which is given the socket's path and the pod's name, and returns the lines that it prints.
+    func python(_ program: String, _ arguments: [String] = []) async throws -> [String] {
+        let ending = try await testbed.ending(of: ["python3", "-", socket, testbed.pod] + arguments, input: program)
+        guard ending.code == 0 else { throw NeverHappened(description: "python3: \(ending)") }
+        return ending.output.split(separator: "\n").map(String.init)
+    }
+
+    /// Every line has to be JSON and to have an end.
+    func lines(_ output: String) throws -> [JSONValue] {
+        guard output.isEmpty || output.hasSuffix("\n") else {
+            throw NotByContract(description: "a line without an end: \(output)")
+        }
+        return try output.split(separator: "\n").map { try JSONReader.read(ByteBuffer(string: String($0))) }
+    }
+
+    /// A request as somebody would type it.
+    func line(_ id: String?, _ method: String, _ params: String = "{}") -> String {
+        #"{"jsonrpc":"2.0",\#(id.map { #""id":\#($0),"# } ?? "")"method":"\#(method)","params":\#(params)}"#
+    }
+
+    /// `bypass` of the pod.
+    func bypassLine(_ id: String?, _ state: String) -> String {
+        line(id, "bypass", #"["\#(testbed.pod)","\#(state)"]"#)
+    }
+
+    /// `status` of the pod.
+    func statusLine(_ id: String?) -> String {
+        line(id, "status", #"["\#(testbed.pod)"]"#)
+    }
+}
+
+extension JSONValue {
+    var id: JSONValue? { object?["id"] }
+
+    /// `result.state`.
+    var state: String? { object?["result"]?.object?["state"]?.string }
+
+    /// nil in an answer that is no error.
+    var refusal: Refusal? {
+        get throws {
+            guard case .failure(let error) = try Response(self).outcome else { return nil }
+            return Refusal(error)
+        }
+    }
+}

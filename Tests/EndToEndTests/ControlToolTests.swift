@@ -1,0 +1,103 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension EndToEndTests {
+    /// kmesh-bypassctl against the daemon: what it prints, and how it ends.
+    @Suite struct ControlToolTests {
+        private static func run(_ rig: Rig, _ words: [String]) async throws -> Ending {
+            try await rig.testbed.ending(of: [rig.controlTool] + words + ["--socket", rig.socket])
+        }
+
+        @Test func onAndOffDoWhatTheySay() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                try await rig.testbed.install(.iptables)
+                let on = try await Self.run(rig, ["on", pod, "--owner", "me", "--reason", "a test", "--for", "15m"])
+                #expect(on.code == 0, "\(on)")
+                #expect(try await rig.testbed.ways == .app)
+                let status = try await rig.status()
+                #expect(status.owner == "me" && status.reason == "a test" && status.expiresAt != nil)
+                for word in ["on", pod, "me", "a test", "\(status.inode)"] {
+                    #expect(on.output.contains(word), "\(word) is missing in \(on.output)")
+                }
+                #expect(!on.output.contains("\u{1b}"), "colors are for terminals")
+
+                #expect(try await Self.run(rig, ["on", pod, "--direction", "inbound"]).code == 0)
+                #expect(try await rig.testbed.ways == .bypassed("inbound"))
+                let off = try await Self.run(rig, ["off", pod])
+                #expect(off.code == 0 && off.output.contains("off"), "\(off)")
+                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await Self.run(rig, ["off", pod]).code == 0)
+            }
+        }
+
+        @Test func statusListAndInfoTellWhatIs() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                #expect(try await Self.run(rig, ["status", pod]).output.contains("off"))
+                try await rig.on(owner: "somebody")
+                let status = try await Self.run(rig, ["status", pod])
+                #expect(status.code == 0 && status.output.contains("no-interception"), "\(status)")
+                let list = try await Self.run(rig, ["list"])
+                #expect(list.output.contains(pod) && list.output.contains("somebody"), "\(list)")
+                let info = try await Self.run(rig, ["info"])
+                #expect(info.code == 0 && info.output.contains(rig.pin), "\(info)")
+            }
+        }
+
+        @Test func scriptsGetTheDaemonsOwnJSON() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                let on = try rig.lines(try await Self.run(rig, ["on", pod, "--json"]).output)
+                #expect(try on.map { try BypassAnswer($0).state } == ["on"])
+                #expect(try on.map { try BypassAnswer($0).changed } == [true])
+                let status = try rig.lines(try await Self.run(rig, ["status", pod, "--json"]).output)
+                #expect(status == [try await rig.call("status", [.string(pod)])])
+                let list = try rig.lines(try await Self.run(rig, ["list", "--json"]).output)
+                #expect(list.first?.object?["bypasses"]?.array == status)
+                let info = try rig.lines(try await Self.run(rig, ["info", "--json"]).output)
+                #expect(info.first?.object?["protocol"] == 1)
+                let off = try rig.lines(try await Self.run(rig, ["off", pod, "--json"]).output)
+                #expect(try off.map { try BypassAnswer($0).state } == ["off"])
+            }
+        }
+
+        @Test func exitCodesTellWhatWentWrong() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                for (words, code, said) in [
+                    (["on", "none-of-these"], 5, "none-of-these"), (["status", "/dev/null"], 5, "/dev/null"),
+                    (["on", "/proc/self/ns/net"], 4, "host"), (["off", "pid:\(try rig.daemon.pid)"], 4, "host"),
+                    (["on", "a/b"], 1, "netns"), (["on"], 64, "netns"), (["on", pod, "--for", "never"], 64, "never"),
+                    (["turn", pod], 64, "Usage"),
+                ] {
+                    let ending = try await Self.run(rig, words)
+                    #expect(ending.code == code, "\(words): \(ending)")
+                    #expect(ending.errors.joined().contains(said), "\(words): \(ending)")
+                }
+                #expect(try await rig.status().state == "off")
+            }
+        }
+
+        @Test func withoutADaemonItSaysSo() async throws {
+            try await Rig.withoutDaemon { rig in
+                let ending = try await Self.run(rig, ["list"])
+                #expect(ending.code == 3 && ending.errors.joined().contains(rig.socket), "\(ending)")
+                try await rig.start()
+                try rig.daemon.kill(9)
+                _ = try await rig.daemon.exit()
+                #expect(try await Self.run(rig, ["info"]).code == 3, "a socket that a dead daemon left")
+            }
+        }
+
+        @Test func theEnvironmentNamesTheSocket() async throws {
+            try await Rig.with { rig in
+                let command = ["env", "KMESH_BYPASSD_SOCKET=\(rig.socket)", rig.controlTool, "info"]
+                let ending = try await rig.testbed.ending(of: command)
+                #expect(ending.code == 0, "\(ending)")
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import RootTestSupport
+import Testbed
+import Testing
+
+extension EndToEndTests {
+    /// `kmesh-bypassctl demo`, which has to clean up after itself.
+    @Suite struct DemoTests {
+        /// What the demo makes, as far as its names tell.
+        private static func traces(_ rig: Rig) async throws -> String {
+            let list = "ls -d /run/netns/bypass-demo* /run/kmesh-demo* 2>/dev/null; true"
+            let files = try await rig.testbed.run(["sh", "-c", list], in: .host)
+            // The brackets keep the search from finding itself.
+            return files + (try await rig.testbed.ending(of: ["pgrep", "-f", "/[k]mesh-demo"]).output)
+        }
+
+        @Test(arguments: Testbed.Mesh.allCases)
+        func theDemoShowsEveryTurnAndLeavesNothing(_ mesh: Testbed.Mesh) async throws {
+            try await Rig.withoutDaemon { rig in
+                let demo = [rig.controlTool, "demo", "--mesh", mesh.rawValue, "--socket", rig.socket]
+                let ending = try await rig.testbed.ending(of: demo)
+                #expect(ending.code == 0, "\(ending)")
+                let answers = ending.output.split(separator: "\n").map { $0.split(separator: " ").suffix(4) }
+                    .filter { Set($0).count == 1 && ["app", "sidecar"].contains($0.first) }
+                #expect(answers.map(\.first) == ["app", "sidecar", "app", "sidecar"], "\(ending.output)")
+                #expect(ending.output.contains("-A OUTPUT -m bpf --object-pinned"))
+                #expect(try await Self.traces(rig) == "")
+            }
+        }
+
+        @Test func theDemoUsesTheDaemonThatRunsAndLeavesNoBypass() async throws {
+            try await Rig.with { rig in
+                let ending = try await rig.testbed.ending(of: [rig.controlTool, "demo", "--socket", rig.socket])
+                #expect(ending.code == 0 && ending.output.contains(rig.pin), "\(ending)")
+                #expect(try await rig.list() == [])
+                #expect(try await Self.traces(rig) == "")
+            }
+        }
+
+        /// Ctrl-C, when the sidecar has just answered and everything is set up.
+        @Test(arguments: ["a daemon of its own", "the daemon that runs"])
+        func anInterruptedDemoLeavesNothing(_ daemon: String) async throws {
+            try await Rig.withoutDaemon { rig in
+                if daemon == "the daemon that runs" { try await rig.start() }
+                let printed = try await rig.python(
+                    """
+                    import signal, subprocess, sys
+                    demo = subprocess.Popen([sys.argv[3], 'demo', '--socket', sys.argv[1]], stdout=subprocess.PIPE)
+                    while b'sidecar ' not in demo.stdout.readline().split(b':')[-1]: assert demo.poll() is None
+                    demo.send_signal(signal.SIGINT)
+                    demo.stdout.read()
+                    print(demo.wait())
+                    """, [rig.controlTool])
+                #expect(printed == ["130"])
+                #expect(try await Self.traces(rig) == "")
+                if daemon == "the daemon that runs" { #expect(try await rig.list() == []) }
+            }
+        }
+    }
+}

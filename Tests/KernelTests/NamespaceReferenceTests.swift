@@ -1,0 +1,76 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// The ways to name a namespace.
+    @Suite struct NamespaceReferenceTests {
+        @Test func everyFormLeadsToTheSameNamespace() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                let name = rig.testbed.pod
+                let inode = try await rig.testbed.inode(of: "/run/netns/\(name)")
+                try await rig.testbed.withProcess(in: .pod) { pid in
+                    let link = rig.folder.path + "/link"
+                    try await rig.testbed.run(["ln", "-s", "/run/netns/\(name)", link], in: .host)
+                    let names = [
+                        name, "/run/netns/\(name)", "/var/run/netns/\(name)", "/proc/\(pid)/ns/net", "pid:\(pid)", link,
+                    ]
+                    for (index, reference) in names.enumerated() {
+                        let on = try await rig.on(reference)
+                        #expect(on.netns == reference && on.inode == inode && on.state == "on")
+                        #expect(try await rig.testbed.ways == .app, "\(reference)")
+                        // Turned off by another name than on: it is the namespace that counts.
+                        let other = names[(index + 1) % names.count]
+                        let status = try await rig.status(other)
+                        #expect(status.netns == other && status.inode == inode && status.state == "on")
+                        #expect(try await rig.off(other).changed == true)
+                        #expect(try await rig.testbed.ways == .sidecar, "\(other)")
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: PodGroup.Driver.allCases)
+        func aPodIsFoundByItsUID(_ driver: PodGroup.Driver) async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                try await PodGroup.with(driver, rig.testbed) { group in
+                    let reference = "pod:\(group.uid)"
+                    #expect(try await rig.refusal("status", [.string(reference)]) == .notFound)
+                    try await rig.testbed.withProcess(in: .pod) { sandbox in
+                        // Younger than the sandbox, and somewhere else: what a container does is its own affair.
+                        try await rig.testbed.withProcess(in: .peer) { other in
+                            try await group.add(other)
+                            try await group.add(sandbox)
+                            let on = try await rig.on(reference)
+                            #expect(on.netns == reference)
+                            #expect(try await on.inode == rig.testbed.inode(of: "/run/netns/\(rig.testbed.pod)"))
+                            #expect(try await rig.testbed.ways == .app)
+                            #expect(try await rig.off(reference).changed == true)
+                            #expect(try await rig.testbed.ways == .sidecar)
+                        }
+                    }
+                    // No process, no namespace.
+                    #expect(try await rig.refusal("bypass", [.string(reference), "on"]) == .notFound)
+                }
+            }
+        }
+
+        /// One name is one thing at one time: what counts is where it led when it was used.
+        @Test func aNameThatIsUsedAgainIsAnotherNamespace() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.withNamespace { name in
+                    let first = try await rig.on(name)
+                    try await rig.testbed.run(["ip", "netns", "delete", name], in: .host)
+                    try await rig.testbed.run(["ip", "netns", "add", name], in: .host)
+                    let second = try await rig.status(name)
+                    #expect(second.state == "off" && second.rules == [])
+                    // An inode's number may be given again; then, too, nothing is on.
+                    #expect(try await rig.list().filter { $0.inode == first.inode && $0.state == "on" } == [])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import RootTestSupport
+import Testbed
+
+/// A control group as the kubelet makes it for a pod, below one that is this test's alone.
+struct PodGroup {
+    /// The kubelet's two ways to name groups.
+    enum Driver: String, CaseIterable {
+        case systemd, cgroupfs
+    }
+
+    let uid: String
+    private let testbed: Testbed
+    /// From the test's own to the container's, which holds the processes.
+    private let folders: [String]
+
+    static func with<Result>(
+        _ driver: Driver, _ testbed: Testbed, _ body: (PodGroup) async throws -> Result
+    ) async throws -> Result {
+        let number = testbed.pod.filter(\.isNumber)
+        let uid = "3f1c0000-\(driver == .systemd ? "5ed1" : "c4f5")-4000-8000-\(number)"
+        let below =
+            switch driver {
+            case .systemd:
+                [
+                    "kubepods.slice", "kubepods-burstable.slice",
+                    "kubepods-burstable-pod\(uid.replacing("-", with: "_")).slice", "cri-containerd-4711.scope",
+                ]
+            case .cgroupfs: ["kubepods", "besteffort", "pod\(uid)", "4711"]
+            }
+        // Not the pod's own name: what has "-pod" in its name is taken for a pod's.
+        var folders = [try await mount(testbed) + "/" + testbed.peer]
+        for name in below { folders.append("\(folders[folders.count - 1])/\(name)") }
+        let group = PodGroup(uid: uid, testbed: testbed, folders: folders)
+        return try await cleaningUp {
+            for folder in folders { try await testbed.run(["mkdir", folder], in: .host) }
+            return try await body(group)
+        } _: {
+            for folder in folders.reversed() {
+                // A process that was ended may take a moment to go.
+                try await eventually("\(folder) is removed") {
+                    try await testbed.run(["sh", "-c", "! test -d \(folder) || rmdir \(folder) || true"], in: .host)
+                    return try await testbed.run(["sh", "-c", "test -d \(folder) || echo gone"], in: .host) != ""
+                }
+            }
+        }
+    }
+
+    /// Puts a process into the container's group.
+    func add(_ pid: Int) async throws {
+        let file = folders[folders.count - 1] + "/cgroup.procs"
+        try await testbed.run(["sh", "-c", "echo \(pid) > \(file)"], in: .host)
+    }
+
+    /// Version 2 where it is mounted, else version 1's tree of systemd's.
+    private static func mount(_ testbed: Testbed) async throws -> String {
+        let mounts = try await testbed.run(["cat", "/proc/self/mounts"], in: .host).split(separator: "\n")
+            .map { $0.split(separator: " ") }
+        let found =
+            mounts.first { $0.count > 3 && $0[2] == "cgroup2" }
+            ?? mounts.first { $0.count > 3 && $0[2] == "cgroup" && $0[3].contains("name=systemd") }
+        guard let found else { throw NeverHappened(description: "no control groups are mounted") }
+        return String(found[1])
+    }
+}

@@ -1,0 +1,99 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// What is no pod's namespace is left alone, whatever it is called.
+    @Suite struct RefusedNamespaceTests {
+        /// Neither method gets through; none may leave anything behind.
+        private static func expect(
+            _ refusal: Refusal, for names: [String], _ rig: Rig, sourceLocation: SourceLocation = #_sourceLocation
+        ) async throws {
+            for name in names {
+                for (method, params) in [
+                    ("status", [.string(name)]), ("bypass", [.string(name), "on"]), ("bypass", [.string(name), "off"]),
+                ] as [(String, JSONValue)] {
+                    let found = try await rig.refusal(method, params)
+                    #expect(found == refusal, "\(method) \(name)", sourceLocation: sourceLocation)
+                }
+            }
+            #expect(try await rig.list() == [], sourceLocation: sourceLocation)
+        }
+
+        @Test func theHostsNamespaceIsRefusedByAnyName() async throws {
+            try await Rig.with { rig in
+                let testbed = rig.testbed
+                let (link, mount) = (rig.folder.path + "/link", rig.folder.path + "/mount")
+                let named = testbed.peer + "-host"
+                let own = "/proc/\(try rig.daemon.pid)/ns/net"
+                try await testbed.run(["ln", "-s", own, link], in: .host)
+                try await testbed.run(["touch", mount], in: .host)
+                try await testbed.run(["mount", "--bind", own, mount], in: .host)
+                try await cleaningUp {
+                    try await testbed.run(["ip", "netns", "attach", named, "\(try rig.daemon.pid)"], in: .host)
+                    try await cleaningUp {
+                        let rules = try await testbed.run(["nft", "list", "ruleset"], in: .host)
+                        let names = ["/proc/self/ns/net", "pid:\(try rig.daemon.pid)", own, "/proc/thread-self/ns/net"]
+                        try await Self.expect(.host, for: names + [link, mount, named, "/run/netns/\(named)"], rig)
+                        #expect(try await testbed.run(["nft", "list", "ruleset"], in: .host) == rules)
+                    } _: {
+                        try await testbed.run(["ip", "netns", "delete", named], in: .host)
+                    }
+                } _: {
+                    try await testbed.run(["umount", mount], in: .host)
+                }
+            }
+        }
+
+        @Test func theNamespaceOfTheFirstProcessIsRefused() async throws {
+            try await Rig.with { rig in
+                // Also where nobody may look at process 1: whose namespace it has is known.
+                try await Self.expect(.host, for: ["pid:1", "/proc/1/ns/net"], rig)
+            }
+        }
+
+        @Test func whatIsNoNetworkNamespaceIsRefused() async throws {
+            try await Rig.with { rig in
+                let folder = rig.folder.path
+                try await rig.testbed.run(["touch", folder + "/file"], in: .host)
+                try await rig.testbed.run(["ln", "-s", folder + "/file", folder + "/link"], in: .host)
+                // To open one would wait for somebody to write into it.
+                try await rig.testbed.run(["mkfifo", folder + "/fifo"], in: .host)
+                let files = ["file", "link", "fifo"].map { "\(folder)/\($0)" } + [folder, rig.socket, "/dev/null"]
+                let namespaces = ["mnt", "user", "pid", "uts"].map { "/proc/self/ns/\($0)" }
+                try await Self.expect(.notANetns, for: files + namespaces, rig)
+                try await rig.testbed.withProcess(in: .pod) { pid in
+                    try await Self.expect(.notANetns, for: ["/proc/\(pid)/ns/mnt", "/proc/\(pid)/ns/user"], rig)
+                }
+            }
+        }
+
+        @Test func whatIsNotThereIsNotFound() async throws {
+            try await Rig.with { rig in
+                let loop = rig.folder.path + "/loop"
+                try await rig.testbed.run(["ln", "-s", loop, loop], in: .host)
+                let names = [
+                    "none", "...", "with space", "naïve", "/run/netns/none", "/none/at/all", "/etc/passwd/x",
+                    loop, "pid:4194305", "pid:2147483647", "pod:00000000-0000-0000-0000-000000000000",
+                    String(repeating: "n", count: 255), "/" + String(repeating: "n", count: 300),
+                ]
+                try await Self.expect(.notFound, for: names.map { $0 == "none" ? rig.testbed.pod + "-none" : $0 }, rig)
+            }
+        }
+
+        @Test func whatNamesNothingIsAWrongParameter() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                let names = [
+                    "", ".", "..", "a/b", "./\(pod)", "../netns/\(pod)", "\(pod)/", "\(pod)\u{0}",
+                    "/run/netns/\(pod)\u{0}x", "pid:", "pid:0", "pid:x", "pid:-1", "pid:+1", "pid: 1", "pid:1 ",
+                    "pid:99999999999", "pid:1/../2",
+                    "pod:", "pod:../x", "pod:a/b", "pod:a.b", "pod:" + String(repeating: "a", count: 65),
+                    String(repeating: "n", count: 256), "/" + String(repeating: "n", count: 4096),
+                ]
+                try await Self.expect(.invalidParams, for: names, rig)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// Bypasses outlive the daemon.
+    @Suite struct RestartTests {
+        enum End: String, CaseIterable {
+            case asked, killed
+
+            func bring(to daemon: DaemonProcess) async throws {
+                switch self {
+                case .asked: #expect(try await daemon.terminate() == .code(0), "\(daemon.standardError)")
+                case .killed:
+                    daemon.kill(9)
+                    #expect(try await daemon.exit() == .signal(9))
+                }
+            }
+        }
+
+        @Test(arguments: Testbed.Mesh.allCases, End.allCases)
+        func trafficStaysDirectWhileNoDaemonRuns(_ mesh: Testbed.Mesh, _ end: End) async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(mesh)
+                let before = try await rig.testbed.rules
+                try await rig.on()
+                let witnesses = try await rig.testbed.watching {
+                    try await end.bring(to: rig.daemon)
+                    #expect(try await rig.testbed.ways == .app)
+                    try await rig.start()
+                }
+                #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
+                #expect(try await rig.on().changed == false)
+                try await rig.off()
+                #expect(try await rig.testbed.rules == before)
+                #expect(try await rig.testbed.ways == .sidecar)
+            }
+        }
+
+        @Test(arguments: End.allCases)
+        func theNextDaemonKnowsWhoWantedWhat(_ end: End) async throws {
+            try await Rig.with { rig in
+                let (owner, reason) = ("kubernetes:default/web-0", "„why“ \\ \"")
+                try await rig.on(direction: "inbound", ttl: 3600, owner: owner, reason: reason)
+                try await rig.on(rig.testbed.peer)
+                let before = try await rig.list()
+                #expect(before.map(\.inode) == before.map(\.inode).sorted() && before.count == 2)
+                try await end.bring(to: rig.daemon)
+                try await rig.start()
+                let after = try await rig.list()
+                #expect(after.map(Facts.init) == before.map(Facts.init))
+                let pod = try #require(after.first { $0.netns == rig.testbed.pod })
+                #expect(pod.owner == owner && pod.reason == reason)
+                #expect(pod.setBy.object?["uid"] == 0)
+                #expect(pod.state == "on" && pod.direction == "inbound")
+                let info = try await rig.call("info")
+                #expect(info.object?["bypassed"] == 2)
+            }
+        }
+
+        /// What a restart must not change. The end of a `ttl` is told to the second, and so may round to the next one.
+        private struct Facts: Equatable {
+            let texts: [String?]
+            let inode: Int
+            let rules: [String]
+            let hasEnd: Bool
+
+            init(_ answer: BypassAnswer) {
+                texts = [
+                    answer.netns, answer.state, answer.direction, answer.since, answer.owner, answer.reason,
+                    "\(answer.setBy)",
+                ]
+                inode = answer.inode
+                rules = answer.rules
+                hasEnd = answer.expiresAt != nil
+            }
+        }
+
+        @Test func whatWasTurnedOffStaysOff() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                try await rig.on()
+                try await rig.off()
+                try await End.killed.bring(to: rig.daemon)
+                try await rig.start()
+                #expect(try await rig.list() == [])
+                #expect(try await rig.testbed.ways == .sidecar)
+            }
+        }
+
+        /// The state folder is a record, not the switch: without it the kernel still tells what is on.
+        @Test func aLostStateFolderLosesNoBypass() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                try await rig.on(owner: "somebody")
+                try await End.asked.bring(to: rig.daemon)
+                try await rig.testbed.run(["rm", "-r", rig.options.stateDirectory], in: .host)
+                try await rig.start()
+                let list = try await rig.list()
+                #expect(list.map(\.state) == ["on"] && list.map(\.owner) == [nil])
+                #expect(try await rig.off().changed == true)
+                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await Residue.scan(rig.testbed.pod) == [])
+            }
+        }
+
+        @Test func aSocketIsLeftByNoDaemonThatWasAskedToEnd() async throws {
+            try await Rig.with { rig in
+                try await End.asked.bring(to: rig.daemon)
+                try await rig.testbed.run(["test", "!", "-e", rig.socket], in: .host)
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+internal import Synchronization
+public import Testbed
+
+/// A testbed, and a daemon with a socket, a BPF file system and a state folder of its own.
+public final class Rig: Sendable {
+    public let testbed: Testbed
+    /// For sockets, state and whatever a test needs files for.
+    public let folder: TemporaryFolder
+    /// The daemon's program.
+    public let executable: String
+    /// How the daemon is started.
+    public let options: DaemonProcess.Options
+    private let current = Mutex<DaemonProcess?>(nil)
+
+    /// The path that rules name.
+    public var pin: String { options.bpffs + "/bypass" }
+    public var mapPin: String { options.bpffs + "/bypassed_netns" }
+    public var socket: String { options.socket }
+
+    private init(
+        _ testbed: Testbed, _ folder: TemporaryFolder, _ bpffs: String, _ executable: String, _ arguments: [String]
+    ) {
+        self.testbed = testbed
+        self.folder = folder
+        self.executable = executable
+        options = DaemonProcess.Options(
+            executable: executable, socket: folder.path + "/socket", bpffs: bpffs,
+            stateDirectory: folder.path + "/state", arguments: arguments)
+    }
+
+    /// Makes a rig for the time that `body` runs, with the daemon running. Afterwards nothing is left of it, and no
+    /// descriptor is open in this process that was not before.
+    ///
+    /// - Parameter arguments: more for the daemon.
+    public static func with<Result>(
+        _ arguments: [String] = [], _ body: (Rig) async throws -> Result
+    ) async throws -> Result {
+        try await withoutDaemon(arguments) { rig in
+            try await rig.start()
+            return try await body(rig)
+        }
+    }
+
+    /// The same, with a daemon once the body starts one.
+    public static func withoutDaemon<Result>(
+        _ arguments: [String] = [], _ body: (Rig) async throws -> Result
+    ) async throws -> Result {
+        let executable = try Equipment.check()
+        return try await gate.run {
+            if isCold.load(ordering: .relaxed) { try await warmUp(executable) }
+            let before = try Descriptors.open()
+            let result = try await make(executable, arguments, body)
+            // What the daemon's end sets free is closed by threads of its own.
+            var left: [Int32: String] = [:]
+            try await eventually("the test's own descriptors are closed again: \(left)") {
+                left = try Descriptors.opened(since: before)
+                return left.isEmpty
+            }
+            return result
+        }
+    }
+
+    private static func make<Result>(
+        _ executable: String, _ arguments: [String], _ body: (Rig) async throws -> Result
+    ) async throws -> Result {
+        try await TemporaryFolder.with("kmesh-test") { folder in
+            try await BPFFileSystem.with { bpffs in
+                try await Testbed.with { testbed in
+                    let rig = Rig(testbed, folder, bpffs.path, executable, arguments)
+                    return try await cleaningUp {
+                        try await body(rig)
+                    } _: {
+                        // One that is stopped takes no other signal.
+                        rig.current.withLock(\.self)?.kill(9)
+                        _ = try? await rig.current.withLock(\.self)?.exit()
+                    }
+                }
+            }
+        }
+    }
+
+    private static let gate = Gate()
+    private static let isCold = Atomic(true)
+
+    /// What stays open for the life of the process is opened before anything is counted.
+    private static func warmUp(_ executable: String) async throws {
+        try await Testbed.warmUp()
+        try await make(executable, []) { rig in
+            try await rig.start()
+            _ = try await rig.status()
+            try await Equipment.check(rig.testbed)
+        }
+        isCold.store(false, ordering: .relaxed)
+    }
+
+    /// The daemon that was started last.
+    public var daemon: DaemonProcess {
+        get throws {
+            guard let daemon = current.withLock(\.self) else { throw NeverHappened(description: "no daemon runs") }
+            return daemon
+        }
+    }
+
+    /// Starts the daemon, and waits until it answers.
+    public func start() async throws {
+        let daemon = try await DaemonProcess.start(options)
+        current.withLock { $0 = daemon }
+    }
+}
