@@ -1,5 +1,8 @@
 /// The kernel's side of one open namespace: what the engine looks at and acts upon.
 public protocol NamespaceKernel: ~Copyable {
+    /// What was observed earlier, if it is still known, without looking again. It may be out of date: `execute` then
+    /// refuses what is to be done in the ruleset, with `rulesetChanged`.
+    mutating func recall() throws(KernelFailure) -> Observation?
     mutating func observe() throws(KernelFailure) -> Observation
     /// Carries out actions; those in the ruleset only if the ruleset is still the observed one.
     mutating func execute(_ actions: [Action]) throws(KernelFailure)

@@ -16,10 +16,9 @@ public enum Reconciler {
         _ wish: Wish, in kernel: inout Kernel
     ) throws(BypassError) -> Outcome {
         var families = Family.allCases
-        for _ in 0..<attempts {
+        for attempt in 0..<attempts {
             do throws(KernelFailure) {
-                let before = try kernel.observe()
-                let plan = Plan(for: wish, given: before, families: families)
+                let (before, plan) = try prepare(wish, families, mayRecall: attempt == 0, in: &kernel)
                 do throws(KernelFailure) {
                     try kernel.execute(plan.actions)
                 } catch {
@@ -40,6 +39,19 @@ public enum Reconciler {
         throw .kernelRefused(
             operation: "nf_tables batch", errno: "EAGAIN",
             detail: "another program keeps changing this namespace's ruleset: try again")
+    }
+
+    /// What is remembered is good enough for a plan that changes the ruleset: the kernel carries that out only if the
+    /// ruleset is still the remembered one. Any other plan is made for what is there now.
+    private static func prepare<Kernel: NamespaceKernel & ~Copyable>(
+        _ wish: Wish, _ families: [Family], mayRecall: Bool, in kernel: inout Kernel
+    ) throws(KernelFailure) -> (Observation, Plan) {
+        if mayRecall, let recalled = try kernel.recall() {
+            let plan = Plan(for: wish, given: recalled, families: families)
+            if plan.actions.contains(where: \.isInRuleset) { return (recalled, plan) }
+        }
+        let observation = try kernel.observe()
+        return (observation, Plan(for: wish, given: observation, families: families))
     }
 
     /// Back to what was before a step failed: its entry, and the rules that go with it. What can't be undone either is

@@ -62,10 +62,28 @@ int clinux_netfilter_socket(void)
 
 	if (fd < 0)
 		return -1;
-	/* Acknowledgements that carry the kernel's words (4.12) and not our own message back (4.3). Older: plain ones. */
+	/* Acknowledgements that carry the kernel's own words (4.12). */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
-	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
 	return fd;
+}
+
+int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths)
+{
+	struct mmsghdr messages[CLINUX_RECEIVE_SLOTS];
+	struct iovec places[CLINUX_RECEIVE_SLOTS];
+	int count;
+
+	memset(messages, 0, sizeof messages);
+	for (uint32_t i = 0; i < slots; i++) {
+		places[i].iov_base = (char *)buffer + (size_t)i * slot_size;
+		places[i].iov_len = slot_size;
+		messages[i].msg_hdr.msg_iov = &places[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	count = recvmmsg(fd, messages, slots, MSG_WAITFORONE | MSG_TRUNC, NULL);
+	for (int i = 0; i < count; i++)
+		lengths[i] = messages[i].msg_len;
+	return count;
 }
 
 int clinux_netns_cookie(int fd, uint64_t *cookie)

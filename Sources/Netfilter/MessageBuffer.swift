@@ -10,14 +10,13 @@ struct MessageBuffer: ~Copyable {
     private let capacity: Int
 
     /// libmnl and libnftnl write without asking how much room is left: the largest message of ours (a rule with the
-    /// bpf match) takes under 1 KiB, a name in a message at most 256 bytes.
-    private static let largestMessage = 4096
+    /// bpf match) takes under 1 KiB, and each of two names in a message at most 256 bytes (NFT_NAME_MAXLEN).
+    private static let largestMessage = 2048
 
     /// - Parameter messages: how many will be appended at most.
     init(messages: Int) {
         capacity = (messages + 1) * Self.largestMessage
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
-        unsafe start.initializeMemory(as: UInt8.self, repeating: 0, count: capacity)
     }
 
     deinit {
@@ -30,6 +29,8 @@ struct MessageBuffer: ~Copyable {
         _ body: (OutgoingMessage) -> Void = { _ in }
     ) {
         precondition(count + Self.largestMessage <= capacity, "more messages than announced")
+        // Padding is part of what is sent.
+        unsafe memset(start + count, 0, Self.largestMessage)
         // libnftnl's own helper knows nf_tables' messages only; conntrack's have the same header.
         guard let header = unsafe mnl_nlmsg_put_header(start + count),
             let extra = unsafe mnl_nlmsg_put_extra_header(header, MemoryLayout<nfgenmsg>.size)
@@ -47,6 +48,7 @@ struct MessageBuffer: ~Copyable {
     ///
     /// - Parameter generation: refuse the batch with ERESTART unless the ruleset is still of this generation.
     mutating func appendBatchBegin(generation: UInt32?, sequence: UInt32) {
+        unsafe memset(start + count, 0, Self.largestMessage)
         guard let header = unsafe nftnl_batch_begin(next, sequence) else { fatalError("libnftnl gave no header") }
         if let generation {
             unsafe mnl_attr_put_u32(header, UInt16(NFNL_BATCH_GENID.rawValue), generation.bigEndian)

@@ -63,14 +63,26 @@ struct NetlinkMessage {
         return unsafe -payload.loadUnaligned(as: CInt.self)
     }
 
-    /// The kernel's own word on an error (NLMSGERR_ATTR_MSG), behind the header of our message that it repeats.
+    /// The kernel's own word on an error (NLMSGERR_ATTR_MSG), behind our message that it repeats.
     var errorDetail: String? {
-        guard header.nlmsg_flags & UInt16(NLM_F_ACK_TLVS) != 0 else { return nil }
-        for attribute in unsafe Attributes(
-            UnsafeRawBufferPointer(rebasing: payload.dropFirst(MemoryLayout<nlmsgerr>.size)))
+        guard header.nlmsg_flags & UInt16(NLM_F_ACK_TLVS) != 0, unsafe payload.count >= MemoryLayout<nlmsgerr>.size
+        else {
+            return nil
+        }
+        let repeated = unsafe payload.loadUnaligned(fromByteOffset: MemoryLayout<CInt>.size, as: nlmsghdr.self)
+        let isCapped = header.nlmsg_flags & UInt16(NLM_F_CAPPED) != 0
+        let length = isCapped ? MemoryLayout<nlmsghdr>.size : (Int(repeated.nlmsg_len) + 3) & ~3
+        let rest = unsafe payload.dropFirst(MemoryLayout<CInt>.size + length)
+        for attribute in unsafe Attributes(UnsafeRawBufferPointer(rebasing: rest))
         where attribute.type == CInt(NLMSGERR_ATTR_MSG.rawValue) {
             return attribute.string
         }
+        return nil
+    }
+
+    /// Of `newGeneration`: the ruleset's generation.
+    var generation: UInt32? {
+        for attribute in attributes where attribute.type == CInt(NFTA_GEN_ID.rawValue) { return attribute.uint32 }
         return nil
     }
 }

@@ -1,22 +1,18 @@
-internal import CLibmnl
 internal import CLinux
 internal import Glibc
 public import Linux
-internal import SystemPackage
 
 /// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
 /// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
-public struct NetlinkSocket: ~Copyable, Sendable {
+public struct NetlinkSocket: ~Copyable {
     private let descriptor: OwnedDescriptor
     private var sequence: UInt32 = 0
-    private var buffer: [UInt8]
+    private let buffer = ReceiveBuffer()
 
     /// Opens a socket in the calling thread's network namespace.
     public init() throws(SystemCallError) {
         let number = try systemCall("socket NETLINK_NETFILTER") { clinux_netfilter_socket() }
         descriptor = OwnedDescriptor(adopting: number)
-        // The kernel makes the messages of a dump up to 32 KiB long (net/netlink/af_netlink.c, netlink_dump).
-        buffer = [UInt8](repeating: 0, count: 64 * 1024)
     }
 
     /// Gives the descriptor away, to be closed later.
@@ -56,32 +52,6 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     mutating func receive(
         for operation: String, _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
     ) throws(NetfilterError) {
-        var progress = Progress.more
-        while progress == .more {
-            let count = try receive(for: operation)
-            // The kernel cuts off what does not fit, and says how long it was.
-            guard count <= buffer.count else {
-                throw .systemCall(SystemCallError("recv: \(operation)", .messageTooLong))
-            }
-            progress = try unsafe buffer.withUnsafeBufferPointer { (bytes) throws(NetfilterError) -> Progress in
-                var messages = unsafe NetlinkMessages(
-                    UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[..<count])))
-                while let message = messages.next() {
-                    if try body(message) == .done { return .done }
-                }
-                return .more
-            }
-        }
-    }
-
-    /// Receives what the kernel sends at once, and returns its length.
-    private mutating func receive(for operation: String) throws(NetfilterError) -> Int {
-        let number = descriptor.rawValue
-        let room = buffer.count
-        do {
-            return try systemCall("recv: \(operation)") { unsafe recv(number, &buffer, room, CInt(MSG_TRUNC)) }
-        } catch {
-            throw .systemCall(error)
-        }
+        while try buffer.receive(from: descriptor, for: operation, body) == .more {}
     }
 }

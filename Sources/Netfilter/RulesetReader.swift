@@ -33,9 +33,7 @@ extension NetlinkSocket {
         try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
             guard message.sequence == sequence else { return .more }
             try message.check(operation)
-            for attribute in message.attributes where attribute.type == CInt(NFTA_GEN_ID.rawValue) {
-                generation = attribute.uint32
-            }
+            generation = message.generation
             return .done
         }
         return generation ?? 0

@@ -19,6 +19,14 @@ public struct Transaction: Hashable, Sendable {
 
     public var operations: [Operation]
 
+    /// What the kernel told of a transaction that it carried out.
+    public struct Outcome: Hashable, Sendable {
+        /// For each operation that makes a rule, the rule as the kernel holds it.
+        public var made: [Ruleset.Rule?]
+        /// The ruleset's generation since then; nil if the kernel did not tell.
+        public var generation: UInt32?
+    }
+
     public init(_ operations: [Operation]) {
         self.operations = operations
     }
@@ -128,15 +136,14 @@ extension NetlinkSocket {
     /// Carries out a transaction.
     ///
     /// - Parameter generation: only if the ruleset is still of this generation, else `rulesetChanged`.
-    /// - Returns: for each operation that makes a rule, the rule as the kernel holds it.
     public mutating func commit(
         _ transaction: Transaction, generation: UInt32?
-    ) throws(NetfilterError) -> [Ruleset.Rule?] {
+    ) throws(NetfilterError) -> Transaction.Outcome {
         let operations = transaction.operations
-        guard !operations.isEmpty else { return [] }
+        var outcome = Transaction.Outcome(made: Array(repeating: nil, count: operations.count))
+        if operations.isEmpty { return outcome }
         let first = takeSequence(operations.count + 2)
         try send(transaction.encoded(sequence: first, generation: generation), for: "nf_tables batch")
-        var made = [Ruleset.Rule?](repeating: nil, count: operations.count)
         var failure: NetfilterError?
         try receive(for: "nf_tables batch") { (message) throws(NetfilterError) -> Progress in
             let offset = Int(message.sequence &- first)
@@ -153,11 +160,15 @@ extension NetlinkSocket {
                 }
                 return offset == operations.count ? .done : .more
             }
-            if offset > 0, let rule = message.rule { made[offset - 1] = rule }
+            if message.type == MessageType.newGeneration {
+                outcome.generation = message.generation
+            } else if offset > 0, let rule = message.rule {
+                outcome.made[offset - 1] = rule
+            }
             return .more
         }
         if let failure { throw failure }
-        return made
+        return outcome
     }
 }
 

@@ -98,6 +98,28 @@ import Testing
         #expect(throws: FakeKernel.refusal) { try Reconciler.reconcile(on, in: &kernel) }
         #expect(kernel.namespace == World.istio.namespace)
     }
+
+    @Test("What is remembered and no longer so is found out, and looked at again")
+    func outdatedMemory() throws {
+        var kernel = FakeKernel(World.istio.namespace)
+        kernel.memory = Observation(now: 1)
+        let outcome = try Reconciler.reconcile(on, in: &kernel)
+        #expect(outcome.before.tables == World.istio.namespace.observation.tables)
+        #expect(Assessment(kernel.namespace.observation).state == .on)
+    }
+
+    @Test("A memory in which all is done is not believed")
+    func deceptiveMemory() throws {
+        var kernel = FakeKernel(World.istio.namespace)
+        _ = try Reconciler.reconcile(on, in: &kernel)
+        kernel.memory = kernel.namespace.observation
+        let entry = kernel.namespace.observation.entry
+        kernel.namespace = World.istio.namespace
+        kernel.memory?.entry = entry
+        let outcome = try Reconciler.reconcile(on, in: &kernel)
+        #expect(outcome.changed)
+        #expect(Assessment(kernel.namespace.observation).state == .on)
+    }
 }
 
 /// A kernel that can be told to refuse.
@@ -118,19 +140,33 @@ struct FakeKernel: NamespaceKernel {
     /// Refused the next time, and then no more.
     var failing: Step?
     var isBlind = false
+    /// What an earlier call observed.
+    var memory: Observation?
+    /// What the next batch is planned for.
+    private var basis: Observation?
 
     init(_ namespace: ModelNamespace) {
         self.namespace = namespace
     }
 
+    mutating func recall() throws(KernelFailure) -> Observation? {
+        basis = memory
+        return memory
+    }
+
     mutating func observe() throws(KernelFailure) -> Observation {
         if isBlind { throw .refused(Self.refusal) }
+        basis = namespace.observation
         return namespace.observation
     }
 
     mutating func execute(_ actions: [Action]) throws(KernelFailure) {
         for step in ModelNamespace.steps(of: actions) {
             if step[0].isInRuleset {
+                let now = namespace.observation
+                if let basis, (basis.tables, basis.guardChains) != (now.tables, now.guardChains) {
+                    throw .rulesetChanged
+                }
                 if !refusals.isEmpty { throw refusals.removeFirst() }
                 if let family = step.lazy.compactMap(\.family).first(where: unsupported.contains) {
                     throw .familyUnsupported(family)

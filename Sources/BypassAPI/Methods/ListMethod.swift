@@ -13,7 +13,7 @@ public enum ListMethod: RPCMethod {
 
     public static let name = "list"
     public static let summary = "Lists every bypassed network namespace, by inode."
-    public static let description = "Each as `status` tells it."
+    public static let description = "Each as `status` tells it, without a count of established connections."
     public static let permission = Permission.read
     public static let parameters: [Parameter] = []
     public static let result = Schema.object(

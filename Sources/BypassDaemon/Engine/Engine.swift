@@ -15,14 +15,11 @@ final class Engine: Sendable {
     private let lanes = NamespaceLanes()
     private let views = NamespaceViews()
     private let deadlines: Deadlines
+    private let parkingLot: ParkingLot
     private let threads: NIOThreadPool
     /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
     private let background: any EventLoop
     private let logger: Logger
-
-    /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after that
-    /// long the period is over anyway. Until then the socket keeps the namespace alive.
-    private static let parking = TimeAmount.milliseconds(50)
 
     init(matcher: Matcher, registry: Registry, threads: NIOThreadPool, background: any EventLoop, logger: Logger) {
         self.matcher = matcher
@@ -30,6 +27,7 @@ final class Engine: Sendable {
         self.threads = threads
         self.background = background
         deadlines = Deadlines(on: background)
+        parkingLot = ParkingLot(on: background)
         self.logger = logger
     }
 
@@ -72,14 +70,10 @@ final class Engine: Sendable {
                 promise.fail(error)
             }
             // Only now: the client has its answer while another thread is woken for this.
-            park(session.close())
+            parkingLot.park(session.close())
         } catch {
             promise.fail(error)
         }
-    }
-
-    private func park(_ socket: SharedDescriptor) {
-        _ = background.scheduleTask(in: Self.parking) { _ = socket }
     }
 
     /// A namespace that is open until the last job that names it is done.

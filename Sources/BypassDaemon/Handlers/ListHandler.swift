@@ -15,7 +15,7 @@ extension Engine {
     /// nil if the namespace has gone.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
         withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
-            self.status(of: try Self.observe(&session), record.netns, in: &session)
+            self.status(of: try Self.observe(&session), record.netns, in: &session, countingConnections: false)
         }.flatMapErrorThrowing { error in
             guard case BypassError.netnsNotFound = error else { throw error }
             self.forget(inode, record)

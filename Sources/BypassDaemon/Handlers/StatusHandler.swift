@@ -28,10 +28,12 @@ extension Engine {
 
     /// The object of the contract.
     ///
-    /// - Parameter additional: warnings that the observation does not show.
+    /// - Parameters:
+    ///   - countingConnections: whether to look for connections that are older than the bypass.
+    ///   - additional: warnings that the observation does not show.
     func status(
         of observation: Observation, _ netns: String, in session: inout NamespaceSession,
-        also additional: [Warning] = []
+        countingConnections: Bool = true, also additional: [Warning] = []
     ) -> BypassStatus {
         let assessment = Assessment(observation)
         var status = BypassStatus(
@@ -49,7 +51,9 @@ extension Engine {
             status.reason = record?.reason
             status.setBy = record?.setBy
             let isIntercepted = observation.interceptions.contains { entry.hooks.contains($0.hook) }
-            if isIntercepted, let warning = session.establishedConnections() { warnings.append(warning) }
+            if countingConnections, isIntercepted, let warning = session.establishedConnections() {
+                warnings.append(warning)
+            }
         }
         status.warnings = warnings.map { .init(code: $0.code, message: $0.message) }
         return status

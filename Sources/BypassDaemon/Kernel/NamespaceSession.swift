@@ -24,6 +24,8 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var socket: NetlinkSocket
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private var view: NamespaceView?
+    /// The kernel itself has told, with the last batch, that `view` is what it holds: nothing has to be asked again.
+    private var isCurrent = false
 
     /// Our rules as they were observed last.
     var rules: [Ruleset.Rule] { view?.rules ?? [] }
@@ -61,35 +63,47 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
         }
     }
 
+    /// What an earlier call left behind, if it did: not looked at again. A batch is refused if it is no longer so.
+    mutating func recall() throws(KernelFailure) -> Observation? {
+        guard let known = views.view(of: inode, cookie: cookie) else { return nil }
+        view = known
+        return try joined(known)
+    }
+
     mutating func observe() throws(KernelFailure) -> Observation {
-        let view: NamespaceView
         do throws(NetfilterError) {
             view = try look()
         } catch {
             views.forget(inode)
             throw KernelFailure(error)
         }
-        self.view = view
+        guard let view else { preconditionFailure("looking gives a view") }
         views.keep(view, of: inode)
-        let entry: MatcherEntry?
-        do throws(SystemCallError) {
-            entry = try matcher.entry(of: inode)
-        } catch {
-            throw .refused(BypassError(error))
-        }
-        return view.observation.joined(legacy: legacy, entry: entry, now: Clock.boottime)
+        return try joined(view)
     }
 
     /// The ruleset as it is now. If it is of the generation that is known, only our rules' counters are asked for.
     private mutating func look() throws(NetfilterError) -> NamespaceView {
+        if isCurrent, let view {
+            isCurrent = false
+            return view
+        }
         let generation = try socket.generation()
         if let view, view.generation == generation { return view }
-        if var known = views.view(of: inode, cookie: cookie, generation: generation) {
+        if var known = views.view(of: inode, cookie: cookie), known.generation == generation {
             if purpose == .telling { known.rules = try socket.reread(known.rules) }
             return known
         }
         // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
         return NamespaceView(try socket.ruleset(generation: generation), cookie: cookie ?? 0, pin: matcher.pin)
+    }
+
+    private func joined(_ view: NamespaceView) throws(KernelFailure) -> Observation {
+        do throws(SystemCallError) {
+            return view.observation.joined(legacy: legacy, entry: try matcher.entry(of: inode), now: Clock.boottime)
+        } catch {
+            throw .refused(BypassError(error))
+        }
     }
 
     mutating func execute(_ actions: [Action]) throws(KernelFailure) {
@@ -117,10 +131,12 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
         let operations = batch.flatMap { RuleForms.operations(for: $0, pin: matcher.pin) }
         do throws(NetfilterError) {
-            let made = try socket.commit(Transaction(operations), generation: view?.generation)
+            let outcome = try socket.commit(Transaction(operations), generation: view?.generation)
             // What is known holds on, unless somebody else changes the ruleset: then its generation is another one.
-            if view?.apply(batch, pin: matcher.pin, made: made) != true { view = nil }
+            if view?.apply(batch, pin: matcher.pin, made: outcome.made) != true { view = nil }
+            isCurrent = outcome.generation != nil && outcome.generation == view?.generation
         } catch {
+            isCurrent = false
             // xt_bpf looks the pin up when a rule is made. If the pin has gone, putting it back is all that is wrong.
             if case .refused(.insertRule, .noSuchFileOrDirectory, _) = error, (try? matcher.ensurePinned()) == true {
                 throw .rulesetChanged

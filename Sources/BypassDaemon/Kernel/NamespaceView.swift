@@ -60,9 +60,9 @@ final class NamespaceViews: Sendable {
     private let views = Mutex<[UInt64: NamespaceView]>([:])
     private static let most = 4096
 
-    func view(of inode: UInt64, cookie: UInt64?, generation: UInt32) -> NamespaceView? {
-        guard let view = views.withLock({ $0[inode] }) else { return nil }
-        return view.cookie == cookie && view.generation == generation ? view : nil
+    func view(of inode: UInt64, cookie: UInt64?) -> NamespaceView? {
+        guard let view = views.withLock({ $0[inode] }), view.cookie == cookie else { return nil }
+        return view
     }
 
     func keep(_ view: NamespaceView, of inode: UInt64) {

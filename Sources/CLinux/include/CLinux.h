@@ -32,6 +32,12 @@ int clinux_setns_network(int fd);
 int clinux_unshare_network(void);
 /* A netlink socket for nfnetlink, bound, with extended acknowledgements. */
 int clinux_netfilter_socket(void);
+/*
+ * recvmmsg(fd, ...): waits for one message and takes what else is there, each into a slot of the buffer. Returns how
+ * many, with their lengths; a length greater than the slot's size says that the message was cut off.
+ */
+int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths);
+#define CLINUX_RECEIVE_SLOTS 8u /* at most */
 /* SO_NETNS_COOKIE: unique for each namespace since boot; ENOPROTOOPT before Linux 5.14. */
 int clinux_netns_cookie(int fd, uint64_t *cookie);
 /* The name of an error number, such as "EPERM"; NULL if it has none. */
