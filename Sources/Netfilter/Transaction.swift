@@ -36,8 +36,11 @@ public struct Transaction: Hashable, Sendable {
         var buffer = MessageBuffer(messages: operations.count + 2)
         buffer.appendBatchBegin(generation: generation, sequence: sequence)
         for (index, operation) in operations.enumerated() {
+            var flags: MessageFlags = []
+            // The kernel tells the new generation if the first message wants an echo.
+            if index == 0 { flags.insert(.echo) }
             // One acknowledgement, for the last message: the kernel reports the errors of the others unasked.
-            let flags: MessageFlags = index == operations.count - 1 ? .acknowledge : []
+            if index == operations.count - 1 { flags.insert(.acknowledge) }
             operation.append(to: &buffer, flags: flags, sequence: sequence &+ 1 &+ UInt32(index))
         }
         buffer.appendBatchEnd(sequence: sequence &+ 1 &+ UInt32(operations.count))
