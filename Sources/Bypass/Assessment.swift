@@ -22,9 +22,7 @@ public struct Assessment: Hashable, Sendable {
         let undefeated = asked.filter { !$0.isBeaten(in: observation) }
         let warnings =
             damage
-            + undefeated.map {
-                $0.means == .transparentProxy ? Warning.transparentProxy($0.name) : .undefeated($0.name)
-            }
+            + undefeated.map(Warning.init(undefeated:))
         self.init(
             state: damage.isEmpty ? .on : .degraded, effective: undefeated.isEmpty,
             warnings: warnings + (asked.isEmpty ? [.noInterception] : []))
@@ -51,6 +49,16 @@ public struct Assessment: Hashable, Sendable {
             if !isGuarded { damage.append(.guardMissing(hook)) }
         }
         return damage
+    }
+}
+
+extension Warning {
+    fileprivate init(undefeated interception: Observation.Interception) {
+        switch interception.means {
+        case .transparentProxy: self = .transparentProxy(interception.name)
+        case .nat where interception.priority <= Guard.priority: self = .earlierRedirect(interception.name)
+        case .nat: self = .redirect(interception.name)
+        }
     }
 }
 

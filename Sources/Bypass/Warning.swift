@@ -7,7 +7,9 @@ public enum Warning: Hashable, Sendable {
     /// TPROXY still takes inbound connections.
     case transparentProxy(String)
     /// A nat chain that is asked before the guard still takes connections.
-    case undefeated(String)
+    case earlierRedirect(String)
+    /// A nat chain still takes connections, since the guard is not whole.
+    case redirect(String)
     case ruleMissing(Place)
     case ruleNotFirst(Place)
     case guardMissing(Hook)
@@ -20,7 +22,8 @@ public enum Warning: Hashable, Sendable {
         case .noInterception: "no-interception"
         case .establishedConnections: "established-connections"
         case .transparentProxy: "tproxy"
-        case .undefeated: "earlier-redirect"
+        case .earlierRedirect: "earlier-redirect"
+        case .redirect: "redirect"
         case .ruleMissing: "rule-missing"
         case .ruleNotFirst: "rule-not-first"
         case .guardMissing: "guard-missing"
@@ -40,7 +43,9 @@ public enum Warning: Hashable, Sendable {
                 + "only new connections take the bypass"
         case .transparentProxy(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY, which is not bypassed yet"
-        case .undefeated(let chain):
+        case .redirect(let chain):
+            "\(chain) still redirects connections to the proxy: turn the bypass on again to repair it"
+        case .earlierRedirect(let chain):
             "\(chain) redirects before the bypass is asked (its priority is \(Guard.priority) or lower)"
         case .ruleMissing(let place):
             "the bypass rule is missing from \(place.chain): turn the bypass on again to repair it"

@@ -27,7 +27,8 @@ public enum Params: Sendable, Hashable {
         switch self {
         case .positional(let values):
             guard values.count <= names.count else {
-                throw .invalidParams.detailed("\(values.count) parameters given, \(Self.known(names))")
+                let given = values.count == 1 ? "1 parameter" : "\(values.count) parameters"
+                throw .invalidParams.detailed("\(given) given, \(Self.known(names))")
             }
             return JSONObject(uniqueMembers: Array(zip(names, values)))
         case .named(let object):

@@ -102,7 +102,7 @@ import Testing
         let assessment = assess([Self.nat(nil)]) { $0.guardChains = nil }
         #expect(assessment.state == .degraded)
         #expect(!assessment.effective)
-        #expect(assessment.warnings.map(\.code) == ["guard-missing", "guard-missing", "earlier-redirect"])
+        #expect(assessment.warnings.map(\.code) == ["guard-missing", "guard-missing", "redirect"])
     }
 
     @Test("A bypass of IPv4 alone, where the kernel has no nat for IPv6, is whole")

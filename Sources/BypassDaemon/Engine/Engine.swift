@@ -19,7 +19,7 @@ final class Engine: Sendable {
     private let threads: NIOThreadPool
     /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
     private let background: any EventLoop
-    private let logger: Logger
+    let logger: Logger
 
     init(matcher: Matcher, registry: Registry, threads: NIOThreadPool, background: any EventLoop, logger: Logger) {
         self.matcher = matcher

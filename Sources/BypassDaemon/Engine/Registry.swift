@@ -9,6 +9,8 @@ final class Registry: Sendable {
     private struct State: ~Copyable {
         var records: [UInt64: Record]
         var journal: RecordJournal
+        /// Whose records are not as the journal has them: the disk was full.
+        var unwritten: Set<UInt64> = []
     }
 
     private let state: Mutex<State>
@@ -17,7 +19,8 @@ final class Registry: Sendable {
     init(folder: String) throws(SystemCallError) {
         var journal = try RecordJournal(folder: folder)
         let records = journal.contents
-        try journal.rewrite(records)
+        // On a full disk the old journal stays, and says the same in more lines.
+        try? journal.rewrite(records)
         state = Mutex(State(records: records, journal: journal))
     }
 
@@ -34,7 +37,8 @@ final class Registry: Sendable {
     /// Keeps a record. Throws if it is kept in memory only.
     func set(_ record: Record, of inode: UInt64) throws(SystemCallError) {
         try state.withLock { state throws(SystemCallError) in
-            if state.records.updateValue(record, forKey: inode) == record { return }
+            let isKnown = state.records.updateValue(record, forKey: inode) == record
+            if isKnown && !state.unwritten.contains(inode) { return }
             try Self.note(inode, record, in: &state)
         }
     }
@@ -49,10 +53,13 @@ final class Registry: Sendable {
     private static func note(
         _ inode: UInt64, _ record: Record?, in state: inout State
     ) throws(SystemCallError) {
+        state.unwritten.insert(inode)
         if state.journal.isWorthRewriting(state.records.count) {
             try state.journal.rewrite(state.records)
+            state.unwritten = []
         } else {
             try state.journal.append(.init(inode: inode, record: record))
+            state.unwritten.remove(inode)
         }
     }
 }

@@ -48,20 +48,11 @@ extension Engine {
             status: status(of: outcome.after, netns, in: &session), changed: outcome.changed)
     }
 
-    /// What the types of the parameters cannot say.
+    /// What the method table cannot say.
     private static func refusal(_ parameters: BypassMethod.Parameters) -> BypassError? {
-        let schemas = BypassMethod.parameters
-        for (name, text) in [("owner", parameters.owner), ("reason", parameters.reason)] {
-            guard let text, let schema = schemas.first(where: { $0.name == name })?.schema else { continue }
-            let length = (schema.minLength ?? 0)...(schema.maxLength ?? .max)
-            if !length.contains(text.utf8.count) {
-                return .invalidParameter("\(name): must be \(length.lowerBound) to \(length.upperBound) bytes long")
-            }
-        }
-        if let ttl = parameters.ttl {
-            guard ttl >= 1 else { return .invalidParameter("ttl: must be 1 second or more") }
-            // CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
-            guard ttl <= 3_155_760_000 else { return .invalidParameter("ttl: must be 100 years or less") }
+        // CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
+        if let ttl = parameters.ttl, ttl > 3_155_760_000 {
+            return .invalidParameter("ttl: must be 3155760000 (100 years) or less")
         }
         if parameters.state == .off {
             if parameters.direction != nil { return .invalidParameter("direction: goes with state on only") }

@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import Logging
 internal import NIOCore
 
 extension Engine {
@@ -12,13 +13,18 @@ extension Engine {
         }
     }
 
-    /// nil if the namespace has gone.
+    /// nil if the namespace has gone, or cannot be looked at.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
         withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
             self.status(of: try Self.observe(&session), record.netns, in: &session, countingConnections: false)
-        }.flatMapErrorThrowing { error in
-            guard case BypassError.netnsNotFound = error else { throw error }
-            self.forget(inode, record)
+        }.recover { error in
+            if case BypassError.netnsNotFound = error {
+                self.forget(inode, record)
+            } else {
+                // One namespace that cannot be looked at does not hide the others.
+                self.logger.warning(
+                    "a namespace is missing from a list", metadata: ["netns": "\(record.netns)", "error": "\(error)"])
+            }
             return nil
         }
     }

@@ -1,5 +1,6 @@
 internal import Bypass
 internal import Linux
+internal import Matcher
 internal import Netfilter
 internal import SystemPackage
 
@@ -18,6 +19,19 @@ extension BypassError {
     }
 }
 
+extension BypassError {
+    init(_ error: MatcherError) {
+        switch error {
+        case .systemCall(let error): self.init(error)
+        case .foreignPin(let path):
+            self = .kernelRefused(
+                operation: "pinning \(path)", errno: Errno.fileExists.name, detail: "something else is pinned there")
+        case .noBPFFileSystem(let folder): self = .unsupported("\(folder) is no longer on a BPF file system")
+        case .noBTF: self = .unsupported("this kernel has no BTF")
+        }
+    }
+}
+
 extension KernelFailure {
     init(_ error: NetfilterError) {
         switch error {
@@ -30,7 +44,8 @@ extension KernelFailure {
             // What was to be deleted has gone meanwhile, or what was to be there already.
             case .noSuchFileOrDirectory where !operation.makesRule, .fileExists: self = .rulesetChanged
             case .noSuchFileOrDirectory:
-                self = .refused(.unsupported("\(operation): this kernel has no xt_bpf or no nat for nf_tables"))
+                self = .refused(
+                    .unsupported("the kernel cannot do \(operation): it has no xt_bpf, or no nat for nf_tables"))
             default:
                 self = .refused(
                     .kernelRefused(
@@ -53,7 +68,8 @@ extension Errno {
     /// What the error means here, and what to do about it.
     fileprivate var advice: String {
         switch self {
-        case .notPermitted, .permissionDenied: "the daemon lacks a capability: see `systemctl cat kmesh-bypassd`"
+        case .notPermitted: "the daemon lacks a capability"
+        case .permissionDenied: "the daemon may not do that"
         case .noMemory: "the kernel has no memory left"
         case .argListTooLong: "the matcher's map is full: too many namespaces are bypassed"
         case .noBufferSpace: "the kernel's buffer ran over: try again"

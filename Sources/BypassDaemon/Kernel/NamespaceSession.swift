@@ -137,12 +137,24 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
             isCurrent = outcome.generation != nil && outcome.generation == view?.generation
         } catch {
             isCurrent = false
-            // xt_bpf looks the pin up when a rule is made. If the pin has gone, putting it back is all that is wrong.
-            if case .refused(.insertRule, .noSuchFileOrDirectory, _) = error, (try? matcher.ensurePinned()) == true {
-                throw .rulesetChanged
-            }
+            try repairPin(after: error)
             throw KernelFailure(error)
         }
+    }
+
+    /// xt_bpf looks the pin up when a rule is made. If the pin has gone, or something else stands there, that is all that
+    /// is wrong: it is put back, and the batch can be tried again.
+    private func repairPin(after error: NetfilterError) throws(KernelFailure) {
+        guard case .refused(.insertRule, let errno, _) = error,
+            [.noSuchFileOrDirectory, .permissionDenied, .invalidArgument].contains(errno)
+        else { return }
+        let wasRepaired: Bool
+        do throws(MatcherError) {
+            wasRepaired = try matcher.ensurePinned()
+        } catch {
+            throw .refused(BypassError(error))
+        }
+        if wasRepaired { throw .rulesetChanged }
     }
 
     /// How many connections were redirected before, and stay so; nil where that cannot be counted.

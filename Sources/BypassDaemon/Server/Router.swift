@@ -54,9 +54,8 @@ struct Router: Sendable {
     mutating func now<M: RPCMethod>(
         _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> M.Result
     ) {
-        let names = M.parameters.map(\.name)
         methods[M.name] = Method(permission: M.permission) { request, call throws(ErrorObject) in
-            .now(Self.answer(body(try request.parameters(named: names), call)))
+            .now(Self.answer(body(try request.parameters(of: M.self), call)))
         }
     }
 
@@ -64,10 +63,9 @@ struct Router: Sendable {
     mutating func later<M: RPCMethod>(
         _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> EventLoopFuture<M.Result>
     ) {
-        let names = M.parameters.map(\.name)
         methods[M.name] = Method(permission: M.permission) { request, call throws(ErrorObject) in
             .later(
-                body(try request.parameters(named: names), call)
+                body(try request.parameters(of: M.self), call)
                     .map { Self.answer($0) }
                     .recover { Self.answer(ErrorObject($0)) })
         }

@@ -24,7 +24,7 @@ extension ErrorObject {
     /// A limit that the client has gone beyond.
     init(_ limit: Limits.Name, _ limits: Limits) {
         self.init(
-            .limitExceeded, "limit exceeded: \(limits.allowance(limit)) are allowed",
+            .limitExceeded, "limit exceeded: at most \(limits.allowance(limit))",
             ErrorData(.limitExceeded, limit: limit.rawValue))
     }
 
