@@ -16,17 +16,21 @@ public enum Reconciler {
         _ wish: Wish, in kernel: inout Kernel
     ) throws(BypassError) -> Outcome {
         var families = Family.allCases
+        /// Undoing what was half done puts right what else is wrong, too.
+        var wasRepaired = false
         for attempt in 0..<attempts {
             do throws(KernelFailure) {
                 let (before, plan) = try prepare(wish, families, mayRecall: attempt == 0, in: &kernel)
                 do throws(KernelFailure) {
                     try kernel.execute(plan.actions)
                 } catch {
-                    undo(to: before, families.filter { .familyUnsupported($0) != error }, in: &kernel)
+                    wasRepaired =
+                        undo(to: before, families.filter { .familyUnsupported($0) != error }, in: &kernel)
+                        || wasRepaired
                     throw error
                 }
                 let after = plan.actions.isEmpty ? before : try kernel.observe()
-                return Outcome(before: before, after: after, changed: !plan.actions.isEmpty)
+                return Outcome(before: before, after: after, changed: wasRepaired || !plan.actions.isEmpty)
             } catch {
                 switch error {
                 case .rulesetChanged: continue
@@ -56,16 +60,19 @@ public enum Reconciler {
 
     /// Back to what was before a step failed: its entry, and the rules that go with it. What can't be undone either is
     /// harmless: the entry comes first, and rules without a live one do nothing.
+    ///
+    /// - Returns: whether that changed the ruleset.
     private static func undo<Kernel: NamespaceKernel & ~Copyable>(
         to before: Observation, _ families: [Family], in kernel: inout Kernel
-    ) {
-        guard let now = try? kernel.observe() else { return }
+    ) -> Bool {
+        guard let now = try? kernel.observe() else { return false }
         let wish: Wish
         if let entry = before.entry, entry.isLive(at: now.now) {
             wish = .on(entry.hooks, deadline: entry.deadline)
         } else {
             wish = .off
         }
-        try? kernel.execute(Plan(for: wish, given: now, families: families).actions)
+        let plan = Plan(for: wish, given: now, families: families)
+        return (try? kernel.execute(plan.actions)) != nil && plan.actions.contains(where: \.isInRuleset)
     }
 }

@@ -79,7 +79,7 @@ struct BypassClientTests {
         let server = TestServer { requests in
             requests.count == 2 ? .send(requests.map(\.statusAnswer)) : .nothing
         }
-        try await server.run(timeout: .milliseconds(200)) { client in
+        try await server.run(timeout: .seconds(2)) { client in
             await #expect(throws: BypassClientError.timedOut) { try await client.status(netns: "first") }
             let second = try await client.status(netns: "second")
             #expect(second.netns == "second")

@@ -108,6 +108,21 @@ import Testing
         #expect(Assessment(kernel.namespace.observation).state == .on)
     }
 
+    @Test("What is repaired while a plan for an outdated memory is undone was changed, too")
+    func repairedOnTheWay() throws {
+        var kernel = FakeKernel(World.istio.namespace)
+        _ = try Reconciler.reconcile(on, in: &kernel)
+        // Remembered: the guard is gone. Since then iptables' rules of IPv6 have gone, too.
+        kernel.memory = kernel.namespace.observation
+        kernel.memory?.guardChains = nil
+        let entry = try #require(kernel.namespace.observation.entry)
+        kernel.namespace = World.istio.namespace
+        kernel.namespace.entry = entry
+        let outcome = try Reconciler.reconcile(on, in: &kernel)
+        #expect(outcome.changed)
+        #expect(Assessment(outcome.after).state == .on)
+    }
+
     @Test("A memory in which all is done is not believed")
     func deceptiveMemory() throws {
         var kernel = FakeKernel(World.istio.namespace)

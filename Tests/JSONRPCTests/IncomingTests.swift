@@ -120,7 +120,7 @@ import Testing
         #expect(message(.positional(["a", 5, 6]), names) == "Invalid params: 3 parameters given, \(takes)")
         #expect(message(.named(["Ttl": 1]), names) == "Invalid params: unknown parameter \"Ttl\", \(takes)")
         let takesNone = "the method takes none"
-        #expect(message(.positional([1]), []) == "Invalid params: 1 parameters given, \(takesNone)")
+        #expect(message(.positional([1]), []) == "Invalid params: 1 parameter given, \(takesNone)")
         #expect(message(.named(["\u{1B}": 1]), []) == "Invalid params: unknown parameter \"\\u001b\", \(takesNone)")
     }
 
