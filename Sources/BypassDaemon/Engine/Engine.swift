@@ -64,6 +64,7 @@ final class Engine: Sendable {
     ) {
         do throws(BypassError) {
             var session = try NamespaceSession(namespace.descriptor, for: purpose, matcher: matcher, views: views)
+            forgetPredecessor(of: session)
             do throws(BypassError) {
                 promise.succeed(try work(&session))
             } catch {
@@ -105,6 +106,14 @@ final class Engine: Sendable {
         registry.remove(inode)
         views.forget(inode)
         deadlines.cancel(inode)
+    }
+
+    /// An inode number may be used again when its namespace is gone: what was known of that one is not about this one.
+    private func forgetPredecessor(of session: borrowing NamespaceSession) {
+        guard let record = registry[session.inode], let old = record.cookie, let new = session.cookie, old != new else {
+            return
+        }
+        forget(session.inode, record)
     }
 
     // MARK: bypasses that end by themselves

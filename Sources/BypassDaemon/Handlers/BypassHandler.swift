@@ -29,7 +29,8 @@ extension Engine {
         let wasOn = outcome.before.entry?.isLive(at: outcome.before.now) ?? false
         let old = registry[session.inode]
         let record = Record(
-            netns: parameters.netns, path: session.path, since: wasOn ? old?.since ?? .now : .now,
+            netns: parameters.netns, path: session.path, cookie: session.cookie,
+            since: wasOn ? old?.since ?? .now : .now,
             owner: parameters.owner, reason: parameters.reason, setBy: .init(caller))
         var warnings: [Warning] = []
         if let warning = keep(record, of: session.inode) { warnings.append(warning) }

@@ -20,7 +20,8 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     private let views: NamespaceViews
     private let purpose: Purpose
     private let legacy: [Interception]
-    private let cookie: UInt64?
+    /// The namespace's own number, never given twice; nil before Linux 5.14.
+    let cookie: UInt64?
     private var socket: NetlinkSocket
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private var view: NamespaceView?
