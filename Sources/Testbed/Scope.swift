@@ -1,5 +1,5 @@
-/// Runs `body`, and then `cleanUp` whatever came of it. What the body throws matters more than what cleaning up throws.
-func scoped<Result>(
+/// Runs `body`, and then `cleanUp` whatever came of it, for the testbed and the tests that make more. What the body throws matters more than what cleaning up throws.
+public func scoped<Result>(
     _ body: () async throws -> Result, cleanUp: () async throws -> Void
 ) async throws -> Result {
     let result: Result

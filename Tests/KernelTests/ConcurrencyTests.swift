@@ -60,7 +60,7 @@ extension KernelTests {
             try await Rig.with { rig in
                 let names = (1...16).map { "\(rig.testbed.peer)-\($0)" }
                 let batch = { (verb: String) in names.map { "netns \(verb) \($0)\n" }.joined() }
-                try await cleaningUp {
+                try await scoped {
                     try await rig.testbed.run(["ip", "-batch", "-"], in: .host, input: batch("add"))
                     try await withThrowingTaskGroup { group in
                         for name in names { group.addTask { _ = try await rig.on(name, owner: "owner of \(name)") } }
@@ -71,7 +71,7 @@ extension KernelTests {
                     #expect(list.map(\.inode) == list.map(\.inode).sorted())
                     #expect(list.allSatisfy { $0.state == "on" && $0.owner == "owner of \($0.netns)" })
                     #expect(try await rig.call("info").object?["bypassed"] == 16)
-                } _: {
+                } cleanUp: {
                     try await rig.testbed.run(["ip", "-force", "-batch", "-"], in: .host, input: batch("delete"))
                 }
                 try await eventually("all are forgotten") { try await rig.list() == [] }

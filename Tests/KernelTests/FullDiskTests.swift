@@ -10,7 +10,7 @@ extension KernelTests {
                 let state = rig.options.stateDirectory
                 try await rig.testbed.run(["mkdir", state], in: .host)
                 try await rig.testbed.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", state], in: .host)
-                try await cleaningUp {
+                try await scoped {
                     try await rig.start()
                     _ = try await rig.testbed.ending(of: ["dd", "if=/dev/zero", "of=\(state)/filler", "bs=4k"])
                     try await rig.testbed.install(.iptables)
@@ -28,7 +28,7 @@ extension KernelTests {
                     try await rig.start()
                     #expect(try await rig.status().owner == "somebody")
                     #expect(try await rig.daemon.terminate() == .code(0))
-                } _: {
+                } cleanUp: {
                     try await rig.testbed.run(["umount", "--lazy", state], in: .host)
                 }
             }

@@ -31,10 +31,10 @@ struct PodGroup {
         var folders = [try await mount(testbed) + "/" + testbed.peer]
         for name in below { folders.append("\(folders[folders.count - 1])/\(name)") }
         let group = PodGroup(uid: uid, testbed: testbed, folders: folders)
-        return try await cleaningUp {
+        return try await scoped {
             for folder in folders { try await testbed.run(["mkdir", folder], in: .host) }
             return try await body(group)
-        } _: {
+        } cleanUp: {
             for folder in folders.reversed() {
                 // A process that was ended may take a moment to go.
                 try await eventually("\(folder) is removed") {

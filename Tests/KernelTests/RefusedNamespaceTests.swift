@@ -30,17 +30,17 @@ extension KernelTests {
                 try await testbed.run(["ln", "-s", own, link], in: .host)
                 try await testbed.run(["touch", mount], in: .host)
                 try await testbed.run(["mount", "--bind", own, mount], in: .host)
-                try await cleaningUp {
+                try await scoped {
                     try await testbed.run(["ip", "netns", "attach", named, "\(try rig.daemon.pid)"], in: .host)
-                    try await cleaningUp {
+                    try await scoped {
                         let rules = try await testbed.run(["nft", "list", "ruleset"], in: .host)
                         let names = ["/proc/self/ns/net", "pid:\(try rig.daemon.pid)", own, "/proc/thread-self/ns/net"]
                         try await Self.expect(.host, for: names + [link, mount, named, "/run/netns/\(named)"], rig)
                         #expect(try await testbed.run(["nft", "list", "ruleset"], in: .host) == rules)
-                    } _: {
+                    } cleanUp: {
                         try await testbed.run(["ip", "netns", "delete", named], in: .host)
                     }
-                } _: {
+                } cleanUp: {
                     try await testbed.run(["umount", mount], in: .host)
                 }
             }

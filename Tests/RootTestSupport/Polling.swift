@@ -23,18 +23,3 @@ public func eventually(
         try await Task.sleep(for: .milliseconds(5))
     }
 }
-
-/// Runs `body`, and `cleanUp` whatever came of it; what the body throws matters more.
-public func cleaningUp<Result>(
-    _ body: () async throws -> Result, _ cleanUp: () async throws -> Void
-) async throws -> Result {
-    let result: Result
-    do {
-        result = try await body()
-    } catch {
-        try? await cleanUp()
-        throw error
-    }
-    try await cleanUp()
-    return result
-}

@@ -10,9 +10,9 @@ extension Testbed {
         guard let pid = Int(output.filter(\.isNumber)) else {
             throw NeverHappened(description: "no process: \(output)")
         }
-        return try await cleaningUp {
+        return try await scoped {
             try await body(pid)
-        } _: {
+        } cleanUp: {
             try await run(["kill", "\(pid)"], in: .host)
         }
     }
@@ -21,9 +21,9 @@ extension Testbed {
     public func withNamespace<Result>(_ body: (_ name: String) async throws -> Result) async throws -> Result {
         let name = pod + "-more"
         try await run(["ip", "netns", "add", name], in: .host)
-        return try await cleaningUp {
+        return try await scoped {
             try await body(name)
-        } _: {
+        } cleanUp: {
             try await run(["sh", "-c", "test ! -e /run/netns/\(name) || ip netns delete \(name)"], in: .host)
         }
     }

@@ -67,9 +67,9 @@ public final class Rig: Sendable {
             try await BPFFileSystem.with { bpffs in
                 try await Testbed.with { testbed in
                     let rig = Rig(testbed, folder, bpffs.path, executable, arguments)
-                    return try await cleaningUp {
+                    return try await scoped {
                         try await body(rig)
-                    } _: {
+                    } cleanUp: {
                         // One that is stopped takes no other signal.
                         rig.current.withLock(\.self)?.kill(9)
                         _ = try? await rig.current.withLock(\.self)?.exit()

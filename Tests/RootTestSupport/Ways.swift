@@ -54,11 +54,11 @@ extension Testbed {
             for family in Family.allCases { probers.append(try startProber(direction, family)) }
         }
         var tallies: [Tally] = []
-        try await cleaningUp {
+        try await scoped {
             try await moreConnections(of: probers)
             try await body()
             try await moreConnections(of: probers)
-        } _: {
+        } cleanUp: {
             for prober in probers { tallies.append(try await prober.stop()) }
         }
         return Witnesses(tallies)

@@ -1,6 +1,8 @@
 internal import Bypass
 internal import BypassAPI
+internal import JSONRPC
 internal import Linux
+internal import Logging
 internal import NIOCore
 
 extension Engine {
@@ -10,11 +12,37 @@ extension Engine {
     ) -> EventLoopFuture<BypassMethod.Result> {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
         let purpose: NamespaceSession.Purpose = parameters.state == .off ? .removing : .telling
-        return withSession(purpose, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
+        let done = withSession(purpose, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
             switch parameters.state {
             case .on: try self.turnOn(parameters, for: caller, in: &session)
             case .off: try self.turnOff(parameters.netns, in: &session)
             }
+        }
+        done.whenComplete { self.log($0, parameters, caller) }
+        return done
+    }
+
+    /// Who did what to whom, for the journal.
+    private func log(
+        _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters,
+        _ caller: PeerCredentials
+    ) {
+        var fields: Logger.Metadata = [
+            "netns": "\(parameters.netns)", "uid": "\(caller.uid)",
+            "pid": "\(caller.pid)",
+        ]
+        if let owner = parameters.owner { fields["owner"] = "\(owner)" }
+        if let reason = parameters.reason { fields["reason"] = "\(reason)" }
+        switch result {
+        case .success(let result):
+            fields["inode"] = "\(result.inode)"
+            if !result.warnings.isEmpty {
+                fields["warnings"] = "\(result.warnings.map(\.code).joined(separator: ","))"
+            }
+            logger.log(level: result.changed ? .info : .debug, "bypass \(parameters.state.rawValue)", metadata: fields)
+        case .failure(let error):
+            fields["error"] = "\(ErrorObject(error).message)"
+            logger.notice("bypass \(parameters.state.rawValue) refused", metadata: fields)
         }
     }
 
