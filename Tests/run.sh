@@ -25,7 +25,7 @@ trap 'rm -f "$log"' EXIT
 "$swift" test --skip-build --no-parallel "$@" 2>&1 | tee "$log"
 
 # A test that was skipped has shown nothing.
-if grep -E '(Test|Suite) .* skipped' "$log"; then fail "tests were skipped"; fi
+if grep -E '^[^ ]+ (Test|Suite) .* skipped(\.$|: |$)' "$log"; then fail "tests were skipped"; fi
 
 after=$(left_behind)
 [ "$after" = "$before" ] || fail "network namespaces or BPF mounts were left behind: $after"
