@@ -18,7 +18,8 @@ extension Engine {
             case .off: try self.turnOff(parameters.netns, in: &session)
             }
         }
-        done.whenComplete { self.log($0, parameters, caller) }
+        // The answer goes first.
+        done.whenComplete { result in loop.execute { self.log(result, parameters, caller) } }
         return done
     }
 
@@ -27,22 +28,25 @@ extension Engine {
         _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters,
         _ caller: PeerCredentials
     ) {
-        var fields: Logger.Metadata = [
-            "netns": "\(parameters.netns)", "uid": "\(caller.uid)",
-            "pid": "\(caller.pid)",
-        ]
+        let level: Logger.Level
+        switch result {
+        case .success(let result): level = result.changed ? .info : .debug
+        case .failure: level = .notice
+        }
+        guard level >= logger.logLevel else { return }
+        var fields: Logger.Metadata = ["netns": "\(parameters.netns)", "uid": "\(caller.uid)", "pid": "\(caller.pid)"]
         if let owner = parameters.owner { fields["owner"] = "\(owner)" }
         if let reason = parameters.reason { fields["reason"] = "\(reason)" }
+        let what = "bypass \(parameters.state.rawValue)"
         switch result {
         case .success(let result):
             fields["inode"] = "\(result.inode)"
-            if !result.warnings.isEmpty {
-                fields["warnings"] = "\(result.warnings.map(\.code).joined(separator: ","))"
-            }
-            logger.log(level: result.changed ? .info : .debug, "bypass \(parameters.state.rawValue)", metadata: fields)
+            let warnings = result.warnings.map(\.code).joined(separator: ",")
+            if !warnings.isEmpty { fields["warnings"] = "\(warnings)" }
+            logger.log(level: level, "\(what)", metadata: fields)
         case .failure(let error):
             fields["error"] = "\(ErrorObject(error).message)"
-            logger.notice("bypass \(parameters.state.rawValue) refused", metadata: fields)
+            logger.log(level: level, "\(what) refused", metadata: fields)
         }
     }
 
