@@ -40,8 +40,26 @@ public enum Reconciler {
                 }
             }
         }
-        throw .kernelRefused(
-            operation: "nf_tables batch", errno: "EAGAIN",
+        throw restless("nf_tables batch")
+    }
+
+    /// Looks at a namespace, again as often as the ruleset changes meanwhile.
+    public static func observe<Kernel: NamespaceKernel & ~Copyable>(
+        _ kernel: inout Kernel
+    ) throws(BypassError) -> Observation {
+        for _ in 0..<attempts {
+            do throws(KernelFailure) {
+                return try kernel.observe()
+            } catch {
+                if case .refused(let reason) = error { throw reason }
+            }
+        }
+        throw restless("reading the ruleset")
+    }
+
+    private static func restless(_ operation: String) -> BypassError {
+        .kernelRefused(
+            operation: operation, errno: "EAGAIN",
             detail: "another program keeps changing this namespace's ruleset: try again")
     }
 

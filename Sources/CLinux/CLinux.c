@@ -50,11 +50,6 @@ int clinux_setns_network(int fd)
 	return setns(fd, CLONE_NEWNET);
 }
 
-int clinux_unshare_network(void)
-{
-	return unshare(CLONE_NEWNET);
-}
-
 int clinux_netfilter_socket(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);

@@ -53,9 +53,17 @@ extension Request {
     public func parameters<Value: Decodable>(
         _ type: Value.Type = Value.self, named names: [String]
     ) throws(ErrorObject) -> Value {
-        let object = try (params ?? .positional([])).bind(to: names)
+        try (params ?? .positional([])).bind(to: names).parameters()
+    }
+}
+
+extension JSONObject {
+    /// Bound parameters as a `Value`, whose members they are.
+    ///
+    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about the first parameter that does not fit.
+    public func parameters<Value: Decodable>(_ type: Value.Type = Value.self) throws(ErrorObject) -> Value {
         do {
-            return try JSONDecoding.decode(type, from: .object(object))
+            return try JSONDecoding.decode(type, from: .object(self))
         } catch {
             throw .invalidParams.detailed(error.description)
         }

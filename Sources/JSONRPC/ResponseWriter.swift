@@ -12,9 +12,6 @@ public struct ResponseWriter: Sendable {
         if case .batch = incoming { self.isBatch = true } else { self.isBatch = false }
     }
 
-    /// The bytes written so far, for a server that bounds its answers.
-    public var byteCount: Int { text.count }
-
     /// Adds the answer to a request that succeeded.
     ///
     /// A result that cannot be encoded is answered with an internal error, of which the client learns no more; nothing

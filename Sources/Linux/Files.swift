@@ -92,12 +92,13 @@ public enum Files {
         }
     }
 
-    /// Locks a folder against everybody else who locks it, as long as what is returned lives. Throws EAGAIN if somebody
-    /// has it.
-    public static func lockFolder(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
+    /// Locks a folder against everybody else who locks it, as long as what is returned lives.
+    ///
+    /// - Parameter waits: until nobody else has it; otherwise that throws EAGAIN.
+    public static func lockFolder(_ path: String, waits: Bool) throws(SystemCallError) -> OwnedDescriptor {
         let number = try systemCall("open \(path)") { unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         let descriptor = OwnedDescriptor(adopting: number)
-        try systemCall("flock \(path)") { flock(number, LOCK_EX | LOCK_NB) }
+        try systemCall("flock \(path)") { flock(number, waits ? LOCK_EX : LOCK_EX | LOCK_NB) }
         return descriptor
     }
 

@@ -22,9 +22,8 @@ public enum UnixSocket {
             let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
             try Files.makeFolder(parent, mode: 0o755)
             // Two daemons that start at the same time look and bind one after the other.
-            let lock = OwnedDescriptor(
-                adopting: try systemCall("open \(parent)") { unsafe open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
-            try systemCall("flock \(parent)") { flock(lock.rawValue, LOCK_EX) }
+            let lock = try Files.lockFolder(parent, waits: true)
+            defer { _ = lock.rawValue }  // held until the socket listens
             if let problem = try occupant(of: path, &address) { throw SystemCallError(problem, .addressInUse) }
 
             let number = try systemCall("socket AF_UNIX") {

@@ -130,24 +130,27 @@ public final class Matcher: Sendable {
     /// Every namespace that has an entry, by inode.
     public func inodes() throws(SystemCallError) -> [UInt64] {
         var found: [UInt64] = []
-        var key = bypass_key()
+        // A hash map starts over when an entry goes away under the walk: the bound ends that.
+        while found.count <= Int(BYPASS_MAX_NAMESPACES), let next = try inode(after: found.last) { found.append(next) }
+        return Set(found).sorted()
+    }
+
+    /// The map's next key; the first one after nil, nil after the last.
+    private func inode(after inode: UInt64?) throws(SystemCallError) -> UInt64? {
+        var key = bypass_key(netns_inode: inode ?? 0)
         var next = bypass_key()
         let number = map.rawValue
         do {
             try systemCall("bpf BPF_MAP_GET_NEXT_KEY") {
-                unsafe bpf_map_get_next_key(number, nil, &next) < 0 ? -1 : 0
-            }
-            // A hash map starts over when an entry goes away under the walk: the bound ends that.
-            while found.count <= Int(BYPASS_MAX_NAMESPACES) {
-                found.append(next.netns_inode)
-                key = next
-                try systemCall("bpf BPF_MAP_GET_NEXT_KEY") {
-                    unsafe bpf_map_get_next_key(number, &key, &next) < 0 ? -1 : 0
-                }
+                let result =
+                    unsafe inode == nil
+                    ? bpf_map_get_next_key(number, nil, &next) : bpf_map_get_next_key(number, &key, &next)
+                return result < 0 ? -1 : 0
             }
         } catch {
-            if error.errno != .noSuchFileOrDirectory { throw error }
+            if error.errno == .noSuchFileOrDirectory { return nil }
+            throw error
         }
-        return Set(found).sorted()
+        return next.netns_inode
     }
 }

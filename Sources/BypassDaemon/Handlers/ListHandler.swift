@@ -16,7 +16,7 @@ extension Engine {
     /// nil if the namespace has gone, or cannot be looked at.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
         withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
-            self.status(of: try Self.observe(&session), record.netns, in: &session, countingConnections: false)
+            self.status(of: try Reconciler.observe(&session), record.netns, in: &session, countingConnections: false)
         }.recover { error in
             if case BypassError.netnsNotFound = error {
                 self.forget(inode, record)

@@ -8,22 +8,9 @@ extension Engine {
     /// `status`: looks, and tells.
     func status(_ parameters: StatusMethod.Parameters, on loop: any EventLoop) -> EventLoopFuture<BypassStatus> {
         withSession(.telling, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
-            let observation = try Self.observe(&session)
+            let observation = try Reconciler.observe(&session)
             return self.status(of: observation, parameters.netns, in: &session)
         }
-    }
-
-    static func observe(_ session: inout NamespaceSession) throws(BypassError) -> Observation {
-        for _ in 0..<16 {
-            do throws(KernelFailure) {
-                return try session.observe()
-            } catch {
-                if case .refused(let reason) = error { throw reason }
-            }
-        }
-        throw .kernelRefused(
-            operation: "reading the ruleset", errno: "EAGAIN",
-            detail: "another program keeps changing this namespace's ruleset: try again")
     }
 
     /// The object of the contract.

@@ -130,11 +130,16 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
-        let operations = batch.flatMap { RuleForms.operations(for: $0, pin: matcher.pin) }
+        let operations = batch.map { RuleForms.operations(for: $0, pin: matcher.pin) }
         do throws(NetfilterError) {
-            let outcome = try socket.commit(Transaction(operations), generation: view?.generation)
+            let outcome = try socket.commit(Transaction(operations.flatMap(\.self)), generation: view?.generation)
             // What is known holds on, unless somebody else changes the ruleset: then its generation is another one.
-            if view?.apply(batch, pin: matcher.pin, made: outcome.made) != true { view = nil }
+            var rest = outcome.made[...]
+            let made = operations.map { operations in
+                defer { rest = rest.dropFirst(operations.count) }
+                return rest.prefix(operations.count).compactMap(\.self)
+            }
+            if view?.apply(batch, made: made) != true { view = nil }
             isCurrent = outcome.generation != nil && outcome.generation == view?.generation
         } catch {
             isCurrent = false

@@ -24,16 +24,12 @@ struct NamespaceView: Sendable {
 
     /// Carries over a batch that the kernel has carried out on this generation.
     ///
-    /// - Parameter made: for each operation of the batch, the rule that the kernel says it made.
+    /// - Parameter made: for each action of the batch, the rules that the kernel says it made.
     /// - Returns: false if the ruleset has to be read again.
-    mutating func apply(_ batch: ArraySlice<Action>, pin: String, made: [Ruleset.Rule?]) -> Bool {
+    mutating func apply(_ batch: ArraySlice<Action>, made: [[Ruleset.Rule]]) -> Bool {
         generation &+= 1
         if generation == 0 { generation = 1 }  // as nf_tables_commit counts
-        var made = made[...]
-        for action in batch {
-            let operations = RuleForms.operations(for: action, pin: pin).count
-            let ruleset = made.prefix(operations).compactMap(\.self)
-            made = made.dropFirst(operations)
+        for (action, ruleset) in zip(batch, made) {
             guard observation.apply(action, handle: ruleset.first?.handle) else { return false }
             if case .insertRule = action { rules = ruleset + rules } else { rules += ruleset }
             rules.removeAll { $0.isGone(after: action) }

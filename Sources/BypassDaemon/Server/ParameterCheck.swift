@@ -29,13 +29,12 @@ extension Parameter {
 extension Request {
     /// The parameters of a method, checked against the method table.
     func parameters<Method: RPCMethod>(of method: Method.Type) throws(ErrorObject) -> Method.Parameters {
-        let names = Method.parameters.map(\.name)
-        let bound = try (params ?? .positional([])).bind(to: names)
+        let bound = try (params ?? .positional([])).bind(to: Method.parameters.map(\.name))
         for parameter in Method.parameters {
             if let value = bound[parameter.name], let complaint = parameter.complaint(about: value) {
                 throw .invalidParams.detailed(complaint)
             }
         }
-        return try parameters(named: names)
+        return try bound.parameters()
     }
 }

@@ -31,7 +31,7 @@ enum Startup {
     /// One daemon for one pair of pins: two would end each other's bypasses. Held as long as the daemon lives.
     static func claim(_ folder: String) throws(StartError) -> OwnedDescriptor {
         do throws(SystemCallError) {
-            return try Files.lockFolder(folder)
+            return try Files.lockFolder(folder, waits: false)
         } catch {
             switch error.errno {
             case .resourceTemporarilyUnavailable:

@@ -7,7 +7,6 @@
 /* f_type of statfs(2), from linux/magic.h and fs/bpf, fs/nsfs. */
 #define CLINUX_NSFS_MAGIC 0x6e736673
 #define CLINUX_BPF_FS_MAGIC 0xcafe4a11
-#define CLINUX_CGROUP2_SUPER_MAGIC 0x63677270
 
 /* SO_PEERCRED's struct ucred (unix(7)). */
 struct clinux_ucred {
@@ -28,8 +27,6 @@ int clinux_fstatfs_type(int fd, uint64_t *type);
 int clinux_is_network_namespace(int fd);
 /* setns(fd, CLONE_NEWNET) for the calling thread. */
 int clinux_setns_network(int fd);
-/* unshare(CLONE_NEWNET) for the calling thread. */
-int clinux_unshare_network(void);
 /* A netlink socket for nfnetlink, bound, with extended acknowledgements. */
 int clinux_netfilter_socket(void);
 /*
