@@ -23,7 +23,7 @@ public final class Daemon: Service {
 
     private let configuration: Configuration
     private let logger: Logger
-    private let listener: SharedDescriptor
+    private let listener: UnixListener
     private let lock: OwnedDescriptor
     private let matcher: Matcher
     private let registry: Registry
@@ -37,7 +37,7 @@ public final class Daemon: Service {
         self.configuration = configuration
         self.logger = logger
         try Startup.checkCapabilities()
-        listener = SharedDescriptor(try Startup.listen(configuration))
+        listener = try Startup.listen(configuration)
         do throws(StartError) {
             lock = try Startup.claim(configuration.bpffs)
             matcher = try Startup.loadMatcher(configuration.bpffs)
@@ -60,7 +60,8 @@ public final class Daemon: Service {
         engine.adopt()
         let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
         let server = Server(router: router, limits: configuration.limits, logger: logger)
-        let channel = try await server.serve(listener, on: loops)
+        let acceptor = NIOThreadPool(numberOfThreads: 1)
+        acceptor.start()
         logger.notice(
             "ready",
             metadata: [
@@ -68,12 +69,13 @@ public final class Daemon: Service {
                 "bypassed": "\(registry.count)",
             ])
         try await withGracefulShutdownHandler {
-            try await channel.closeFuture.get()
-        } onGracefulShutdown: {
-            channel.close(promise: nil)
+            try await acceptor.runIfActive { [listener] in server.serve(listener, on: loops) }
+        } onGracefulShutdown: { [listener] in
+            listener.stop()
         }
         await server.finish()
         try? Files.remove(configuration.socket)
+        try await acceptor.shutdownGracefully()
         try await loops.shutdownGracefully()
         try await threads.shutdownGracefully()
         try await background.shutdownGracefully()

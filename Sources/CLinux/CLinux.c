@@ -6,16 +6,22 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <errno.h>
 
+/* What the headers of an older distribution lack: asm-generic/socket.h. */
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
+#endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
 #endif
 
 int clinux_open_path(const char *path)
@@ -86,6 +92,51 @@ int clinux_netns_cookie(int fd, uint64_t *cookie)
 	socklen_t length = sizeof *cookie;
 
 	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &length);
+}
+
+int clinux_accept(int fd)
+{
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+int clinux_peer_credentials(int fd, struct clinux_ucred *credentials)
+{
+	struct ucred peer;
+	socklen_t length = sizeof peer;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return -1;
+	credentials->pid = peer.pid;
+	credentials->uid = peer.uid;
+	credentials->gid = peer.gid;
+	return 0;
+}
+
+int clinux_peer_groups(int fd, uint32_t *groups, uint32_t *count)
+{
+	socklen_t length = *count * (socklen_t)sizeof *groups;
+	int result = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length);
+
+	*count = length / (socklen_t)sizeof *groups;
+	return result;
+}
+
+int clinux_peer_pidfd(int fd)
+{
+	int pidfd;
+	socklen_t length = sizeof pidfd;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) < 0 ? -1 : pidfd;
+}
+
+int clinux_pidfd_open(int32_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int clinux_eventfd(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
 }
 
 const char *clinux_errno_name(int number)

@@ -35,6 +35,13 @@ public enum Files {
         return unsafe stat(path, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
+    /// Where a symbolic link points to; nil if there is none, or it cannot be read.
+    static func link(_ path: String) -> String? {
+        var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let length = unsafe readlink(path, &target, target.count)
+        return length < 0 ? nil : String(decoding: target[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     public struct Entry: Hashable, Sendable {
         public var name: String
         public var isFolder: Bool

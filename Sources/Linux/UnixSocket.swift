@@ -16,7 +16,7 @@ public enum UnixSocket {
     /// Listens on `path`, in the place of a socket that a dead process left.
     ///
     /// - Parameter group: who, besides the owner, may connect (mode 0660); nil for nobody (0600).
-    public static func listen(on path: String, group: String?) throws(UnixSocketError) -> OwnedDescriptor {
+    public static func listen(on path: String, group: String?) throws(UnixSocketError) -> UnixListener {
         guard var address = sockaddr_un(path: path) else { throw .pathTooLong(path) }
         do throws(SystemCallError) {
             let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -42,7 +42,7 @@ public enum UnixSocket {
                 try systemCall("chmod \(path)") { unsafe chmod(path, 0o660) }
             }
             try systemCall("listen \(path)") { Glibc.listen(number, 128) }
-            return descriptor
+            return try UnixListener(descriptor)
         } catch {
             switch error.operation {
             case inUse: throw .inUse(path)

@@ -17,18 +17,25 @@ import Testing
         _ name: String, _ limits: Limits = Limits(), _ body: (_ path: String, _ server: Server) async throws -> Void
     ) async throws {
         let path = Self.path + name
-        let listener = SharedDescriptor(try UnixSocket.listen(on: path, group: nil))
+        let listener = try UnixSocket.listen(on: path, group: nil)
         var router = Router()
         router.now(EchoMethod.self) { parameters, _ in parameters }
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = Server(router: router, limits: limits, logger: logger)
-        let channel = try await server.serve(listener, on: MultiThreadedEventLoopGroup.singleton)
-        do {
-            try await body(path, server)
-        } catch {
-            Issue.record(error)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await NIOThreadPool.singleton.runIfActive {
+                    server.serve(listener, on: MultiThreadedEventLoopGroup.singleton)
+                }
+            }
+            do {
+                try await body(path, server)
+            } catch {
+                Issue.record(error)
+            }
+            listener.stop()
+            try await group.waitForAll()
         }
-        try await channel.close()
         await server.finish()
         try Files.remove(path)
     }

@@ -21,7 +21,8 @@ struct TestClient {
         router.later(SlowMethod.self) { slow.begin($0, on: $1.loop) }
         router.later(RefusedMethod.self) { $1.loop.makeFailedFuture($0.error) }
         channel = EmbeddedChannel(loop: loop)
-        let handler = ConnectionHandler(router: router, limits: limits, caller: .init(pid: 1, uid: 0, gid: 0))
+        let handler = ConnectionHandler(
+            router: router, limits: limits, peer: Peer(PeerCredentials(pid: 1, uid: 0, gid: 0)))
         try channel.pipeline.syncOperations.addHandlers([socket, handler])
         try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
     }

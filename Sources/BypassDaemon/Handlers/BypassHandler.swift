@@ -8,25 +8,25 @@ internal import NIOCore
 extension Engine {
     /// `bypass`: makes the wish true, and tells what then is.
     func bypass(
-        _ parameters: BypassMethod.Parameters, for caller: PeerCredentials, on loop: any EventLoop
+        _ parameters: BypassMethod.Parameters, for peer: Peer, on loop: any EventLoop
     ) -> EventLoopFuture<BypassMethod.Result> {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
         let purpose: NamespaceSession.Purpose = parameters.state == .off ? .removing : .telling
         let done = withSession(purpose, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
             switch parameters.state {
-            case .on: try self.turnOn(parameters, for: caller, in: &session)
+            case .on: try self.turnOn(parameters, for: peer, in: &session)
             case .off: try self.turnOff(parameters.netns, in: &session)
             }
         }
         // The answer goes first.
-        done.whenComplete { result in loop.execute { self.log(result, parameters, caller) } }
+        done.whenComplete { result in loop.execute { self.log(result, parameters, peer) } }
         return done
     }
 
     /// Who did what to whom, for the journal.
     private func log(
         _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters,
-        _ caller: PeerCredentials
+        _ peer: Peer
     ) {
         let level: Logger.Level
         switch result {
@@ -34,7 +34,9 @@ extension Engine {
         case .failure: level = .notice
         }
         guard level >= logger.logLevel else { return }
-        var fields: Logger.Metadata = ["netns": "\(parameters.netns)", "uid": "\(caller.uid)", "pid": "\(caller.pid)"]
+        var fields: Logger.Metadata = [
+            "netns": "\(parameters.netns)", "uid": "\(peer.credentials.uid)", "pid": "\(peer.credentials.pid)",
+        ]
         if let owner = parameters.owner { fields["owner"] = "\(owner)" }
         if let reason = parameters.reason { fields["reason"] = "\(reason)" }
         let what = "bypass \(parameters.state.rawValue)"
@@ -51,7 +53,7 @@ extension Engine {
     }
 
     private func turnOn(
-        _ parameters: BypassMethod.Parameters, for caller: PeerCredentials, in session: inout NamespaceSession
+        _ parameters: BypassMethod.Parameters, for peer: Peer, in session: inout NamespaceSession
     ) throws(BypassError) -> BypassMethod.Result {
         let hooks = (parameters.direction ?? .both).hooks
         let deadline = parameters.ttl.map { Clock.boottime + UInt64($0) * 1_000_000_000 } ?? 0
@@ -63,7 +65,7 @@ extension Engine {
         let record = Record(
             netns: parameters.netns, path: session.path, cookie: session.cookie,
             since: wasOn ? old?.since ?? .now : .now,
-            owner: parameters.owner, reason: parameters.reason, setBy: .init(caller))
+            owner: parameters.owner, reason: parameters.reason, setBy: .init(peer.credentials))
         var warnings: [Warning] = []
         if let warning = keep(record, of: session.inode) { warnings.append(warning) }
         let status = status(of: outcome.after, parameters.netns, in: &session, also: warnings)

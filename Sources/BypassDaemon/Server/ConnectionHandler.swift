@@ -1,6 +1,5 @@
 internal import BypassAPI
 internal import JSONRPC
-internal import Linux
 internal import NIOCore
 
 /// One client: lines in, answers out, in order, one request at a time.
@@ -26,7 +25,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private let router: Router
     private let limits: Limits
-    private let caller: PeerCredentials
+    private let peer: Peer
     private var framer: LineFramer
     private var phase = Phase.open
     private var isBusy = false
@@ -42,11 +41,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// How long the client may take to read its last answer and close.
     private static let lingerTime = TimeAmount.seconds(2)
 
-    init(router: Router, limits: Limits, caller: PeerCredentials, refusal: Limits.Name? = nil) {
+    init(router: Router, limits: Limits, peer: Peer, refusal: Limits.Name? = nil) {
         self.refusal = refusal
         self.router = router
         self.limits = limits
-        self.caller = caller
+        self.peer = peer
         framer = LineFramer(limit: limits.line)
     }
 
@@ -161,7 +160,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             case .rejection(let rejection):
                 writer.write(error: rejection.error ?? limitError(rejection), id: rejection.id)
             case .request(let request):
-                switch router.run(request, .init(caller: caller, loop: context.eventLoop)) {
+                switch router.run(request, .init(peer: peer, loop: context.eventLoop)) {
                 case .now(let answer):
                     if let id = request.id { answer(&writer, id) }
                 case .later(let answer):

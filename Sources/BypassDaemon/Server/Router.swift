@@ -1,6 +1,5 @@
 internal import BypassAPI
 internal import JSONRPC
-internal import Linux
 internal import NIOCore
 
 /// The method table: what each request has to be, and who carries it out.
@@ -15,7 +14,7 @@ struct Router: Sendable {
 
     /// On whose behalf, and where the answer is waited for.
     struct Call {
-        var caller: PeerCredentials
+        var peer: Peer
         var loop: any EventLoop
     }
 
@@ -30,7 +29,7 @@ struct Router: Sendable {
     init() {}
 
     init(_ engine: Engine, startedAt: UInt64, kernel: String) {
-        later(BypassMethod.self) { engine.bypass($0, for: $1.caller, on: $1.loop) }
+        later(BypassMethod.self) { engine.bypass($0, for: $1.peer, on: $1.loop) }
         later(StatusMethod.self) { engine.status($0, on: $1.loop) }
         later(ListMethod.self) { engine.list(on: $1.loop) }
         now(InfoMethod.self) { _, _ in engine.info(startedAt: startedAt, kernel: kernel) }

@@ -22,15 +22,16 @@ final class Server: Sendable {
         connections = Connections(limits: limits)
     }
 
-    /// Answers clients that connect to `listener`.
-    func serve(_ listener: SharedDescriptor, on loops: MultiThreadedEventLoopGroup) async throws -> any Channel {
-        try await ServerBootstrap(group: loops)
-            .serverChannelOption(.backlog, value: 128)
-            // A client that has said all it wants (`socat` at the end of its input) still gets its answers.
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { self.welcome($0) }
-            .withBoundSocket(listener.duplicate())
-            .get()
+    /// Answers clients, until the listener is told to stop. Waits on the calling thread, which is nobody else's.
+    func serve(_ listener: UnixListener, on loops: MultiThreadedEventLoopGroup) {
+        while true {
+            do throws(SystemCallError) {
+                guard let connection = try listener.accept() else { return }
+                welcome(connection, on: loops)
+            } catch {
+                logger.error("a client cannot be answered", metadata: ["error": "\(error)"])
+            }
+        }
     }
 
     /// Asks every connection to answer what was begun and to end, and waits until they have.
@@ -48,25 +49,28 @@ final class Server: Sendable {
     }
 
     /// Who it is, whether there is room, and then the handler.
-    private func welcome(_ channel: any Channel) -> EventLoopFuture<Void> {
-        guard let options = channel as? any SocketOptionProvider else {
-            return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
-        }
-        let level = NIOBSDSocket.OptionLevel.socket
-        // SO_PEERCRED: noted by the kernel at connect(2), so it is the client's, whatever it passes on later.
-        let credentials: EventLoopFuture<PeerCredentials> = options.unsafeGetSocketOption(
-            level: level, name: NIOBSDSocket.Option(rawValue: 17))
-        return credentials.flatMapThrowing { caller in
-            let refusal = self.connections.add(channel, user: caller.uid)
-            if let refusal {
-                self.logger.warning(
-                    "connection refused", metadata: ["limit": "\(refusal.rawValue)", "uid": "\(caller.uid)"])
-            } else {
-                channel.closeFuture.whenComplete { _ in self.connections.remove(channel, user: caller.uid) }
+    private func welcome(_ connection: consuming AcceptedConnection, on loops: MultiThreadedEventLoopGroup) {
+        let peer = Peer(connection.credentials, connection.process)
+        _ = ClientBootstrap(group: loops)
+            // A client that has said all it wants (`socat` at the end of its input) still gets its answers.
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.admit(peer, channel) }
             }
-            let handler = ConnectionHandler(
-                router: self.router, limits: self.limits, caller: caller, refusal: refusal)
-            try channel.pipeline.syncOperations.addHandler(handler)
+            .withConnectedSocket(connection.releaseSocket())
+        // Here nobody waits for it, and the process has hardly had the time to end.
+        peer.look()
+    }
+
+    private func admit(_ peer: Peer, _ channel: any Channel) throws {
+        let user = peer.credentials.uid
+        let refusal = connections.add(channel, user: user)
+        if let refusal {
+            logger.warning("connection refused", metadata: ["limit": "\(refusal.rawValue)", "uid": "\(user)"])
+        } else {
+            channel.closeFuture.whenComplete { _ in self.connections.remove(channel, user: user) }
         }
+        try channel.pipeline.syncOperations.addHandler(
+            ConnectionHandler(router: router, limits: limits, peer: peer, refusal: refusal))
     }
 }

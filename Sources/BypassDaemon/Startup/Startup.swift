@@ -20,7 +20,7 @@ enum Startup {
             StartError.noPermission, "not permitted: \(names) missing: run as root, or under kmesh-bypassd.service")
     }
 
-    static func listen(_ configuration: Daemon.Configuration) throws(StartError) -> OwnedDescriptor {
+    static func listen(_ configuration: Daemon.Configuration) throws(StartError) -> UnixListener {
         do throws(UnixSocketError) {
             return try UnixSocket.listen(on: configuration.socket, group: configuration.socketGroup)
         } catch {

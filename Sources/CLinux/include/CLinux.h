@@ -8,7 +8,7 @@
 #define CLINUX_NSFS_MAGIC 0x6e736673
 #define CLINUX_BPF_FS_MAGIC 0xcafe4a11
 
-/* SO_PEERCRED's struct ucred (unix(7)). */
+/* struct ucred of unix(7), as SO_PEERCRED gives it. */
 struct clinux_ucred {
 	int32_t pid;
 	uint32_t uid;
@@ -37,6 +37,18 @@ int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uin
 #define CLINUX_RECEIVE_SLOTS 8u /* at most */
 /* SO_NETNS_COOKIE: unique for each namespace since boot; ENOPROTOOPT before Linux 5.14. */
 int clinux_netns_cookie(int fd, uint64_t *cookie);
+/* accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK). */
+int clinux_accept(int fd);
+/* SO_PEERCRED. */
+int clinux_peer_credentials(int fd, struct clinux_ucred *credentials);
+/* SO_PEERGROUPS (Linux 4.13): room for `count` numbers; ERANGE, and how many there are in `count`, if that is too little. */
+int clinux_peer_groups(int fd, uint32_t *groups, uint32_t *count);
+/* SO_PEERPIDFD: a new descriptor; ENOPROTOOPT before Linux 6.5. */
+int clinux_peer_pidfd(int fd);
+/* pidfd_open(pid, 0). */
+int clinux_pidfd_open(int32_t pid);
+/* eventfd(0, EFD_CLOEXEC). */
+int clinux_eventfd(void);
 /* The name of an error number, such as "EPERM"; NULL if it has none. */
 const char *clinux_errno_name(int number);
 /* CLOCK_BOOTTIME in nanoseconds. */

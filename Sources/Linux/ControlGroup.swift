@@ -1,0 +1,20 @@
+/// What the path of a control group says of a process.
+enum ControlGroup {
+    /// The path in the lines of /proc/PID/cgroup (cgroups(7)): version 2's, or else that of systemd's own hierarchy.
+    static func path(_ lines: String) -> String? {
+        let groups = lines.split(separator: "\n").map { $0.split(separator: ":", maxSplits: 2) }
+        for line in lines.split(separator: "\n") where line.hasPrefix("0::") { return String(line.dropFirst(3)) }
+        return groups.first { $0.count == 3 && $0[1] == "name=systemd" }.map { String($0[2]) }
+    }
+
+    /// The innermost service or scope on the path, which is what systemd calls a process's unit. A service inside a user's
+    /// own manager (`user@1000.service/app.slice/x.service`) is that user's to name: the manager's unit is told.
+    static func unit(_ path: String) -> String? {
+        var unit: Substring?
+        for part in path.split(separator: "/") where part.hasSuffix(".service") || part.hasSuffix(".scope") {
+            unit = part
+            if part.hasPrefix("user@") { break }
+        }
+        return unit.map(String.init)
+    }
+}
