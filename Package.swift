@@ -75,7 +75,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",
-            dependencies: ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", signals, arguments],
+            dependencies: ["BypassClient", "Bypass", "BypassAPI", "JSONRPC", "Testbed", signals, arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "bypass-benchmark", dependencies: ["Testbed", "Linux", arguments], path: "Tests/Benchmarks",
@@ -99,7 +99,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
-            dependencies: ["kmesh-bypassctl", "BypassClient", "BypassAPI", "JSONRPC", arguments],
+            dependencies: ["kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "JSONRPC", arguments],
             swiftSettings: strict),
 
         // Tests that need root share their rig.

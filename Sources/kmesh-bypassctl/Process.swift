@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 internal import Glibc
 

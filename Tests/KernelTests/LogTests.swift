@@ -17,7 +17,7 @@ extension KernelTests {
                 let line = try #require(try lines().first)
                 #expect(line.hasPrefix("<6>bypass on "))
                 #expect(line.contains(#"owner="night shift""#))
-                #expect(line.contains(#"reason="x\u{a}<2>forged \u{1b}[2J\"=""#))
+                #expect(line.contains(#"reason="x\n<2>forged \u{1b}[2J\"=""#))
                 #expect(line.contains("uid=0") && line.contains("pid="))
                 #expect(try !rig.daemon.standardError.split(separator: "\n").contains { $0.hasPrefix("<2>") })
             }

@@ -12,7 +12,9 @@ import Testing
         "kmesh-bypassd": [
             "BypassDaemon", "BypassAPI", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
         ],
-        "kmesh-bypassctl": ["BypassClient", "BypassAPI", "JSONRPC", "Testbed", "ArgumentParser", "UnixSignals"],
+        "kmesh-bypassctl": [
+            "BypassClient", "Bypass", "BypassAPI", "JSONRPC", "Testbed", "ArgumentParser", "UnixSignals",
+        ],
         "BypassDaemon": [
             "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", "NIOCore", "NIOPosix", "Logging",
             "ServiceLifecycle", "SystemPackage",

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bypass
 import BypassAPI
 import Testing
 

@@ -1,3 +1,4 @@
+internal import Bypass
 internal import Glibc
 public import Logging
 
@@ -14,7 +15,7 @@ public struct JournalLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        var line = "<\(Self.priority(event.level))>\(Self.escaped(event.message.description))"
+        var line = "<\(Self.priority(event.level))>\(event.message.description.printable)"
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
             line += " \(key)=\(Self.quoted("\(value)"))"
@@ -37,20 +38,7 @@ public struct JournalLogHandler: LogHandler {
     }
 
     private static func quoted(_ text: String) -> String {
-        let plain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" }
-        return plain ? escaped(text) : "\"\(escaped(text, quote: true))\""
-    }
-
-    /// Nothing that comes from a client may forge a line, or steer a terminal.
-    private static func escaped(_ text: String, quote: Bool = false) -> String {
-        text.unicodeScalars.reduce(into: "") { line, scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator:
-                line += "\\u{\(String(scalar.value, radix: 16))}"
-            default:
-                if quote && (scalar == "\"" || scalar == "\\") { line += "\\" }
-                line.unicodeScalars.append(scalar)
-            }
-        }
+        let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" }
+        return isPlain ? text.printable : text.quoted
     }
 }

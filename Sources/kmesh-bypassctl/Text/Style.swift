@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 
 /// What the looks of the output depend on besides its contents.

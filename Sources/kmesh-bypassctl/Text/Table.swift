@@ -1,3 +1,5 @@
+internal import Bypass
+
 /// A piece of a table, fit for a terminal whatever it was made from.
 struct Cell {
     let text: String

@@ -2,8 +2,9 @@ extension String {
     /// The text with all that a terminal would act on, or that would not be seen, shown as an escape.
     ///
     /// Owners, reasons and names are whatever somebody once sent to the daemon. Control characters would let that
-    /// person write to the screen of whoever looks; marks of direction would let text pass for another.
-    var printable: String {
+    /// person write to the screen of whoever looks, or forge a line of a log; marks of direction would let text pass
+    /// for another.
+    public var printable: String {
         guard unicodeScalars.contains(where: \.needsEscape) else { return self }
         var result = ""
         for scalar in unicodeScalars {
@@ -18,9 +19,29 @@ extension String {
         }
         return result
     }
+
+    /// A client's text as a part of a sentence: where it could be taken for more of the sentence, it is in quotes, and
+    /// where it is long, cut.
+    var asPartOfSentence: String {
+        let limit = 128
+        let head = unicodeScalars.prefix(limit)
+        let text = head.endIndex == endIndex ? self : String(head) + "…"
+        return text.unicodeScalars.allSatisfy(\.isPlain) && !text.isEmpty ? text : text.quoted
+    }
+
+    /// The text between quotes, printable, and with no quote in it that could be taken for the end.
+    public var quoted: String {
+        "\"" + printable.unicodeScalars.map { $0 == "\"" ? "\\\"" : String($0) }.joined() + "\""
+    }
 }
 
 extension Unicode.Scalar {
+    /// What names of namespaces, and paths to them, are made of.
+    fileprivate var isPlain: Bool {
+        guard isASCII else { return false }
+        return properties.isAlphabetic || ("0"..."9").contains(self) || "/._-:@+".unicodeScalars.contains(self)
+    }
+
     fileprivate var needsEscape: Bool {
         // The backslash too, so that what is shown can be told from an escape.
         if isASCII { return value < 0x20 || value == 0x7F || self == "\\" }

@@ -1,0 +1,157 @@
+import Testing
+
+@testable import Bypass
+
+/// The people of the tests, and a policy that knows them.
+enum People {
+    static let root = Caller(uid: 0, gid: 0)
+    /// In the group kmesh by supplementary groups.
+    static let operatorInGroup = Caller(uid: 1001, gid: 1001, groups: [27, 900])
+    static let reader = Caller(uid: 1002, gid: 1002)
+    static let stranger = Caller(uid: 1003, gid: 1003, groups: [27])
+    /// Whom line 20 makes admin, by its primary group.
+    static let admin = Caller(uid: 1004, gid: 10)
+
+    static func grants() throws -> [Grant] {
+        [
+            Grant(line: 3, subjects: [.user(1002, written: "reader")], role: .read),
+            Grant(
+                line: 7, subjects: [.group(900, written: "kmesh")], role: .bypass,
+                namespaces: [try Glob("web-*"), try Glob("pod:*")], hooks: [.prerouting], maxTTL: 3600,
+                requiresTTL: true),
+            Grant(
+                line: 15, subjects: [.user(1001, written: "operator")], role: .bypass, namespaces: [try Glob("test")]),
+            Grant(line: 20, subjects: [.group(10, written: "wheel")], role: .admin, allowsHost: true),
+        ]
+    }
+
+    static func policy() throws -> Policy { Policy(grants: try grants()) }
+}
+
+@Suite struct PolicyTests {
+    private static let builtIn = Policy.builtIn(group: 900)
+
+    @Test(
+        "A role includes the lower ones, and is had by user, primary or supplementary group",
+        arguments: [
+            (People.root, Role.admin), (People.admin, .admin), (People.operatorInGroup, .bypass),
+            (People.reader, .read), (People.stranger, nil),
+        ])
+    func roles(_ caller: Caller, _ role: Role?) throws {
+        for asked in Role.allCases {
+            let refusal = try People.policy().refusal(of: caller, asking: asked, to: "call it")
+            #expect((refusal == nil) == (role.map { asked <= $0 } ?? false))
+        }
+    }
+
+    @Test(
+        "Without a file root is admin, the group may read and bypass, and everybody else nothing",
+        arguments: [
+            (People.root, Role.admin), (People.operatorInGroup, .bypass), (People.reader, nil), (People.stranger, nil),
+        ])
+    func withoutAFile(_ caller: Caller, _ role: Role?) {
+        for asked in Role.allCases {
+            let refusal = Self.builtIn.refusal(of: caller, asking: asked, to: "call it")
+            #expect((refusal == nil) == (role.map { asked <= $0 } ?? false))
+        }
+        let change = Change(netns: "/proc/4711/ns/net", wish: .on(hooks: both, ttl: nil))
+        #expect((Self.builtIn.refusal(of: caller, for: change) == nil) == ((role ?? .read) >= .bypass))
+        #expect(!Self.builtIn.looksAtNames(for: caller))
+    }
+
+    @Test("Without a file and without the group only root may anything")
+    func withoutTheGroup() {
+        let policy = Policy.builtIn(group: nil)
+        #expect(policy.refusal(of: People.root, asking: .admin, to: "call it") == nil)
+        #expect(policy.refusal(of: People.operatorInGroup, asking: .read, to: "call it") != nil)
+    }
+
+    private static let inbound = Change.Wish.on(hooks: [.prerouting], ttl: 60)
+
+    @Test(
+        "One grant has to allow all of a change",
+        arguments: [
+            (Change(netns: "web-1", wish: inbound), true),
+            (Change(netns: "db", wish: inbound), false),
+            (Change(netns: "db", names: ["a", "web-1"], wish: inbound), true),
+            (Change(netns: "pod:3f1c", wish: inbound), true),
+            (Change(netns: "web-1", wish: .on(hooks: [.output], ttl: 60)), false),
+            (Change(netns: "web-1", wish: .on(hooks: both, ttl: 60)), false),
+            (Change(netns: "web-1", wish: .on(hooks: [.prerouting], ttl: 3600)), true),
+            (Change(netns: "web-1", wish: .on(hooks: [.prerouting], ttl: 3601)), false),
+            (Change(netns: "web-1", wish: .on(hooks: [.prerouting], ttl: nil)), false),
+            (Change(netns: "test", wish: .on(hooks: both, ttl: nil)), true),
+            // Whoever may bypass a namespace may end any bypass in it.
+            (Change(netns: "web-1", wish: .off), true), (Change(netns: "db", wish: .off), false),
+        ])
+    func changes(_ change: Change, _ isAllowed: Bool) throws {
+        let policy = try People.policy()
+        #expect((policy.refusal(of: People.operatorInGroup, for: change) == nil) == isAllowed)
+        #expect(policy.refusal(of: People.root, for: change) == nil)
+        #expect(policy.refusal(of: People.admin, for: change) == nil)
+        #expect(policy.refusal(of: People.reader, for: change) != nil)
+        #expect(policy.refusal(of: People.stranger, for: change) != nil)
+    }
+
+    @Test("A longest ttl refuses a bypass without end, also where none is required by word")
+    func longestTTL() {
+        let policy = Policy(grants: [Grant(subjects: [.user(1001, written: "1001")], role: .bypass, maxTTL: 60)])
+        let change = Change(netns: "web", wish: .on(hooks: both, ttl: nil))
+        #expect(policy.refusal(of: People.operatorInGroup, for: change) != nil)
+    }
+
+    @Test(
+        "A reference counts in its plainest spelling; one that may lead elsewhere matches no glob",
+        arguments: [
+            ("web", "web"), ("/run/netns/web", "web"), ("/var/run/netns/web", "web"), ("//run/./netns//web/", "web"),
+            ("/run/netns/../web", nil), ("/run/netns/..", nil), ("/srv/web-1/../db", nil), ("/..", nil),
+            ("/run/netns/a/b", "/run/netns/a/b"), ("/run/netns", "/run/netns"), ("/srv/./x//y", "/srv/x/y"),
+            ("/var/run/netns/a/b", "/var/run/netns/a/b"), ("/run/netns/pid:1", "/run/netns/pid:1"),
+            ("/run/netns/pod:1", "/run/netns/pod:1"), ("pid:1", "pid:1"), ("/", "/"), ("/.../x", "/.../x"),
+            ("/run/netns/..web", "..web"),
+        ])
+    func canonical(_ reference: String, _ canonical: String?) {
+        #expect(Change.canonical(reference) == canonical)
+    }
+
+    @Test("A file under /run/netns whose name reads as another form is not that form")
+    func misleadingNames() throws {
+        let change = Change(netns: "/srv/x", names: ["pod:1"], wish: Self.inbound)
+        #expect(try People.policy().refusal(of: People.operatorInGroup, for: change) != nil)
+    }
+
+    @Test("The host's namespace needs a word for it, from root too; who lacks the role is told that first")
+    func host() throws {
+        let change = Change(netns: "web-1", wish: Self.inbound, isHost: true)
+        func code(_ policy: Policy, _ caller: Caller) -> String {
+            switch policy.refusal(of: caller, for: change) {
+            case nil: "allowed"
+            case .permissionDenied: "denied"
+            case .hostNetnsRefused(let message): message.contains("host = true") ? "host" : message
+            default: "another"
+            }
+        }
+        let policy = try People.policy()
+        #expect(code(policy, People.admin) == "allowed")
+        #expect(code(policy, People.root) == "host")
+        #expect(code(policy, People.operatorInGroup) == "host")
+        #expect(code(policy, People.reader) == "denied")
+        #expect(code(policy, People.stranger) == "denied")
+        #expect(code(Self.builtIn, People.root) == "host")
+        let forRoot = Policy(grants: [Grant(subjects: [.user(0, written: "root")], role: .admin, allowsHost: true)])
+        #expect(code(forRoot, People.root) == "allowed")
+        let bypass = Policy(grants: [Grant(subjects: [.user(0, written: "root")], role: .bypass, allowsHost: true)])
+        #expect(code(bypass, People.root) == "host")
+    }
+
+    @Test("Names under /run/netns are looked at only for whom they matter")
+    func names() throws {
+        var policy = try People.policy()
+        #expect(policy.looksAtNames(for: People.operatorInGroup))
+        for caller in [People.root, People.admin, People.reader, People.stranger] {
+            #expect(!policy.looksAtNames(for: caller))
+        }
+        policy = Policy(grants: policy.grants + [Grant(subjects: [.user(1001, written: "1001")], role: .bypass)])
+        #expect(!policy.looksAtNames(for: People.operatorInGroup), "another grant allows everything")
+    }
+}
