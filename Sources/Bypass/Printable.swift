@@ -20,18 +20,24 @@ extension String {
         return result
     }
 
-    /// A client's text as a part of a sentence: where it could be taken for more of the sentence, it is in quotes, and
-    /// where it is long, cut.
-    var asPartOfSentence: String {
-        let limit = 128
-        let head = unicodeScalars.prefix(limit)
-        let text = head.endIndex == endIndex ? self : String(head) + "…"
-        return text.unicodeScalars.allSatisfy(\.isPlain) && !text.isEmpty ? text : text.quoted
-    }
-
     /// The text between quotes, printable, and with no quote in it that could be taken for the end.
     public var quoted: String {
         "\"" + printable.unicodeScalars.map { $0 == "\"" ? "\\\"" : String($0) }.joined() + "\""
+    }
+
+    /// The same, cut where it is long.
+    public var excerpt: String { cut.quoted }
+
+    /// A client's text as a part of a sentence: where it could be taken for more of the sentence, it is in quotes, and
+    /// where it is long, cut.
+    public var asPartOfSentence: String {
+        let text = cut
+        return text.unicodeScalars.allSatisfy(\.isPlain) && !text.isEmpty ? text : text.quoted
+    }
+
+    private var cut: String {
+        let head = unicodeScalars.prefix(128)
+        return head.endIndex == endIndex ? self : String(head) + "…"
     }
 }
 

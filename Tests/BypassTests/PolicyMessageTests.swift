@@ -58,7 +58,7 @@ import Testing
             ),
             (
                 Change(netns: "web-1", wish: .on(hooks: both, ttl: 60)),
-                "turn on web-1 in both directions: the grant in line 7 is for inbound only"
+                "turn on web-1 in both directions: the grant in line 7 allows inbound only"
             ),
             (
                 Change(netns: "pod:1", wish: .on(hooks: [.output], ttl: nil)),

@@ -44,7 +44,7 @@ extension Lack: CustomStringConvertible {
         case .role(let has, let needed): "gives role \(has.rawValue), and this needs role \(needed.rawValue)"
         case .host: "is not for the host's namespace"
         case .namespace(let globs): "is for \(Self.listed(globs)) only"
-        case .direction(let allowed): "is for \(allowed.directionName) only"
+        case .direction(let allowed): "allows \(allowed.directionName) only"
         case .ttlMissing(nil): "requires one"
         case .ttlMissing(let seconds?): "requires one of at most \(seconds) seconds"
         case .ttlTooLong(let seconds): "allows at most \(seconds) seconds"
@@ -55,6 +55,15 @@ extension Lack: CustomStringConvertible {
         let shown = 4
         let head = globs.prefix(shown).map(\.description).joined(separator: ", ")
         return globs.count > shown ? "\(head) and \(globs.count - shown) more" : head
+    }
+}
+
+extension [Lack] {
+    /// All of them, as one sentence goes on after what the grant is called.
+    public var words: String {
+        let words = map(\.description)
+        return words.count < 2
+            ? words.joined() : words.dropLast().joined(separator: ", ") + " and " + words[words.count - 1]
     }
 }
 

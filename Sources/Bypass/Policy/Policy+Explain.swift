@@ -27,21 +27,3 @@ extension Policy {
         }
     }
 }
-
-extension Change {
-    /// As it follows "may" and "may not". Of direction and ttl only what the lacks are about is told.
-    func description(with lacks: [Lack]) -> String {
-        let netns = netns.asPartOfSentence
-        guard case .on(let hooks, let ttl) = wish else { return "turn off \(netns)" }
-        var words = "turn on \(netns)"
-        for lack in lacks {
-            switch lack {
-            case .direction: words += hooks.count > 1 ? " in \(hooks.directionName)" : " \(hooks.directionName)"
-            case .ttlMissing: words += " without a ttl"
-            case .ttlTooLong: words += ttl.map { " for \($0) seconds" } ?? ""
-            case .role, .host, .namespace: break
-            }
-        }
-        return words
-    }
-}

@@ -30,7 +30,8 @@ public struct Policy: Hashable, Sendable {
 
     /// Whether a caller may call what needs a role at all. To be asked before anything is told about a namespace.
     ///
-    /// - Parameter what: what is refused, as it follows "may not", such as `call list`.
+    /// - Parameter what: what is refused, as it follows "may not", such as `call list`. Fit for people to read: what a client wrote
+    ///   is in it as ``Swift/String/asPartOfSentence``.
     /// - Returns: nil if so.
     public func refusal(of caller: Caller, asking role: Role, to what: String) -> BypassError? {
         if caller.isRoot { return nil }
@@ -40,14 +41,14 @@ public struct Policy: Hashable, Sendable {
             if nearest.map({ $0.role < grant.role }) ?? true { nearest = grant }
         }
         return .permissionDenied(
-            "uid \(caller.uid) may not \(what.printable): \(wayOut(to: role, from: nearest))")
+            "uid \(caller.uid) may not \(what): \(wayOut(to: role, from: nearest))")
     }
 
     /// Whether a caller may make a change.
     ///
     /// - Returns: nil if so.
     public func refusal(of caller: Caller, for change: Change) -> BypassError? {
-        if let refusal = refusal(of: caller, asking: .bypass, to: change.description(with: [])) { return refusal }
+        if let refusal = refusal(of: caller, asking: .bypass, to: change.words(about: [])) { return refusal }
         if change.isHost { return hostRefusal(of: caller, netns: change.netns) }
         if caller.isRoot { return nil }
         var nearest: (grant: Grant, lacks: [Lack])?
@@ -57,9 +58,9 @@ public struct Policy: Hashable, Sendable {
             if nearest.map({ lacks.count < $0.lacks.count }) ?? true { nearest = (grant, lacks) }
         }
         let lacks = nearest?.lacks ?? []
-        let why = nearest.map { "\($0.grant) " + lacks.map(\.description).joined(separator: " and ") }
+        let why = nearest.map { "\($0.grant) \(lacks.words)" }
         return .permissionDenied(
-            "uid \(caller.uid) may not \(change.description(with: lacks)): \(why ?? "no grant allows it")")
+            "uid \(caller.uid) may not \(change.words(about: lacks)): \(why ?? "no grant allows it")")
     }
 
     /// Whether a caller may have to do with the host's namespace.
