@@ -57,13 +57,14 @@ let package = Package(
         .target(name: "JSONRPC", dependencies: [nioCore], swiftSettings: strict),
         .target(name: "BypassAPI", swiftSettings: strict),
         .target(name: "Bypass", swiftSettings: strict),
+        .target(name: "PolicyFile", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
 
         // The two ends of the socket.
         .target(
             name: "BypassDaemon",
             dependencies: [
-                "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", nioCore, nioPosix, logging,
-                lifecycle,
+                "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", nioCore, nioPosix,
+                logging, lifecycle,
             ], swiftSettings: strict),
         .target(
             name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
@@ -75,7 +76,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",
-            dependencies: ["BypassClient", "Bypass", "BypassAPI", "JSONRPC", "Testbed", signals, arguments],
+            dependencies: [
+                "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", "Testbed", signals, arguments,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "bypass-benchmark", dependencies: ["Testbed", "Linux", arguments], path: "Tests/Benchmarks",
@@ -89,6 +92,7 @@ let package = Package(
         .testTarget(
             name: "BypassAPITests", dependencies: ["BypassAPI", "JSONRPC", "Linux", nioCore], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass"], swiftSettings: strict),
+        .testTarget(name: "PolicyFileTests", dependencies: ["PolicyFile", "Bypass"], swiftSettings: strict),
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
@@ -99,7 +103,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
-            dependencies: ["kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "JSONRPC", arguments],
+            dependencies: [
+                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", arguments,
+            ],
             swiftSettings: strict),
 
         // Tests that need root share their rig.

