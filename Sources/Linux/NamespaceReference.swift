@@ -49,6 +49,11 @@ public enum NamespaceReference: Hashable, Sendable {
         }
     }
 
+    /// The names under /run/netns that are files of a namespace.
+    public static func names(ofInode inode: UInt64) -> [String] {
+        Files.entries(in: "/run/netns").map(\.name).filter { Files.inode(of: "/run/netns/" + $0) == inode }
+    }
+
     /// Some name by which a namespace can be opened now; nil if no file and no process has it.
     public static func find(inode: UInt64) -> String? {
         let named = Files.entries(in: "/run/netns").map { "/run/netns/" + $0.name }
