@@ -29,7 +29,10 @@ import Testing
 
     @Test(arguments: [
         ["on"], ["off"], ["status"], ["on", "web", "--direction", "up"], ["on", "web", "--for", "0"], ["list", "web"],
-        ["nonsense"],
+        ["nonsense"], ["policy", "check", "a", "b"], ["policy", "explain"],
+        ["policy", "explain", "--user", "u", "--for", "1m"],
+        ["policy", "explain", "--user", "u", "--netns", "a/b"],
+        ["policy", "explain", "--user", "u", "--direction", "inbound"],
     ])
     func `A wrong command line has the exit code that sysexits gives it`(arguments: [String]) throws {
         let error = try #require(throws: (any Error).self) { try Bypassctl.parseAsRoot(arguments) }

@@ -1,0 +1,47 @@
+internal import Bypass
+
+extension Grant {
+    /// What it means, in words.
+    var sentence: String {
+        let names = subjects.map(\.description).joined(separator: ", ")
+        return "\(names) may " + abilities
+    }
+
+    private var abilities: String {
+        switch role {
+        case .read: return "look at bypasses"
+        case .admin:
+            return "do everything" + (allowsHost ? ", in the host's namespace too" : " but touch the host's namespace")
+        case .bypass: break
+        }
+        var words = "look at bypasses, and turn them on and off in "
+        words += namespaces.map { $0.map(\.description).joined(separator: ", ") } ?? "all namespaces but the host's"
+        switch hooks {
+        case [.prerouting]: words += "; on for inbound only"
+        case [.output]: words += "; on for outbound only"
+        default: break
+        }
+        if let maxTTL {
+            words += "; on for at most \(exactly(seconds: maxTTL))"
+        } else if requiresTTL {
+            words += "; on with a time limit only"
+        }
+        return words
+    }
+}
+
+extension Policy {
+    var sentenceAboutRoot: String {
+        let root = Caller(uid: 0, gid: 0)
+        return "root may do everything"
+            + (hostRefusal(of: root, netns: "") == nil
+                ? ", in the host's namespace too" : " but touch the host's namespace")
+    }
+}
+
+/// A length of time as the policy file has it: nothing is lost.
+private func exactly(seconds: Int) -> String {
+    if seconds % 3600 == 0 { return "\(seconds / 3600)h" }
+    if seconds % 60 == 0 { return "\(seconds / 60)m" }
+    return "\(seconds)s"
+}

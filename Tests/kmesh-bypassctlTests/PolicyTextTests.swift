@@ -1,0 +1,139 @@
+import ArgumentParser
+import Bypass
+import BypassAPI
+import PolicyFile
+import Testing
+
+@testable import kmesh_bypassctl
+
+/// What `policy check` and `policy explain` print.
+@Suite struct PolicyTextTests {
+    private let plain = Style(isColored: false, now: Timestamp(secondsSince1970: 0))
+
+    private func source(distrust: String? = nil) throws -> PolicySource {
+        let accounts = AccountLookup(
+            uid: { ["alice": 1001, "bob": 1002][$0] }, gid: { ["kmesh": 900, "wheel": 10][$0] })
+        let text = """
+            [[grant]]
+            groups = ["kmesh"]
+            users = ["bob", 1004]
+            role = "bypass"
+            namespaces = ["web-*", "pod:*"]
+            directions = ["inbound"]
+            max-ttl = 5400
+            [[grant]]
+            users = ["alice"]
+            role = "read"
+            [[grant]]
+            groups = ["wheel"]
+            role = "admin"
+            host = true
+            """
+        return PolicySource(
+            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts), distrust: distrust)
+    }
+
+    @Test func `A summary says what each grant means`() throws {
+        #expect(
+            summary(of: try source(), plain) == """
+                f is in order: 3 grants
+                line 1   user bob, user 1004, group kmesh may look at bypasses, and turn them on and off in web-*, pod:*; on for inbound only; on for at most 90m
+                line 8   user alice may look at bypasses
+                line 11  group wheel may do everything, in the host's namespace too
+                always   root may do everything but touch the host's namespace
+                         everybody else may do nothing
+
+                """)
+    }
+
+    @Test func `Without a file the summary says what holds`() {
+        let source = PolicySource(path: "f", policy: .builtIn(group: 900))
+        #expect(
+            summary(of: source, plain) == """
+                there is no f: what holds without one is this
+                built in  group kmesh may look at bypasses, and turn them on and off in all namespaces but the host's
+                always    root may do everything but touch the host's namespace
+                          everybody else may do nothing
+
+                """)
+    }
+
+    @Test func `That the daemon would not believe the file is said`() throws {
+        let text = summary(of: try source(distrust: "f belongs to \u{1B}uid 7"), plain)
+        #expect(text.hasSuffix("warning: the daemon will not take the file as it is: f belongs to \\u{1b}uid 7\n"))
+    }
+
+    private func explain(
+        _ caller: Caller, _ place: PolicyExplain.Place?, hooks: Set<Hook> = [.prerouting], ttl: Int? = nil
+    ) throws -> String {
+        Explanation(
+            source: try source(), person: .init(caller: caller, description: "somebody"), place: place, hooks: hooks,
+            ttl: ttl
+        ).text(plain)
+    }
+
+    private let member = Caller(uid: 1003, gid: 1003, groups: [900])
+
+    @Test func `What a user may do to a namespace is told with the grant that decides`() throws {
+        #expect(
+            try explain(member, .init(netns: "db", names: ["web-1"])) == """
+                user:    somebody
+                policy:  f
+
+                TO                                     ANSWER  BECAUSE
+                call status, list, info, rpc.discover  yes     the grant in line 1, through group kmesh
+                call bypass                            yes     the grant in line 1, through group kmesh
+                turn on db inbound without a ttl       no      uid 1003 may not turn on db without a ttl: the grant in line 1 requires one of at most 5400 seconds
+                turn off db                            yes     the grant in line 1, through group kmesh
+                call what is for admins                no      uid 1003 may not call what is for admins: the grant in line 1 gives role bypass, and this needs role admin
+
+                GRANT    THROUGH      TO turn on db inbound without a ttl
+                line 1   group kmesh  requires one of at most 5400 seconds
+                line 8   -            is not this user's: user alice may look at bypasses
+                line 11  -            is not this user's: group wheel may do everything, in the host's namespace too
+
+                """)
+        let allowed = try explain(member, .init(netns: "web-1"), ttl: 60)
+        #expect(
+            allowed.contains(
+                "turn on web-1 inbound for 60 seconds   yes     the grant in line 1, through group kmesh\n"))
+        #expect(allowed.contains("line 1   group kmesh  allows it\n"))
+    }
+
+    @Test func `Without a namespace it is told what the grants mean`() throws {
+        let text = try explain(Caller(uid: 1001, gid: 1001), nil)
+        #expect(text.contains("GRANT    THROUGH     MEANS\n"))
+        #expect(text.contains("line 8   user alice  user alice may look at bypasses\n"))
+        #expect(!text.contains("turn off"))
+    }
+
+    @Test func `Root and the host's namespace have their own reasons`() throws {
+        let host = PolicyExplain.Place(netns: "pid:1", isHost: true)
+        let root = Caller(uid: 0, gid: 0)
+        let refused = try explain(root, host)
+        #expect(refused.contains("call bypass                            yes     root is always admin\n"), "\(refused)")
+        #expect(refused.contains("no      pid:1 is the host's own network namespace"))
+        let wheel = try explain(Caller(uid: 7, gid: 10), host)
+        #expect(wheel.contains("yes     the grant in line 11, through group wheel\n"))
+        #expect(!wheel.contains("no  "))
+    }
+
+    @Test func `That a namespace cannot be looked at is said`() throws {
+        let text = try explain(member, .init(netns: "\u{1B}x", obstacle: "it is gone"))
+        #expect(text.contains("warning: \\u{1b}x cannot be looked at (it is gone): whether it is the host's"))
+        #expect(!text.unicodeScalars.contains("\u{1B}"))
+    }
+
+    @Test func `A user is known by name or number, or not at all`() throws {
+        for name in ["root", "0"] {
+            let person = try PolicyExplain.Person(name)
+            #expect(person.caller.uid == 0 && person.caller.isMember(of: 0))
+            #expect(person.description.hasPrefix("root (uid 0), in groups root"))
+        }
+        let unknown = try PolicyExplain.Person("4294967000")
+        #expect(unknown.caller == Caller(uid: 4_294_967_000, gid: .max))
+        for name in ["no-such-user", "4294967295", "-1", ""] {
+            #expect(throws: PolicySource.Failure.self) { try PolicyExplain.Person(name) }
+        }
+    }
+}
