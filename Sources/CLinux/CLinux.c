@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +30,40 @@
 int clinux_open_path(const char *path)
 {
 	return open(path, O_PATH | O_CLOEXEC);
+}
+
+int clinux_step(int folder, const char *name, int crosses_mounts)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | (crosses_mounts ? 0 : RESOLVE_NO_XDEV),
+	};
+
+	return (int)syscall(SYS_openat2, folder, name, &how, sizeof how);
+}
+
+int clinux_follow(int folder, const char *name)
+{
+	return openat(folder, name, O_PATH | O_CLOEXEC);
+}
+
+int clinux_status(int folder, const char *name, struct clinux_status *status)
+{
+	const unsigned int wanted = STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO;
+	struct statx result;
+
+	if (statx(folder, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, wanted,
+		  &result) < 0)
+		return -1;
+	if ((result.stx_mask & wanted) != wanted) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	status->device = makedev(result.stx_dev_major, result.stx_dev_minor);
+	status->inode = result.stx_ino;
+	status->owner = result.stx_uid;
+	status->mode = result.stx_mode;
+	return 0;
 }
 
 int clinux_open_read(const char *path)

@@ -29,6 +29,18 @@ public enum Files {
         unsafe access(path, F_OK) == 0
     }
 
+    /// A handle on what a name is, be it a link: the file is not opened, and no link on the way is followed.
+    ///
+    /// - Parameters:
+    ///   - folder: where a relative name is looked up.
+    ///   - crossingMounts: otherwise EXDEV is thrown where another file system begins.
+    static func handle(
+        on name: String, in folder: CInt = AT_FDCWD, crossingMounts: Bool = true
+    ) throws(SystemCallError) -> OwnedDescriptor {
+        OwnedDescriptor(
+            adopting: try systemCall("open \(name)") { unsafe clinux_step(folder, name, crossingMounts ? 1 : 0) })
+    }
+
     /// `st_ino` of what a path leads to; nil if it leads nowhere.
     static func inode(of path: String) -> UInt64? {
         var status = stat()

@@ -1,24 +1,25 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
 /// How a caller names a network namespace, as the wire contract has it.
 public enum NamespaceReference: Hashable, Sendable {
-    /// A bare name: the file under /run/netns, where `ip netns add` and most container runtimes keep them.
+    /// The file of that name under /run/netns, where `ip netns add` and most container runtimes keep them.
     case name(String)
-    /// An absolute path.
+    /// Any other absolute path.
     case path(String)
     /// The namespace of a process.
     case pid(Int32)
     /// The namespace of the Kubernetes pod with this UID.
     case pod(String)
 
-    /// nil if `text` has none of the four forms.
+    /// nil if `text` has none of the four forms, or is a path with `..` in it.
     public init?(_ text: String) {
         guard !text.isEmpty, text.utf8.count < 4096, !text.utf8.contains(0) else { return nil }
-        if text.hasPrefix("/") {
-            self = .path(text)
+        if text.utf8.first == 0x2f {
+            self.init(pathNames: text.pathNames)
         } else if text.hasPrefix("pid:") {
-            let digits = text.dropFirst(4)
-            guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let pid = Int32(digits), pid > 0 else {
-                return nil
-            }
+            guard let pid = Self.pid(text.dropFirst(4)) else { return nil }
             self = .pid(pid)
         } else if text.hasPrefix("pod:") {
             let uid = String(text.dropFirst(4))
@@ -30,34 +31,102 @@ public enum NamespaceReference: Hashable, Sendable {
         }
     }
 
-    /// Whether it names the namespace of PID 1, the host's.
-    public var isFirstProcess: Bool {
-        self == .pid(1) || self == .path("/proc/1/ns/net")
+    /// What is one thing in two forms becomes one reference: /run/netns/web is `web`, /proc/4711/ns/net is `pid:4711`.
+    private init?(pathNames names: [String]) {
+        guard !names.contains("..") else { return nil }
+        // /var/run is /run (Filesystem Hierarchy Standard 3.0).
+        let isNamed = names.dropLast() == ["run", "netns"] || names.dropLast() == ["var", "run", "netns"]
+        if isNamed, let name = names.last, name != "." {
+            self = .name(name)
+        } else if names.count == 4, names[0] == "proc", names[2...] == ["ns", "net"], names[1].first != "0",
+            let pid = Self.pid(names[1])
+        {
+            self = .pid(pid)
+        } else {
+            self = .path("/" + names.joined(separator: "/"))
+        }
+    }
+
+    private static func pid(_ digits: some StringProtocol) -> Int32? {
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return Int32(digits).flatMap { $0 > 0 ? $0 : nil }
+    }
+
+    /// The reference as text: always the same one, in whichever way it was spelled. It reads back as this reference.
+    public var canonical: String {
+        switch self {
+        case .name(let name): Self(name) == self ? name : Self.folder + "/" + name
+        case .path(let path): path
+        case .pid(let pid): "pid:\(pid)"
+        case .pod(let uid): "pod:\(uid)"
+        }
     }
 
     /// Resolves the reference once. What is returned is the namespace itself, whatever happens to the name afterwards.
-    public func open() throws(NamespaceError) -> NetworkNamespace {
+    ///
+    /// - Parameter user: who asks. Where not everybody may look, only root is told what else there is.
+    public func open(for user: UInt32 = 0) throws(NamespaceError) -> NetworkNamespace {
         switch self {
-        case .name(let name): return try NetworkNamespace(path: "/run/netns/" + name)
-        case .path(let path): return try NetworkNamespace(path: path)
-        case .pid(let pid): return try NetworkNamespace(path: "/proc/\(pid)/ns/net")
+        case .name(let name): return try Self.open(name: name, for: user)
+        case .path(let path): return try Self.walk(path, for: user)
+        case .pid(let pid): return try Self.open(pid: pid)
         case .pod(let uid):
             guard let pid = PodProcess.oldest(uid: uid) else {
                 throw .notFound("no process in a control group of pod \(uid)")
             }
-            return try NetworkNamespace(path: "/proc/\(pid)/ns/net")
+            return try Self.open(pid: pid)
         }
     }
 
-    /// The names under /run/netns that are files of a namespace.
+    private static let folder = "/run/netns"
+
+    /// Nearly always the file is the namespace, and the kernel finds it in one step.
+    private static func open(name: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
+        let path = folder + "/" + name
+        do throws(SystemCallError) {
+            let handle = try Files.handle(on: path)
+            if let namespace = try? NetworkNamespace(handle, path: path) { return namespace }
+        } catch {
+            // A link on the way is looked at more closely.
+            guard error.errno == .tooManySymbolicLinkLevels else { throw NamespaceError(error, path: path) }
+        }
+        return try walk(path, for: user)
+    }
+
+    /// Nobody but the kernel makes the names in /proc/PID.
+    private static func open(pid: Int32) throws(NamespaceError) -> NetworkNamespace {
+        let path = "/proc/\(pid)/ns/net"
+        let handle: OwnedDescriptor
+        do throws(SystemCallError) {
+            handle = OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_path(path) })
+        } catch {
+            throw NamespaceError(error, path: path, process: "\(pid)")
+        }
+        return try NetworkNamespace(handle, path: path)
+    }
+
+    private static func walk(_ path: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
+        var walk = try PathWalk(path)
+        do throws(NamespaceError) {
+            try walk.run()
+            return try NetworkNamespace(walk.place, path: path)
+        } catch {
+            throw walk.isPublic || user == 0 ? error : .concealed(path)
+        }
+    }
+
+    /// The names under /run/netns that are files of a namespace. Links there are not followed, and nothing is opened.
     public static func names(ofInode inode: UInt64) -> [String] {
-        Files.entries(in: "/run/netns").map(\.name).filter { Files.inode(of: "/run/netns/" + $0) == inode }
+        Files.entries(in: folder).map(\.name).filter { name in
+            guard let status = try? FileStatus(path: folder + "/" + name) else { return false }
+            return status.inode == inode && status.device == HostNamespace.fileSystem
+        }
     }
 
     /// Some name by which a namespace can be opened now; nil if no file and no process has it.
     public static func find(inode: UInt64) -> String? {
-        let named = Files.entries(in: "/run/netns").map { "/run/netns/" + $0.name }
+        if let name = names(ofInode: inode).first { return folder + "/" + name }
         let processes = Files.entries(in: "/proc").filter { Int32($0.name) != nil }.map { "/proc/\($0.name)/ns/net" }
-        return (named + processes).first { Files.inode(of: $0) == inode }
+        return processes.first { Files.inode(of: $0) == inode }
     }
 }

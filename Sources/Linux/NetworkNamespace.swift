@@ -2,25 +2,6 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// Why a path gave no network namespace.
-public enum NamespaceError: Error, Hashable, Sendable {
-    /// Nothing has that name. The text says what was looked for.
-    case notFound(String)
-    /// It is there, but is no network namespace.
-    case notNetworkNamespace(String)
-    case systemCall(SystemCallError)
-
-    fileprivate init(_ error: SystemCallError, path: String) {
-        switch error.errno {
-        case _ where error == NetworkNamespace.notNetworkNamespace: self = .notNetworkNamespace(path)
-        // A process that is gone has no directory in proc, one that is ending (a zombie) no namespace any more.
-        case .noSuchFileOrDirectory, .notDirectory, .noSuchProcess, .tooManySymbolicLinkLevels, .fileNameTooLong:
-            self = .notFound(path)
-        default: self = .systemCall(error)
-        }
-    }
-}
-
 /// An open network namespace: proved to be one, and kept alive until this goes away.
 public struct NetworkNamespace: ~Copyable, Sendable {
     let descriptor: OwnedDescriptor
@@ -29,38 +10,34 @@ public struct NetworkNamespace: ~Copyable, Sendable {
     /// What it was opened by.
     public let path: String
 
-    /// Opens what `path` names without side effects: first as O_PATH, which opens no device and no FIFO, and for reading
-    /// only once that handle has turned out to be on nsfs. The handle is what is judged and used, never the path again.
+    /// Opens what an absolute path names; see `NamespaceReference` for the care that is taken.
     public init(path: String) throws(NamespaceError) {
-        do {
-            self = try Self.proved(path)
+        guard path.utf8.first == 0x2f, let reference = NamespaceReference(path) else { throw .notFound(path) }
+        self = try reference.open()
+    }
+
+    /// Opens what `handle` is for. Only now something is opened for real, and it is the very file that the handle is on, after
+    /// that has turned out to lie on the kernel's file system of namespaces: opening a file there has no side effect.
+    init(_ handle: borrowing OwnedDescriptor, path: String) throws(NamespaceError) {
+        do throws(SystemCallError) {
+            let status = try FileStatus(of: handle)
+            guard status.device == HostNamespace.fileSystem else { throw Self.notNetworkNamespace }
+            let number = try systemCall("open \(path)") { unsafe clinux_open_read("/proc/self/fd/\(handle.rawValue)") }
+            let opened = OwnedDescriptor(adopting: number)
+            guard try systemCall(Self.isNetworkNamespace, { clinux_is_network_namespace(number) }) == 1 else {
+                throw Self.notNetworkNamespace
+            }
+            descriptor = opened
+            inode = status.inode
+            self.path = path
         } catch {
             throw NamespaceError(error, path: path)
         }
     }
 
-    private init(descriptor: consuming OwnedDescriptor, inode: UInt64, path: String) {
-        self.descriptor = descriptor
-        self.inode = inode
-        self.path = path
-    }
-
-    private static func proved(_ path: String) throws(SystemCallError) -> NetworkNamespace {
-        let handle = OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_path(path) })
-        guard try Files.fileSystemType(of: handle) == UInt64(CLINUX_NSFS_MAGIC) else { throw notNetworkNamespace }
-        let number = try systemCall("open \(path)") { unsafe clinux_open_read("/proc/self/fd/\(handle.rawValue)") }
-        let opened = OwnedDescriptor(adopting: number)
-        guard try systemCall(isNetworkNamespace, { clinux_is_network_namespace(number) }) == 1 else {
-            throw notNetworkNamespace
-        }
-        var status = stat()
-        try systemCall("fstat") { unsafe fstat(number, &status) }
-        return NetworkNamespace(descriptor: opened, inode: UInt64(status.st_ino), path: path)
-    }
-
     private static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
     /// How setns(2) itself would refuse such a descriptor.
-    fileprivate static let notNetworkNamespace = SystemCallError(isNetworkNamespace, .invalidArgument)
+    static let notNetworkNamespace = SystemCallError(isNetworkNamespace, .invalidArgument)
 
     /// Runs `body` on the calling thread inside the namespace and comes home again.
     ///
@@ -78,24 +55,4 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         }
         return try body()
     }
-}
-
-/// The namespaces that belong to the machine and not to a pod.
-public enum HostNamespace {
-    /// The daemon's own, held open as the way home for `inside`.
-    static let own: OwnedDescriptor = {
-        let descriptor = unsafe clinux_open_read("/proc/self/ns/net")
-        precondition(descriptor >= 0, "/proc/self/ns/net cannot be opened: is /proc mounted?")
-        return OwnedDescriptor(adopting: descriptor)
-    }()
-
-    /// Inode numbers of the daemon's own namespace and of PID 1's.
-    public static let inodes: Set<UInt64> = {
-        var inodes: Set<UInt64> = []
-        for path in ["/proc/self/ns/net", "/proc/1/ns/net"] {
-            // PID 1's cannot be read without CAP_SYS_PTRACE; the daemon's own always can.
-            if let inode = try? NetworkNamespace(path: path).inode { inodes.insert(inode) }
-        }
-        return inodes
-    }()
 }

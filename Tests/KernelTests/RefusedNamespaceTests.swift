@@ -23,33 +23,57 @@ extension KernelTests {
 
         @Test func theHostsNamespaceIsRefusedByAnyName() async throws {
             try await Rig.with { rig in
-                let testbed = rig.testbed
-                let (link, mount) = (rig.folder.path + "/link", rig.folder.path + "/mount")
-                let named = testbed.peer + "-host"
-                let own = "/proc/\(try rig.daemon.pid)/ns/net"
-                try await testbed.run(["ln", "-s", own, link], in: .host)
-                try await testbed.run(["touch", mount], in: .host)
-                try await testbed.run(["mount", "--bind", own, mount], in: .host)
+                let (testbed, folder) = (rig.testbed, rig.folder.path)
+                let (named, linked) = (testbed.peer + "-host", testbed.peer + "-link")
+                let daemon = "/proc/\(try rig.daemon.pid)"
+                try await testbed.run(["ln", "-s", daemon + "/ns/net", folder + "/link"], in: .host)
+                try await testbed.run(["ln", "-s", daemon, folder + "/folder"], in: .host)
+                try await testbed.run(["touch", folder + "/mount"], in: .host)
+                try await testbed.run(["mount", "--bind", daemon + "/ns/net", folder + "/mount"], in: .host)
                 try await scoped {
                     try await testbed.run(["ip", "netns", "attach", named, "\(try rig.daemon.pid)"], in: .host)
-                    try await scoped {
-                        let rules = try await testbed.run(["nft", "list", "ruleset"], in: .host)
-                        let names = ["/proc/self/ns/net", "pid:\(try rig.daemon.pid)", own, "/proc/thread-self/ns/net"]
-                        try await Self.expect(.host, for: names + [link, mount, named, "/run/netns/\(named)"], rig)
-                        #expect(try await testbed.run(["nft", "list", "ruleset"], in: .host) == rules)
-                    } cleanUp: {
-                        try await testbed.run(["ip", "netns", "delete", named], in: .host)
+                    try await testbed.run(["ln", "-s", named, "/run/netns/" + linked], in: .host)
+                    let rules = try await testbed.run(["nft", "list", "ruleset"], in: .host)
+                    // Any process of the host's has it.
+                    try await testbed.withProcess(in: .host) { pid in
+                        let names = [
+                            daemon + "/ns/net", "pid:\(try rig.daemon.pid)", "pid:\(pid)", "/proc/self/ns/net",
+                            "/proc/thread-self/ns/net", "//proc/./self//ns/net", "/proc/\(pid)/task/\(pid)/ns/net",
+                            folder + "/link", folder + "/folder/ns/net", folder + "/mount", named, linked,
+                            "/run/netns/\(named)", "/var/run/netns/\(linked)", "/run/./netns//\(named)",
+                        ]
+                        try await Self.expect(.host, for: names, rig)
                     }
+                    #expect(try await testbed.run(["nft", "list", "ruleset"], in: .host) == rules)
                 } cleanUp: {
-                    try await testbed.run(["umount", mount], in: .host)
+                    try await testbed.run(["umount", folder + "/mount"], in: .host)
+                    try await testbed.run(["rm", "--force", "/run/netns/" + linked], in: .host)
+                    try await testbed.run(["ip", "netns", "delete", named], in: .host)
                 }
             }
         }
 
+        /// Also where nobody may look at process 1: whose namespace it has is known.
         @Test func theNamespaceOfTheFirstProcessIsRefused() async throws {
             try await Rig.with { rig in
-                // Also where nobody may look at process 1: whose namespace it has is known.
-                try await Self.expect(.host, for: ["pid:1", "/proc/1/ns/net"], rig)
+                let (testbed, folder) = (rig.testbed, rig.folder.path)
+                let linked = testbed.peer + "-first"
+                try await testbed.run(["ln", "-s", "/proc/1/ns/net", folder + "/link"], in: .host)
+                try await testbed.run(["ln", "-s", "/proc/1/task", folder + "/task"], in: .host)
+                try await testbed.run(["ln", "-s", "/proc/1/ns/net", "/run/netns/" + linked], in: .host)
+                try await testbed.run(["mkdir", folder + "/proc"], in: .host)
+                try await testbed.run(["mount", "-t", "proc", "proc", folder + "/proc"], in: .host)
+                try await scoped {
+                    let names = [
+                        "pid:1", "pid:01", "/proc/1/ns/net", "//proc//1/ns/net", "/proc/./1/ns/net",
+                        "/proc/1/task/1/ns/net", folder + "/link", folder + "/task/1/ns/net", linked,
+                        "/run/netns/\(linked)", folder + "/proc/1/ns/net",
+                    ]
+                    try await Self.expect(.host, for: names, rig)
+                } cleanUp: {
+                    try await testbed.run(["umount", folder + "/proc"], in: .host)
+                    try await testbed.run(["rm", "/run/netns/" + linked], in: .host)
+                }
             }
         }
 
@@ -89,6 +113,7 @@ extension KernelTests {
                     "", ".", "..", "a/b", "./\(pod)", "../netns/\(pod)", "\(pod)/", "\(pod)\u{0}",
                     "/run/netns/\(pod)\u{0}x", "pid:", "pid:0", "pid:x", "pid:-1", "pid:+1", "pid: 1", "pid:1 ",
                     "pid:99999999999", "pid:1/../2",
+                    "/run/netns/../netns/\(pod)", "/proc/1/../self/ns/net", "/..", "/run/netns/\(pod)/..",
                     "pod:", "pod:../x", "pod:a/b", "pod:a.b", "pod:" + String(repeating: "a", count: 65),
                     String(repeating: "n", count: 256), "/" + String(repeating: "n", count: 4096),
                 ]

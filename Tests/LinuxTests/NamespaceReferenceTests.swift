@@ -1,5 +1,6 @@
-import Linux
 import Testing
+
+@testable import Linux
 
 @Suite struct NamespaceReferenceTests {
     @Test(
@@ -7,7 +8,8 @@ import Testing
         arguments: [
             ("web", NamespaceReference.name("web")), ("web.1", .name("web.1")), ("...", .name("...")),
             ("pid", .name("pid")), ("a:b", .name("a:b")), ("netz-für-web", .name("netz-für-web")),
-            ("/run/netns/web", .path("/run/netns/web")), ("/proc/4711/ns/net", .path("/proc/4711/ns/net")),
+            ("/srv/web", .path("/srv/web")), ("/proc/self/ns/net", .path("/proc/self/ns/net")),
+            ("/proc/4711/ns/mnt", .path("/proc/4711/ns/mnt")), ("/run/netns/a/b", .path("/run/netns/a/b")),
             ("pid:4711", .pid(4711)), ("pid:2147483647", .pid(2_147_483_647)),
             (
                 "pod:3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11",
@@ -24,11 +26,38 @@ import Testing
         arguments: [
             "", ".", "..", "a/b", "../web", "web/", "pid:", "pid:0", "pid:-1", "pid:+1", "pid: 1", "pid:1x", "pid:0x10",
             "pid:2147483648", "pod:", "pod:../x", "pod:a/b", "pod:a b", "pod:a_b", "a\0b", "/run/netns/a\0b",
+            "/run/netns/../netns/web", "/..", "/srv/..", "/run/netns/..",
             String(repeating: "a", count: 256), "/" + String(repeating: "a", count: 4096),
             "pod:" + String(repeating: "a", count: 65),
         ])
     func refused(_ text: String) {
         #expect(NamespaceReference(text) == nil)
+    }
+
+    @Test(
+        "A reference has one text, however it was spelled, and that reads back as the same",
+        arguments: [
+            ("web", "web"), ("/run/netns/web", "web"), ("/var/run/netns/web", "web"), ("//run/./netns//web", "web"),
+            // Without the folder they would be something else.
+            ("/run/netns/pid:1", "/run/netns/pid:1"), ("/var/run/netns/pod:a", "/run/netns/pod:a"),
+            ("/run/netns/pid:x", "/run/netns/pid:x"),
+            ("pid:4711", "pid:4711"), ("pid:04711", "pid:4711"), ("/proc/4711/ns/net", "pid:4711"),
+            ("//proc//1/ns/net", "pid:1"), ("/proc/./1/ns/net", "pid:1"), ("pod:a-b", "pod:a-b"),
+            ("/proc/01/ns/net", "/proc/01/ns/net"), ("/proc/0/ns/net", "/proc/0/ns/net"),
+            ("/proc/1/task/1/ns/net", "/proc/1/task/1/ns/net"),
+            // A slash at the end asks for a folder, which a namespace is not.
+            ("/run/netns/web/", "/run/netns/web/."), ("/srv//web", "/srv/web"),
+        ])
+    func canonical(_ text: String, _ canonical: String) throws {
+        let reference = try #require(NamespaceReference(text))
+        #expect(reference.canonical == canonical)
+        #expect(NamespaceReference(canonical) == reference)
+    }
+
+    @Test("Where PID 1 has this process's namespace, that is known, though nobody may look at it")
+    func firstProcess() {
+        let isOwn = Files.inode(of: "/proc/1/net/dev") == Files.inode(of: "/proc/self/net/dev")
+        #expect(HostNamespace.unknownFirstProcess == nil || !isOwn)
     }
 
     @Test(

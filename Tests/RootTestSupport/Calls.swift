@@ -51,6 +51,16 @@ extension Rig {
             return Refusal(error)
         }
     }
+
+    /// What the error that a call ends with says to people; nil if it ends with a result.
+    public func message(_ method: String, _ params: JSONValue) async throws -> String? {
+        do {
+            _ = try await call(method, params)
+            return nil
+        } catch let error as ErrorObject {
+            return error.message
+        }
+    }
 }
 
 /// What programs see of an error.

@@ -14,7 +14,7 @@ extension Engine {
     private static func open(_ text: String) throws(BypassError) -> NetworkNamespace {
         guard let reference = NamespaceReference(text) else {
             throw .invalidParameter(
-                "netns: must be a name under /run/netns, an absolute path, pid:NUMBER or pod:UID")
+                "netns: must be a name under /run/netns, an absolute path without '..', pid:NUMBER or pod:UID")
         }
         let refusal = BypassError.hostNetnsRefused(
             "\(text) is the host's own network namespace, which is never bypassed")
@@ -23,7 +23,8 @@ extension Engine {
             namespace = try reference.open()
         } catch {
             // Some hosts let nobody look at PID 1; whose namespace it has is known all the same.
-            throw reference.isFirstProcess ? refusal : BypassError(error)
+            if case .firstProcess = error { throw refusal }
+            throw BypassError(error)
         }
         guard !HostNamespace.inodes.contains(namespace.inode) else { throw refusal }
         return namespace

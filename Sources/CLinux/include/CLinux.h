@@ -4,8 +4,7 @@
 
 #include <stdint.h>
 
-/* f_type of statfs(2), from linux/magic.h and fs/bpf, fs/nsfs. */
-#define CLINUX_NSFS_MAGIC 0x6e736673
+/* f_type of statfs(2), from linux/magic.h. */
 #define CLINUX_BPF_FS_MAGIC 0xcafe4a11
 
 /* struct ucred of unix(7), as SO_PEERCRED gives it. */
@@ -15,10 +14,27 @@ struct clinux_ucred {
 	uint32_t gid;
 };
 
+/* What statx(2) tells of a file, without asking whoever serves its file system. */
+struct clinux_status {
+	uint64_t device;
+	uint64_t inode;
+	uint32_t owner;
+	uint32_t mode;
+};
+
 /* Every function returns -1 and sets errno on failure, as the system call that it names. */
 
 /* open(path, O_PATH | O_CLOEXEC): a handle that does not open what it names. */
 int clinux_open_path(const char *path);
+/*
+ * openat2(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC): a handle on what name is, be it a link. No link is followed on
+ * the way, and no automount is triggered. EXDEV if it lies on another mount than the folder, unless crosses_mounts.
+ */
+int clinux_step(int folder, const char *name, int crosses_mounts);
+/* openat(folder, name, O_PATH | O_CLOEXEC): a handle on what a link leads to. */
+int clinux_follow(int folder, const char *name);
+/* statx(folder, name, ...) of what name is, be it a link; of the folder itself if name is empty. */
+int clinux_status(int folder, const char *name, struct clinux_status *status);
 /* open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY). */
 int clinux_open_read(const char *path);
 /* f_type of the file system that fd is on. */

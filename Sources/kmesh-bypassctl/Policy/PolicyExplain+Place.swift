@@ -25,14 +25,17 @@ extension PolicyExplain {
                 isHost = HostNamespace.inodes.contains(namespace.inode)
             } catch {
                 obstacle = Self.words(for: error)
-                isHost = reference.isFirstProcess
+                if case .firstProcess = error { isHost = true }
             }
         }
 
         private static func words(for error: NamespaceError) -> String {
-            if case .notFound = error { return "there is no such namespace now" }
-            if case .systemCall(let error) = error { return "\(error)" }
-            return "it is no network namespace"
+            switch error {
+            case .notFound: "there is no such namespace now"
+            case .systemCall(let error), .firstProcess(let error): "\(error)"
+            case .notFollowed(let sentence): sentence
+            case .notNetworkNamespace, .concealed: "it is no network namespace"
+            }
         }
     }
 }

@@ -1,0 +1,160 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// Clients name paths, and the daemon walks them as root. What a user has planted there gets the user nowhere.
+    @Suite struct PlantedPathTests {
+        /// Shell commands that plant something: `$1` is a folder that only root can write to, `$2` one in /tmp, `$3` the
+        /// pod's namespace.
+        private static func plant(_ script: String, _ rig: Rig, _ shared: String) async throws {
+            try await rig.testbed.run(
+                ["sh", "-euc", script, "plant", rig.folder.path, shared, rig.testbed.pod], in: .host)
+        }
+
+        /// With one more folder, in the place where every user can put files.
+        private static func withSharedFolder(_ rig: Rig, _ body: (String) async throws -> Void) async throws {
+            let shared = "/tmp/" + rig.testbed.pod
+            try await rig.testbed.run(["mkdir", shared], in: .host)
+            try await scoped {
+                try await body(shared)
+            } cleanUp: {
+                try await rig.testbed.run(["rm", "-r", "--one-file-system", shared], in: .host)
+            }
+        }
+
+        private static func expectNamespace(_ names: [String], _ rig: Rig) async throws {
+            let inode = try await rig.testbed.inode(of: "/run/netns/" + rig.testbed.pod)
+            for name in names {
+                do {
+                    let status = try await rig.status(name)
+                    #expect(status.inode == inode && status.netns == name, "\(name)")
+                } catch let error as ErrorObject {
+                    Issue.record("\(name): \(error.message)")
+                }
+            }
+        }
+
+        private static func expect(_ refusal: Refusal, _ names: [String], _ rig: Rig) async throws {
+            for name in names {
+                #expect(try await rig.refusal("bypass", [.string(name), "on"]) == refusal, "\(name)")
+                #expect(try await rig.refusal("status", [.string(name)]) == refusal, "\(name)")
+            }
+            #expect(try await rig.list() == [])
+        }
+
+        @Test func rootsLinksInRootsFoldersAreFollowed() async throws {
+            try await Rig.with { rig in
+                let folder = rig.folder.path
+                try await Self.plant(
+                    """
+                    cd $1
+                    ln -s /run/netns/$3 absolute
+                    ln -s ../netns/$3 relative
+                    ln -s ../../../../../../run//./netns/$3 above
+                    ln -s /var/run/netns/$3 var
+                    mkdir sub; ln -s ../absolute sub/link; ln -s . sub/here; ln -s sub/ folder
+                    # A chain as long as may be.
+                    ln -s absolute 1; for n in $(seq 2 39); do ln -s $((n - 1)) $n; done
+                    """, rig, "")
+                let names = [
+                    "absolute", "relative", "above", "var", "sub/link", "sub/here/here/link", "folder/link", "39",
+                ]
+                try await Self.expectNamespace(names.map { "\(folder)/\($0)" }, rig)
+            }
+        }
+
+        @Test func aLinkInRunNetnsIsFollowedIfRootMadeIt() async throws {
+            try await Rig.with { rig in
+                let name = rig.testbed.pod + "-link"
+                try await rig.testbed.withProcess(in: .pod) { pid in
+                    // As people do for containers of Docker.
+                    try await rig.testbed.run(["ln", "-s", "/proc/\(pid)/ns/net", "/run/netns/\(name)"], in: .host)
+                    try await scoped {
+                        try await Self.expectNamespace([name, "/run/netns/\(name)", "/var/run/netns/\(name)"], rig)
+                        try await rig.testbed.run(["chown", "-h", "1000", "/run/netns/\(name)"], in: .host)
+                        try await Self.expect(.notANetns, [name, "/run/netns/\(name)"], rig)
+                    } cleanUp: {
+                        try await rig.testbed.run(["rm", "/run/netns/\(name)"], in: .host)
+                    }
+                }
+            }
+        }
+
+        @Test func whatUsersCouldHavePlantedIsNotFollowed() async throws {
+            try await Rig.with { rig in
+                let folder = rig.folder.path
+                try await Self.withSharedFolder(rig) { shared in
+                    try await Self.plant(
+                        """
+                        cd $1
+                        ln -s /run/netns/$3 theirs; chown -h 1000 theirs
+                        ln -s theirs to-theirs
+                        for folder in owned group others sticky; do mkdir $folder; ln -s /run/netns/$3 $folder/link; done
+                        chown 1000 owned; chmod 775 group; chmod 757 others; chmod 1777 sticky
+                        ln -s sticky/link to-sticky
+                        # The folder may be a link, too.
+                        ln -s /run $2/run; chmod 1777 $2
+                        """, rig, shared)
+                    let names =
+                        ["theirs", "to-theirs", "to-sticky"]
+                        + ["owned", "group", "others", "sticky"].map { $0 + "/link" }
+                    let planted = names.map { "\(folder)/\($0)" } + ["\(shared)/run/netns/\(rig.testbed.pod)"]
+                    try await Self.expect(.notANetns, planted, rig)
+                    let message = try await rig.message("status", [.string(folder + "/theirs")])
+                    #expect(
+                        message == "\(folder)/theirs is a link that not only root could have put there, "
+                            + "so it is not followed: name what it leads to")
+                }
+            }
+        }
+
+        @Test func tooManyLinksLeadNowhere() async throws {
+            try await Rig.with { rig in
+                let folder = rig.folder.path
+                try await Self.plant(
+                    """
+                    cd $1
+                    ln -s a b; ln -s b a; ln -s self/x self
+                    ln -s /run/netns/$3 1; for n in $(seq 2 41); do ln -s $((n - 1)) $n; done
+                    """, rig, "")
+                try await Self.expectNamespace(["\(folder)/40"], rig)
+                try await Self.expect(.notFound, ["a", "b", "self", "self/x", "41"].map { "\(folder)/\($0)" }, rig)
+            }
+        }
+
+        @Test func whatAProcessHoldsIsNoWay() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                try await rig.testbed.withProcess(in: .pod) { pid in
+                    try await Self.expectNamespace(["/proc/\(pid)/task/\(pid)/ns/net", "/proc/./\(pid)//ns/net"], rig)
+                    try await rig.testbed.run(["ln", "-s", "/proc/\(pid)/root", rig.folder.path + "/root"], in: .host)
+                    let held = ["root", "root/run/netns/\(pod)", "cwd/run/netns/\(pod)", "fd/0", "exe"]
+                    let names = held.map { "/proc/\(pid)/\($0)" } + [rig.folder.path + "/root/run/netns/\(pod)"]
+                    try await Self.expect(.notANetns, names + ["/proc/\(pid)/ns/mnt", "/proc/\(pid)/ns"], rig)
+                }
+            }
+        }
+
+        @Test func aMountIsNoLink() async throws {
+            try await Rig.with { rig in
+                let testbed = rig.testbed
+                try await Self.withSharedFolder(rig) { shared in
+                    try await testbed.run(["chmod", "1777", shared], in: .host)
+                    // Only root mounts, wherever that is.
+                    let mounts = [rig.folder.path + "/mount", shared + "/mount"]
+                    for mount in mounts {
+                        try await testbed.run(["touch", mount], in: .host)
+                        try await testbed.run(["mount", "--bind", "/run/netns/\(testbed.pod)", mount], in: .host)
+                    }
+                    try await scoped {
+                        try await Self.expectNamespace(mounts, rig)
+                    } cleanUp: {
+                        for mount in mounts { try await testbed.run(["umount", mount], in: .host) }
+                    }
+                }
+            }
+        }
+    }
+}
