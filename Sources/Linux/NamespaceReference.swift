@@ -115,8 +115,12 @@ public enum NamespaceReference: Hashable, Sendable {
         }
     }
 
-    /// The names under /run/netns that are files of a namespace. Links there are not followed, and nothing is opened.
-    public static func names(ofInode inode: UInt64) -> [String] {
+    /// What a namespace is called under /run/netns, as references. Links there are not followed, and nothing is opened.
+    public static func named(inode: UInt64) -> [NamespaceReference] {
+        names(ofInode: inode).map(Self.name)
+    }
+
+    private static func names(ofInode inode: UInt64) -> [String] {
         Files.entries(in: folder).map(\.name).filter { name in
             guard let status = try? FileStatus(path: folder + "/" + name) else { return false }
             return status.inode == inode && status.device == HostNamespace.fileSystem

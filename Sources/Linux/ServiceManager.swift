@@ -1,0 +1,44 @@
+internal import Glibc
+
+/// What systemd and the process that it started have to tell each other. All of it does nothing without systemd.
+public enum ServiceManager {
+    /// Tells systemd something of sd_notify(3), such as `READY=1`.
+    public static func notify(_ assignments: String...) {
+        guard let path = Environment["NOTIFY_SOCKET"], let socket = try? DatagramSocket(connectedTo: path) else {
+            return
+        }
+        // Nobody can be told that systemd could not be told.
+        try? socket.send(Array(assignments.joined(separator: "\n").utf8))
+    }
+
+    /// CLOCK_MONOTONIC in microseconds: what goes with `RELOADING=1`.
+    public static var monotonicMicroseconds: UInt64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+    }
+
+    /// How often `WATCHDOG=1` is expected, in microseconds (sd_watchdog_enabled(3)); nil if it is not.
+    public static var watchdogMicroseconds: Int64? {
+        if let pid = Environment["WATCHDOG_PID"], Int32(pid) != getpid() { return nil }
+        return Environment["WATCHDOG_USEC"].flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
+    }
+
+    /// Whether standard error is a stream to the journal (systemd.exec(5), `JOURNAL_STREAM`).
+    public static var isErrorStreamTheJournal: Bool {
+        var status = stat()
+        guard let stream = Environment["JOURNAL_STREAM"], unsafe fstat(STDERR_FILENO, &status) == 0 else {
+            return false
+        }
+        return stream == "\(status.st_dev):\(status.st_ino)"
+    }
+
+    /// How many sockets systemd has passed (sd_listen_fds(3)), from descriptor 3 on.
+    static var passedSockets: Int {
+        guard let pid = Environment["LISTEN_PID"], Int32(pid) == getpid() else { return 0 }
+        return Environment["LISTEN_FDS"].flatMap { Int($0) } ?? 0
+    }
+
+    /// SD_LISTEN_FDS_START.
+    static let firstPassedSocket: CInt = 3
+}
