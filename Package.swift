@@ -57,7 +57,7 @@ let package = Package(
         .target(name: "JSONRPC", dependencies: [nioCore], swiftSettings: strict),
         .target(name: "BypassAPI", swiftSettings: strict),
         .target(name: "Bypass", swiftSettings: strict),
-        .target(name: "PolicyFile", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .target(name: "PolicyFile", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
 
         // The two ends of the socket.
         .target(

@@ -66,8 +66,8 @@ import Testing
             ),
             (Change(netns: "db", wish: .off), "turn off db: the grant in line 7 is for web-*, pod:* only"),
             (
-                Change(netns: "/run/netns/../a", wish: .off),
-                "turn off /run/netns/../a: the grant in line 7 is for web-*, pod:* only"
+                Change(netns: "/srv/netns/a", wish: .off),
+                "turn off /srv/netns/a: the grant in line 7 is for web-*, pod:* only"
             ),
         ])
     func changes(_ change: Change, _ text: String) throws {

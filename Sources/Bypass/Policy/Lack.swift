@@ -22,8 +22,7 @@ extension Grant {
         if change.isHost { return role == .admin && allowsHost ? [] : [.host] }
         var lacks: [Lack] = []
         if let namespaces {
-            let designations = change.designations
-            let matches = namespaces.contains { glob in designations.contains { glob.matches($0) } }
+            let matches = namespaces.contains { glob in change.designations.contains { glob.matches($0) } }
             if !matches { lacks.append(.namespace(namespaces)) }
         }
         guard case .on(let asked, let ttl) = change.wish else { return lacks }

@@ -39,7 +39,8 @@ struct Explanation {
     private var changes: [Change] {
         guard let place else { return [] }
         return [.on(hooks: hooks, ttl: ttl), .off].map {
-            Change(netns: place.netns, names: place.names, wish: $0, isHost: place.isHost)
+            Change(
+                netns: place.netns, reference: place.reference, names: place.names, wish: $0, isHost: place.isHost)
         }
     }
 

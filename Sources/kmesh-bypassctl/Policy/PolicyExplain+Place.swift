@@ -4,6 +4,7 @@ extension PolicyExplain {
     /// Which namespace it is about.
     struct Place {
         var netns: String
+        var reference: String?
         var names: [String] = []
         var isHost = false
         /// Why the namespace itself is not known.
@@ -19,9 +20,10 @@ extension PolicyExplain {
         init(lookingUp netns: String) {
             self.netns = netns
             guard let reference = NamespaceReference(netns) else { return }
+            self.reference = reference.canonical
             do throws(NamespaceError) {
                 let namespace = try reference.open()
-                names = NamespaceReference.names(ofInode: namespace.inode)
+                names = NamespaceReference.named(inode: namespace.inode).map(\.canonical)
                 isHost = HostNamespace.inodes.contains(namespace.inode)
             } catch {
                 obstacle = Self.words(for: error)

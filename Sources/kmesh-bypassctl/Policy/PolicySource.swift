@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Bypass
-internal import Linux
 internal import PolicyFile
 
 /// The policy that holds, and where it comes from.
@@ -23,25 +22,14 @@ struct PolicySource {
 
     /// Reads a policy file. Where the daemon looks for one and there is none, what is built in holds.
     init(_ path: String) throws(Failure) {
-        self.path = path
-        do {
-            if let file = try SettingsFile.read(path, limit: PolicyFile.largest) {
-                distrust = file.distrust
-                policy = try PolicyFile.read(file.contents, resolving: .ofThisMachine)
-            } else if path == PolicyFile.path {
-                policy = .builtIn(group: try Accounts.group(named: Policy.groupName))
-            } else {
-                throw Failure(lines: ["there is no \(path)"])
-            }
-        } catch let failure as Failure {
-            throw failure
-        } catch let error as PolicyFileError {
-            throw Failure(lines: error.lines(about: path))
-        } catch let error as SettingsFileError {
-            throw Failure(lines: ["\(error)"])
+        let loaded: PolicyFile.Loaded
+        do throws(PolicyLoadingError) {
+            loaded = try PolicyFile.load(path)
         } catch {
-            throw Failure(lines: ["the group \(Policy.groupName) cannot be looked up now: \(error)"])
+            throw Failure(lines: error.lines)
         }
+        if loaded.policy.isBuiltIn && path != PolicyFile.path { throw Failure(lines: ["there is no \(path)"]) }
+        self.init(path: path, policy: loaded.policy, distrust: loaded.distrust)
     }
 
     /// What has to be said besides, as warnings.
@@ -62,11 +50,5 @@ struct PolicySource {
             if !error.isReaderGone { Process.complain("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)
         }
-    }
-}
-
-extension AccountLookup {
-    static var ofThisMachine: AccountLookup {
-        AccountLookup(uid: { try Accounts.user(named: $0)?.uid }, gid: { try Accounts.group(named: $0) })
     }
 }
