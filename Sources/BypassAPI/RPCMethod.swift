@@ -25,6 +25,8 @@ public enum Permission: String, Codable, Sendable, CaseIterable {
     case read
     /// Turn bypasses on and off.
     case bypass
+    /// All that the daemon does.
+    case admin
 }
 
 /// A parameter as OpenRPC describes it (its Content Descriptor Object).

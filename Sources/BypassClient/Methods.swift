@@ -31,6 +31,11 @@ extension BypassClient {
         try await call(ListMethod.self, with: .init()).bypasses
     }
 
+    /// Ends every bypass, or every one of an owner's. Needs role admin.
+    public func clear(owner: String? = nil) async throws(BypassClientError) -> ClearMethod.Result {
+        try await call(ClearMethod.self, with: .init(owner: owner))
+    }
+
     /// Tells what the daemon is, and on what it runs.
     public func info() async throws(BypassClientError) -> InfoMethod.Result {
         try await call(InfoMethod.self, with: .init())
@@ -38,28 +43,31 @@ extension BypassClient {
 
     /// Calls a method of the daemon's table. What a newer daemon adds to the result is ignored.
     public func call<Method: RPCMethod>(
-        _: Method.Type, with parameters: Method.Parameters
+        _ method: Method.Type, with parameters: Method.Parameters
     ) async throws(BypassClientError) -> Method.Result {
-        let result = try await call(method: Method.name, params: try Params(givenIn: parameters))
-        do {
-            return try JSONDecoding.decode(from: result, unknownMembers: .ignore)
-        } catch {
-            throw .invalidAnswer("result: \(error)")
-        }
+        try await answer(method, with: parameters).result
     }
 
-    /// Calls a method of the daemon's table and gives its result as the line of JSON that the daemon sent.
-    public func json<Method: RPCMethod>(
+    /// A result, and how the daemon wrote it.
+    public struct Answer<Result: Sendable>: Sendable {
+        public let result: Result
+        /// One line of JSON, with all that a newer daemon adds.
+        public let json: String
+    }
+
+    /// Calls a method of the daemon's table, and keeps the result as the daemon sent it.
+    public func answer<Method: RPCMethod>(
         _: Method.Type, with parameters: Method.Parameters
-    ) async throws(BypassClientError) -> String {
+    ) async throws(BypassClientError) -> Answer<Method.Result> {
         let result = try await call(method: Method.name, params: try Params(givenIn: parameters))
-        var line = ByteBuffer()
         do {
+            var line = ByteBuffer()
             try JSONEncoding.write(result, into: &line)
+            return Answer(
+                result: try JSONDecoding.decode(from: result, unknownMembers: .ignore), json: String(buffer: line))
         } catch {
             throw .invalidAnswer("result: \(error)")
         }
-        return String(buffer: line)
     }
 }
 

@@ -5,6 +5,7 @@ public import Logging
 internal import Matcher
 internal import NIOCore
 internal import NIOPosix
+internal import PolicyFile
 public import ServiceLifecycle
 
 /// The daemon: a socket, a router, and the engine behind them. A `Service`, so that whoever runs it decides about
@@ -16,6 +17,10 @@ public final class Daemon: Service {
         public var socketGroup = "kmesh"
         public var bpffs = "/sys/fs/bpf"
         public var stateFolder = "/run/kmesh/state"
+        /// Who may do what; a file that is not there allows what ``Bypass/Policy`` has built in.
+        public var policy = "/etc/kmesh/bypassd.toml"
+        /// Where audit records go: the journal's socket; nil for where the log goes.
+        public var journal: String?
         public var limits = Limits()
 
         public init() {}
@@ -23,10 +28,12 @@ public final class Daemon: Service {
 
     private let configuration: Configuration
     private let logger: Logger
-    private let listener: UnixListener
+    private let policy: PolicyStore
+    private let socket: Startup.Socket
     private let lock: OwnedDescriptor
     private let matcher: Matcher
     private let registry: Registry
+    private let status = ServiceStatus()
 
     /// Namespaces that are worked on side by side. More than processors, since kernel work can wait (for a grace
     /// period, for a lock).
@@ -37,13 +44,15 @@ public final class Daemon: Service {
         self.configuration = configuration
         self.logger = logger
         try Startup.checkCapabilities()
-        listener = try Startup.listen(configuration)
+        try Startup.raiseDescriptorLimit()
+        policy = try Startup.readPolicy(configuration.policy)
+        socket = try Startup.takeSocket(configuration)
         do throws(StartError) {
             lock = try Startup.claim(configuration.bpffs)
             matcher = try Startup.loadMatcher(configuration.bpffs)
             registry = try Startup.openRegistry(configuration.stateFolder)
         } catch {
-            try? Files.remove(configuration.socket)
+            socket.remove()
             throw error
         }
     }
@@ -53,32 +62,60 @@ public final class Daemon: Service {
         let startedAt = Clock.boottime
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: min(2, System.coreCount))
         let background = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let acceptor = NIOThreadPool(numberOfThreads: 1)
+        acceptor.start()
         let threads = NIOThreadPool(numberOfThreads: Self.engineThreads)
         threads.start()
+        let audit = Audit(journal: configuration.journal, background: background.next(), logger: logger)
         let engine = Engine(
-            matcher: matcher, registry: registry, threads: threads, background: background.next(), logger: logger)
+            matcher: matcher, registry: registry, access: Access(policy: policy, audit: audit), status: status,
+            threads: threads, background: background.next(), logger: logger)
         engine.adopt()
         let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
         let server = Server(router: router, limits: configuration.limits, logger: logger)
-        let acceptor = NIOThreadPool(numberOfThreads: 1)
-        acceptor.start()
         logger.notice(
             "ready",
             metadata: [
-                "socket": "\(configuration.socket)", "pin": "\(matcher.pin)", "tag": "\(matcher.tag)",
-                "bypassed": "\(registry.count)",
+                "socket": "\(socket.path)", "pin": "\(matcher.pin)", "tag": "\(matcher.tag)",
+                "bypassed": "\(registry.count)", "policy": "\(policy.summary)",
             ])
+        if let error = HostNamespace.unknownFirstProcess {
+            logger.warning(
+                "PID 1's network namespace cannot be looked at: only the daemon's own is refused as the host's",
+                metadata: ["error": "\(error)"])
+        }
+        status.ready(bypassed: registry.count)
+        ServiceStatus.startWatchdog(loops, threads, on: background.next())
+        let listener = socket.listener
         try await withGracefulShutdownHandler {
-            try await acceptor.runIfActive { [listener] in server.serve(listener, on: loops) }
-        } onGracefulShutdown: { [listener] in
+            try await acceptor.runIfActive { server.serve(listener, on: loops) }
+        } onGracefulShutdown: {
             listener.stop()
         }
+        status.stopping()
         await server.finish()
-        try? Files.remove(configuration.socket)
+        socket.remove()
         try await acceptor.shutdownGracefully()
         try await loops.shutdownGracefully()
         try await threads.shutdownGracefully()
+        try await audit.flush()
         try await background.shutdownGracefully()
         logger.notice("ended", metadata: ["bypassed": "\(registry.count)"])
+    }
+
+    /// Reads the policy file again. One that is not in order changes nothing, and is complained about.
+    public func reload() {
+        status.reloading {
+            do throws(PolicyLoadingError) {
+                try policy.reload()
+                logger.notice("policy reloaded", metadata: ["policy": "\(policy.summary)"])
+                return nil
+            } catch {
+                for line in error.lines {
+                    logger.error("policy not reloaded, the old one stays", metadata: ["error": "\(line)"])
+                }
+                return "policy not reloaded: \(error.lines.first ?? "")"
+            }
+        }
     }
 }

@@ -10,12 +10,19 @@ protocol DaemonCommand: AsyncParsableCommand {
     var parameters: Method.Parameters { get }
     /// The result for people, with the line feed at its end.
     func text(of result: Method.Result, _ style: Style) -> String
+    /// Whether what was asked for was done only in part.
+    func isIncomplete(_ result: Method.Result) -> Bool
 }
 
 extension DaemonCommand {
+    func isIncomplete(_ result: Method.Result) -> Bool { false }
+
     func run() async throws {
         do {
-            try Process.print(try await output())
+            let client = try await BypassClient.connect(to: common.path)
+            let answer = try await client.answer(Method.self, with: parameters)
+            try Process.print(common.json ? answer.json + "\n" : text(of: answer.result, .ofStandardOutput))
+            if isIncomplete(answer.result) { throw ExitCode(ExitStatus.failed.rawValue) }
         } catch let error as BypassClientError {
             Process.complain(advice(on: error))
             throw ExitCode(ExitStatus(error).rawValue)
@@ -23,12 +30,6 @@ extension DaemonCommand {
             if !error.isReaderGone { Process.complain("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)
         }
-    }
-
-    private func output() async throws(BypassClientError) -> String {
-        let client = try await BypassClient.connect(to: common.path)
-        if common.json { return try await client.json(Method.self, with: parameters) + "\n" }
-        return text(of: try await client.call(Method.self, with: parameters), .ofStandardOutput)
     }
 }
 

@@ -16,7 +16,7 @@ struct DaemonCommand: AsyncParsableCommand {
 
             Exit status: 0 after SIGTERM; 64 wrong arguments; 69 the kernel cannot load the matcher (no BTF); 71 a \
             system call failed; 72 no BPF file system; 75 the socket or the BPF folder is in use; 77 not root, or a \
-            capability is missing.
+            capability is missing; 78 the policy file is not in order. SIGHUP has the policy file read again.
             """,
         version: Product.version)
 
@@ -28,6 +28,16 @@ struct DaemonCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Keep records of who wants which bypass here.", valueName: "folder"))
     var stateDir = Daemon.Configuration().stateFolder
+
+    @Option(
+        help: ArgumentHelp("Who may do what; without the file root, and the group kmesh.", valueName: "file"))
+    var policy = Daemon.Configuration().policy
+
+    @Option(
+        help: ArgumentHelp(
+            "Send audit records to this journal socket (default: the journal's own, if standard error goes there).",
+            valueName: "path"))
+    var journal: String?
 
     @Option(help: "Log this and what is worse.")
     var logLevel = LogLevel.info
@@ -49,7 +59,11 @@ struct DaemonCommand: AsyncParsableCommand {
         configuration.socket = socket ?? environmentSocket() ?? Product.socketPath
         configuration.bpffs = bpffs
         configuration.stateFolder = stateDir
+        configuration.policy = policy
+        configuration.journal = journal ?? configuration.journal
         configuration.limits = limits.limits
+        // Before systemd hears that the daemon is ready: a signal that nobody has trapped would end it.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
         let daemon: Daemon
         do throws(StartError) {
             daemon = try Daemon(configuration, logger: logger)
@@ -58,8 +72,19 @@ struct DaemonCommand: AsyncParsableCommand {
             throw ExitCode(error.exitCode)
         }
         try await ServiceGroup(
-            services: [daemon], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
+            services: [daemon, Reloading(daemon: daemon, signals: hangups)],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
         ).run()
+    }
+}
+
+/// Has the daemon read its policy again at each SIGHUP.
+struct Reloading: Service {
+    var daemon: Daemon
+    var signals: UnixSignalsSequence
+
+    func run() async {
+        for await _ in signals.cancelOnGracefulShutdown() { daemon.reload() }
     }
 }
 

@@ -56,6 +56,15 @@ enum Sample {
             [ListMethod.Result(bypasses: [status, statusOff]), ListMethod.Result(bypasses: [])]
         ),
         (
+            ClearMethod.self, ClearMethod.Parameters(owner: "kubernetes:default/web-0"),
+            [
+                ClearMethod.Result(
+                    cleared: [.init(netns: "web", inode: 1)],
+                    failed: [.init(netns: "db", inode: 2, message: "...")]),
+                ClearMethod.Result(cleared: [], failed: []),
+            ]
+        ),
+        (
             InfoMethod.self, NoParameters(),
             [
                 InfoMethod.Result(

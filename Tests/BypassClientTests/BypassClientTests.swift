@@ -37,7 +37,7 @@ struct BypassClientTests {
             #expect(status == BypassStatus(netns: "web", inode: 4_026_532_281, state: .off, effective: false))
             let raw = try await client.call(method: "status", params: .named(["netns": "web"]))
             #expect(raw.object?["later"] == ["added": 1])
-            let line = try await client.json(StatusMethod.self, with: .init(netns: "web"))
+            let line = try await client.answer(StatusMethod.self, with: .init(netns: "web")).json
             #expect(line.hasPrefix(#"{"netns":"web","inode":4026532281,"#))
             #expect(line.hasSuffix(#""later":{"added":1}}"#))
         }

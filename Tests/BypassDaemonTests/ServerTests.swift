@@ -18,7 +18,7 @@ import Testing
     ) async throws {
         let path = Self.path + name
         let listener = try UnixSocket.listen(on: path, group: nil)
-        var router = Router()
+        var router = Router { _, _, _ in nil }
         router.now(EchoMethod.self) { parameters, _ in parameters }
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = Server(router: router, limits: limits, logger: logger)

@@ -15,7 +15,7 @@ struct TestClient {
     let slow = SlowMethod.Calls()
 
     init(limits: Limits = Limits()) throws {
-        var router = Router()
+        var router = Router { _, _, _ in nil }
         let slow = self.slow
         router.now(EchoMethod.self) { parameters, _ in parameters }
         router.later(SlowMethod.self) { slow.begin($0, on: $1.loop) }

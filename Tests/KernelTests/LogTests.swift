@@ -27,7 +27,7 @@ extension KernelTests {
             try await Rig.with { rig in
                 await #expect(throws: (any Error).self) { try await rig.on("no-such-namespace") }
                 try await eventually("the refusal is logged") {
-                    try rig.daemon.standardError.contains("<5>bypass on refused error=")
+                    try rig.daemon.standardError.contains("<5>bypass on failed ")
                 }
             }
         }

@@ -38,6 +38,6 @@ extension Rig {
         [
             executable, "--socket", socket ?? options.socket, "--bpffs", bpffs ?? options.bpffs, "--state-dir",
             stateDirectory ?? options.stateDirectory,
-        ] + more
+        ] + options.arguments + more
     }
 }

@@ -11,10 +11,11 @@ public struct NotEquipped: Error, CustomStringConvertible {
 /// What the tests of this package that touch the kernel cannot do without.
 enum Equipment {
     private static let tools = [
-        "bpftool", "ip", "iptables", "iptables-save", "ip6tables", "ip6tables-save", "iptables-nft-restore",
+        "bpftool", "getent", "groupadd", "groupdel", "ip", "iptables", "iptables-save", "ip6tables", "ip6tables-save",
+        "iptables-nft-restore",
         "ip6tables-nft-restore", "iptables-legacy-restore", "ip6tables-legacy-restore", "iptables-legacy-save",
-        "ip6tables-legacy-save", "mkfifo", "mount", "nft", "nsenter", "pgrep", "python3", "setpriv", "socat", "sysctl",
-        "umount",
+        "ip6tables-legacy-save", "mkfifo", "mount", "nft", "nsenter", "pgrep", "python3", "runuser", "setpriv", "socat",
+        "sysctl", "umount", "useradd", "userdel",
     ]
 
     /// - Returns: the daemon that was built with the tests.

@@ -16,6 +16,8 @@ public final class Rig: Sendable {
     public var pin: String { options.bpffs + "/bypass" }
     public var mapPin: String { options.bpffs + "/bypassed_netns" }
     public var socket: String { options.socket }
+    /// What says who may do what, if a test writes it; never the machine's own.
+    public var policyFile: String { options.arguments[1] }
 
     private init(
         _ testbed: Testbed, _ folder: TemporaryFolder, _ bpffs: String, _ executable: String, _ arguments: [String]
@@ -25,7 +27,8 @@ public final class Rig: Sendable {
         self.executable = executable
         options = DaemonProcess.Options(
             executable: executable, socket: folder.path + "/socket", bpffs: bpffs,
-            stateDirectory: folder.path + "/state", arguments: arguments)
+            stateDirectory: folder.path + "/state",
+            arguments: ["--policy", folder.path + "/bypassd.toml"] + arguments)
     }
 
     /// Makes a rig for the time that `body` runs, with the daemon running. Afterwards nothing is left of it, and no
@@ -102,7 +105,11 @@ public final class Rig: Sendable {
     }
 
     /// Starts the daemon, and waits until it answers.
-    public func start() async throws {
+    ///
+    /// - Parameter more: arguments for this time.
+    public func start(_ more: [String] = []) async throws {
+        var options = options
+        options.arguments += more
         let daemon = try await DaemonProcess.start(options)
         current.withLock { $0 = daemon }
     }

@@ -1,32 +1,40 @@
 internal import Bypass
 internal import Linux
 
+/// A namespace that was opened for a caller, before anything is done in it.
+struct FoundNamespace: Sendable {
+    var inode: UInt64
+    /// Whether it is the host's own.
+    var isHost: Bool
+}
+
 extension Engine {
     /// Opens what a call is about, once.
     static func open(_ subject: Subject) throws(BypassError) -> NetworkNamespace {
         switch subject {
-        case .named(let text): try open(text)
+        case .named(let text, let user, let check): try open(text, for: user, check)
         case .bypassed(let inode, let record): try open(inode, record)
         }
     }
 
-    /// Resolves what a client wrote; the host's own namespace is nobody's to bypass.
-    private static func open(_ text: String) throws(BypassError) -> NetworkNamespace {
+    /// Resolves what a client wrote, and asks whether that client may have to do with it.
+    private static func open(
+        _ text: String, for user: UInt32, _ check: NamespaceCheck
+    ) throws(BypassError) -> NetworkNamespace {
         guard let reference = NamespaceReference(text) else {
             throw .invalidParameter(
                 "netns: must be a name under /run/netns, an absolute path without '..', pid:NUMBER or pod:UID")
         }
-        let refusal = BypassError.hostNetnsRefused(
-            "\(text) is the host's own network namespace, which is never bypassed")
         let namespace: NetworkNamespace
         do throws(NamespaceError) {
-            namespace = try reference.open()
+            namespace = try reference.open(for: user)
         } catch {
             // Some hosts let nobody look at PID 1; whose namespace it has is known all the same.
-            if case .firstProcess = error { throw refusal }
+            if case .firstProcess = error { try check(FoundNamespace(inode: 0, isHost: true)) }
             throw BypassError(error)
         }
-        guard !HostNamespace.inodes.contains(namespace.inode) else { throw refusal }
+        let inode = namespace.inode
+        try check(FoundNamespace(inode: inode, isHost: HostNamespace.inodes.contains(inode)))
         return namespace
     }
 

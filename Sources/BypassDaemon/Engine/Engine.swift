@@ -19,11 +19,18 @@ final class Engine: Sendable {
     private let threads: NIOThreadPool
     /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
     private let background: any EventLoop
+    let access: Access
+    private let status: ServiceStatus
     let logger: Logger
 
-    init(matcher: Matcher, registry: Registry, threads: NIOThreadPool, background: any EventLoop, logger: Logger) {
+    init(
+        matcher: Matcher, registry: Registry, access: Access, status: ServiceStatus, threads: NIOThreadPool,
+        background: any EventLoop, logger: Logger
+    ) {
         self.matcher = matcher
         self.registry = registry
+        self.access = access
+        self.status = status
         self.threads = threads
         self.background = background
         deadlines = Deadlines(on: background)
@@ -33,11 +40,15 @@ final class Engine: Sendable {
 
     /// What a call is about.
     enum Subject: Sendable {
-        /// What a client wrote.
-        case named(String)
+        /// What a client wrote, which user it is, and whether it may have to do with what that leads to.
+        case named(String, for: UInt32, NamespaceCheck)
         /// A namespace that is bypassed.
         case bypassed(UInt64, Record)
     }
+
+    /// Throws if not. The very namespace that is asked about is the one that is then used, whatever its name leads to by
+    /// then.
+    typealias NamespaceCheck = @Sendable (FoundNamespace) throws(BypassError) -> Void
 
     /// Runs `work` on one of the engine's threads, in the lane of the namespace that `subject` leads to, with a session in
     /// it. The namespace is opened once, there: what was opened is what is checked and used.
@@ -72,6 +83,7 @@ final class Engine: Sendable {
             }
             // Only now: the client has its answer while another thread is woken for this.
             parkingLot.park(session.close())
+            status.bypassed(registry.count, on: background)
         } catch {
             promise.fail(error)
         }
@@ -106,6 +118,7 @@ final class Engine: Sendable {
         registry.remove(inode)
         views.forget(inode)
         deadlines.cancel(inode)
+        status.bypassed(registry.count, on: background)
     }
 
     /// An inode number may be used again when its namespace is gone: what was known of that one is not about this one.
@@ -133,12 +146,11 @@ final class Engine: Sendable {
             }
             _ = try Reconciler.reconcile(.off, in: &session)
             self.registry.remove(inode)
+            self.access.audit.note(AuditRecord(expired: record, inode))
         }
         cleaned.whenFailure { error in
             if case BypassError.netnsNotFound = error { return self.forget(inode, record) }
-            self.logger.warning(
-                "a bypass has ended, but its rules are left",
-                metadata: ["netns": "\(record.netns)", "error": "\(error)"])
+            self.access.audit.note(AuditRecord(expired: record, inode).failing(with: error))
         }
     }
 
@@ -160,6 +172,14 @@ final class Engine: Sendable {
             watch(inode, deadline: entry.deadline)
         }
         for (inode, _) in registry.all where !inodes.contains(inode) { registry.remove(inode) }
+    }
+}
+
+extension AuditRecord {
+    /// A bypass whose time was over. If that failed, it has ended all the same, but its rules are left.
+    fileprivate init(expired record: Record, _ inode: UInt64) {
+        self.init(
+            method: "expire", netns: record.netns, inode: inode, owner: record.owner, reason: record.reason)
     }
 }
 

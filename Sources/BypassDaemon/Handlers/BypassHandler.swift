@@ -11,44 +11,44 @@ extension Engine {
         _ parameters: BypassMethod.Parameters, for peer: Peer, on loop: any EventLoop
     ) -> EventLoopFuture<BypassMethod.Result> {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
+        let began = Clock.boottime
+        let wish = Change.Wish(parameters)
+        let subject = Subject.named(parameters.netns, for: peer.credentials.uid) { found throws(BypassError) in
+            try self.access.check(found, netns: parameters.netns, for: peer, wish)
+        }
         let purpose: NamespaceSession.Purpose = parameters.state == .off ? .removing : .telling
-        let done = withSession(purpose, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
+        let done = withSession(purpose, in: subject, on: loop) { session throws(BypassError) in
             switch parameters.state {
             case .on: try self.turnOn(parameters, for: peer, in: &session)
             case .off: try self.turnOff(parameters.netns, in: &session)
             }
         }
         // The answer goes first.
-        done.whenComplete { result in loop.execute { self.log(result, parameters, peer) } }
+        done.whenComplete { result in
+            loop.execute {
+                let duration = Int64((Clock.boottime - began) / 1000)
+                self.audit(result, parameters, peer, duration: duration)
+            }
+        }
         return done
     }
 
-    /// Who did what to whom, for the journal.
-    private func log(
-        _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters,
-        _ peer: Peer
+    /// Who did what to whom. That all is as it was needs no record.
+    private func audit(
+        _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters, _ peer: Peer,
+        duration: Int64
     ) {
-        let level: Logger.Level
-        switch result {
-        case .success(let result): level = result.changed ? .info : .debug
-        case .failure: level = .notice
-        }
-        guard level >= logger.logLevel else { return }
-        var fields: Logger.Metadata = [
-            "netns": "\(parameters.netns)", "uid": "\(peer.credentials.uid)", "pid": "\(peer.credentials.pid)",
-        ]
-        if let owner = parameters.owner { fields["owner"] = "\(owner)" }
-        if let reason = parameters.reason { fields["reason"] = "\(reason)" }
-        let what = "bypass \(parameters.state.rawValue)"
+        var record = AuditRecord(
+            peer: peer, method: "bypass \(parameters.state.rawValue)", netns: parameters.netns,
+            owner: parameters.owner, reason: parameters.reason, duration: duration)
         switch result {
         case .success(let result):
-            fields["inode"] = "\(result.inode)"
-            let warnings = result.warnings.map(\.code).joined(separator: ",")
-            if !warnings.isEmpty { fields["warnings"] = "\(warnings)" }
-            logger.log(level: level, "\(what)", metadata: fields)
+            if !result.changed { return }
+            record.inode = result.inode
+            record.warnings = result.warnings.map(\.code)
+            access.audit.note(record)
         case .failure(let error):
-            fields["error"] = "\(ErrorObject(error).message)"
-            logger.log(level: level, "\(what) refused", metadata: fields)
+            access.audit.note(record.failing(with: error))
         }
     }
 
@@ -76,11 +76,17 @@ extension Engine {
     private func turnOff(
         _ netns: String, in session: inout NamespaceSession
     ) throws(BypassError) -> BypassMethod.Result {
+        let outcome = try turnOff(in: &session)
+        return BypassMethod.Result(
+            status: status(of: outcome.after, netns, in: &session), changed: outcome.changed)
+    }
+
+    /// Ends the bypass of a namespace, whoever wanted it.
+    func turnOff(in session: inout NamespaceSession) throws(BypassError) -> Reconciler.Outcome {
         let outcome = try Reconciler.reconcile(.off, in: &session)
         registry.remove(session.inode)
         watch(session.inode, deadline: 0)
-        return BypassMethod.Result(
-            status: status(of: outcome.after, netns, in: &session), changed: outcome.changed)
+        return outcome
     }
 
     /// What the method table cannot say.
@@ -94,6 +100,15 @@ extension Engine {
             if parameters.ttl != nil { return .invalidParameter("ttl: goes with state on only") }
         }
         return nil
+    }
+}
+
+extension Change.Wish {
+    fileprivate init(_ parameters: BypassMethod.Parameters) {
+        switch parameters.state {
+        case .on: self = .on(hooks: (parameters.direction ?? .both).hooks, ttl: parameters.ttl)
+        case .off: self = .off
+        }
     }
 }
 

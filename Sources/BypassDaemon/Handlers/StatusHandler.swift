@@ -6,8 +6,14 @@ internal import Netfilter
 
 extension Engine {
     /// `status`: looks, and tells.
-    func status(_ parameters: StatusMethod.Parameters, on loop: any EventLoop) -> EventLoopFuture<BypassStatus> {
-        withSession(.telling, in: .named(parameters.netns), on: loop) { session throws(BypassError) in
+    func status(
+        _ parameters: StatusMethod.Parameters, for peer: Peer, on loop: any EventLoop
+    ) -> EventLoopFuture<BypassStatus> {
+        let netns = parameters.netns
+        let subject = Subject.named(netns, for: peer.credentials.uid) { found throws(BypassError) in
+            try self.access.check(found, netns: netns, for: peer)
+        }
+        return withSession(.telling, in: subject, on: loop) { session throws(BypassError) in
             let observation = try Reconciler.observe(&session)
             return self.status(of: observation, parameters.netns, in: &session)
         }

@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 internal import JSONRPC
 internal import NIOCore
@@ -23,15 +24,23 @@ struct Router: Sendable {
         var run: @Sendable (Request, Call) throws(ErrorObject) -> Outcome
     }
 
-    private var methods: [String: Method] = [:]
+    /// Whether the one who asks may call a method with this permission at all: nil if so.
+    typealias Authorization = @Sendable (Peer, Permission, Request) -> BypassError?
 
-    /// Without methods: for tests that bring their own.
-    init() {}
+    private var methods: [String: Method] = [:]
+    private let authorize: Authorization
+
+    /// Without methods.
+    init(authorize: @escaping Authorization) {
+        self.authorize = authorize
+    }
 
     init(_ engine: Engine, startedAt: UInt64, kernel: String) {
+        self.init { engine.access.refusal(of: $0, asking: $1, in: $2) }
         later(BypassMethod.self) { engine.bypass($0, for: $1.peer, on: $1.loop) }
-        later(StatusMethod.self) { engine.status($0, on: $1.loop) }
+        later(StatusMethod.self) { engine.status($0, for: $1.peer, on: $1.loop) }
         later(ListMethod.self) { engine.list(on: $1.loop) }
+        later(ClearMethod.self) { engine.clear($0, for: $1.peer, on: $1.loop) }
         now(InfoMethod.self) { _, _ in engine.info(startedAt: startedAt, kernel: kernel) }
         now(DiscoverMethod.self) { _, _ in OpenRPCDocument() }
     }
@@ -41,6 +50,9 @@ struct Router: Sendable {
         guard let method = methods[request.method] else {
             return .now(
                 Self.answer(ErrorObject.methodNotFound.detailed("no method \(String(reflecting: request.method))")))
+        }
+        if let refusal = authorize(call.peer, method.permission, request) {
+            return .now(Self.answer(ErrorObject(refusal)))
         }
         do throws(ErrorObject) {
             return try method.run(request, call)

@@ -26,7 +26,7 @@ public struct JournalLogHandler: LogHandler {
     }
 
     /// syslog(3)'s priorities.
-    private static func priority(_ level: Logger.Level) -> Int {
+    static func priority(_ level: Logger.Level) -> Int {
         switch level {
         case .trace, .debug: 7
         case .info: 6

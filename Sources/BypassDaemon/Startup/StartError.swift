@@ -12,6 +12,7 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
     static let noBPFFileSystem: Int32 = 72  // EX_OSFILE
     static let inUse: Int32 = 75  // EX_TEMPFAIL
     static let noPermission: Int32 = 77  // EX_NOPERM
+    static let badPolicy: Int32 = 78  // EX_CONFIG
 
     init(_ exitCode: Int32, _ description: String) {
         self.description = description
@@ -50,6 +51,10 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
             self.init(Self.inUse, "\(path) is there and is no socket: move it away, or name another with --socket")
         case .pathTooLong(let path):
             self.init(Self.system, "the socket's path is longer than 107 bytes: \(path)")
+        case .notPassed(let what):
+            self.init(
+                Self.system,
+                "systemd passed \(what): kmesh-bypassd.socket must have exactly one ListenStream=, with a path")
         case .systemCall(let error): self.init(error)
         }
     }

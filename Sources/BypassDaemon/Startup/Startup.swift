@@ -1,6 +1,7 @@
 internal import BypassAPI
 internal import Linux
 internal import Matcher
+internal import PolicyFile
 internal import SystemPackage
 
 /// What has to be in order before the daemon can answer, each with its own exit status.
@@ -20,9 +21,45 @@ enum Startup {
             StartError.noPermission, "not permitted: \(names) missing: run as root, or under kmesh-bypassd.service")
     }
 
-    static func listen(_ configuration: Daemon.Configuration) throws(StartError) -> UnixListener {
+    /// Clients, and sockets that wait to be closed, may be more than the usual 1024.
+    static func raiseDescriptorLimit() throws(StartError) {
+        do throws(SystemCallError) {
+            try DescriptorLimit.raise()
+        } catch {
+            throw StartError(error)
+        }
+    }
+
+    static func readPolicy(_ path: String) throws(StartError) -> PolicyStore {
+        do throws(PolicyLoadingError) {
+            return try PolicyStore(path: path)
+        } catch {
+            throw StartError(StartError.badPolicy, error.lines.joined(separator: "\n"))
+        }
+    }
+
+    /// Where clients connect.
+    struct Socket: Sendable {
+        let listener: UnixListener
+        let path: String
+        /// Whether systemd made it, and keeps it when the daemon ends.
+        let isPassed: Bool
+
+        /// Takes the daemon's own out of the file system.
+        func remove() {
+            if !isPassed { try? Files.remove(path) }
+        }
+    }
+
+    /// The socket that systemd passes, or else one of the daemon's own.
+    static func takeSocket(_ configuration: Daemon.Configuration) throws(StartError) -> Socket {
         do throws(UnixSocketError) {
-            return try UnixSocket.listen(on: configuration.socket, group: configuration.socketGroup)
+            if let passed = try UnixSocket.passed() {
+                return Socket(listener: passed.listener, path: passed.path, isPassed: true)
+            }
+            let path = configuration.socket
+            let listener = try UnixSocket.listen(on: path, group: configuration.socketGroup)
+            return Socket(listener: listener, path: path, isPassed: false)
         } catch {
             throw StartError(error)
         }

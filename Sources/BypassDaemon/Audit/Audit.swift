@@ -1,0 +1,62 @@
+internal import Bypass
+internal import Linux
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+/// Where audit records go: to the journal in its own protocol, field by field, or as a line of text to where the log goes.
+final class Audit: Sendable {
+    private let journal: String?
+    private let socket = Mutex<DatagramSocket?>(nil)
+    private let background: any EventLoop
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - journal: the journal's socket; nil for lines of text.
+    ///   - background: where records are written: a journal that is slow holds up nobody.
+    init(journal: String?, background: any EventLoop, logger: Logger) {
+        self.journal = journal
+        self.background = background
+        self.logger = logger
+    }
+
+    /// Keeps a record. Returns at once.
+    func note(_ record: AuditRecord) {
+        background.execute { self.write(record) }
+    }
+
+    /// Returns when all records before have been written.
+    func flush() async throws {
+        try await background.submit {}.get()
+    }
+
+    private func write(_ record: AuditRecord) {
+        if let journal, send(JournalEntry(record).bytes, to: journal) { return }
+        var fields: Logger.Metadata = [:]
+        for (name, value) in record.fields where name != "method" { fields[name] = "\(value)" }
+        logger.log(level: record.outcome.level, "\(record.headline)", metadata: fields)
+    }
+
+    /// - Returns: false if the journal did not take it.
+    private func send(_ bytes: [UInt8], to path: String) -> Bool {
+        socket.withLock { socket in
+            // The journal may have been restarted since: its socket is another then.
+            for _ in 0..<2 {
+                if socket == nil { socket = try? DatagramSocket(connectedTo: path) }
+                if (try? socket?.send(bytes)) != nil { return true }
+                socket = nil
+            }
+            return false
+        }
+    }
+}
+
+extension AuditRecord.Outcome {
+    var level: Logger.Level {
+        switch self {
+        case .changed: .info
+        case .denied: .warning
+        case .failed: .notice
+        }
+    }
+}

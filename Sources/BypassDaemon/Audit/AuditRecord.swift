@@ -1,0 +1,75 @@
+internal import Bypass
+internal import JSONRPC
+internal import Linux
+
+/// What was asked of the daemon by whom, and what came of it: one record for each change and each denial.
+struct AuditRecord: Sendable {
+    enum Outcome: String, Sendable {
+        case changed
+        /// The policy, or that it is the host's namespace.
+        case denied
+        case failed
+    }
+
+    /// Who asked; nil for what the daemon does by itself.
+    var peer: Peer?
+    /// The method, with what tells its calls apart: `bypass on`.
+    var method: String
+    var outcome = Outcome.changed
+    /// The namespace, as it was named.
+    var netns: String?
+    var inode: UInt64?
+    var owner: String?
+    /// Why, as the client says.
+    var reason: String?
+    /// Why not, as the client was told.
+    var error: String?
+    /// The codes of the warnings that the client got.
+    var warnings: [String] = []
+    /// Microseconds.
+    var duration: Int64?
+
+    /// The same, of what came to nothing.
+    func failing(with error: any Error) -> AuditRecord {
+        var copy = self
+        copy.error = ErrorObject(error).message
+        switch error as? BypassError {
+        case .permissionDenied, .hostNetnsRefused: copy.outcome = .denied
+        default: copy.outcome = .failed
+        }
+        return copy
+    }
+
+    /// What is known, by name, in the order in which people read it. What there is not is left out.
+    var fields: [(name: String, value: String)] {
+        let origin = peer?.origin
+        let all: [(String, String?)] = [
+            ("method", method), ("result", outcome.rawValue), ("netns", netns), ("inode", inode.map { "\($0)" }),
+            ("uid", peer.map { "\($0.credentials.uid)" }), ("gid", peer.map { "\($0.credentials.gid)" }),
+            ("pid", peer.map { "\($0.credentials.pid)" }), ("exe", origin?.executable), ("unit", origin?.unit),
+            ("cgroup", origin?.controlGroup), ("owner", owner), ("reason", reason), ("error", error),
+            ("warnings", warnings.isEmpty ? nil : warnings.joined(separator: ",")),
+            ("duration_usec", duration.map { "\($0)" }),
+        ]
+        return all.compactMap { name, value in value.map { (name, $0) } }
+    }
+
+    /// What it is about, for a line on which the fields follow.
+    var headline: String { outcome == .changed ? method : "\(method) \(outcome.rawValue)" }
+
+    /// One sentence for people.
+    var sentence: String {
+        let what = netns.map { "\(method) \($0)" } ?? method
+        let who = peer.map { peer in
+            let program = peer.origin?.executable.map { ", \($0)" } ?? ""
+            return " by uid \(peer.credentials.uid) (pid \(peer.credentials.pid)\(program))"
+        }
+        switch outcome {
+        case .changed:
+            let why = [owner.map { "for \($0)" }, reason].compactMap(\.self).joined(separator: ": ")
+            return what + (who ?? "") + (why.isEmpty ? "" : ", \(why)")
+        case .denied: return "denied: \(what)\(who ?? ""): \(error ?? "")"
+        case .failed: return "failed: \(what)\(who ?? ""): \(error ?? "")"
+        }
+    }
+}

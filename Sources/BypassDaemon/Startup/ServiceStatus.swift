@@ -1,0 +1,75 @@
+internal import Linux
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+/// What systemd is told: that the daemon is ready, that it lives, and how many namespaces are bypassed.
+final class ServiceStatus: Sendable {
+    private struct State {
+        var bypassed = 0
+        /// What else an administrator should see in `systemctl status`.
+        var remark: String?
+        var isReady = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Clients are answered from now on.
+    func ready(bypassed: Int) {
+        let text = state.withLock { state in
+            (state.bypassed, state.isReady) = (bypassed, true)
+            return Self.text(state)
+        }
+        ServiceManager.notify("READY=1", "STATUS=" + text)
+    }
+
+    /// The number of bypassed namespaces, however often it is said.
+    ///
+    /// - Parameter background: where systemd is told: nobody waits for that.
+    func bypassed(_ count: Int, on background: any EventLoop) {
+        let text: String? = state.withLock { state in
+            guard state.bypassed != count else { return nil }
+            state.bypassed = count
+            return state.isReady ? Self.text(state) : nil
+        }
+        guard let text else { return }
+        background.execute { ServiceManager.notify("STATUS=" + text) }
+    }
+
+    /// Around a reload of the policy (sd_notify(3), `RELOADING=1`).
+    ///
+    /// - Parameter body: gives what an administrator should know of it; nil if all is well.
+    func reloading(_ body: () -> String?) {
+        ServiceManager.notify("RELOADING=1", "MONOTONIC_USEC=\(ServiceManager.monotonicMicroseconds)")
+        let remark = body()
+        let text = state.withLock { state in
+            state.remark = remark
+            return Self.text(state)
+        }
+        ServiceManager.notify("READY=1", "STATUS=" + text)
+    }
+
+    func stopping() {
+        ServiceManager.notify("STOPPING=1")
+    }
+
+    private static func text(_ state: State) -> String {
+        let count = state.bypassed == 1 ? "1 namespace bypassed" : "\(state.bypassed) namespaces bypassed"
+        return state.remark.map { "\(count); \($0)" } ?? count
+    }
+
+    // MARK: watchdog
+
+    /// Tells systemd twice in the time that it allows that the daemon lives, each time after every event loop and a thread
+    /// of the engine have done something. Does nothing if systemd does not ask for it.
+    static func startWatchdog(
+        _ loops: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, on background: any EventLoop
+    ) {
+        guard let allowed = ServiceManager.watchdogMicroseconds else { return }
+        let interval = TimeAmount.microseconds(allowed / 2)
+        background.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: interval) { _ in
+            let alive = loops.makeIterator().map { $0.submit {} } + [threads.runIfActive(eventLoop: background) {}]
+            return EventLoopFuture.andAllSucceed(alive, on: background).map { ServiceManager.notify("WATCHDOG=1") }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// What the journal gets to know, in its own protocol.
+    @Suite struct AuditTests {
+        @Test func everyChangeAndEveryDenialIsARecord() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(others: ["stranger"]) { users in
+                    let stranger = try #require(users["stranger"])
+                    try await rig.withJournal { journal in
+                        try await rig.start(rig.journalArguments)
+                        try await rig.openSocket()
+                        try await rig.on(owner: "night shift", reason: "INC-1\n\u{1B}[2J")
+                        let on = try #require(try await journal.records(with: "KMESH_METHOD", "bypass on").first)
+                        #expect(on["KMESH_RESULT"] == "changed")
+                        #expect(on["KMESH_NETNS"] == rig.testbed.pod)
+                        #expect(
+                            on["KMESH_INODE"] == "\(try await rig.testbed.inode(of: "/run/netns/\(rig.testbed.pod)"))")
+                        #expect(on["KMESH_UID"] == "0" && on["KMESH_GID"] == "0")
+                        #expect(on["KMESH_OWNER"] == "night shift")
+                        #expect(on["KMESH_REASON"] == #"INC-1\n\u{1b}[2J"#)
+                        #expect(on["KMESH_EXE"]?.hasPrefix("/") == true && on["KMESH_CGROUP"]?.hasPrefix("/") == true)
+                        #expect(on["KMESH_PID"].flatMap { Int($0) } ?? 0 > 0)
+                        #expect(on["KMESH_DURATION_USEC"].flatMap { Int($0) } ?? 0 > 0)
+                        #expect(on["PRIORITY"] == "6" && on["SYSLOG_IDENTIFIER"] == "kmesh-bypassd")
+                        #expect(on["MESSAGE"]?.hasPrefix("bypass on \(rig.testbed.pod) by uid 0 (pid ") == true)
+
+                        let line = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.testbed.pod)","off"]}"#
+                        _ = try await rig.lines(as: stranger, [line])
+                        let denial = try #require(try await journal.records(with: "KMESH_RESULT", "denied").first)
+                        #expect(denial["KMESH_UID"] == "\(stranger.uid)")
+                        #expect(denial["KMESH_NETNS"] == rig.testbed.pod && denial["PRIORITY"] == "4")
+                        #expect(denial["KMESH_EXE"]?.contains("socat") == true)
+                        #expect(denial["MESSAGE"]?.contains("uid \(stranger.uid)") == true)
+                        #expect(denial["MESSAGE_ID"] != on["MESSAGE_ID"])
+
+                        _ = try? await rig.on("nothing-has-this-name")
+                        let failure = try #require(try await journal.records(with: "KMESH_RESULT", "failed").first)
+                        #expect(failure["KMESH_ERROR"]?.contains("nothing-has-this-name") == true)
+
+                        try await rig.on(rig.testbed.peer, ttl: 1)
+                        let end = try #require(try await journal.records(with: "KMESH_METHOD", "expire").first)
+                        #expect(end["KMESH_NETNS"] == rig.testbed.peer && end["KMESH_UID"] == nil)
+
+                        _ = try await rig.call("clear")
+                        _ = try await journal.records(with: "KMESH_METHOD", "clear")
+                        // Once each: nothing of it is in the log too.
+                        #expect(try await journal.records.map { $0["KMESH_METHOD"] }.count == 6)
+                        #expect(try !rig.daemon.standardError.contains("night shift"))
+                    }
+                }
+            }
+        }
+
+        /// A record that cannot be sent is a line in the log.
+        @Test func aJournalThatIsGoneLosesNothing() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.start(rig.journalArguments)
+                try await rig.on(owner: "night shift")
+                try await eventually("the change is logged") {
+                    try rig.daemon.standardError.contains(#"owner="night shift""#)
+                }
+                // It comes back, with another socket of the same name.
+                for _ in 0..<2 {
+                    try await rig.withJournal { journal in
+                        try await rig.off()
+                        _ = try await journal.records(with: "KMESH_METHOD", "bypass off")
+                        try await rig.on()
+                        _ = try await journal.records(with: "KMESH_METHOD", "bypass on")
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// Who may do what, over the real socket, with real accounts.
+    @Suite struct AuthorizationTests {
+        /// A call, by what it is to show.
+        private enum Call: String, CaseIterable {
+            case on, onInbound, onForAMinute, onInboundForAMinute, onElsewhere, off, offElsewhere, status, list, info
+            case discover, clear, hostStatus, hostOff
+
+            /// The daemon's own namespace is the host's.
+            private static let host = "/proc/self/ns/net"
+
+            func line(_ testbed: Testbed) -> String {
+                let (pod, peer, host) = (testbed.pod, testbed.peer, Self.host)
+                let (method, params) =
+                    switch self {
+                    case .on: ("bypass", #"["\#(pod)","on"]"#)
+                    case .onInbound: ("bypass", #"["\#(pod)","on","inbound"]"#)
+                    case .onForAMinute: ("bypass", #"["\#(pod)","on","both",60]"#)
+                    case .onInboundForAMinute: ("bypass", #"["\#(pod)","on","inbound",60]"#)
+                    case .onElsewhere: ("bypass", #"["\#(peer)","on","inbound",60]"#)
+                    case .off: ("bypass", #"["\#(pod)","off"]"#)
+                    case .offElsewhere: ("bypass", #"["\#(peer)","off"]"#)
+                    case .status: ("status", #"["\#(pod)"]"#)
+                    case .list: ("list", "[]")
+                    case .info: ("info", "[]")
+                    case .discover: ("rpc.discover", "[]")
+                    case .clear: ("clear", "[]")
+                    case .hostStatus: ("status", #"["\#(host)"]"#)
+                    case .hostOff: ("bypass", #"["\#(host)","off"]"#)
+                    }
+                return #"{"jsonrpc":"2.0","id":"\#(rawValue)","method":"\#(method)","params":\#(params)}"#
+            }
+        }
+
+        private static let denied = Refusal(code: -32001, kind: "permission-denied")
+
+        /// Makes every call as somebody: what is neither denied nor about the host has to work.
+        private static func expect(
+            _ denied: Set<Call>, host: Refusal?, as user: User, _ rig: Rig,
+            sourceLocation: SourceLocation = #_sourceLocation
+        ) async throws {
+            let answers = try await rig.lines(as: user, Call.allCases.map { $0.line(rig.testbed) })
+            #expect(answers.count == Call.allCases.count, sourceLocation: sourceLocation)
+            for (call, answer) in zip(Call.allCases, answers) {
+                let response = try Response(answer)
+                var found: Refusal?
+                if case .failure(let error) = response.outcome { found = Refusal(error) }
+                let isAboutHost = call == .hostStatus || call == .hostOff
+                let expected = denied.contains(call) ? Self.denied : isAboutHost ? host : nil
+                #expect(found == expected, "\(call) as \(user.name): \(answer)", sourceLocation: sourceLocation)
+            }
+        }
+
+        @Test func withoutAPolicyFileRootIsAdminAndTheGroupMayBypass() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(operators: ["operator"], others: ["stranger"]) { users in
+                    try await rig.start()
+                    try await rig.openSocket()
+                    let (operator_, stranger) = (try #require(users["operator"]), try #require(users["stranger"]))
+                    try await Self.expect([], host: .host, as: .root, rig)
+                    try await Self.expect([.clear], host: .host, as: operator_, rig)
+                    try await Self.expect(Set(Call.allCases), host: Self.denied, as: stranger, rig)
+                }
+            }
+        }
+
+        @Test func aPolicyFileSaysWhoMayDoWhat() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(
+                    operators: ["operator"], others: ["limited", "reader", "admin", "chief", "stranger"]
+                ) { users in
+                    func user(_ name: String) throws -> User { try #require(users[name]) }
+                    try await rig.write(
+                        policy: """
+                            [[grant]]
+                            users = ["\(user("limited").name)"]
+                            role = "bypass"
+                            namespaces = ["\(rig.testbed.pod)"]
+                            directions = ["inbound"]
+                            max-ttl = "1m"
+
+                            [[grant]]
+                            users = [\(user("reader").uid)]
+                            role = "read"
+
+                            [[grant]]
+                            users = ["\(user("admin").name)"]
+                            role = "admin"
+
+                            [[grant]]
+                            users = ["\(user("chief").name)"]
+                            role = "admin"
+                            host = true
+                            """)
+                    try await rig.start()
+                    try await rig.openSocket()
+                    let changes: Set<Call> = [
+                        .on, .onInbound, .onForAMinute, .onInboundForAMinute, .onElsewhere, .off, .offElsewhere, .clear,
+                        .hostOff,
+                    ]
+                    try await Self.expect(
+                        [.on, .onInbound, .onForAMinute, .onElsewhere, .offElsewhere, .clear], host: .host,
+                        as: user("limited"), rig)
+                    try await Self.expect(changes, host: .host, as: user("reader"), rig)
+                    try await Self.expect([], host: .host, as: user("admin"), rig)
+                    try await Self.expect([], host: nil, as: user("chief"), rig)
+                    try await Self.expect(Set(Call.allCases), host: nil, as: user("stranger"), rig)
+                    // The file is all there is: what the group has without one is not added.
+                    try await Self.expect(Set(Call.allCases), host: nil, as: user("operator"), rig)
+                    try await Self.expect([], host: .host, as: .root, rig)
+                }
+            }
+        }
+
+        /// Whatever else it is called by, a namespace is the one that it is.
+        @Test func aGrantForANameIsForThatNamespaceUnderEveryName() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(others: ["limited"]) { users in
+                    let limited = try #require(users["limited"])
+                    let (pod, peer) = (rig.testbed.pod, rig.testbed.peer)
+                    try await rig.write(
+                        policy: """
+                            [[grant]]
+                            users = ["\(limited.name)"]
+                            role = "bypass"
+                            namespaces = ["\(pod)"]
+                            """)
+                    try await rig.start()
+                    try await rig.openSocket()
+                    func refusals(_ names: [String]) async throws -> [Refusal?] {
+                        let lines = names.map {
+                            #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#($0)","on"]}"#
+                        }
+                        return try await rig.lines(as: limited, lines).map { answer in
+                            guard case .failure(let error) = try Response(answer).outcome else { return nil }
+                            return Refusal(error)
+                        }
+                    }
+                    try await rig.testbed.withProcess(in: .pod) { pid in
+                        let allowed = [
+                            pod, "/run/netns/\(pod)", "/var/run/netns/\(pod)", "pid:\(pid)", "/proc/\(pid)/ns/net",
+                        ]
+                        let found = try await refusals(allowed)
+                        #expect(found.count == allowed.count && found.allSatisfy { $0 == nil }, "\(found)")
+                    }
+                    try await rig.testbed.withProcess(in: .peer) { pid in
+                        let others = [
+                            peer, "/run/netns/\(peer)", "/run/netns/\(pod)/../\(peer)", "/run/netns/../netns/\(peer)",
+                            "pid:\(pid)", "/proc/\(pid)/ns/net",
+                        ]
+                        let found = try await refusals(others)
+                        #expect(found.allSatisfy { $0 != nil }, "\(found)")
+                        #expect(found.filter { $0 == Self.denied }.count >= 4, "\(found)")
+                    }
+                    #expect(try await rig.list().map(\.inode) == [rig.testbed.inode(of: "/run/netns/\(pod)")])
+                }
+            }
+        }
+
+        @Test func aReloadCountsAtOnceAndABadOneNotAtAll() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(others: ["somebody"]) { users in
+                    let somebody = try #require(users["somebody"])
+                    try await rig.start()
+                    try await rig.openSocket()
+                    let line = #"{"jsonrpc":"2.0","id":1,"method":"info"}"#
+                    func isAnswered() async throws -> Bool {
+                        try await rig.lines(as: somebody, [line]).first?.object?["result"] != nil
+                    }
+                    #expect(try await !isAnswered())
+                    let grant = "[[grant]]\nusers = [\"\(somebody.name)\"]\nrole = \"read\"\n"
+                    try await rig.write(policy: grant)
+                    try rig.daemon.kill(1)
+                    try await eventually("the new policy counts") { try await isAnswered() }
+                    try await rig.write(policy: grant + "rol = 1\n")
+                    try rig.daemon.kill(1)
+                    try await eventually("the bad policy is complained about") {
+                        try rig.daemon.standardError.contains(":4: ")
+                    }
+                    #expect(try await isAnswered())
+                }
+            }
+        }
+
+        @Test func aDaemonDoesNotStartWithABadPolicy() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.write(policy: "[[grant]]\nusers = [\"nobody-has-this-name\"]\nrole = \"king\"\n")
+                let ending = try await rig.testbed.ending(of: rig.command())
+                #expect(ending.code == 78)
+                #expect(ending.errors.contains { $0.contains("\(rig.policyFile):2: ") }, "\(ending.errors)")
+                #expect(ending.errors.contains { $0.contains("\(rig.policyFile):3: ") }, "\(ending.errors)")
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+internal import Testbed
+
+/// Plays systemd's journal: takes what is sent to its socket, as the native protocol has it.
+public struct Journal: Sendable {
+    let path: String
+    private let file: String
+    private let testbed: Testbed
+
+    init(in folder: String, _ testbed: Testbed) {
+        path = folder + "/journal"
+        file = folder + "/records"
+        self.testbed = testbed
+    }
+
+    /// A command that takes each datagram, in the background, and tells its process.
+    var command: String {
+        "socat -u UNIX-RECV:\(path),unlink-early CREATE:\(file) >/dev/null 2>&1 & echo $!"
+    }
+
+    /// The records that came so far, as the values of their fields.
+    public var records: [[String: String]] {
+        get async throws {
+            let text = try await testbed.run(["cat", file], in: .host)
+            var records: [[String: String]] = []
+            for line in text.split(separator: "\n") {
+                let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+                // Each begins with its message.
+                if parts[0] == "MESSAGE" { records.append([:]) }
+                records[records.count - 1][parts[0]] = parts.count > 1 ? parts[1] : "not a field"
+            }
+            return records
+        }
+    }
+
+    /// Waits until there is a record like that, and gives all of those.
+    public func records(with name: String, _ value: String) async throws -> [[String: String]] {
+        var found: [[String: String]] = []
+        try await eventually("a record with \(name)=\(value)") {
+            found = try await records.filter { $0[name] == value }
+            return !found.isEmpty
+        }
+        return found
+    }
+}
+
+extension Rig {
+    /// Where the daemon sends its audit records while `withJournal` runs.
+    public var journalArguments: [String] { ["--journal", Journal(in: folder.path, testbed).path] }
+
+    /// Has a journal listen for the time that `body` runs.
+    public func withJournal(_ body: (Journal) async throws -> Void) async throws {
+        let journal = Journal(in: folder.path, testbed)
+        let pid = try await testbed.run(["sh", "-c", journal.command], in: .host).filter(\.isNumber)
+        try await scoped {
+            try await eventually("the journal listens") {
+                try await testbed.ending(of: ["test", "-S", journal.path]).code == 0
+            }
+            try await body(journal)
+        } cleanUp: {
+            try await testbed.run(["kill", pid], in: .host)
+        }
+    }
+}
