@@ -12,6 +12,12 @@ public struct Limits: Hashable, Sendable {
     public var userConnections = 64
     /// `line-seconds`: until a line that was begun is ended.
     public var lineSeconds = 30
+    /// `requests-per-second`: of one user, over all its connections; as many may come at once. Root is exempt.
+    public var requestsPerSecond = 1000
+    /// `idle-seconds`: in which nothing is asked, and nothing is under way.
+    public var idleSeconds = 600
+    /// `unread-seconds`: until a client that does not read its answers is cut off.
+    public var unreadSeconds = 30
 
     public init() {}
 
@@ -20,6 +26,9 @@ public struct Limits: Hashable, Sendable {
         case line, depth, batch, connections
         case userConnections = "user-connections"
         case lineSeconds = "line-seconds"
+        case requestsPerSecond = "requests-per-second"
+        case idleSeconds = "idle-seconds"
+        case unreadSeconds = "unread-seconds"
     }
 
     /// How much a limit allows, as it is told to people.
@@ -31,6 +40,9 @@ public struct Limits: Hashable, Sendable {
         case .connections: "\(connections) connections at the same time"
         case .userConnections: "\(userConnections) connections of one user at the same time"
         case .lineSeconds: "\(lineSeconds) seconds for a line once begun"
+        case .requestsPerSecond: "\(requestsPerSecond) requests of one user in a second"
+        case .idleSeconds: "\(idleSeconds) seconds without a request"
+        case .unreadSeconds: "\(unreadSeconds) seconds until answers are read"
         }
     }
 }

@@ -51,6 +51,17 @@ public struct ResponseWriter: Sendable {
         return ByteBuffer(bytes: text.bytes)
     }
 
+    /// The bytes that are written and not handed over yet.
+    public var writtenBytes: Int { text.count }
+
+    /// Hands over what is written, to be sent ahead of the rest, so that the answers to a batch need not all be held at
+    /// a time.
+    public mutating func takeWritten() -> ByteBuffer {
+        let written = ByteBuffer(bytes: text.bytes)
+        text = JSONText()
+        return written
+    }
+
     private mutating func begin(_ id: RequestID) {
         precondition(isBatch || count == 0, "one request has one answer")
         if isBatch { text.append(ascii: count == 0 ? "[" : ",") }

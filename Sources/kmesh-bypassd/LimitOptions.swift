@@ -21,8 +21,21 @@ struct LimitOptions: ParsableArguments {
     @Option(help: "Seconds for a line once begun.")
     var maxLineSeconds = Limits().lineSeconds
 
+    @Option(help: "Requests of one user in a second; root is exempt.")
+    var maxRequestsPerSecond = Limits().requestsPerSecond
+
+    @Option(help: "Seconds without a request.")
+    var maxIdleSeconds = Limits().idleSeconds
+
+    @Option(help: "Seconds until answers are read.")
+    var maxUnreadSeconds = Limits().unreadSeconds
+
     func validate() throws {
-        for value in [maxLine, maxDepth, maxBatch, maxConnections, maxUserConnections, maxLineSeconds] {
+        let values = [
+            maxLine, maxDepth, maxBatch, maxConnections, maxUserConnections, maxLineSeconds, maxRequestsPerSecond,
+            maxIdleSeconds, maxUnreadSeconds,
+        ]
+        for value in values {
             guard (1...1_000_000_000).contains(value) else {
                 throw ValidationError("a limit must be between 1 and 1000000000")
             }
@@ -38,6 +51,9 @@ struct LimitOptions: ParsableArguments {
         limits.connections = maxConnections
         limits.userConnections = maxUserConnections
         limits.lineSeconds = maxLineSeconds
+        limits.requestsPerSecond = maxRequestsPerSecond
+        limits.idleSeconds = maxIdleSeconds
+        limits.unreadSeconds = maxUnreadSeconds
         return limits
     }
 }

@@ -15,6 +15,9 @@ enum LimitSample {
         limits.connections = number
         limits.userConnections = number
         limits.lineSeconds = number
+        limits.requestsPerSecond = number
+        limits.idleSeconds = number
+        limits.unreadSeconds = number
         return ErrorObject(try #require(Limits.Name(rawValue: name)), limits)
     }
 }

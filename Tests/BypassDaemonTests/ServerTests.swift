@@ -77,19 +77,28 @@ import Testing
     @Test(
         "A connection too many is told which limit it is beyond", .timeLimit(.minutes(1)),
         arguments: [
-            ("connections", 1, 9), ("user-connections", 9, 1),
+            ("connections", 1, 99), ("user-connections", 9, 1),
         ])
     func tooMany(_ name: String, _ connections: Int, _ userConnections: Int) async throws {
         var limits = Limits()
         limits.connections = connections
         limits.userConnections = userConnections
         try await withServer("-\(name)", limits) { path, _ in
-            try await connect(path).executeThenClose { inbound, outbound in
-                try await outbound.write(ByteBuffer(string: call("echo", id: 1)))
-                for try await _ in inbound { break }
+            // Who has a single connection keeps it; and root, if that is who runs the tests, has some beyond the limit.
+            let count = 1 + (name == "connections" ? Seats.reserve : 0)
+            try await holding(count, path) {
                 let refusal = try await talk(path, "", halfClose: false)
                 #expect(refusal.contains("\"limit\":\"\(name)\""))
             }
+        }
+    }
+
+    /// Keeps so many connections while `body` runs, as far as the server lets it.
+    private func holding(_ count: Int, _ path: String, _ body: () async throws -> Void) async throws {
+        try await connect(path).executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: call("echo", id: 1)))
+            for try await _ in inbound { break }
+            if count > 1 { try await holding(count - 1, path, body) } else { try await body() }
         }
     }
 

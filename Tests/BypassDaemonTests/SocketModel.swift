@@ -74,6 +74,9 @@ final class SocketModel: ChannelOutboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
+    /// How many bytes are kept for the client.
+    var unsent: Int { written.readableBytes }
+
     /// Everything that the client has received since the last call.
     func takeReceived() -> String {
         defer { received = ByteBuffer() }

@@ -9,20 +9,33 @@ import Synchronization
 
 /// A client's end of a connection, with time that stands still.
 struct TestClient {
-    let loop = EmbeddedEventLoop()
+    let loop: EmbeddedEventLoop
     let channel: EmbeddedChannel
     let socket = SocketModel()
     let slow = SlowMethod.Calls()
+    let handler: ConnectionHandler
 
-    init(limits: Limits = Limits()) throws {
+    /// - Parameters:
+    ///   - house: what it shares with other clients, if it does.
+    init(limits: Limits = Limits(), user: UInt32 = 0, house: TestHouse? = nil) throws {
+        let house = house ?? TestHouse(limits)
+        let loop = house.loop
+        self.loop = loop
         var router = Router { _, _, _ in nil }
         let slow = self.slow
         router.now(EchoMethod.self) { parameters, _ in parameters }
+        router.now(LongMethod.self) { parameters, _ in .init(text: String(repeating: parameters.text, count: 20_000)) }
+        router.now(BusyMethod.self) { parameters, _ in
+            loop.advanceTime(by: BusyMethod.time)
+            return parameters
+        }
         router.later(SlowMethod.self) { slow.begin($0, on: $1.loop) }
         router.later(RefusedMethod.self) { $1.loop.makeFailedFuture($0.error) }
         channel = EmbeddedChannel(loop: loop)
-        let handler = ConnectionHandler(
-            router: router, limits: limits, peer: Peer(PeerCredentials(pid: 1, uid: 0, gid: 0)))
+        let (seat, finish) = house.connections.admit(channel, user: user)
+        handler = ConnectionHandler(
+            router: router, limits: house.limits, peer: Peer(PeerCredentials(pid: 1, uid: user, gid: user)),
+            seat: seat, connections: house.connections, finish: finish)
         try channel.pipeline.syncOperations.addHandlers([socket, handler])
         try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
     }
@@ -50,6 +63,19 @@ struct TestClient {
     var isClosed: Bool { !channel.isActive }
 }
 
+/// What clients of one daemon share.
+struct TestHouse {
+    let loop = EmbeddedEventLoop()
+    let limits: Limits
+    let log = TestLog()
+    let connections: Connections
+
+    init(_ limits: Limits = Limits()) {
+        self.limits = limits
+        connections = Connections(limits: limits, logger: log.logger)
+    }
+}
+
 /// A request line.
 func call(_ method: String, id: Int?, _ text: String = "x") -> String {
     let id = id.map { "\"id\":\($0)," } ?? ""
@@ -65,6 +91,17 @@ struct TestParameters: Codable, Sendable {
 /// Answers at once.
 enum EchoMethod: TestMethod {
     static let name = "echo"
+}
+
+/// Answers at once, with 20,000 times what it is given.
+enum LongMethod: TestMethod {
+    static let name = "long"
+}
+
+/// Keeps its loop busy for some time.
+enum BusyMethod: TestMethod {
+    static let name = "busy"
+    static let time = TimeAmount.microseconds(50)
 }
 
 /// Answers when it is told to.

@@ -37,6 +37,7 @@ import Testing
         "Each limit is named to programs, and told to people with its number",
         arguments: [
             "line", "depth", "batch", "connections", "user-connections", "line-seconds",
+            "requests-per-second", "idle-seconds", "unread-seconds",
         ])
     func limits(_ name: String) throws {
         let object = try LimitSample.error(name, 12345)

@@ -5,54 +5,70 @@ internal import NIOCore
 /// One client: lines in, answers out, in order, one request at a time.
 ///
 /// What a client can make the daemon hold is bounded: while a request is carried out, or answers wait to be read, no
-/// further line is taken, and beyond a line's worth of bytes nothing more is read from the socket.
+/// further request is taken, and beyond a line's worth of bytes nothing more is read from the socket. So is the time for
+/// which it is held, and the time for which a client keeps its event loop from others.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
 
     /// The user event that ends a connection after what was begun.
-    struct Finish: Sendable {}
+    struct Finish: Sendable {
+        /// What the client is told at the end, if that is because of a limit.
+        var limit: Limits.Name?
+        /// Whether a client that is still sending gets the time to read it.
+        var lingers = true
+    }
 
     private enum Phase {
         /// Lines are taken.
         case open
-        /// The client has shut down its writing side: what is left is answered, then the end.
+        /// No more is read: what is left is answered, then the end.
         case draining
         /// The last answer has been written; what still comes in is thrown away until the client closes too.
         case lingering
     }
 
-    private let router: Router
+    private let session: Session
     private let limits: Limits
-    private let peer: Peer
+
     private var framer: LineFramer
     private var phase = Phase.open
-    private var isBusy = false
-    /// Lines are being taken, further down the stack: an answer that is there at once does not take the next line itself.
-    private var isTaking = false
+    /// What is being answered.
+    private var line: RequestLine?
+    /// Nothing is taken before something comes: an answer, or this connection's turn.
+    private var isWaiting = false
+    /// Work is under way further down the stack: an answer that is there at once does not go on by itself.
+    private var isWorking = false
+    /// Until then it stands in line for every turn, also for the first after a pause.
+    private var greedyUntil = NIODeadline.distantPast
     /// NIO wants to read, but there is enough to do.
     private var hasHeldRead = false
     private var backlog = 0
-    private var lineTimer: Scheduled<Void>?
-    /// The limit for which the client is turned away as soon as it can be told: not before the channel is active.
-    private let refusal: Limits.Name?
+    private var lineTime = Countdown()
+    private var idleTime = Countdown()
+    private var unreadTime = Countdown()
+    /// How it ends. One that is turned away can be told so not before the channel is active.
+    private var finish: Finish?
+    /// Whether the client may ask nothing for as long as it likes, since it is there for what it is told.
+    var mayBeIdle = false
 
     /// How long the client may take to read its last answer and close.
     private static let lingerTime = TimeAmount.seconds(2)
 
-    init(router: Router, limits: Limits, peer: Peer, refusal: Limits.Name? = nil) {
-        self.refusal = refusal
-        self.router = router
+    init(
+        router: Router, limits: Limits, peer: Peer, seat: Seat, connections: Connections, finish: Finish? = nil
+    ) {
+        session = Session(router: router, limits: limits, peer: peer, seat: seat, connections: connections)
         self.limits = limits
-        self.peer = peer
+        self.finish = finish
         framer = LineFramer(limit: limits.line)
     }
 
     // MARK: bytes and events
 
     func channelActive(context: ChannelHandlerContext) {
-        if let refusal { refuse(refusal, context) }
+        if finish != nil { end(context) } else { watchIdle(context, for: .seconds(Int64(limits.idleSeconds))) }
         context.fireChannelActive()
     }
 
@@ -61,7 +77,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         let bytes = unwrapInboundIn(data)
         backlog += bytes.readableBytes
         framer.feed(bytes)
-        takeLines(context)
+        work(context)
     }
 
     func read(context: ChannelHandlerContext) {
@@ -73,7 +89,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        takeLines(context)
+        work(context)
         context.fireChannelWritabilityChanged()
     }
 
@@ -82,9 +98,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case ChannelEvent.inputClosed:
             if phase == .lingering { return context.close(promise: nil) }
             phase = .draining
-            takeLines(context)
-        case is Finish:
-            if !isBusy { return end(context) }
+            lineTime.stop()
+            work(context)
+        case let finish as Finish:
+            if phase == .lingering { return }
+            self.finish = finish
+            if line == nil { return end(context) }
             phase = .draining
             framer = LineFramer(limit: limits.line)
         default:
@@ -93,8 +112,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        lineTimer?.cancel()
-        phase = .lingering
+        stop()
         context.fireChannelInactive()
     }
 
@@ -105,25 +123,27 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     // MARK: lines
 
-    /// Carries out lines, one after the other, until one has to be waited for or there are no more.
-    private func takeLines(_ context: ChannelHandlerContext) {
-        if isTaking { return }
-        isTaking = true
-        while !isBusy && phase != .lingering && hasRoom(context) {
-            guard let frame = framer.next() ?? (phase == .draining ? framer.finish() : nil) else { break }
-            // The time is one for each line.
-            lineTimer?.cancel()
-            lineTimer = nil
-            switch frame {
-            case .line(let line):
-                answer(Incoming.read(line, limits: .init(depth: limits.depth, batch: limits.batch)), context)
-            case .overlong: refuse(.line, context)
+    /// Carries out requests, one after the other, until one has to be waited for, or it is somebody else's turn, or
+    /// there are no more.
+    private func work(_ context: ChannelHandlerContext, hasTurn: Bool = false) {
+        if isWorking { return }
+        isWorking = true
+        var now = context.eventLoop.now
+        let turnEnd = hasTurn || now >= greedyUntil ? now + Turns.length : now
+        while !isWaiting && phase != .lingering && hasRoom(context) {
+            guard now < turnEnd else {
+                waitForTurn(context, at: now)
+                break
             }
+            guard takeStep(context, at: now) else { break }
+            now = context.eventLoop.now
         }
-        isTaking = false
+        isWorking = false
         // What is answered goes out, also while something else has to be waited for, or nobody reads.
         context.flush()
-        if isBusy || phase == .lingering || !context.channel.isWritable { return }
+        if phase == .lingering { return }
+        watchUnread(context)
+        if isWaiting || !context.channel.isWritable { return }
         // Everything that came has been taken.
         backlog = 0
         if phase == .draining { return end(context) }
@@ -134,100 +154,128 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
 
+    /// An answer that was waited for has come.
+    private func goOn(_ context: ChannelHandlerContext) {
+        isWaiting = false
+        work(context)
+    }
+
+    private func waitForTurn(_ context: ChannelHandlerContext, at now: NIODeadline) {
+        isWaiting = true
+        greedyUntil = now + Turns.memory
+        session.connections.turns(on: context.eventLoop).wait {
+            self.isWaiting = false
+            self.work(context, hasTurn: true)
+        }
+    }
+
     /// Whether an answer may be written. What is written but not sent counts against the room, so it is sent first.
     private func hasRoom(_ context: ChannelHandlerContext) -> Bool {
         if !context.channel.isWritable { context.flush() }
         return context.channel.isWritable
     }
 
-    private func answer(_ incoming: Incoming, _ context: ChannelHandlerContext) {
-        let entries: [Incoming.Entry]
-        switch incoming {
-        case .single(let entry): entries = [entry]
-        case .batch(let batch): entries = batch
+    /// Carries out one request, or begins or ends a line; false if there is nothing to do.
+    private func takeStep(_ context: ChannelHandlerContext, at now: NIODeadline) -> Bool {
+        if let line {
+            carryOut(line, context, at: now)
+            return true
         }
-        carryOut(entries[...], ResponseWriter(answering: incoming), context)
+        guard let frame = framer.next() ?? (phase == .draining ? framer.finish() : nil) else { return false }
+        // The time is one for each line.
+        lineTime.stop()
+        switch frame {
+        case .line(let bytes):
+            session.seat.begin()
+            line = RequestLine(bytes, limits)
+        case .overlong: refuse(.line, context)
+        }
+        return true
     }
 
-    /// Carries out the entries of a line in their order, and sends the answers when the last is done.
-    private func carryOut(
-        _ entries: ArraySlice<Incoming.Entry>, _ writer: ResponseWriter, _ context: ChannelHandlerContext
-    ) {
-        var writer = writer
-        var entries = entries
-        while let entry = entries.popFirst() {
-            switch entry {
-            case .rejection(let rejection):
-                writer.write(error: rejection.error ?? limitError(rejection), id: rejection.id)
-            case .request(let request):
-                switch router.run(request, .init(peer: peer, loop: context.eventLoop)) {
-                case .now(let answer):
-                    if let id = request.id { answer(&writer, id) }
-                case .later(let answer):
-                    isBusy = true
-                    let rest = entries
-                    let begun = writer
-                    answer.assumeIsolated().whenSuccess { answer in
-                        var writer = begun
-                        if let id = request.id { answer(&writer, id) }
-                        self.isBusy = false
-                        self.carryOut(rest, writer, context)
-                        self.takeLines(context)
-                    }
-                    return
-                }
-            }
+    private func carryOut(_ line: RequestLine, _ context: ChannelHandlerContext, at now: NIODeadline) {
+        if line.isDone {
+            if let end = line.finish() { context.write(wrapOutboundOut(end), promise: nil) }
+            self.line = nil
+            session.seat.end(at: now)
+            return
         }
-        if let line = writer.finish() { context.write(wrapOutboundOut(line), promise: nil) }
+        if let piece = line.takePiece() { context.write(wrapOutboundOut(piece), promise: nil) }
+        if let answer = line.carryOutNext(session, on: context.eventLoop, at: now) {
+            isWaiting = true
+            answer.whenSuccess { self.goOn(context) }
+        }
     }
 
-    private func limitError(_ rejection: Rejection) -> ErrorObject {
-        guard case .limitExceeded(let limit, _) = rejection.reason else { return .invalidRequest }
-        return ErrorObject(limit == .depth ? .depth : .batch, limits)
+    // MARK: time
+
+    /// A line that was begun has to end.
+    private func watchLine(_ context: ChannelHandlerContext) {
+        guard framer.isInsideLine else { return lineTime.stop() }
+        lineTime.start(.seconds(Int64(limits.lineSeconds)), on: context.eventLoop) {
+            self.refuse(.lineSeconds, context)
+        }
+    }
+
+    /// Answers have to be read.
+    private func watchUnread(_ context: ChannelHandlerContext) {
+        if context.channel.isWritable { unreadTime.stop() } else { cutOffUnlessRead(context) }
+    }
+
+    private func cutOffUnlessRead(_ context: ChannelHandlerContext) {
+        unreadTime.start(.seconds(Int64(limits.unreadSeconds)), on: context.eventLoop) {
+            self.session.connections.noteUnread(self.session.seat, on: context.eventLoop)
+            context.close(promise: nil)
+        }
+    }
+
+    /// A client has to ask for something now and then. Most do all the time: when the time is up it is looked after when
+    /// that was, instead of beginning anew with every request.
+    private func watchIdle(_ context: ChannelHandlerContext, for time: TimeAmount) {
+        idleTime.start(time, on: context.eventLoop) {
+            self.idleTime.stop()
+            let allowed = TimeAmount.seconds(Int64(self.limits.idleSeconds))
+            // What is under way, or waits to be read, has times of its own.
+            let isBusy = self.session.seat.isBusy || self.framer.isInsideLine || !context.channel.isWritable
+            if self.mayBeIdle || isBusy { return self.watchIdle(context, for: allowed) }
+            let left = self.session.seat.idleSince + allowed - context.eventLoop.now
+            if left > .zero { self.watchIdle(context, for: left) } else { self.refuse(.idleSeconds, context) }
+        }
     }
 
     // MARK: ends
 
     /// Answers something that can't be answered in step, and ends the connection.
     private func refuse(_ limit: Limits.Name, _ context: ChannelHandlerContext) {
-        context.write(wrapOutboundOut(Self.line(refusing: limit, limits)), promise: nil)
+        finish = Finish(limit: limit)
         end(context)
     }
 
-    /// The line that tells a client which limit it has gone beyond.
-    static func line(refusing limit: Limits.Name, _ limits: Limits) -> ByteBuffer {
-        let refusal = Incoming.single(.rejection(Rejection(id: .null, reason: .invalidRequest(""))))
-        var writer = ResponseWriter(answering: refusal)
-        writer.write(error: ErrorObject(limit, limits), id: .null)
-        return writer.finish() ?? ByteBuffer()
-    }
-
-    /// Sends what is written, then an end of stream. A client that is still sending gets to read its answer: closing at
-    /// once would reset the connection under it.
+    /// Sends what is written, and for which limit it ends, then an end of stream. A client that is still sending gets to
+    /// read its answer: closing at once would reset the connection under it.
     private func end(_ context: ChannelHandlerContext) {
+        if let limit = finish?.limit {
+            context.write(wrapOutboundOut(RequestLine.telling(limit, limits)), promise: nil)
+        }
         let hadInputClosed = phase == .draining
-        phase = .lingering
-        lineTimer?.cancel()
+        stop()
         if hadInputClosed {
-            // A close drops what the socket has not taken yet: it waits for the last byte.
+            // A close drops what the socket has not taken yet: it waits for the last byte, but not for ever.
+            cutOffUnlessRead(context)
             let sent = context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
             return sent.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
         }
         context.flush()
+        if finish?.lingers == false { return context.close(promise: nil) }
         context.close(mode: .output, promise: nil)
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerTime) { context.close(promise: nil) }
         context.read()
     }
 
-    /// A line that was begun has to end.
-    private func watchLine(_ context: ChannelHandlerContext) {
-        if !framer.isInsideLine {
-            lineTimer?.cancel()
-            lineTimer = nil
-        } else if lineTimer == nil {
-            lineTimer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(limits.lineSeconds))) {
-                if self.phase == .open && !self.isBusy { self.refuse(.lineSeconds, context) }
-            }
-        }
+    private func stop() {
+        phase = .lingering
+        lineTime.stop()
+        idleTime.stop()
+        unreadTime.stop()
     }
 }

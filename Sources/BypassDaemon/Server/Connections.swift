@@ -1,39 +1,80 @@
 internal import BypassAPI
+internal import Logging
 internal import NIOCore
 internal import Synchronization
 
-/// The connections that are open, by user: what limits are counted on, and who is told of the end.
+/// The connections that are open: what limits are counted on, and who is told of the end.
 final class Connections: Sendable {
     private struct State {
+        var seats: Seats
+        /// By seat.
         var channels: [ObjectIdentifier: any Channel] = [:]
-        var byUser: [UInt32: Int] = [:]
     }
 
-    private let state = Mutex(State())
-    private let limits: Limits
+    private let state: Mutex<State>
+    private let budget: Mutex<RequestBudget>
+    private let turns = Mutex<[ObjectIdentifier: NIOLoopBound<Turns>]>([:])
+    private let log: RefusalLog
 
-    init(limits: Limits) {
-        self.limits = limits
+    init(limits: Limits, logger: Logger) {
+        state = Mutex(State(seats: Seats(limits: limits)))
+        budget = Mutex(RequestBudget(perSecond: limits.requestsPerSecond))
+        log = RefusalLog(logger: logger)
     }
 
-    /// Counts a connection in, or names the limit that it would go beyond.
-    func add(_ channel: any Channel, user: UInt32) -> Limits.Name? {
-        state.withLock { state in
-            if state.channels.count >= limits.connections { return .connections }
-            if state.byUser[user, default: 0] >= limits.userConnections { return .userConnections }
-            state.channels[ObjectIdentifier(channel)] = channel
-            state.byUser[user, default: 0] += 1
-            return nil
+    /// Counts a connection in until it closes.
+    ///
+    /// - Returns: what stands for it here, and how it has to end at once if there is no room.
+    func admit(_ channel: any Channel, user: UInt32) -> (seat: Seat, finish: ConnectionHandler.Finish?) {
+        let loop = channel.eventLoop
+        let seat = Seat(user: user, at: loop.now)
+        let (decision, victim) = state.withLock { state in
+            state.channels[ObjectIdentifier(seat)] = channel
+            let decision = state.seats.admit(seat)
+            guard case .seatedInstead(let other, _) = decision else { return (decision, nil as (any Channel)?) }
+            return (decision, state.channels[ObjectIdentifier(other)])
+        }
+        channel.closeFuture.whenComplete { _ in self.remove(seat) }
+        switch decision {
+        case .seated: return (seat, nil)
+        case .seatedInstead(let other, let lingers):
+            log.note("connection ended in favour of another user's", .connections, user: other.user, on: loop)
+            victim?.pipeline.fireUserInboundEventTriggered(
+                ConnectionHandler.Finish(limit: .connections, lingers: lingers))
+            return (seat, nil)
+        case .refused(let limit, let lingers):
+            log.note("connection refused", limit, user: user, on: loop)
+            return (seat, ConnectionHandler.Finish(limit: limit, lingers: lingers))
         }
     }
 
-    /// Counts a connection out that was counted in.
-    func remove(_ channel: any Channel, user: UInt32) {
+    private func remove(_ seat: Seat) {
         state.withLock { state in
-            guard state.channels.removeValue(forKey: ObjectIdentifier(channel)) != nil else { return }
-            let left = state.byUser[user, default: 1] - 1
-            state.byUser[user] = left > 0 ? left : nil
+            state.seats.leave(seat)
+            state.channels[ObjectIdentifier(seat)] = nil
         }
+    }
+
+    /// Whether one more request is within what its user may ask. Root may ask what it likes.
+    func mayAsk(_ seat: Seat, at now: NIODeadline, on loop: any EventLoop) -> Bool {
+        if seat.user == 0 || budget.withLock({ $0.take(seat.user, at: now) }) { return true }
+        log.note("request refused", .requestsPerSecond, user: seat.user, on: loop)
+        return false
+    }
+
+    /// Notes that a connection is closed on a client that does not read.
+    func noteUnread(_ seat: Seat, on loop: any EventLoop) {
+        log.note("connection cut off", .unreadSeconds, user: seat.user, on: loop)
+    }
+
+    /// The line that connections of a loop stand in; to be asked for on that loop.
+    func turns(on loop: any EventLoop) -> Turns {
+        turns.withLock { turns in
+            if let found = turns[ObjectIdentifier(loop)] { return found }
+            let made = NIOLoopBound(Turns(on: loop), eventLoop: loop)
+            turns[ObjectIdentifier(loop)] = made
+            return made
+        }.value
     }
 
     /// Asks every connection to answer what was begun, and to end.

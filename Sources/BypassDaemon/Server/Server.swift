@@ -19,7 +19,7 @@ final class Server: Sendable {
         self.router = router
         self.limits = limits
         self.logger = logger
-        connections = Connections(limits: limits)
+        connections = Connections(limits: limits, logger: logger)
     }
 
     /// Answers clients, until the listener is told to stop. Waits on the calling thread, which is nobody else's.
@@ -54,6 +54,8 @@ final class Server: Sendable {
         _ = ClientBootstrap(group: loops)
             // A client that has said all it wants (`socat` at the end of its input) still gets its answers.
             .channelOption(.allowRemoteHalfClosure, value: true)
+            // A client that sends much gets one read at a time, and then others do.
+            .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try self.admit(peer, channel) }
             }
@@ -63,14 +65,9 @@ final class Server: Sendable {
     }
 
     private func admit(_ peer: Peer, _ channel: any Channel) throws {
-        let user = peer.credentials.uid
-        let refusal = connections.add(channel, user: user)
-        if let refusal {
-            logger.warning("connection refused", metadata: ["limit": "\(refusal.rawValue)", "uid": "\(user)"])
-        } else {
-            channel.closeFuture.whenComplete { _ in self.connections.remove(channel, user: user) }
-        }
+        let (seat, finish) = connections.admit(channel, user: peer.credentials.uid)
         try channel.pipeline.syncOperations.addHandler(
-            ConnectionHandler(router: router, limits: limits, peer: peer, refusal: refusal))
+            ConnectionHandler(
+                router: router, limits: limits, peer: peer, seat: seat, connections: connections, finish: finish))
     }
 }

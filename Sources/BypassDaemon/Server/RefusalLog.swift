@@ -1,0 +1,54 @@
+internal import BypassAPI
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+/// Log lines about clients that went beyond a limit. Clients must not be able to flood the journal: of each kind and
+/// user there is one line a second at most, and a count of those that were left out.
+final class RefusalLog: Sendable {
+    private struct Kind: Hashable {
+        var message: String
+        var limit: Limits.Name
+        var user: UInt32
+    }
+
+    private let logger: Logger
+    /// What was logged within the last second, and how much of the same was left out since.
+    private let leftOut = Mutex<[Kind: Int]>([:])
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    /// - Parameter loop: keeps the time.
+    func note(_ message: String, _ limit: Limits.Name, user: UInt32, on loop: any EventLoop) {
+        let kind = Kind(message: message, limit: limit, user: user)
+        let isFirst = leftOut.withLock { leftOut in
+            let count = leftOut[kind]
+            leftOut[kind] = count.map { $0 + 1 } ?? 0
+            return count == nil
+        }
+        guard isFirst else { return }
+        log(kind)
+        continueIn(loop, kind)
+    }
+
+    private func continueIn(_ loop: any EventLoop, _ kind: Kind) {
+        _ = loop.scheduleTask(in: .seconds(1)) {
+            let count = self.leftOut.withLock { leftOut in
+                let count = leftOut[kind] ?? 0
+                leftOut[kind] = count > 0 ? 0 : nil
+                return count
+            }
+            guard count > 0 else { return }
+            self.log(kind, count: count)
+            self.continueIn(loop, kind)
+        }
+    }
+
+    private func log(_ kind: Kind, count: Int? = nil) {
+        var metadata: Logger.Metadata = ["limit": "\(kind.limit.rawValue)", "uid": "\(kind.user)"]
+        if let count { metadata["times"] = "\(count)" }
+        logger.warning("\(kind.message)", metadata: metadata)
+    }
+}

@@ -1,0 +1,40 @@
+import JSONRPC
+import Logging
+import NIOCore
+import Synchronization
+import Testing
+
+/// What was logged.
+final class TestLog: Sendable {
+    private let entries = Mutex<[String]>([])
+
+    /// Each as its message, and what is known in the order of its keys.
+    var lines: [String] { entries.withLock(\.self) }
+
+    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+
+    private struct Handler: LogHandler {
+        let log: TestLog
+        var logLevel = Logger.Level.trace
+        var metadata: Logger.Metadata = [:]
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }
+            log.entries.withLock { $0.append(event.message.description + fields.joined()) }
+        }
+    }
+}
+
+/// The limit that an answer names, which answers no request if no id is given.
+func limit(in line: String?, id: RequestID = .null) throws -> String? {
+    let answer = try Response.read(ByteBuffer(string: line ?? ""))
+    guard case .failure(let error) = answer.outcome, error.code == -32007 else { return nil }
+    #expect(answer.id == id)
+    #expect(error.data?.object?["kind"] == "limit-exceeded")
+    return error.data?.object?["limit"]?.string
+}
