@@ -96,6 +96,63 @@ extension EndToEndTests {
             }
         }
 
+        @Test func whoAsksNothingIsToldAndTheConnectionClosed() async throws {
+            try await Rig.with(["--max-idle-seconds", "1"]) { rig in
+                let printed = try await rig.python(
+                    """
+                    import socket, sys, time
+                    s = socket.socket(socket.AF_UNIX)
+                    s.settimeout(10)
+                    s.connect(sys.argv[1])
+                    file = s.makefile('rb')
+                    for _ in range(3):
+                        s.sendall(b'{"jsonrpc":"2.0","id":1,"method":"info"}\\n')
+                        assert b'"result"' in file.readline()
+                        begun = time.monotonic()
+                        time.sleep(0.4)
+                    print(file.readline().decode(), end='')
+                    assert time.monotonic() - begun > 0.9, 'too early'
+                    assert file.readline() == b'', 'not closed'
+                    """)
+                let answers = try rig.lines(printed.map { $0 + "\n" }.joined())
+                #expect(try answers.map { try $0.refusal } == [Self.exceeded("idle-seconds")])
+            }
+        }
+
+        /// socat half-closes; here it is a client that then never reads.
+        @Test func whoDoesNotReadIsCutOff() async throws {
+            try await Rig.with(["--max-unread-seconds", "1"]) { rig in
+                let before = try rig.daemon.usage().descriptors
+                let printed = try await rig.python(
+                    """
+                    import os, socket, sys, time
+                    ask = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}\\n'
+                    def stuck(question):
+                        s = socket.socket(socket.AF_UNIX)
+                        s.connect(sys.argv[1])
+                        s.setblocking(False)
+                        try:
+                            while True: s.send(question)
+                        except OSError: return s
+                    held = [stuck(ask) for _ in range(5)]
+                    for s in held[:3]: s.shutdown(socket.SHUT_WR)
+                    end = time.monotonic() + 10
+                    while len(os.listdir('/proc/%s/fd' % sys.argv[3])) > int(sys.argv[4]):
+                        assert time.monotonic() < end, 'not cut off'
+                        time.sleep(0.01)
+                    for s in held:
+                        s.setblocking(True)
+                        try:
+                            while s.recv(65536): pass
+                        except ConnectionResetError: pass
+                    print('cut off')
+                    """, ["\(rig.daemon.pid)", "\(before)"])
+                #expect(printed == ["cut off"])
+                let lines = try rig.daemon.standardError.split(separator: "\n").filter { $0.contains("cut off") }
+                #expect(lines.first == "<4>connection cut off limit=unread-seconds uid=0")
+            }
+        }
+
         /// Answers wait for a client that does not read, and nobody waits for it.
         @Test func aClientThatDoesNotReadHoldsUpNobody() async throws {
             try await Rig.with { rig in
