@@ -13,6 +13,14 @@ public struct AcceptedConnection: ~Copyable, Sendable {
     public consuming func releaseSocket() -> CInt {
         socket.release()
     }
+
+    /// Sends a few bytes, for which a connection that is new has room, and closes.
+    public consuming func close(sending bytes: [UInt8]) {
+        // Whether they arrive is the client's concern.
+        _ = unsafe bytes.withUnsafeBytes {
+            unsafe send(socket.rawValue, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
+        }
+    }
 }
 
 /// Where a thread waits for clients, until it is told to stop.

@@ -49,6 +49,18 @@ import Testing
         #expect(greedy.count { $0.isClosed } == 1)
     }
 
+    @Test("A connection whose place is given away before it is set up ends as others do")
+    func early() throws {
+        let house = Self.house(2)
+        let other = try TestClient(user: 7, house: house)
+        other.channel.close(promise: nil)
+        house.loop.run()
+        let seats = (0..<2).map { _ in house.connections.admit(user: 7, on: house.loop).seat }
+        #expect(house.connections.admit(user: 8, on: house.loop).finish == nil)
+        let orders = seats.map { house.connections.open($0, EmbeddedChannel(loop: house.loop)) }
+        #expect(orders.compactMap { $0?.limit } == [.connections])
+    }
+
     @Test("A refused client is told why, whatever it has sent, and does not stay")
     func refused() throws {
         let house = Self.house(1)

@@ -32,7 +32,8 @@ struct TestClient {
         router.later(SlowMethod.self) { slow.begin($0, on: $1.loop) }
         router.later(RefusedMethod.self) { $1.loop.makeFailedFuture($0.error) }
         channel = EmbeddedChannel(loop: loop)
-        let (seat, finish) = house.connections.admit(channel, user: user)
+        let (seat, refusal) = house.connections.admit(user: user, on: loop)
+        let finish = house.connections.open(seat, channel) ?? refusal
         handler = ConnectionHandler(
             router: router, limits: house.limits, peer: Peer(PeerCredentials(pid: 1, uid: user, gid: user)),
             seat: seat, connections: house.connections, finish: finish)

@@ -124,8 +124,8 @@ enum HostileClients {
                 for s in held: told(s, b'line')
 
         def flood():
-            # 100,000 requests, as fast as they are taken.
-            count, answered, limited, rest = 100_000, 0, 0, b''
+            # As many requests as fast as they are taken; fewer beside others, who are done sooner.
+            count, answered, limited, rest = 100_000 if len(kinds) == 1 else 25_000, 0, 0, b''
             text = b''.join(ask.replace(b':1,', b':%d,' % n) for n in range(count))
             s, sent, begun = connect(5400), 0, time.monotonic()
             s.setblocking(False)

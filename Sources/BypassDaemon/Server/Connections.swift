@@ -9,6 +9,8 @@ final class Connections: Sendable {
         var seats: Seats
         /// By seat.
         var channels: [ObjectIdentifier: any Channel] = [:]
+        /// How those have to end that have no channel yet.
+        var orders: [ObjectIdentifier: ConnectionHandler.Finish] = [:]
     }
 
     private let state: Mutex<State>
@@ -22,49 +24,66 @@ final class Connections: Sendable {
         log = RefusalLog(logger: logger)
     }
 
-    /// Counts a connection in until it closes.
+    /// Counts a connection in, and if it takes another's place, ends that.
     ///
     /// - Returns: what stands for it here, and how it has to end at once if there is no room.
-    func admit(_ channel: any Channel, user: UInt32) -> (seat: Seat, finish: ConnectionHandler.Finish?) {
-        let loop = channel.eventLoop
+    func admit(user: UInt32, on loop: any EventLoop) -> (seat: Seat, finish: ConnectionHandler.Finish?) {
         let seat = Seat(user: user, at: loop.now)
-        let (decision, victim) = state.withLock { state in
-            state.channels[ObjectIdentifier(seat)] = channel
+        let (decision, channel) = state.withLock { state in
             let decision = state.seats.admit(seat)
-            guard case .seatedInstead(let other, _) = decision else { return (decision, nil as (any Channel)?) }
-            return (decision, state.channels[ObjectIdentifier(other)])
+            var channel: (any Channel)?
+            if case .seatedInstead(let other, let lingers) = decision {
+                channel = state.channels[ObjectIdentifier(other)]
+                if channel == nil { state.orders[ObjectIdentifier(other)] = Self.givingWay(lingers) }
+            }
+            return (decision, channel)
         }
-        channel.closeFuture.whenComplete { _ in self.remove(seat) }
         switch decision {
         case .seated: return (seat, nil)
         case .seatedInstead(let other, let lingers):
-            log.note("connection ended in favour of another user's", .connections, user: other.user, on: loop)
-            victim?.pipeline.fireUserInboundEventTriggered(
-                ConnectionHandler.Finish(limit: .connections, lingers: lingers))
+            log.note(.gaveWay, .connections, user: other.user, on: loop)
+            channel?.pipeline.fireUserInboundEventTriggered(Self.givingWay(lingers))
             return (seat, nil)
         case .refused(let limit, let lingers):
-            log.note("connection refused", limit, user: user, on: loop)
+            log.note(.refused, limit, user: user, on: loop)
             return (seat, ConnectionHandler.Finish(limit: limit, lingers: lingers))
         }
     }
 
-    private func remove(_ seat: Seat) {
+    private static func givingWay(_ lingers: Bool) -> ConnectionHandler.Finish {
+        ConnectionHandler.Finish(limit: .connections, lingers: lingers)
+    }
+
+    /// A connection that was admitted has a channel now.
+    ///
+    /// - Returns: how it has to end, if its place was given away meanwhile.
+    func open(_ seat: Seat, _ channel: any Channel) -> ConnectionHandler.Finish? {
+        channel.closeFuture.whenComplete { _ in self.remove(seat) }
+        return state.withLock { state in
+            state.channels[ObjectIdentifier(seat)] = channel
+            return state.orders.removeValue(forKey: ObjectIdentifier(seat))
+        }
+    }
+
+    /// Counts a connection out. One that has had a channel goes by itself.
+    func remove(_ seat: Seat) {
         state.withLock { state in
             state.seats.leave(seat)
             state.channels[ObjectIdentifier(seat)] = nil
+            state.orders[ObjectIdentifier(seat)] = nil
         }
     }
 
     /// Whether one more request is within what its user may ask. Root may ask what it likes.
     func mayAsk(_ seat: Seat, at now: NIODeadline, on loop: any EventLoop) -> Bool {
         if seat.user == 0 || budget.withLock({ $0.take(seat.user, at: now) }) { return true }
-        log.note("request refused", .requestsPerSecond, user: seat.user, on: loop)
+        log.note(.requestRefused, .requestsPerSecond, user: seat.user, on: loop)
         return false
     }
 
     /// Notes that a connection is closed on a client that does not read.
     func noteUnread(_ seat: Seat, on loop: any EventLoop) {
-        log.note("connection cut off", .unreadSeconds, user: seat.user, on: loop)
+        log.note(.cutOff, .unreadSeconds, user: seat.user, on: loop)
     }
 
     /// The line that connections of a loop stand in; to be asked for on that loop.

@@ -6,8 +6,16 @@ internal import Synchronization
 /// Log lines about clients that went beyond a limit. Clients must not be able to flood the journal: of each kind and
 /// user there is one line a second at most, and a count of those that were left out.
 final class RefusalLog: Sendable {
+    /// What became of a client.
+    enum Event: String {
+        case refused = "connection refused"
+        case gaveWay = "connection ended in favour of another user's"
+        case cutOff = "connection cut off"
+        case requestRefused = "request refused"
+    }
+
     private struct Kind: Hashable {
-        var message: String
+        var event: Event
         var limit: Limits.Name
         var user: UInt32
     }
@@ -21,8 +29,8 @@ final class RefusalLog: Sendable {
     }
 
     /// - Parameter loop: keeps the time.
-    func note(_ message: String, _ limit: Limits.Name, user: UInt32, on loop: any EventLoop) {
-        let kind = Kind(message: message, limit: limit, user: user)
+    func note(_ event: Event, _ limit: Limits.Name, user: UInt32, on loop: any EventLoop) {
+        let kind = Kind(event: event, limit: limit, user: user)
         let isFirst = leftOut.withLock { leftOut in
             let count = leftOut[kind]
             leftOut[kind] = count.map { $0 + 1 } ?? 0
@@ -49,6 +57,6 @@ final class RefusalLog: Sendable {
     private func log(_ kind: Kind, count: Int? = nil) {
         var metadata: Logger.Metadata = ["limit": "\(kind.limit.rawValue)", "uid": "\(kind.user)"]
         if let count { metadata["times"] = "\(count)" }
-        logger.warning("\(kind.message)", metadata: metadata)
+        logger.warning("\(kind.event.rawValue)", metadata: metadata)
     }
 }

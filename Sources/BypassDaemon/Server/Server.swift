@@ -50,24 +50,31 @@ final class Server: Sendable {
 
     /// Who it is, whether there is room, and then the handler.
     private func welcome(_ connection: consuming AcceptedConnection, on loops: MultiThreadedEventLoopGroup) {
-        let peer = Peer(connection.credentials, connection.process)
-        _ = ClientBootstrap(group: loops)
+        let loop = loops.next()
+        let (seat, finish) = connections.admit(user: connection.credentials.uid, on: loop)
+        // Nobody takes its time for one of very many that are refused.
+        if let finish, let limit = finish.limit, !finish.lingers {
+            return connection.close(sending: Array(RequestLine.telling(limit, limits).readableBytesView))
+        }
+        // Of one that is refused it does not matter what process it is.
+        let peer = Peer(connection.credentials, finish == nil ? connection.process : nil)
+        ClientBootstrap(group: loop)
             // A client that has said all it wants (`socat` at the end of its input) still gets its answers.
             .channelOption(.allowRemoteHalfClosure, value: true)
             // A client that sends much gets one read at a time, and then others do.
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.admit(peer, channel) }
+                channel.eventLoop.makeCompletedFuture {
+                    let finish = self.connections.open(seat, channel) ?? finish
+                    try channel.pipeline.syncOperations.addHandler(
+                        ConnectionHandler(
+                            router: self.router, limits: self.limits, peer: peer, seat: seat,
+                            connections: self.connections, finish: finish))
+                }
             }
             .withConnectedSocket(connection.releaseSocket())
+            .whenFailure { _ in self.connections.remove(seat) }
         // Here nobody waits for it, and the process has hardly had the time to end.
         peer.look()
-    }
-
-    private func admit(_ peer: Peer, _ channel: any Channel) throws {
-        let (seat, finish) = connections.admit(channel, user: peer.credentials.uid)
-        try channel.pipeline.syncOperations.addHandler(
-            ConnectionHandler(
-                router: router, limits: limits, peer: peer, seat: seat, connections: connections, finish: finish))
     }
 }
