@@ -91,6 +91,9 @@ struct GrantReader {
         }
         guard pattern.hasPrefix("/") else { return nil }
         let parts = pattern.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        if parts.count == 4, parts[0] == "proc", parts[2...] == ["ns", "net"], !parts[1].hasSuffix("self") {
+            return "write \("pid:\(parts[1])".excerpt): /proc/PID/ns/net counts as pid:PID"
+        }
         guard parts.contains(where: { $0 == "" || $0 == "." || $0 == ".." }) else { return nil }
         return "\(pattern.excerpt) matches nothing: write the path without '//', '.' and '..'"
     }

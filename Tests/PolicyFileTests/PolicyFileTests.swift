@@ -139,6 +139,10 @@ import Testing
             bob + "namespaces = [\"/srv/../web\"]",
             ["f:4: namespaces: \"/srv/../web\" matches nothing: write the path without '//', '.' and '..'"]
         ),
+        (
+            bob + "namespaces = [\"/proc/*/ns/net\"]",
+            ["f:4: namespaces: write \"pid:*\": /proc/PID/ns/net counts as pid:PID"]
+        ),
         (bob + "directions = [\"in\"]", ["f:4: directions: there is no \"in\": it is one of both, inbound, outbound"]),
         (
             bob + "directions = [\"both\", \"inbound\"]",

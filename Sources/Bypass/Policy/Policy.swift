@@ -30,8 +30,8 @@ public struct Policy: Hashable, Sendable {
 
     /// Whether a caller may call what needs a role at all. To be asked before anything is told about a namespace.
     ///
-    /// - Parameter what: what is refused, as it follows "may not", such as `call list`. Fit for people to read: what a client wrote
-    ///   is in it as ``Swift/String/asPartOfSentence``.
+    /// - Parameter what: what is refused, as it follows "may not", such as `call list`. What a client wrote is in it as
+    ///   ``Swift/String/asPartOfSentence``.
     /// - Returns: nil if so.
     public func refusal(of caller: Caller, asking role: Role, to what: String) -> BypassError? {
         if caller.isRoot { return nil }
