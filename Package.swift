@@ -113,7 +113,7 @@ let package = Package(
             name: "RootTestSupport", dependencies: ["Testbed", "JSONRPC", nioCore], path: "Tests/RootTestSupport",
             swiftSettings: strict),
         .testTarget(
-            name: "KernelTests", dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "JSONRPC"],
+            name: "KernelTests", dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC"],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

@@ -2,18 +2,35 @@
 ///
 /// Asking a file system itself for its kind, by statfs(2), would ask whoever serves it.
 struct MountTable {
-    private var types: [Substring: Substring] = [:]
-    private var foreignPoints: [[UInt8]: Substring] = [:]
+    private struct Mount {
+        var number = 0..<0
+        var point = 0..<0
+        var type = 0..<0
+    }
+
+    private let bytes: [UInt8]
+    private var mounts: [Mount] = []
 
     /// - Parameter bytes: the file's contents. A line that is not as it should be is left out.
+    ///
+    /// 36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/sda1 rw: the optional fields end with a dash, and the kind
+    /// follows. A node with many pods has megabytes of this: each byte is looked at once, and no text is made of it.
     init(_ bytes: [UInt8]) {
-        for line in bytes.split(separator: 0x0a) {
-            // 36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/sda1 rw: the optional fields end with a dash.
-            let fields = line.split(separator: 0x20, omittingEmptySubsequences: false)
-            guard let dash = fields.dropFirst(6).firstIndex(of: [0x2d]), dash + 1 < fields.endIndex else { continue }
-            let type = Substring(decoding: fields[dash + 1], as: UTF8.self)
-            types[Substring(decoding: fields[0], as: UTF8.self)] = type
-            if !Self.isServedByKernel(type) { foreignPoints[Self.unescaped(fields[4])] = type }
+        self.bytes = bytes
+        var (mount, field, start, kind) = (Mount(), 0, 0, Int.max)
+        for (index, byte) in bytes.enumerated() where byte == 0x20 || byte == 0x0a {
+            switch field {
+            case 0: mount.number = start..<index
+            case 4: mount.point = start..<index
+            case kind: mount.type = start..<index
+            case 6... where kind == .max && index - start == 1 && bytes[start] == 0x2d: kind = field + 1
+            default: break
+            }
+            (field, start) = (field + 1, index + 1)
+            if byte == 0x0a {
+                if !mount.type.isEmpty { mounts.append(mount) }
+                (mount, field, kind) = (Mount(), 0, .max)
+            }
         }
     }
 
@@ -30,12 +47,21 @@ struct MountTable {
 
     /// The kind of file system that a mount is of; nil if it is not to be seen (any more).
     func type(ofMount number: Substring) -> String? {
-        types[number].map(String.init)
+        mounts.first { bytes[$0.number].elementsEqual(number.utf8) }.map { text($0.type) }
     }
 
-    /// The kind of a file system that is mounted at `path` and served from outside the kernel; nil if there is none.
-    func foreignType(at path: String) -> String? {
-        foreignPoints[Array(path.utf8)].map(String.init)
+    /// The places where a file system is mounted that is served from outside the kernel, with its kind.
+    func foreign() -> [String: String] {
+        var places: [String: String] = [:]
+        for mount in mounts {
+            let type = text(mount.type)
+            if !Self.isServedByKernel(type) { places[Self.unescaped(bytes[mount.point])] = type }
+        }
+        return places
+    }
+
+    private func text(_ field: Range<Int>) -> String {
+        String(decoding: bytes[field], as: UTF8.self)
     }
 
     /// Whether a look-up in a file system of this kind is the kernel's work alone.
@@ -43,8 +69,8 @@ struct MountTable {
     /// In others (FUSE, NFS, autofs, 9p and whatever comes next) it is a question to a program or another machine, perhaps
     /// a user's, and who asks may wait for ever. So what is not known here is not trusted. That goes for overlays too:
     /// their layers can be anything.
-    static func isServedByKernel(_ type: some StringProtocol) -> Bool {
-        kernelTypes.contains(String(type))
+    static func isServedByKernel(_ type: String) -> Bool {
+        kernelTypes.contains(type)
     }
 
     private static let kernelTypes: Set<String> = [
@@ -59,8 +85,7 @@ struct MountTable {
     ]
 
     /// Spaces, tabs, line ends and backslashes are written as a backslash and three octal digits.
-    private static func unescaped(_ field: ArraySlice<UInt8>) -> [UInt8] {
-        guard field.contains(0x5c) else { return Array(field) }
+    private static func unescaped(_ field: ArraySlice<UInt8>) -> String {
         var result: [UInt8] = []
         var rest = field
         while let byte = rest.popFirst() {
@@ -72,6 +97,6 @@ struct MountTable {
                 result.append(byte)
             }
         }
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 }

@@ -25,7 +25,8 @@ struct PathWalk: ~Copyable {
     /// How many of `names` lead to the root of the proc file system that `place` is on; nil if it is on another.
     private var proc: Int?
     private var linksLeft = 40
-    private let mounts: MountTable
+    /// File systems that are not looked into, by where they are mounted.
+    private let foreign: [String: String]
     /// The mount that the daemon itself runs from. Whoever serves it, it is asked all the time.
     private let rootMount: Substring?
 
@@ -35,8 +36,8 @@ struct PathWalk: ~Copyable {
         let root = try told(path, try Files.handle(on: "/"))
         let status = try told(path, try FileStatus(of: root))
         let rootMount = try told(path, try MountTable.number(of: root))
-        let mounts = try told(path, try MountTable.current())
-        (self.path, self.status, self.rootMount, self.mounts) = (path, status, rootMount, mounts)
+        let foreign = try told(path, try MountTable.current()).foreign()
+        (self.path, self.status, self.rootMount, self.foreign) = (path, status, rootMount, foreign)
         rest = path.pathNames.reversed()
         place = root
     }
@@ -46,7 +47,7 @@ struct PathWalk: ~Copyable {
         while let name = rest.popLast() {
             let point = "/" + (names + [name]).joined(separator: "/")
             // Before a step is made: onto an automount that is under way it would wait for the end of that.
-            if let type = mounts.foreignType(at: point) { throw foreign(point, type) }
+            if let type = foreign[point] { throw outside(point, type) }
             if status.isPrivateFolder { isPublic = false }
             let handle = try step(to: name, point)
             let found = try told(path, try FileStatus(of: handle))
@@ -72,7 +73,7 @@ struct PathWalk: ~Copyable {
         guard let mount = try told(path, try MountTable.number(of: handle)), mount != rootMount else { return handle }
         // As it is now: while the handle is there, the mount's number is given to no other.
         let type = try told(path, try MountTable.current()).type(ofMount: mount)
-        guard let type, MountTable.isServedByKernel(type) else { throw foreign(point, type) }
+        guard let type, MountTable.isServedByKernel(type) else { throw outside(point, type) }
         if type == "proc" {
             // From above it is known where its root is. Nobody needs the other way.
             guard name != ".." else { throw intoProcess(point) }
@@ -148,7 +149,7 @@ struct PathWalk: ~Copyable {
 
     // MARK: words
 
-    private func foreign(_ point: String, _ type: String?) -> NamespaceError {
+    private func outside(_ point: String, _ type: String?) -> NamespaceError {
         .notFollowed(
             "\(point) is served from outside the kernel (\(type ?? "a mount that has gone")): "
                 + "who looks there may wait for ever, so nothing there is used")

@@ -1,4 +1,5 @@
 import JSONRPC
+import Linux
 import RootTestSupport
 import Testbed
 import Testing
@@ -27,6 +28,25 @@ extension KernelTests {
                         #expect(status.netns == other && status.inode == inode && status.state == "on")
                         #expect(try await rig.off(other).changed == true)
                         #expect(try await rig.testbed.ways == .sidecar, "\(other)")
+                    }
+                }
+            }
+        }
+
+        @Test func aNamespaceIsToldByItsNames() async throws {
+            try await Rig.with { rig in
+                let (pod, other, linked) = (rig.testbed.pod, rig.testbed.pod + "-other", rig.testbed.pod + "-link")
+                let inode = UInt64(try await rig.testbed.inode(of: "/run/netns/\(pod)"))
+                try await rig.testbed.withProcess(in: .pod) { pid in
+                    try await rig.testbed.run(["ip", "netns", "attach", other, "\(pid)"], in: .host)
+                    try await rig.testbed.run(["ln", "-s", pod, "/run/netns/" + linked], in: .host)
+                    try await scoped {
+                        // A link is no name of the namespace's own: what it says may change at any time.
+                        #expect(Set(NamespaceReference.names(ofInode: inode)) == [pod, other])
+                        #expect(NamespaceReference.names(ofInode: inode + 1_000_000) == [])
+                    } cleanUp: {
+                        try await rig.testbed.run(["rm", "/run/netns/" + linked], in: .host)
+                        try await rig.testbed.run(["ip", "netns", "delete", other], in: .host)
                     }
                 }
             }
