@@ -20,7 +20,7 @@ public final class Daemon: Service {
         /// Who may do what; a file that is not there allows what ``Bypass/Policy`` has built in.
         public var policy = "/etc/kmesh/bypassd.toml"
         /// Where audit records go: the journal's socket; nil for where the log goes.
-        public var journal: String?
+        public var journal = ServiceManager.journal
         public var limits = Limits()
 
         public init() {}

@@ -24,13 +24,14 @@ public enum ServiceManager {
         return Environment["WATCHDOG_USEC"].flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
     }
 
-    /// Whether standard error is a stream to the journal (systemd.exec(5), `JOURNAL_STREAM`).
-    public static var isErrorStreamTheJournal: Bool {
+    /// The socket of the journal's native protocol, if standard error goes to the journal (systemd.exec(5),
+    /// `JOURNAL_STREAM`); nil if not.
+    public static var journal: String? {
         var status = stat()
-        guard let stream = Environment["JOURNAL_STREAM"], unsafe fstat(STDERR_FILENO, &status) == 0 else {
-            return false
-        }
-        return stream == "\(status.st_dev):\(status.st_ino)"
+        guard let stream = Environment["JOURNAL_STREAM"], unsafe fstat(STDERR_FILENO, &status) == 0,
+            stream == "\(status.st_dev):\(status.st_ino)"
+        else { return nil }
+        return "/run/systemd/journal/socket"
     }
 
     /// How many sockets systemd has passed (sd_listen_fds(3)), from descriptor 3 on.
