@@ -19,7 +19,7 @@ import Testing
         } else {
             try client.send(requests.joined())
             let done = try client.ids().count
-            #expect((1...5).contains(done), "\(done) requests of 50 us each in the first turn")
+            #expect((1...5).contains(done), "\(done) requests of 125 us each in the first turn")
         }
         client.loop.advanceTime(by: .milliseconds(10))
         if isBatch {
@@ -38,7 +38,7 @@ import Testing
         try other.send(call("echo", id: 1))
         #expect(try other.ids() == [1])
         var done = try busy.map { try $0.ids().count }
-        for step in 2...100 {
+        for step in 2...300 {
             house.loop.advanceTime(by: .microseconds(50))
             for (index, client) in busy.enumerated() { done[index] += try client.ids().count }
             #expect(abs(done[0] - done[1]) <= 8, "nobody gets more than two turns ahead: \(done)")

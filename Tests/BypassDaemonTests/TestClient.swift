@@ -102,7 +102,7 @@ enum LongMethod: TestMethod {
 /// Keeps its loop busy for some time.
 enum BusyMethod: TestMethod {
     static let name = "busy"
-    static let time = TimeAmount.microseconds(50)
+    static let time = TimeAmount.microseconds(125)
 }
 
 /// Answers when it is told to.

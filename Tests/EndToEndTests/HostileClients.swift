@@ -39,7 +39,7 @@ enum HostileClients {
         try await rig.testbed.run(["chmod", "666", rig.socket], in: .host)
         let pid = try rig.daemon.pid
         let output = try await rig.testbed.run(
-            ["timeout", "60", "python3", "-", rig.socket, "\(pid)"] + kinds, in: .host, input: program)
+            ["timeout", "120", "python3", "-", rig.socket, "\(pid)"] + kinds, in: .host, input: program)
         return try Report(output)
     }
 

@@ -4,7 +4,7 @@ internal import NIOCore
 /// turns the loop looks at its sockets. Lives on its loop.
 final class Turns {
     /// How long a connection may keep its loop busy at a time.
-    static let length = TimeAmount.microseconds(200)
+    static let length = TimeAmount.microseconds(500)
 
     /// For how long a connection that used up its turn has to stand in line before it does anything. Otherwise many that
     /// each come back with a little more, before each look at the sockets, would keep the loop from those that ask
