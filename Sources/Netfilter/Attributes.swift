@@ -50,6 +50,11 @@ struct Attribute {
         unsafe String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)
     }
 
+    /// The same as it is.
+    var text: [UInt8] {
+        unsafe Array(payload.prefix { $0 != 0 })
+    }
+
     /// Whether the text is `name`, without making a String of it.
     func isString(_ name: StaticString) -> Bool {
         let length = name.utf8CodeUnitCount

@@ -36,9 +36,12 @@ extension Ruleset {
     /// - Parameter own: the table that is ours, whose nat sends nobody elsewhere.
     public func interceptions(except own: (Family, String)) -> [Interception] {
         let rules = Dictionary(grouping: rules, by: \.chain)
+        let dormant = tables.filter(\.isDormant)
         var found: [Interception] = []
         for chain in chains where (chain.name.family, chain.name.table) != own {
-            guard let base = chain.base, base.hook == .prerouting || base.hook == .output else { continue }
+            guard let base = chain.base, base.hook == .prerouting || base.hook == .output,
+                !dormant.contains(where: { $0.family == chain.name.family && $0.name == chain.name.table })
+            else { continue }
             let reached = expressions(from: chain.name, rules)
             // Only a chain of type nat can hold destination nat; only PREROUTING can hold TPROXY.
             if base.type == "nat", reached.contains(where: \.isDestinationNat) {
@@ -55,13 +58,17 @@ extension Ruleset {
         var reached: Set<Expression> = []
         var seen: Set<ChainName> = [start]
         var waiting = [start]
+        var hasMap = false
         while let name = waiting.popLast() {
             for expression in rules[name, default: []].lazy.flatMap(\.expressions) {
                 switch expression {
                 case .jump(let target):
                     let next = ChainName(name.family, name.table, target)
                     if seen.insert(next).inserted { waiting.append(next) }
+                // One map may lead to all chains there are: a second one leads nowhere else.
+                case .verdictMap where hasMap: break
                 case .verdictMap:
+                    hasMap = true
                     for chain in chains where chain.base == nil && chain.name.isInTable(of: name) {
                         if seen.insert(chain.name).inserted { waiting.append(chain.name) }
                     }

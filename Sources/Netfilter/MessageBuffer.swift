@@ -86,6 +86,13 @@ struct OutgoingMessage {
         unsafe mnl_attr_put_strz(header, UInt16(type), text)
     }
 
+    /// A name as the kernel gave it. There is room for the longest that it has; a longer one is nothing's name.
+    func put(_ type: UInt32, _ name: [UInt8]) {
+        unsafe name.prefix(Int(NFT_NAME_MAXLEN) - 1).withUnsafeBytes {
+            unsafe mnl_attr_put(header, UInt16(type), $0.count, $0.baseAddress)
+        }
+    }
+
     /// Netfilter's integers are big-endian.
     func put(_ type: UInt32, _ number: UInt64) {
         unsafe mnl_attr_put_u64(header, UInt16(type), number.bigEndian)

@@ -60,7 +60,8 @@ struct NetlinkMessage {
         guard header.nlmsg_type == UInt16(NLMSG_ERROR), unsafe payload.count >= MemoryLayout<nlmsgerr>.size else {
             return nil
         }
-        return unsafe -payload.loadUnaligned(as: CInt.self)
+        // The least number has no opposite.
+        return unsafe 0 &- payload.loadUnaligned(as: CInt.self)
     }
 
     /// The kernel's own word on an error (NLMSGERR_ATTR_MSG), behind our message that it repeats.

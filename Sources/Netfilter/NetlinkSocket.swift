@@ -12,7 +12,12 @@ public struct NetlinkSocket: ~Copyable {
     /// Opens a socket in the calling thread's network namespace.
     public init() throws(SystemCallError) {
         let number = try systemCall("socket NETLINK_NETFILTER") { clinux_netfilter_socket() }
-        descriptor = OwnedDescriptor(adopting: number)
+        self.init(adopting: OwnedDescriptor(adopting: number))
+    }
+
+    /// For tests, in which another socket plays the kernel.
+    init(adopting descriptor: consuming OwnedDescriptor) {
+        self.descriptor = descriptor
     }
 
     /// Gives the descriptor away, to be closed later.

@@ -5,11 +5,18 @@ public struct Ruleset: Hashable, Sendable {
         public var name: String
         /// How many chains, sets, objects and flow tables are in it.
         public var use: UInt32
+        /// Its chains are not asked (NFT_TABLE_F_DORMANT).
+        public var isDormant = false
+        /// It belongs to a process, which alone may change it (NFT_TABLE_F_OWNER).
+        public var hasOwner = false
+        /// What the kernel knows the table by: its name need not be UTF-8.
+        var nameBytes: [UInt8]
 
         public init(family: Family, name: String, use: UInt32) {
             self.family = family
             self.name = name
             self.use = use
+            nameBytes = Array(name.utf8)
         }
     }
 
@@ -19,11 +26,14 @@ public struct Ruleset: Hashable, Sendable {
         public var base: BaseChain?
         /// How many rules are in it, or jump to it.
         public var use: UInt32
+        /// What the kernel knows the chain by: its name need not be UTF-8.
+        var nameBytes: [UInt8]
 
         public init(name: ChainName, base: BaseChain?, use: UInt32) {
             self.name = name
             self.base = base
             self.use = use
+            nameBytes = Array(name.chain.utf8)
         }
     }
 

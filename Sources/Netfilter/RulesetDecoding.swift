@@ -10,7 +10,13 @@ extension NetlinkMessage {
         var table = Ruleset.Table(family: family, name: "", use: 0)
         for attribute in attributes {
             switch attribute.type {
-            case CInt(NFTA_TABLE_NAME.rawValue): table.name = attribute.string
+            case CInt(NFTA_TABLE_NAME.rawValue):
+                table.name = attribute.string
+                table.nameBytes = attribute.text
+            case CInt(NFTA_TABLE_FLAGS.rawValue):
+                let flags = attribute.uint32 ?? 0
+                table.isDormant = flags & NFT_TABLE_F_DORMANT.rawValue != 0
+                table.hasOwner = flags & NFT_TABLE_F_OWNER.rawValue != 0
             case CInt(NFTA_TABLE_USE.rawValue): table.use = attribute.uint32 ?? 0
             default: break
             }
@@ -26,7 +32,9 @@ extension NetlinkMessage {
         for attribute in attributes {
             switch attribute.type {
             case CInt(NFTA_CHAIN_TABLE.rawValue): chain.name.table = attribute.string
-            case CInt(NFTA_CHAIN_NAME.rawValue): chain.name.chain = attribute.string
+            case CInt(NFTA_CHAIN_NAME.rawValue):
+                chain.name.chain = attribute.string
+                chain.nameBytes = attribute.text
             case CInt(NFTA_CHAIN_USE.rawValue): chain.use = attribute.uint32 ?? 0
             case CInt(NFTA_CHAIN_TYPE.rawValue): type = attribute.string
             case CInt(NFTA_CHAIN_HOOK.rawValue): place = attribute.place

@@ -13,13 +13,29 @@ extension NetlinkSocket {
         if ruleset.tables.isEmpty { return ruleset }
         ruleset.chains = try dump(MessageType.getChain, "reading chains") { $0.chain }
         for table in ruleset.tables where ruleset.chains.contains(where: { $0.mayIntercept(in: table) }) {
-            ruleset.rules += try dump(
-                MessageType.getRule, "reading rules of \(table.name)", family: table.family, table: table.name
-            ) { $0.rule }
+            ruleset.rules += try rules(of: table, ruleset.chains)
         }
         // The dumps above are each of one generation; this one says that it was the same.
         if try self.generation() != generation { throw .rulesetChanged }
         return ruleset
+    }
+
+    /// The rules of a table.
+    ///
+    /// At a rule that is larger than a message may be (32 KiB), the kernel ends a dump without a word. Where some are
+    /// missing, each chain is asked for by itself, and only what stands behind such a rule in the same chain stays
+    /// unseen: our own rules stand first.
+    private mutating func rules(
+        of table: Ruleset.Table, _ chains: [Ruleset.Chain]
+    ) throws(NetfilterError) -> [Ruleset.Rule] {
+        let rules = try dump(MessageType.getRule, "reading rules", of: table) { $0.rule }
+        let inTable = chains.filter { $0.name.family == table.family && $0.name.table == table.name }
+        if rules.fill(inTable) { return rules }
+        var found: [Ruleset.Rule] = []
+        for chain in inTable where chain.use > 0 {
+            found += try dump(MessageType.getRule, "reading rules", of: table, chain: chain) { $0.rule }
+        }
+        return found
     }
 
     /// The generation of the namespace's ruleset.
@@ -66,13 +82,14 @@ extension NetlinkSocket {
 
     /// Asks for all objects of a kind and returns what `decode` makes of each.
     mutating func dump<Object>(
-        _ type: UInt16, _ operation: String, family: Family? = nil, table: String? = nil,
+        _ type: UInt16, _ operation: String, of table: Ruleset.Table? = nil, chain: Ruleset.Chain? = nil,
         _ decode: (NetlinkMessage) -> Object?
     ) throws(NetfilterError) -> [Object] {
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
-        request.append(type, family: family?.rawValue ?? 0, flags: .dump, sequence: sequence) {
-            if let table { $0.put(NFTA_RULE_TABLE.rawValue, table) }
+        request.append(type, family: table?.family.rawValue ?? 0, flags: .dump, sequence: sequence) {
+            if let table { $0.put(NFTA_RULE_TABLE.rawValue, table.nameBytes) }
+            if let chain { $0.put(NFTA_RULE_CHAIN.rawValue, chain.nameBytes) }
         }
         try send(request, for: operation)
         var objects: [Object] = []
@@ -101,5 +118,27 @@ extension Ruleset.Chain {
     fileprivate func mayIntercept(in table: Ruleset.Table) -> Bool {
         guard let base, name.family == table.family, name.table == table.name else { return false }
         return base.hook == .prerouting || base.hook == .output && base.type == "nat"
+    }
+}
+
+extension [Ruleset.Rule] {
+    /// Whether as many are here as the base chains say that they hold; nothing can jump to those. The rules of a chain
+    /// stand together.
+    fileprivate func fill(_ chains: [Ruleset.Chain]) -> Bool {
+        var counts: [String: UInt32] = [:]
+        for run in chunked { counts[run.name] = run.count }
+        return chains.allSatisfy { $0.base == nil || counts[$0.name.chain, default: 0] >= $0.use }
+    }
+
+    private var chunked: [(name: String, count: UInt32)] {
+        var runs: [(name: String, count: UInt32)] = []
+        for rule in self {
+            if runs.last?.name == rule.chain.chain {
+                runs[runs.count - 1].count += 1
+            } else {
+                runs.append((rule.chain.chain, 1))
+            }
+        }
+        return runs
     }
 }

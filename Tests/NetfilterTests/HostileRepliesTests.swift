@@ -77,6 +77,14 @@ import Testing
         #expect(Reply.read(Reply.rule("c", returns), \.rule).first?.expressions.count == 1000)
     }
 
+    @Test("The least number that there is has no opposite, and is no error number")
+    func leastNumber() {
+        let bytes =
+            Reply.little(UInt32(36)) + [2, 0, 0, 0] + Reply.little(UInt64(1)) + [0, 0, 0, 0x80]
+            + Array(repeating: 0, count: 16)
+        #expect(Reply.read(bytes, \.acknowledgement) == [.min])
+    }
+
     @Test("An attribute without length is the last one")
     func noLength() {
         let message = Reply.message(MessageType.newTable, Reply.text(1, "nat"), [0, 0, 0, 0], Reply.number(3, 9))

@@ -66,6 +66,23 @@ import Testing
         #expect(found(ruleset(.ip, "nat", [("OUTPUT", Self.nat, [.verdictMap]), ("x", nil, [.other])])) == [])
     }
 
+    @Test("A table that sleeps takes nobody's connections")
+    func dormant() {
+        var ruleset = ruleset(.ip, "nat", [("OUTPUT", Self.nat, [.destinationNat(nil)])])
+        ruleset.tables[0].isDormant = true
+        #expect(found(ruleset) == [])
+        ruleset.tables[0].family = .ip6
+        #expect(found(ruleset).count == 1)
+    }
+
+    @Test("Thousands of maps and chains are looked at once each", .timeLimit(.minutes(1)))
+    func manyMaps() {
+        let chains =
+            (0..<3000).map { ("c\($0)", nil as BaseChain?, Array(repeating: .verdictMap, count: 3)) }
+            as [(String, BaseChain?, [Ruleset.Expression])]
+        #expect(found(ruleset(.ip, "nat", [("OUTPUT", Self.nat, [.verdictMap])] + chains)) == [])
+    }
+
     @Test("A redirect that no packet comes to does not count")
     func unreachable() {
         #expect(

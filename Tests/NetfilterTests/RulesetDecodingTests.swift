@@ -18,6 +18,16 @@ import Testing
             ])
     }
 
+    @Test("A table may sleep, or belong to a process")
+    func tableFlags() {
+        func table(_ flags: UInt32) -> Ruleset.Table? {
+            Reply.read(Reply.message(MessageType.newTable, Reply.text(1, "t"), Reply.number(2, flags)), \.table).first
+        }
+        #expect(table(0).map { [$0.isDormant, $0.hasOwner] } == [false, false])
+        #expect(table(1).map { [$0.isDormant, $0.hasOwner] } == [true, false])
+        #expect(table(2).map { [$0.isDormant, $0.hasOwner] } == [false, true])
+    }
+
     @Test("A chain has a hook if it is a base chain of a family that matters")
     func chains() {
         func chain(_ family: UInt8, _ hook: UInt32?) -> [UInt8] {

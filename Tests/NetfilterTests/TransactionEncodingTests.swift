@@ -4,6 +4,17 @@ import Testing
 
 /// What the kernel is sent, byte by byte: a change here is a change of what stands in people's namespaces.
 @Suite struct TransactionEncodingTests {
+    @Test("There is room for every name that the kernel can have, and no name takes more", arguments: [0, 255, 9000])
+    func longNames(_ length: Int) {
+        var buffer = MessageBuffer(messages: 1)
+        let name = Array(repeating: UInt8(ascii: "x"), count: length)
+        buffer.append(MessageType.getRule, family: 2, sequence: 1) {
+            $0.put(1, name)
+            $0.put(2, name)
+        }
+        #expect(buffer.bytes.count == 20 + 2 * (4 + (min(length, 255) + 3) & ~3))
+    }
+
     private let output = ChainName(.ip, "nat", "OUTPUT")
     private let guardOutput = ChainName(.inet, "kmesh_bypass", "output")
 
