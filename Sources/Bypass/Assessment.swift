@@ -39,6 +39,7 @@ public struct Assessment: Hashable, Sendable {
         for hook in hooks {
             for family in observation.families {
                 let place = Place(family, hook)
+                if observation.chain(place)?.isClosed == true { continue }
                 guard let chain = observation.chain(place), !chain.own.isEmpty else {
                     damage.append(.ruleMissing(place))
                     continue

@@ -23,7 +23,9 @@ extension Observation {
         case .makeGuardTable: guardChains = guardChains ?? [:]
         case .makeGuardChain(let hook, let families): guardChains?[hook] = .intact(Set(families))
         case .deleteGuardChain(let hook): guardChains?[hook] = nil
-        case .deleteGuardTable: guardChains = nil
+        case .deleteGuardTable:
+            guardChains = nil
+            isGuardShared = false
         case .setEntry(let entry): self.entry = entry
         case .removeEntry: entry = nil
         }

@@ -8,11 +8,17 @@ public struct Observation: Hashable, Sendable {
         public var ownIsFirst: Bool
         /// Whether there are rules of others.
         public var hasForeignRules: Bool
+        /// Whether our rule has no place here: this is not iptables' chain, though it has the name, or its table belongs
+        /// to another process. The guard does without.
+        public var isClosed: Bool
 
-        public init(own: [UInt64] = [], ownIsFirst: Bool = false, hasForeignRules: Bool = false) {
+        public init(
+            own: [UInt64] = [], ownIsFirst: Bool = false, hasForeignRules: Bool = false, isClosed: Bool = false
+        ) {
             self.own = own
             self.ownIsFirst = ownIsFirst
             self.hasForeignRules = hasForeignRules
+            self.isClosed = isClosed
         }
     }
 
@@ -68,6 +74,8 @@ public struct Observation: Hashable, Sendable {
     public var tables: [Family: Table]
     /// nil if the guard's table is not there.
     public var guardChains: [Hook: GuardChain]?
+    /// Somebody else has put something into the guard's table: that has to stay.
+    public var isGuardShared = false
     public var interceptions: [Interception]
     public var entry: Entry?
     /// CLOCK_BOOTTIME in nanoseconds when the entry was read.
@@ -93,7 +101,7 @@ public struct Observation: Hashable, Sendable {
         (entry?.made ?? []).filter { made in
             switch made {
             case .table(let family): tables[family] != nil
-            case .chain(let place): chain(place) != nil
+            case .chain(let place): chain(place)?.isClosed == false
             }
         }
     }

@@ -61,6 +61,7 @@ public struct Plan: Hashable, Sendable {
     /// Our rule once, and at the chain's head.
     private static func putFirst(_ place: Place, _ chain: Observation.Chain?, _ trusted: Bool) -> [Action] {
         guard let chain else { return [.insertRule(place)] }
+        if chain.isClosed { return chain.own.map { .deleteRule(place, handle: $0) } }
         let kept = trusted && chain.ownIsFirst ? 1 : 0
         let insert: [Action] = kept == 0 ? [.insertRule(place)] : []
         return insert + chain.own.dropFirst(kept).map { .deleteRule(place, handle: $0) }
@@ -75,17 +76,24 @@ public struct Plan: Hashable, Sendable {
         guard let present = observation.guardChains else { return [.makeGuardTable] + wanted.map(make) }
         let whole = present.values.allSatisfy { $0.covers(families) }
         if !trusted || !whole {
-            return [.deleteGuardTable, .makeGuardTable] + wanted.map(make)
+            return remove(present, observation) + (observation.isGuardShared ? [] : [.makeGuardTable])
+                + wanted.map(make)
         }
         return wanted.filter { present[$0] == nil }.map(make)
             + Hook.allCases.filter { !hooks.contains($0) && present[$0] != nil }.map { .deleteGuardChain($0) }
+    }
+
+    /// The guard as a whole, or what is ours of a table in which something is somebody else's.
+    private static func remove(_ present: [Hook: Observation.GuardChain], _ observation: Observation) -> [Action] {
+        guard observation.isGuardShared else { return [.deleteGuardTable] }
+        return Hook.allCases.filter { present[$0] != nil }.map { .deleteGuardChain($0) }
     }
 
     // MARK: off
 
     private mutating func planOff(_ observation: Observation, _ families: [Family]) {
         var made = observation.standing
-        var ruleset: [Action] = observation.guardChains == nil ? [] : [.deleteGuardTable]
+        var ruleset = observation.guardChains.map { Self.remove($0, observation) } ?? []
         for family in families {
             for hook in Hook.allCases { ruleset += Self.clear(Place(family, hook), observation, &made) }
             if Self.isOursAlone(family, observation, made: observation.entry?.made ?? []) {
@@ -120,7 +128,7 @@ public struct Plan: Hashable, Sendable {
             return false
         }
         return table.chains.allSatisfy { hook, chain in
-            made.contains(.chain(Place(family, hook))) && !chain.hasForeignRules
+            made.contains(.chain(Place(family, hook))) && !chain.hasForeignRules && !chain.isClosed
         }
     }
 }

@@ -97,6 +97,14 @@ import Testing
         #expect(assessment.warnings.map(\.code) == [damage.code])
     }
 
+    @Test("A chain that is not iptables' lacks nothing, and the guard beats what is elsewhere")
+    func closedChain() {
+        let assessment = assess([Self.nat(nil)]) { $0.setChain(ipOutput, .init(hasForeignRules: true, isClosed: true)) }
+        #expect(assessment.state == .on)
+        #expect(assessment.effective)
+        #expect(assessment.warnings == [])
+    }
+
     @Test("Without the guard a redirect outside iptables' chain wins again")
     func withoutGuard() {
         let assessment = assess([Self.nat(nil)]) { $0.guardChains = nil }

@@ -14,6 +14,8 @@ struct ModelNamespace: Hashable, Sendable {
     struct Table: Hashable, Sendable {
         var chains: [Hook: [Rule]] = [:]
         var hasForeignObjects = false
+        /// Where a chain has the name of iptables' and is another one.
+        var closed: Set<Hook> = []
     }
 
     struct GuardChain: Hashable, Sendable {
@@ -28,6 +30,8 @@ struct ModelNamespace: Hashable, Sendable {
 
     var tables: [Family: Table] = [:]
     var guardChains: [Hook: GuardChain]?
+    /// Something of somebody else's is in the guard's table.
+    var isGuardShared = false
     var entry: Entry?
     var now: UInt64 = 10
     private(set) var lastHandle: UInt64 = 0
@@ -40,14 +44,15 @@ struct ModelNamespace: Hashable, Sendable {
     var observation: Observation {
         var observation = Observation(entry: entry, now: now)
         for (family, table) in tables {
-            observation.tables[family] = .init(
-                chains: table.chains.mapValues { rules in
-                    .init(
-                        own: rules.filter(\.isOurs).map(\.handle), ownIsFirst: rules.first?.isOurs ?? false,
-                        hasForeignRules: rules.contains { !$0.isOurs })
-                }, hasForeignObjects: table.hasForeignObjects)
+            observation.tables[family] = .init(hasForeignObjects: table.hasForeignObjects)
+            for (hook, rules) in table.chains {
+                observation.tables[family]?.chains[hook] = .init(
+                    own: rules.filter(\.isOurs).map(\.handle), ownIsFirst: rules.first?.isOurs ?? false,
+                    hasForeignRules: rules.contains { !$0.isOurs }, isClosed: table.closed.contains(hook))
+            }
         }
         observation.guardChains = guardChains?.mapValues { .intact($0.families) }
+        observation.isGuardShared = isGuardShared
         return observation
     }
 
@@ -115,7 +120,8 @@ struct ModelNamespace: Hashable, Sendable {
             try check(tables[place.family] != nil && tables[place.family]?.chains[place.hook] == nil)
             tables[place.family]?.chains[place.hook] = []
         case .insertRule(let place):
-            try check(tables[place.family]?.chains[place.hook] != nil)
+            let table = tables[place.family]
+            try check(table?.chains[place.hook] != nil && table?.closed.contains(place.hook) == false)
             let rule = Rule(handle: nextHandle(), isOurs: true)
             tables[place.family]?.chains[place.hook]?.insert(rule, at: 0)
         case .deleteRule(let place, let handle):
@@ -123,7 +129,8 @@ struct ModelNamespace: Hashable, Sendable {
             try check(index != nil)
             if let index { tables[place.family]?.chains[place.hook]?.remove(at: index) }
         case .deleteChain(let place):
-            try check(tables[place.family]?.chains[place.hook] == [])
+            let table = tables[place.family]
+            try check(table?.chains[place.hook] == [] && table?.closed.contains(place.hook) == false)
             tables[place.family]?.chains[place.hook] = nil
         case .deleteTable(let family):
             try check(tables[family] != nil)
@@ -138,7 +145,7 @@ struct ModelNamespace: Hashable, Sendable {
             try check(guardChains?[hook] != nil)
             guardChains?[hook] = nil
         case .deleteGuardTable:
-            try check(guardChains != nil)
+            try check(guardChains != nil && !isGuardShared)
             guardChains = nil
         case .setEntry(let entry): self.entry = entry
         case .removeEntry: entry = nil

@@ -47,6 +47,23 @@ import Testing
         #expect(actions.contains(.deleteChain(ipOutput)))
     }
 
+    @Test("A guard's table in which somebody has made something stays, without our chains")
+    func sharedGuard() {
+        var observation = Observation.bypassedIstio()
+        observation.isGuardShared = true
+        let actions = Plan(for: .off, given: observation).actions
+        #expect(!actions.contains(.deleteGuardTable))
+        #expect(actions.filter { $0 == .deleteGuardChain(.output) || $0 == .deleteGuardChain(.prerouting) }.count == 2)
+    }
+
+    @Test("A chain of somebody else's in the place of one that was made is not taken for it")
+    func strangerInPlace() {
+        var observation = Observation.bypassedNothing()
+        observation.setChain(ipOutput, .init(isClosed: true))
+        let actions = Plan(for: .off, given: observation).touching(.ip)
+        #expect(actions == [.deleteRule(ipPrerouting, handle: 1), .deleteChain(ipPrerouting)])
+    }
+
     @Test("A table stays for a chain that was there before")
     func foreignChain() {
         var observation = Observation.bypassedNothing()

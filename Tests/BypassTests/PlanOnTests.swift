@@ -32,6 +32,29 @@ import Testing
                 ])
     }
 
+    @Test("A guard that is not whole is made anew, in a table with something of somebody else's without that")
+    func sharedGuard() {
+        var observation = Observation.istio()
+        observation.guardChains = [.output: .damaged]
+        observation.isGuardShared = true
+        let guards = Plan(for: on, given: observation).actions.filter(\.isInRuleset).suffix(3)
+        #expect(
+            guards == [
+                .deleteGuardChain(.output), .makeGuardChain(.prerouting, [.ip, .ip6]),
+                .makeGuardChain(.output, [.ip, .ip6]),
+            ])
+    }
+
+    @Test("A chain that is not iptables' gets no rule, and loses one that is ours")
+    func closedChain() {
+        var observation = Observation.istio()
+        observation.setChain(ipOutput, .init(own: [4], hasForeignRules: true, isClosed: true))
+        #expect(
+            Plan(for: on, given: observation).touching(.ip) == [
+                .insertRule(ipPrerouting), .deleteRule(ipOutput, handle: 4),
+            ])
+    }
+
     @Test("On while on does nothing", arguments: [Observation.bypassedIstio(), .bypassedNothing()])
     func twice(_ observation: Observation) {
         #expect(Plan(for: on, given: observation).actions == [])

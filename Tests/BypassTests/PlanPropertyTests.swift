@@ -12,7 +12,7 @@ import Testing
 
         static let all =
             [World.nothing, .halfTable, .istio].map { Case(world: $0, families: Family.allCases) }
-            + [.nothing, .istioForIPv4].map { Case(world: $0, families: [.ip]) }
+            + [.nothing, .istioForIPv4, .strangers].map { Case(world: $0, families: [.ip]) }
     }
 
     @Test(
@@ -95,8 +95,10 @@ extension ModelNamespace {
         if direct != wanted { return "other connections are direct" }
         for place in Place.all where families.contains(place.family) {
             let rules = tables[place.family]?.chains[place.hook] ?? []
-            if rules.count(where: \.isOurs) != (wanted.contains(place) ? 1 : 0) { return "rules too many or too few" }
-            if wanted.contains(place) && rules.first?.isOurs != true { return "our rule is not first" }
+            let isOpen = tables[place.family]?.closed.contains(place.hook) != true
+            let hasRule = wanted.contains(place) && isOpen
+            if rules.count(where: \.isOurs) != (hasRule ? 1 : 0) { return "rules too many or too few" }
+            if hasRule && rules.first?.isOurs != true { return "our rule is not first" }
         }
         if Set(guardChains?.keys.map(\.self) ?? []) != hooks { return "other chains in the guard" }
         // A stale mark would take away, at the next off, what somebody else makes meanwhile.

@@ -3,6 +3,8 @@
 /// What a namespace may be like before the daemon ever comes near it.
 enum World: String, CaseIterable, Sendable {
     case nothing, emptyTable, halfTable, istio, istioWithSets, istioForIPv4
+    /// A chain in iptables' place that is another one, and a guard's table with something of somebody else's in it.
+    case strangers
 
     var namespace: ModelNamespace {
         var namespace = ModelNamespace()
@@ -13,6 +15,11 @@ enum World: String, CaseIterable, Sendable {
             namespace.tables[.ip] = .init(chains: [.output: []])
             namespace.tables[.ip6] = .init(chains: [.output: []])
             namespace.addForeignRule(Place(.ip, .output))
+        case .strangers:
+            namespace.tables[.ip] = .init(chains: [.prerouting: [], .output: []], closed: [.output])
+            namespace.addForeignRule(Place(.ip, .output))
+            namespace.guardChains = [:]
+            namespace.isGuardShared = true
         case .istio, .istioWithSets, .istioForIPv4:
             let chains: [Hook: [ModelNamespace.Rule]] = [.prerouting: [], .output: []]
             let families: [Family] = self == .istioForIPv4 ? [.ip] : Family.allCases
@@ -66,7 +73,10 @@ enum Disturbance: CaseIterable, Sendable {
         case .flushRuleset:
             state.tables = [:]
             state.guardChains = nil
-        case .guardGone: state.guardChains = nil
+            state.isGuardShared = false
+        case .guardGone:
+            state.guardChains = nil
+            state.isGuardShared = false
         case .guardChainGone: state.guardChains?[.output] = nil
         case .mapLost:
             state.entry = nil
@@ -97,7 +107,9 @@ extension ModelNamespace {
 
     mutating func changeRules(_ change: ([Rule]) -> [Rule]) {
         tables = tables.mapValues { table in
-            Table(chains: table.chains.mapValues(change), hasForeignObjects: table.hasForeignObjects)
+            Table(
+                chains: table.chains.mapValues(change), hasForeignObjects: table.hasForeignObjects,
+                closed: table.closed)
         }
     }
 
@@ -106,7 +118,7 @@ extension ModelNamespace {
         var rest = self
         let made = entry?.made ?? []
         rest.entry = nil
-        rest.guardChains = nil
+        rest.guardChains = isGuardShared ? [:] : nil
         for (family, table) in tables {
             for (hook, rules) in table.chains {
                 let foreign = rules.filter { !$0.isOurs }

@@ -51,9 +51,11 @@ extension KernelFailure {
                 self = .refused(
                     .unsupported("the kernel cannot do \(operation): it has no xt_bpf, or no nat for nf_tables"))
             default:
+                // A capability that is lacking is told of the batch as a whole, not of one of its messages.
+                let advice = errno == .notPermitted ? "the table belongs to another process" : errno.advice
                 self = .refused(
                     .kernelRefused(
-                        operation: "nf_tables \(operation)", errno: errno.name, detail: detail ?? errno.advice))
+                        operation: "nf_tables \(operation)", errno: errno.name, detail: detail ?? advice))
             }
         }
     }

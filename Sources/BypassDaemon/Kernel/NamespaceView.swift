@@ -18,7 +18,8 @@ struct NamespaceView: Sendable {
         generation = ruleset.generation
         observation = Observation(ruleset, pin: pin)
         rules = ruleset.rules.filter {
-            $0.isOurs(pin) || ($0.chain.family, $0.chain.table) == RuleForms.guardTable
+            $0.isOurs(pin) && RuleForms.places.contains($0.chain)
+                || ($0.chain.family, $0.chain.table) == RuleForms.guardTable
         }
     }
 

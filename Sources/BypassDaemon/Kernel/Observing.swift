@@ -13,6 +13,7 @@ extension Observation {
             tables[family] = Table(family, ruleset, rules, pin)
         }
         guardChains = Self.guardChains(ruleset, rules, pin)
+        isGuardShared = Self.guardTable(ruleset).map { Int($0.use) > guardChains?.count ?? 0 } ?? false
         interceptions = ruleset.interceptions(except: RuleForms.guardTable).compactMap(Interception.init)
     }
 
@@ -25,14 +26,19 @@ extension Observation {
         return whole
     }
 
+    private static func guardTable(_ ruleset: Ruleset) -> Ruleset.Table? {
+        ruleset.tables.first { ($0.family, $0.name) == RuleForms.guardTable }
+    }
+
     private static func guardChains(
         _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
     ) -> [Bypass.Hook: GuardChain]? {
-        guard ruleset.tables.contains(where: { ($0.family, $0.name) == RuleForms.guardTable }) else { return nil }
+        guard let table = guardTable(ruleset) else { return nil }
         var found: [Bypass.Hook: GuardChain] = [:]
         for hook in Bypass.Hook.allCases {
             guard let chain = ruleset.chains.first(where: { $0.name == hook.guardChain }) else { continue }
-            guard chain.base == BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority) else {
+            let base = BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority)
+            guard chain.base == base, !table.isDormant else {
                 found[hook] = .damaged
                 continue
             }
@@ -53,13 +59,22 @@ extension Observation.Table {
             })
         else { return nil }
         self.init()
+        if table.hasOwner {
+            // Nothing in it can be changed, so it does not matter what is in it.
+            for hook in Bypass.Hook.allCases { chains[hook] = .init(hasForeignRules: true, isClosed: true) }
+            hasForeignObjects = true
+            return
+        }
         for hook in Bypass.Hook.allCases {
             let name = Place(family, hook).chainName
             guard let chain = ruleset.chains.first(where: { $0.name == name }) else { continue }
             let inChain = rules[name, default: []]
             let own = inChain.filter { $0.isOurs(pin) }.map(\.handle)
+            // Where it filters, a RETURN would open what somebody has closed; at another hook it would meet other packets.
+            let isNat = chain.base?.type == "nat" && chain.base?.hook == hook.netfilter
             chains[hook] = Observation.Chain(
-                own: own, ownIsFirst: inChain.first?.isOurs(pin) ?? false, hasForeignRules: Int(chain.use) > own.count)
+                own: own, ownIsFirst: isNat && inChain.first?.isOurs(pin) ?? false,
+                hasForeignRules: Int(chain.use) > own.count, isClosed: !isNat)
         }
         hasForeignObjects = Int(table.use) > chains.count
     }

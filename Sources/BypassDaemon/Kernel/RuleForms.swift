@@ -6,6 +6,10 @@ enum RuleForms {
     /// The guard's table; nothing in it is anybody else's.
     static let guardTable = (Netfilter.Family.inet, Guard.table)
     static let natTable = "nat"
+    /// The chains in which a rule of ours can stand.
+    static let places = Bypass.Family.allCases.flatMap { family in
+        Bypass.Hook.allCases.map { Place(family, $0).chainName }
+    }
 
     /// What iptables-nft makes of `-m bpf --object-pinned PIN -j RETURN`, word for word.
     static func iptablesRule(_ pin: String) -> [RuleExpression] {

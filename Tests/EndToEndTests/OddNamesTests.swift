@@ -1,0 +1,23 @@
+import RootTestSupport
+import Testbed
+import Testing
+
+extension EndToEndTests {
+    /// A name that somebody gave a chain in a pod is shown to an administrator on the node.
+    @Suite struct OddNamesTests {
+        @Test(arguments: RawRuleset.names)
+        func whatAChainIsCalledDoesNothingToATerminal(_ name: String) async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.netlink(RawRuleset.redirect(name, priority: -150), in: rig.testbed.pod)
+                for words in [["on", rig.testbed.pod], ["status", rig.testbed.pod], ["list"]] {
+                    let command = [rig.controlTool] + words + ["--socket", rig.socket]
+                    let ending = try await rig.testbed.ending(of: command)
+                    #expect(ending.code == 0, "\(ending)")
+                    #expect(ending.output.contains("earlier-redirect"), "\(ending)")
+                    #expect(!ending.output.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" }, "\(ending)")
+                    #expect(!ending.output.contains("\nline"), "a line that is part of a name: \(ending)")
+                }
+            }
+        }
+    }
+}
