@@ -122,3 +122,23 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
+let fuzzed: [Target.Dependency] = [
+    "Bypass", "BypassAPI", "BypassDaemon", "JSONRPC", "Linux", "Netfilter", nioCore,
+]
+if Context.environment["KMESH_FUZZ"] == nil {
+    package.targets.append(
+        .testTarget(
+            name: "FuzzingTests", dependencies: fuzzed, path: "Tests/Fuzzing",
+            exclude: ["RequestLine", "NetlinkReplies"], sources: ["Bodies", "Replay"], swiftSettings: strict))
+} else {
+    package.targets.append(
+        .target(name: "FuzzBodies", dependencies: fuzzed, path: "Tests/Fuzzing/Bodies", swiftSettings: strict))
+    for name in ["RequestLine", "NetlinkReplies"] {
+        package.targets.append(
+            .executableTarget(
+                name: "Fuzz" + name, dependencies: ["FuzzBodies"], path: "Tests/Fuzzing/" + name, exclude: ["corpus"],
+                swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+    }
+}
