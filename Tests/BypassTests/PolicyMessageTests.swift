@@ -109,6 +109,9 @@ import Testing
         #expect(verdicts.map(\.allows) == [false, false, false, false])
         let off = policy.explain(Change(netns: "web-1", wish: .off), for: People.operatorInGroup)
         #expect(off.map(\.allows) == [false, true, false, false])
+        let host = Change(netns: "web-1", wish: .off, isHost: true)
+        #expect(policy.explain(host, for: People.admin).map(\.allows) == [false, false, false, true])
+        #expect(policy.explain(host, for: People.operatorInGroup).map(\.lacks) == [[], [.host], [.host], []])
         #expect(policy.explain(Role.read, for: People.reader).map(\.allows) == [true, false, false, false])
     }
 }

@@ -127,6 +127,8 @@ enum People {
         #expect(code(policy, People.reader) == "denied")
         #expect(code(policy, People.stranger) == "denied")
         #expect(code(Self.builtIn, People.root) == "host")
+        let admins = Policy(grants: [Grant(subjects: [.group(10, written: "wheel")], role: .admin)])
+        #expect(code(admins, People.admin) == "host")
         let forRoot = Policy(grants: [Grant(subjects: [.user(0, written: "root")], role: .admin, allowsHost: true)])
         #expect(code(forRoot, People.root) == "allowed")
         let bypass = Policy(grants: [Grant(subjects: [.user(0, written: "root")], role: .bypass, allowsHost: true)])

@@ -51,7 +51,10 @@ public struct Grant: Hashable, Sendable {
         subjects.first { $0.includes(caller) }
     }
 
-    /// Whether a change is asked for in vain although the role would do.
+    /// Whether the host's namespace is in it: for an administrator who was given it by word.
+    var includesHost: Bool { role == .admin && allowsHost }
+
+    /// Whether the role does not allow every change yet.
     var isLimited: Bool {
         namespaces != nil || hooks != nil || maxTTL != nil || requiresTTL
     }

@@ -19,7 +19,7 @@ extension Grant {
     /// What this grant, if it is the caller's, lacks for a change.
     func lacks(for change: Change) -> [Lack] {
         if role < .bypass { return lacks(for: .bypass) }
-        if change.isHost { return role == .admin && allowsHost ? [] : [.host] }
+        if change.isHost { return includesHost ? [] : [.host] }
         var lacks: [Lack] = []
         if let namespaces {
             let matches = namespaces.contains { glob in change.designations.contains { glob.matches($0) } }

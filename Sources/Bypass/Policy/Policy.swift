@@ -67,9 +67,7 @@ public struct Policy: Hashable, Sendable {
     ///
     /// - Returns: nil if so.
     public func hostRefusal(of caller: Caller, netns: String) -> BypassError? {
-        let isAllowed = grants.contains {
-            $0.role == .admin && $0.allowsHost && $0.subject(including: caller) != nil
-        }
+        let isAllowed = grants.contains { $0.includesHost && $0.subject(including: caller) != nil }
         if isAllowed { return nil }
         return .hostNetnsRefused(
             "\(netns.asPartOfSentence) is the host's own network namespace: only a grant of role admin with host = true "
