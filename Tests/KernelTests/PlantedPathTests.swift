@@ -137,6 +137,38 @@ extension KernelTests {
             }
         }
 
+        /// Otherwise every operator could ask the daemon what is in root's folders.
+        @Test func whoIsNotRootLearnsNothingOfPrivateFolders() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(operators: ["operator"]) { users in
+                    let user = try #require(users["operator"])
+                    try await rig.start()
+                    try await rig.openSocket()
+                    let folder = rig.folder.path + "/private"
+                    try await Self.plant(
+                        """
+                        mkdir -m 700 $1/private; cd $1/private
+                        touch file; mkfifo fifo; mkdir sub; ln -s none link; ln -s /run/netns/$3 web
+                        """, rig, "")
+                    func answers(_ names: [String]) async throws -> [Refusal?] {
+                        let lines = names.map {
+                            #"{"jsonrpc":"2.0","id":1,"method":"status","params":["\#(folder)/\#($0)"]}"#
+                        }
+                        return try await rig.lines(as: user, lines).map { line in
+                            guard case .failure(let error) = try Response(line).outcome else { return nil }
+                            return Refusal(error)
+                        }
+                    }
+                    let denied = Refusal(code: -32001, kind: "permission-denied")
+                    let others = ["file", "file/x", "fifo", "sub", "sub/none", "link", "none"]
+                    #expect(try await answers(others) == others.map { _ in denied })
+                    // A namespace is what the daemon is for; the policy says whose.
+                    #expect(try await answers(["web"]) == [nil])
+                    try await Self.expect(.notFound, ["\(folder)/none"], rig)
+                }
+            }
+        }
+
         @Test func aMountIsNoLink() async throws {
             try await Rig.with { rig in
                 let testbed = rig.testbed
