@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs them all. Needs root: the tests make network namespaces, rules and mounts, each
-# its own, and leave nothing behind. Arguments go to `swift test`, such as --filter KernelTests.
+# its own, and leave nothing behind. Arguments go to `swift test`, such as --filter KernelTests; without any, the test in
+# a virtual machine follows, which `--vm` runs alone.
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
 need_root
+if [ "${1:-}" = --vm ]; then exec Tests/VirtualMachine/run.sh; fi
 need_swift
-need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-minimal procps
+need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-minimal shellcheck
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
+shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
 
 left_behind() {
     ip netns list
@@ -29,3 +32,5 @@ if grep -E '^[^ ]+ (Test|Suite) .* skipped(\.$|: |$)' "$log"; then fail "tests w
 
 after=$(left_behind)
 [ "$after" = "$before" ] || fail "network namespaces or BPF mounts were left behind: $after"
+
+if [ $# -eq 0 ]; then Tests/VirtualMachine/run.sh; fi

@@ -1,4 +1,6 @@
-# What systemd/install.sh and Tests/run.sh share. Sourced, in the package's folder, with the name of the script in $0.
+# What systemd/install.sh, systemd/uninstall.sh and the test scripts share. Sourced, in the package's folder, with the
+# name of the script in $0. What is set here is used there:
+# shellcheck disable=SC2034
 
 fail() {
     echo "$(basename "$0"): $1" >&2
@@ -30,6 +32,35 @@ need_packages() {
     fi
 }
 
-# To build; and `demo` and troubleshooters need the commands.
+# To build; to run what was built elsewhere; and what `demo`, `systemctl reload` and troubleshooters need.
 build_packages=(libbpf-dev libmnl-dev libnftnl-dev libelf-dev linux-libc-dev pkg-config)
-use_packages=(iproute2 iptables nftables socat util-linux mount)
+run_packages=(libbpf1 libmnl0 libnftnl11 libstdc++6)
+use_packages=(iproute2 iptables nftables socat util-linux mount procps)
+
+programs=(kmesh-bypassd kmesh-bypassctl)
+
+# Builds the programs for use, and sets `built` to the folder that they are in. The Swift runtime is linked in: the
+# machine that runs them needs no toolchain.
+build_release() {
+    local flags=(--configuration release --static-swift-stdlib -Xlinker -s) program
+    for program in "${programs[@]}"; do
+        "$swift" build "${flags[@]}" --product "$program"
+    done
+    built=$("$swift" build "${flags[@]}" --show-bin-path)
+}
+
+runs_systemd() {
+    [ -d /run/systemd/system ]
+}
+
+# Where systemd looks for what was installed beside the distribution. /etc is the administrator's.
+units=/usr/local/lib/systemd/system
+declare -A configuration=(
+    [kmesh-bypassd.socket]=$units/kmesh-bypassd.socket
+    [kmesh-bypassd.service]=$units/kmesh-bypassd.service
+    [kmesh-bypassd.sysusers]=/usr/local/lib/sysusers.d/kmesh-bypassd.conf
+    [kmesh-bypassd.tmpfiles]=/usr/local/lib/tmpfiles.d/kmesh-bypassd.conf
+)
+
+# What the daemon pins: the matcher, and the map that says who is bypassed.
+pins=(/sys/fs/bpf/bypass /sys/fs/bpf/bypassed_netns)

@@ -1,0 +1,43 @@
+# The machine: what goes in, and how it runs. Sourced by run.sh. It is emulated whole, since KVM is often not to be had,
+# and forgets what is written to its disk. An old processor is emulated quicker: without AVX, and without mitigations.
+# run.sh sets `work`, the folder for all of it, and image.bash sets `image`:
+# shellcheck disable=SC2154
+
+# Packs the second drive: the release binaries, systemd/ as it is in the working copy, and the tests.
+make_second_drive() {
+    local folder=$work/payload
+    mkdir -p "$folder/bin"
+    cp "$1/kmesh-bypassd" "$1/kmesh-bypassctl" "$folder/bin/"
+    cp -R systemd Tests/VirtualMachine/guest "$folder/"
+    mke2fs -q -t ext4 -d "$folder" "$work/second-drive" 200M >/dev/null
+}
+
+# Runs the machine until it switches itself off, or its time is over. Shows its TAP lines as they come; they are in
+# $work/results afterwards, and the console's in $work/console.
+run_machine() {
+    local seconds=$1 emulator status=0
+    : >"$work/results"
+    timeout --kill-after=10 "$seconds" qemu-system-x86_64 \
+        -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 1536 -nodefaults -display none -no-reboot \
+        -kernel "$image/vmlinuz" -initrd "$image/initrd" \
+        -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet mitigations=off systemd.show_status=yes" \
+        -drive "file=$image/disk,format=raw,if=virtio,snapshot=on" \
+        -drive "file=$work/second-drive,format=raw,if=virtio,readonly=on" \
+        -serial "file:$work/console" -serial "file:$work/results" &
+    emulator=$!
+    tail --pid="$emulator" --lines=+1 --follow "$work/results" | sed -u 's/\r$//' &
+    wait "$emulator" || status=$?
+    wait
+    [ "$status" -ne 124 ] || echo "the machine was not done after $seconds s" >&2
+    return "$status"
+}
+
+# TAP's rule: all the tests that were planned have a line, and no line says `not ok`. The plan comes last, so a machine
+# that died on the way has none.
+is_good() {
+    local results plan
+    results=$(tr -d '\r' <"$work/results")
+    plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p' <<<"$results")
+    [ -n "$plan" ] && [ "$plan" -gt 0 ] && [ "$(grep -c '^ok ' <<<"$results")" = "$plan" ] &&
+        ! grep -q '^not ok ' <<<"$results"
+}
