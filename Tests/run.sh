@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs them all. Needs root: the tests make network namespaces, rules and mounts, each
-# its own, and leave nothing behind. Arguments go to `swift test`, such as --filter KernelTests; without any, the test in
-# a virtual machine follows, which `--vm` runs alone.
+# Installs what the tests need and runs them. Needs root: the tests make network namespaces, rules, mounts and users, each
+# its own, and leave nothing behind.
+#   run.sh [ARGUMENT...]   unit, kernel and end-to-end tests; arguments go to `swift test`, such as --filter KernelTests
+#   run.sh --fuzz [SECONDS]  the fuzzers, a minute each if not told otherwise
+#   run.sh --vm            a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
 need_root
-if [ "${1:-}" = --vm ]; then exec Tests/VirtualMachine/run.sh; fi
+case ${1:-} in
+--fuzz) exec Tests/fuzz.sh "${@:2}" ;;
+--vm) exec Tests/VirtualMachine/run.sh ;;
+esac
 need_swift
 need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-minimal shellcheck
 
@@ -32,5 +37,3 @@ if grep -E '^[^ ]+ (Test|Suite) .* skipped(\.$|: |$)' "$log"; then fail "tests w
 
 after=$(left_behind)
 [ "$after" = "$before" ] || fail "network namespaces or BPF mounts were left behind: $after"
-
-if [ $# -eq 0 ]; then Tests/VirtualMachine/run.sh; fi

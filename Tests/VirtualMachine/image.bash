@@ -1,7 +1,8 @@
 # The machine's disk: Debian 12 with systemd as PID 1, its kernel, and nothing of this project. Sourced by run.sh.
 # Making it takes minutes, so it is kept in .build-vm/ under a name that changes with this recipe.
 
-mirror=${MIRROR:-http://deb.debian.org/debian}
+# Empty for the one that debootstrap chooses.
+mirror=${MIRROR:-}
 image_packages=(
     systemd systemd-sysv dbus initramfs-tools linux-image-cloud-amd64
     iproute2 iptables nftables socat jq procps util-linux mount kmod
@@ -43,7 +44,7 @@ make_image() {
 
 install_debian() {
     # shellcheck disable=SC2154  # From the environment, as an array cannot be.
-    debootstrap --variant=minbase --include="$packages" bookworm "$root" "$mirror"
+    debootstrap --variant=minbase --include="$packages" bookworm "$root" ${mirror:+"$mirror"}
     echo machine >"$root/etc/hostname"
     echo '127.0.0.1 localhost machine' >"$root/etc/hosts"
     # Every service that starts costs emulated time, and these do nothing for the test.
