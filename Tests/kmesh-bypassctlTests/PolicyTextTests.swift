@@ -85,7 +85,7 @@ import Testing
                 call bypass                            yes     the grant in line 1, through group kmesh
                 turn on db inbound without a ttl       no      uid 1003 may not turn on db without a ttl: the grant in line 1 requires one of at most 5400 seconds
                 turn off db                            yes     the grant in line 1, through group kmesh
-                call what is for admins                no      uid 1003 may not call what is for admins: the grant in line 1 gives role bypass, and this needs role admin
+                call clear                             no      uid 1003 may not call clear: the grant in line 1 gives role bypass, and this needs role admin
 
                 GRANT    THROUGH      TO turn on db inbound without a ttl
                 line 1   group kmesh  requires one of at most 5400 seconds

@@ -28,7 +28,7 @@ struct Explanation {
         rows.append(row("call \(methods(.read))", .read))
         rows.append(row("call \(methods(.bypass))", .bypass))
         for change in changes { rows.append(row(change)) }
-        rows.append(row("call what is for admins", .admin))
+        rows.append(row("call \(methods(.admin))", .admin))
         return rows
     }
 
