@@ -84,7 +84,8 @@ public enum UnixSocket {
                 try systemCall("chown \(path)") { unsafe chown(path, uid_t.max, gid) }
                 try systemCall("chmod \(path)") { unsafe chmod(path, 0o660) }
             }
-            try systemCall("listen \(path)") { Glibc.listen(number, 128) }
+            // As systemd does. A client that does not wait (O_NONBLOCK) gets EAGAIN when this many wait before it.
+            try systemCall("listen \(path)") { Glibc.listen(number, 4096) }
             return try UnixListener(descriptor)
         } catch {
             switch error.operation {
