@@ -92,8 +92,8 @@ extension Engine {
     /// What the method table cannot say.
     private static func refusal(_ parameters: BypassMethod.Parameters) -> BypassError? {
         // CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
-        if let ttl = parameters.ttl, ttl > 3_155_760_000 {
-            return .invalidParameter("ttl: must be 3155760000 (100 years) or less")
+        if let ttl = parameters.ttl, ttl > TimeToLive.longest {
+            return .invalidParameter("ttl: must be \(TimeToLive.longest) (100 years) or less")
         }
         if parameters.state == .off {
             if parameters.direction != nil { return .invalidParameter("direction: goes with state on only") }
