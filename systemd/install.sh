@@ -46,10 +46,7 @@ install_units() {
 # With the old socket kept, clients that call now wait for the new daemon instead of being refused.
 start_units() {
     if [ "$socket_changed" = yes ]; then systemctl stop kmesh-bypassd.socket; fi
-    if ! systemctl restart kmesh-bypassd.service; then
-        systemctl status --no-pager --lines=20 kmesh-bypassd.service >&2 || true
-        fail "kmesh-bypassd was installed, but does not start"
-    fi
+    start_service restart || fail "kmesh-bypassd was installed, but does not start"
     systemctl status --no-pager --lines=0 kmesh-bypassd.service
 }
 

@@ -53,6 +53,14 @@ runs_systemd() {
     [ -d /run/systemd/system ]
 }
 
+# start_service start|restart: if that fails, shows what the daemon said. Earlier failures do not count.
+start_service() {
+    systemctl reset-failed kmesh-bypassd.service kmesh-bypassd.socket 2>/dev/null || true
+    systemctl "$1" kmesh-bypassd.service && return
+    systemctl status --no-pager --full --lines=20 kmesh-bypassd.service >&2
+    return 1
+}
+
 # Where systemd looks for what was installed beside the distribution. /etc is the administrator's.
 units=/usr/local/lib/systemd/system
 declare -A configuration=(

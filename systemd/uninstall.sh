@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Takes away what systemd/install.sh installed, and what the daemon left in the kernel: ends every bypass first, so that
-# no namespace stays outside its mesh. May be run again. Needs root. PREFIX as it was at the installation.
+# no namespace stays outside its mesh. May be run again. Needs root. PREFIX is as it was at the installation, and need
+# only be said where systemd does not run.
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
@@ -43,18 +44,22 @@ remove() {
 need_daemon() {
     local tries
     [ -x "$control" ] || fail "bypasses may be on, but $control is not there: install again first, or name its PREFIX"
-    if runs_systemd && [ -f "$service" ]; then
-        systemctl start kmesh-bypassd.service || fail "the daemon must run to end bypasses, but does not start"
-    elif ! "$control" info >/dev/null 2>&1; then
-        "$prefix/bin/kmesh-bypassd" &
-        daemon=$!
-        trap 'kill "$daemon" 2>/dev/null || true' EXIT
-        for ((tries = 0; tries < 50; tries++)); do
-            if "$control" info >/dev/null 2>&1; then return; fi
-            sleep 0.1
-        done
-        fail "the daemon must run to end bypasses, but does not answer"
+    if is_unit; then
+        start_service start || fail "the daemon must run to end bypasses, but does not start; nothing was taken away"
+        return
     fi
+    "$prefix/bin/kmesh-bypassd" &
+    daemon=$!
+    trap 'kill "$daemon" 2>/dev/null || true' EXIT
+    for ((tries = 0; tries < 50; tries++)); do
+        if "$control" info >/dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    fail "the daemon must run to end bypasses, but does not answer; nothing was taken away"
+}
+
+is_unit() {
+    runs_systemd && [ -f "$service" ]
 }
 
 is_pinned() {
@@ -77,12 +82,13 @@ end_bypasses() {
     fi
 }
 
+if ! is_unit && "$control" info >/dev/null 2>&1; then
+    fail "a kmesh-bypassd runs that systemd did not start: end it first (its bypasses stay on)"
+fi
 if is_pinned; then end_bypasses; fi
-if runs_systemd && [ -f "$service" ]; then
+if is_unit; then
     systemctl disable --quiet --now kmesh-bypassd.socket kmesh-bypassd.service
     echo "stopped and disabled kmesh-bypassd.service and kmesh-bypassd.socket"
-elif "$control" info >/dev/null 2>&1; then
-    fail "a kmesh-bypassd runs that systemd did not start: end it first"
 fi
 remove "${pins[@]}" /run/kmesh "${configuration[@]}" "${programs[@]/#/$prefix/bin/}"
 if [ "$purge" = yes ]; then remove /etc/kmesh /etc/systemd/system/kmesh-bypassd.{socket,service}{,.d}; fi

@@ -11,13 +11,18 @@ files_left() {
 
 # systemctl fails if it finds none.
 units_left() {
-    { systemctl list-units --all --no-legend 'kmesh*'; systemctl list-unit-files --no-legend 'kmesh*' || true; } | xargs
+    systemctl list-units --all --no-legend 'kmesh*'
+    systemctl list-unit-files --no-legend 'kmesh*' || true
 }
 
 check "the bypass is on" is "on" field .state call oncall bypass '["pod","on"]'
 systemctl stop kmesh-bypassd.service kmesh-bypassd.socket
 check "the app answers while no daemon runs" is app everywhere
-mkdir -p /etc/kmesh && echo '# mine' >/etc/kmesh/bypassd.toml
+echo 'rule = "bypass"' >/etc/kmesh/bypassd.toml
+check "uninstall.sh fails if no daemon can end the bypass" fails uninstall
+check "then the bypass is still on" is app everywhere
+check "and nothing was taken away" test -e /sys/fs/bpf/bypass -a -x /usr/local/bin/kmesh-bypassctl
+echo '# mine' >/etc/kmesh/bypassd.toml
 check "uninstall.sh works" says "removed /sys/fs/bpf/bypass" uninstall
 check "the sidecar answers again" is sidecar everywhere
 check "no rule is left" is "" traces
