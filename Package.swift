@@ -125,17 +125,18 @@ let package = Package(
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [
-    "Bypass", "BypassAPI", "BypassDaemon", "JSONRPC", "Linux", "Netfilter", nioCore,
+    "Bypass", "BypassAPI", "BypassDaemon", "JSONRPC", "Linux", "Netfilter", "PolicyFile", nioCore,
 ]
+let fuzzers = ["RequestLine", "NetlinkReplies", "PolicyText"]
 if Context.environment["KMESH_FUZZ"] == nil {
     package.targets.append(
         .testTarget(
             name: "FuzzingTests", dependencies: fuzzed, path: "Tests/Fuzzing",
-            exclude: ["RequestLine", "NetlinkReplies"], sources: ["Bodies", "Replay"], swiftSettings: strict))
+            exclude: fuzzers, sources: ["Bodies", "Replay"], swiftSettings: strict))
 } else {
     package.targets.append(
         .target(name: "FuzzBodies", dependencies: fuzzed, path: "Tests/Fuzzing/Bodies", swiftSettings: strict))
-    for name in ["RequestLine", "NetlinkReplies"] {
+    for name in fuzzers {
         package.targets.append(
             .executableTarget(
                 name: "Fuzz" + name, dependencies: ["FuzzBodies"], path: "Tests/Fuzzing/" + name, exclude: ["corpus"],

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes what clients send and what the kernel says: Tests/fuzz.sh [SECONDS], for each fuzzer. Fails if one finds anything,
-# and leaves the input that did it in .build-fuzz/found.
+# Fuzzes what clients send, what the kernel says and what a policy file holds: Tests/fuzz.sh [SECONDS], for each fuzzer.
+# Fails if one finds anything, and leaves the input that did it in .build-fuzz/found.
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
@@ -16,7 +16,7 @@ flags=(--configuration release --scratch-path .build-fuzz --sanitize=fuzzer --sa
 # For the invariants to be seen inside the modules; and what a linker drops as dead includes the coverage counters.
 flags+=(-Xswiftc -enable-testing --disable-dead-strip)
 found=$PWD/.build-fuzz/found
-for fuzzer in RequestLine NetlinkReplies; do
+for fuzzer in RequestLine NetlinkReplies PolicyText; do
     "$swift" build "${flags[@]}" --product "Fuzz$fuzzer"
     built=$("$swift" build "${flags[@]}" --show-bin-path)
     work=$(mktemp -d)

@@ -87,7 +87,7 @@ extension RequestID {
 }
 
 extension Unicode.Scalar {
-    fileprivate var isControl: Bool {
+    var isControl: Bool {
         if isASCII { return value < 0x20 || value == 0x7f }
         return switch properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: true

@@ -3,26 +3,23 @@ import Testing
 
 /// Every input that was once worth keeping, without a fuzzer: what it has found stays found.
 @Suite struct CorpusTests {
-    private static func corpus(_ fuzzer: String) -> [String] {
+    private static func inputs(of fuzzer: String) -> [String] {
         let folder = #filePath.dropLast("Replay/CorpusTests.swift".count) + fuzzer + "/corpus"
         return Files.entries(in: String(folder)).map { "\(folder)/\($0.name)" }.sorted()
     }
 
-    @Test("What clients send", .timeLimit(.minutes(1)))
-    func requestLine() throws {
-        let inputs = Self.corpus("RequestLine")
-        #expect(inputs.count > 20)
-        for input in inputs {
-            #expect(throws: Never.self, "\(input)") { try RequestLine.check(try Files.read(input)) }
-        }
-    }
+    private static let fuzzers: [(name: String, check: @Sendable ([UInt8]) throws -> Void)] = [
+        ("RequestLine", { try RequestLine.check($0) }), ("NetlinkReplies", { try NetlinkReplies.check($0) }),
+        ("PolicyText", { try PolicyText.check($0) }),
+    ]
 
-    @Test("What the kernel says", .timeLimit(.minutes(1)))
-    func netlinkReplies() throws {
-        let inputs = Self.corpus("NetlinkReplies")
-        #expect(inputs.count > 20)
+    @Test("No input of a corpus breaks a promise", .timeLimit(.minutes(1)), arguments: fuzzers.map(\.name))
+    func corpus(_ fuzzer: String) throws {
+        let check = try #require(Self.fuzzers.first { $0.name == fuzzer }).check
+        let inputs = Self.inputs(of: fuzzer)
+        #expect(inputs.count > 10)
         for input in inputs {
-            #expect(throws: Never.self, "\(input)") { try NetlinkReplies.check(try Files.read(input)) }
+            #expect(throws: Never.self, "\(input)") { try check(try Files.read(input)) }
         }
     }
 }

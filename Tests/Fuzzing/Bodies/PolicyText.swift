@@ -1,0 +1,63 @@
+internal import Bypass
+internal import PolicyFile
+
+/// What an administrator writes, and what is decided by it.
+public enum PolicyText {
+    private struct NotNow: Error {}
+
+    private static let accounts = AccountLookup(
+        uid: { name throws in
+            if name == "later" { throw NotNow() }
+            return name == "alice" ? 1000 : nil
+        },
+        gid: { name in name == "kmesh" ? 50 : nil })
+
+    private static let callers = [
+        Caller(uid: 0, gid: 0), Caller(uid: 1000, gid: 1000), Caller(uid: 7, gid: 7, groups: [50]),
+        Caller(uid: 4711, gid: 4711),
+    ]
+    private static let wishes: [Change.Wish] = [
+        .off, .on(hooks: [.output], ttl: 60), .on(hooks: Set(Hook.allCases), ttl: nil),
+    ]
+
+    public static func check(_ input: [UInt8]) throws(BrokenPromise) {
+        let policy: Policy
+        do {
+            policy = try PolicyFile.read(input, resolving: accounts)
+        } catch {
+            return try check(error, input)
+        }
+        for caller in callers {
+            for wish in wishes {
+                for isHost in [false, true] { try check(policy, caller, wish, isHost) }
+            }
+        }
+    }
+
+    /// A place in the file, and words that do nothing to a terminal.
+    private static func check(_ error: PolicyFileError, _ input: [UInt8]) throws(BrokenPromise) {
+        let lineCount = input.count { $0 == UInt8(ascii: "\n") } + 1
+        try promise(!error.complaints.isEmpty, "refused without a word")
+        for complaint in error.complaints {
+            try promise((1...lineCount + 1).contains(complaint.line), "no such line: \(complaint)")
+            let isQuiet = !complaint.message.unicodeScalars.contains(where: \.isControl)
+            try promise(isQuiet, "a control character in \(complaint)")
+        }
+    }
+
+    private static func check(
+        _ policy: Policy, _ caller: Caller, _ wish: Change.Wish, _ isHost: Bool
+    ) throws(BrokenPromise) {
+        let change = Change(netns: "web", names: ["db-1", "\u{1b}"], wish: wish, isHost: isHost)
+        let isAllowed = policy.refusal(of: caller, for: change) == nil
+        let isExplained = policy.explain(change, for: caller).contains(where: \.allows)
+        try promise(
+            isAllowed == isExplained || caller.isRoot && !isHost && isAllowed,
+            "\(caller) \(isAllowed ? "may" : "may not") \(change), and is told otherwise: \(policy)")
+        if policy.looksAtNames(for: caller) { return }
+        let unnamed = Change(netns: "web", wish: wish, isHost: isHost)
+        try promise(
+            (policy.refusal(of: caller, for: unnamed) == nil) == isAllowed,
+            "names that nobody looks at decide for \(caller): \(policy)")
+    }
+}
