@@ -15,6 +15,8 @@ export KMESH_FUZZ=1 SWIFT_BACKTRACE=enable=no
 flags=(--configuration release --scratch-path .build-fuzz --sanitize=fuzzer --sanitize=address)
 # For the invariants to be seen inside the modules; and what a linker drops as dead includes the coverage counters.
 flags+=(-Xswiftc -enable-testing --disable-dead-strip)
+# What -sanitize=fuzzer asks for by itself, unless another sanitizer comes after it on the compiler's command line.
+flags+=(-Xswiftc "-sanitize-coverage=edge,inline-8bit-counters,pc-table")
 found=$PWD/.build-fuzz/found
 for fuzzer in RequestLine NetlinkReplies PolicyText; do
     "$swift" build "${flags[@]}" --product "Fuzz$fuzzer"
@@ -28,6 +30,7 @@ for fuzzer in RequestLine NetlinkReplies PolicyText; do
         tail -n 60 "$work/log" >&2
         fail "$fuzzer found something, see $found"
     fi
+    if grep -q 'Is the code instrumented' "$work/log"; then fail "$fuzzer was built without coverage: it only guesses"; fi
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
     echo "$fuzzer: $executions executions in $seconds seconds, no crash"
     rm -rf "$work"
