@@ -21,7 +21,7 @@ fi
 
 need_image
 work=$(mktemp -d)
-trap 'jobs -p | xargs -r kill 2>/dev/null; rm -rf "$work"' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$work"' EXIT
 make_second_drive "$built"
 started=$SECONDS
 if ! run_machine 1800 || ! is_good; then
