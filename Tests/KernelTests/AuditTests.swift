@@ -46,7 +46,8 @@ extension KernelTests {
                         #expect(end["KMESH_NETNS"] == rig.testbed.peer && end["KMESH_UID"] == nil)
 
                         _ = try await rig.call("clear")
-                        _ = try await journal.records(with: "KMESH_METHOD", "clear")
+                        let clear = try #require(try await journal.records(with: "KMESH_METHOD", "clear").first)
+                        #expect(clear["KMESH_DURATION_USEC"].flatMap { Int($0) } ?? 0 > 0)
                         // Once each: nothing of it is in the log too.
                         #expect(try await journal.records.map { $0["KMESH_METHOD"] }.count == 6)
                         #expect(try !rig.daemon.standardError.contains("night shift"))

@@ -40,6 +40,13 @@ struct AuditRecord: Sendable {
         return copy
     }
 
+    /// The same, of what was begun at a time of CLOCK_BOOTTIME and is done now.
+    func taking(since began: UInt64) -> AuditRecord {
+        var copy = self
+        copy.duration = Int64((Clock.boottime - began) / 1000)
+        return copy
+    }
+
     /// What is known, by name, in the order in which people read it. What there is not is left out.
     var fields: [(name: String, value: String)] {
         let origin = peer?.origin

@@ -25,10 +25,7 @@ extension Engine {
         }
         // The answer goes first.
         done.whenComplete { result in
-            loop.execute {
-                let duration = Int64((Clock.boottime - began) / 1000)
-                self.audit(result, parameters, peer, duration: duration)
-            }
+            loop.execute { self.audit(result, parameters, peer, since: began) }
         }
         return done
     }
@@ -36,11 +33,12 @@ extension Engine {
     /// Who did what to whom. That all is as it was needs no record.
     private func audit(
         _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters, _ peer: Peer,
-        duration: Int64
+        since began: UInt64
     ) {
         var record = AuditRecord(
             peer: peer, method: "bypass \(parameters.state.rawValue)", netns: parameters.netns,
-            owner: parameters.owner, reason: parameters.reason, duration: duration)
+            owner: parameters.owner, reason: parameters.reason
+        ).taking(since: began)
         switch result {
         case .success(let result):
             if !result.changed { return }

@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import Linux
 internal import NIOCore
 
 extension Engine {
@@ -29,6 +30,7 @@ extension Engine {
     private func end(
         _ inode: UInt64, _ record: Record, for peer: Peer, on loop: any EventLoop
     ) -> EventLoopFuture<Result<ClearMethod.Result.Cleared, StillBypassed>> {
+        let began = Clock.boottime
         let cleared = ClearMethod.Result.Cleared(netns: record.netns, inode: inode)
         let audited = AuditRecord(
             peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, owner: record.owner)
@@ -36,14 +38,14 @@ extension Engine {
             try self.turnOff(in: &session)
         }
         return ended.map { _ in
-            self.access.audit.note(audited)
+            self.access.audit.note(audited.taking(since: began))
             return .success(cleared)
         }.recover { error in
             if case BypassError.netnsNotFound = error {
                 self.forget(inode, record)
                 return .success(cleared)
             }
-            let failed = audited.failing(with: error)
+            let failed = audited.failing(with: error).taking(since: began)
             self.access.audit.note(failed)
             return .failure(
                 StillBypassed(value: .init(netns: record.netns, inode: inode, message: failed.error ?? "")))
