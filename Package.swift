@@ -59,12 +59,16 @@ let package = Package(
         .target(name: "Bypass", swiftSettings: strict),
         .target(name: "PolicyFile", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
 
+        .target(
+            name: "BypassKernel", dependencies: ["Bypass", "Netfilter", "Matcher", "Linux", system],
+            swiftSettings: strict),
+
         // The two ends of the socket.
         .target(
             name: "BypassDaemon",
             dependencies: [
-                "Linux", "Netfilter", "Matcher", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", nioCore, nioPosix,
-                logging, lifecycle,
+                "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile",
+                nioCore, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),
         .target(
             name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
@@ -125,7 +129,7 @@ let package = Package(
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [
-    "Bypass", "BypassAPI", "BypassDaemon", "JSONRPC", "Linux", "Netfilter", "PolicyFile", nioCore,
+    "Bypass", "BypassAPI", "BypassDaemon", "BypassKernel", "JSONRPC", "Linux", "Netfilter", "PolicyFile", nioCore,
 ]
 let fuzzers = ["RequestLine", "NetlinkReplies", "PolicyText"]
 if Context.environment["KMESH_FUZZ"] == nil {

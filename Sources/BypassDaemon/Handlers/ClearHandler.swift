@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import BypassKernel
 internal import Linux
 internal import NIOCore
 

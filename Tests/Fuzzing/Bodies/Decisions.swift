@@ -1,7 +1,7 @@
 internal import Bypass
 internal import Netfilter
 
-@testable internal import BypassDaemon
+@testable internal import BypassKernel
 
 /// What is decided on a ruleset, whatever it holds: nothing that is not ours may be touched.
 enum Decisions {

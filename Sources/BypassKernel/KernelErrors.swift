@@ -1,16 +1,16 @@
-internal import Bypass
-internal import Linux
+public import Bypass
+public import Linux
 internal import Matcher
 internal import Netfilter
 internal import SystemPackage
 
 /// The one place where an error of the kernel's becomes one of ours.
 extension BypassError {
-    init(_ error: SystemCallError) {
+    public init(_ error: SystemCallError) {
         self = .kernelRefused(operation: error.operation, errno: error.errno.name, detail: error.errno.advice)
     }
 
-    init(_ error: NamespaceError) {
+    public init(_ error: NamespaceError) {
         switch error {
         case .notFound(let what): self = .netnsNotFound("no network namespace: \(what)")
         case .notNetworkNamespace(let path): self = .notNetns("\(path) is no network namespace")

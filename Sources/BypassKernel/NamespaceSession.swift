@@ -1,27 +1,27 @@
-internal import Bypass
-internal import Linux
-internal import Matcher
-internal import Netfilter
+public import Bypass
+public import Linux
+public import Matcher
+public import Netfilter
 internal import SystemPackage
 
 /// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
-struct NamespaceSession: NamespaceKernel, ~Copyable {
-    enum Purpose {
+public struct NamespaceSession: NamespaceKernel, ~Copyable {
+    public enum Purpose: Sendable {
         /// Rules only go: what intercepts here, and what was counted, does not matter.
         case removing
         /// Everything is told to somebody.
         case telling
     }
 
-    let inode: UInt64
+    public let inode: UInt64
     /// What the namespace was opened by.
-    let path: String
+    public let path: String
     private let matcher: Matcher
     private let views: NamespaceViews
     private let purpose: Purpose
     private let legacy: [Interception]
     /// The namespace's own number, never given twice; nil before Linux 5.14.
-    let cookie: UInt64?
+    public let cookie: UInt64?
     private var socket: NetlinkSocket
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private var view: NamespaceView?
@@ -29,10 +29,10 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var isCurrent = false
 
     /// Our rules as they were observed last.
-    var rules: [Ruleset.Rule] { view?.rules ?? [] }
+    public var rules: [Ruleset.Rule] { view?.rules ?? [] }
 
     /// Enters the namespace on the calling thread, which belongs to the engine.
-    init(
+    public init(
         _ namespace: borrowing NetworkNamespace, for purpose: Purpose, matcher: Matcher, views: NamespaceViews
     ) throws(BypassError) {
         let inside = try Self.enter(namespace, purpose)
@@ -65,13 +65,13 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     /// What an earlier call left behind, if it did: not looked at again. A batch is refused if it is no longer so.
-    mutating func recall() throws(KernelFailure) -> Observation? {
+    public mutating func recall() throws(KernelFailure) -> Observation? {
         guard let known = views.view(of: inode, cookie: cookie) else { return nil }
         view = known
         return try joined(known)
     }
 
-    mutating func observe() throws(KernelFailure) -> Observation {
+    public mutating func observe() throws(KernelFailure) -> Observation {
         do throws(NetfilterError) {
             view = try look()
         } catch {
@@ -107,7 +107,7 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
         }
     }
 
-    mutating func execute(_ actions: [Action]) throws(KernelFailure) {
+    public mutating func execute(_ actions: [Action]) throws(KernelFailure) {
         var rest = actions[...]
         while let action = rest.first {
             let batch = rest.prefix { $0.isInRuleset }
@@ -164,12 +164,12 @@ struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     /// How many connections were redirected before, and stay so; nil where that cannot be counted.
-    mutating func redirectedConnections() -> Int? {
+    public mutating func redirectedConnections() -> Int? {
         socket.redirectedConnections()
     }
 
     /// Ends the session. The socket has to be closed where nobody waits.
-    consuming func close() -> SharedDescriptor {
+    public consuming func close() -> SharedDescriptor {
         SharedDescriptor(socket.intoDescriptor())
     }
 }

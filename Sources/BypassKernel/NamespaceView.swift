@@ -53,9 +53,11 @@ extension Ruleset.Rule {
 }
 
 /// The views of the namespaces that were worked on, by inode.
-final class NamespaceViews: Sendable {
+public final class NamespaceViews: Sendable {
     private let views = Mutex<[UInt64: NamespaceView]>([:])
     private static let most = 4096
+
+    public init() {}
 
     func view(of inode: UInt64, cookie: UInt64?) -> NamespaceView? {
         guard let view = views.withLock({ $0[inode] }), view.cookie == cookie else { return nil }
@@ -70,7 +72,8 @@ final class NamespaceViews: Sendable {
         }
     }
 
-    func forget(_ inode: UInt64) {
+    /// To be called when the namespace is gone.
+    public func forget(_ inode: UInt64) {
         views.withLock { $0[inode] = nil }
     }
 }

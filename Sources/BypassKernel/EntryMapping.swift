@@ -1,8 +1,8 @@
-internal import Bypass
-internal import Matcher
+public import Bypass
+public import Matcher
 
 extension Entry {
-    init(_ entry: MatcherEntry) {
+    public init(_ entry: MatcherEntry) {
         let hooks = Hook.allCases.filter { entry.hooks.contains($0.bit) }
         let made = Made.everything.filter { entry.made.contains($0.bit) }
         self.init(deadline: entry.deadline, hooks: Set(hooks), made: Set(made))
