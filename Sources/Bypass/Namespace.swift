@@ -34,11 +34,14 @@ public struct Entry: Hashable, Sendable {
     public var deadline: UInt64
     public var hooks: Set<Hook>
     public var made: Set<Made>
+    /// Whether the rules ask the matcher that is pinned now. A rule keeps the program that it was made with.
+    public var isCurrent: Bool
 
-    public init(deadline: UInt64, hooks: Set<Hook>, made: Set<Made> = []) {
+    public init(deadline: UInt64, hooks: Set<Hook>, made: Set<Made> = [], isCurrent: Bool = true) {
         self.deadline = deadline
         self.hooks = hooks
         self.made = made
+        self.isCurrent = isCurrent
     }
 
     /// Whether the matcher says yes.

@@ -2,7 +2,8 @@
 ///
 /// Pure: `on`, `off`, repair, expiry and recovery are this with another wish. The steps' order is what makes a crash
 /// harmless: until the last step of `on` and from the first step of `off` the matcher says no, so that rules alone do
-/// nothing; and what was made is written into the entry before it is made, so that it is known whatever happens.
+/// nothing; and an entry, with what is made, is written before anything is made and goes after everything else has gone,
+/// so that the next daemon finds every namespace in which something is left.
 public struct Plan: Hashable, Sendable {
     public private(set) var actions: [Action] = []
 
@@ -23,7 +24,7 @@ public struct Plan: Hashable, Sendable {
     ) {
         // A rule holds the program that was pinned when it was made. Without an entry of ours, finished, in the map,
         // nobody knows whether that program looks into this map: such rules are made anew.
-        let trusted = observation.entry.map { !$0.hooks.isEmpty } ?? false
+        let trusted = observation.entry.map { $0.isCurrent && !$0.hooks.isEmpty } ?? false
         var made = observation.standing
         var ruleset: [Action] = []
         for family in families {
@@ -49,7 +50,8 @@ public struct Plan: Hashable, Sendable {
         ruleset += Self.guardChains(hooks, observation, trusted, families)
 
         let entry = Entry(deadline: deadline, hooks: hooks, made: made)
-        if !made.subtracting(observation.entry?.made ?? []).isEmpty {
+        let isPrepared = observation.entry.map { made.isSubset(of: $0.made) } ?? ruleset.isEmpty
+        if !isPrepared {
             var prepared = observation.entry ?? Entry(deadline: Entry.passed, hooks: [])
             prepared.made.formUnion(made)
             actions.append(.setEntry(prepared))

@@ -23,8 +23,8 @@ import Testing
     func inIstio() {
         let plan = Plan(for: on, given: .istio())
         #expect(
-            plan.actions
-                == Family.allCases.flatMap { family in
+            plan.actions == [.setEntry(Entry(deadline: Entry.passed, hooks: []))]
+                + Family.allCases.flatMap { family in
                     Hook.allCases.map { .insertRule(Place(family, $0)) }
                 } + [
                     .makeGuardTable, .makeGuardChain(.prerouting, [.ip, .ip6]), .makeGuardChain(.output, [.ip, .ip6]),
@@ -94,6 +94,7 @@ import Testing
         "Rules without a finished entry may ask a program of the past, so they are made anew",
         arguments: [
             nil, Entry(deadline: Entry.passed, hooks: [], made: []),
+            Entry(deadline: 0, hooks: both, isCurrent: false),
         ])
     func untrusted(_ entry: Entry?) {
         var observation = Observation.bypassedIstio()
@@ -105,6 +106,7 @@ import Testing
                 .insertRule(ipOutput), .deleteRule(ipOutput, handle: 8),
             ])
         #expect(plan.actions.contains(.deleteGuardTable))
+        #expect(plan.actions.last == .setEntry(Entry(deadline: 0, hooks: both)))
     }
 
     @Test("A guard that somebody changed is made anew in one batch")

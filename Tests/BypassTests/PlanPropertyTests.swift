@@ -35,6 +35,10 @@ import Testing
                     Issue.record("half a bypass on the way to \(wish) in \(state): \(moment)")
                     return
                 }
+                for moment in history where moment.isLost && !state.isLost {
+                    Issue.record("nobody would find what is left on the way to \(wish) in \(state): \(moment)")
+                    return
+                }
             }
         }
     }
@@ -85,6 +89,12 @@ import Testing
 }
 
 extension ModelNamespace {
+    /// Whether something of ours stands here, and no entry says so.
+    fileprivate var isLost: Bool {
+        let hasRules = tables.values.contains { $0.chains.values.contains { $0.contains(where: \.isOurs) } }
+        return entry == nil && (hasRules || guardChains?.isEmpty == false)
+    }
+
     /// What is not as the wish demands; nil if everything is.
     fileprivate func complaint(_ wish: Wish, _ families: [Family], since before: ModelNamespace) -> String? {
         guard case .on(let hooks, let deadline) = wish else {
