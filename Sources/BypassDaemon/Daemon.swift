@@ -76,7 +76,7 @@ public final class Daemon: Service {
         logger.notice(
             "ready",
             metadata: [
-                "socket": "\(socket.path)", "pin": "\(matcher.pin)", "tag": "\(matcher.tag)",
+                "socket": "\(socket.path)", "pin": "\(matcher.pin)", "tag": "\(matcher.tagText)",
                 "bypassed": "\(registry.count)", "policy": "\(policy.summary)",
             ])
         if let error = HostNamespace.unknownFirstProcess {

@@ -1,15 +1,27 @@
 public import Bypass
+public import Linux
 public import Matcher
 
+extension Matcher {
+    /// The entry of a namespace as plans see it; nil if it is in the mesh.
+    public func state(of inode: UInt64) throws(SystemCallError) -> Entry? {
+        try entry(of: inode).map { Entry($0, tag: tag) }
+    }
+}
+
 extension Entry {
-    public init(_ entry: MatcherEntry) {
+    /// - Parameter tag: of the matcher that is pinned now.
+    init(_ entry: MatcherEntry, tag: UInt64) {
         let hooks = Hook.allCases.filter { entry.hooks.contains($0.bit) }
         let made = Made.everything.filter { entry.made.contains($0.bit) }
-        self.init(deadline: entry.deadline, hooks: Set(hooks), made: Set(made))
+        self.init(
+            deadline: entry.deadline, hooks: Set(hooks), made: Set(made), isCurrent: entry.program == tag)
     }
 
-    var forMatcher: MatcherEntry {
-        MatcherEntry(deadline: deadline, hooks: .init(hooks.map(\.bit)), made: .init(made.map(\.bit)))
+    func forMatcher(tag: UInt64) -> MatcherEntry {
+        MatcherEntry(
+            deadline: deadline, hooks: .init(hooks.map(\.bit)), made: .init(made.map(\.bit)),
+            program: isCurrent ? tag : 0)
     }
 }
 

@@ -101,7 +101,7 @@ public struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private func joined(_ view: NamespaceView) throws(KernelFailure) -> Observation {
         do throws(SystemCallError) {
-            return view.observation.joined(legacy: legacy, entry: try matcher.entry(of: inode), now: Clock.boottime)
+            return view.observation.joined(legacy: legacy, entry: try matcher.state(of: inode), now: Clock.boottime)
         } catch {
             throw .refused(BypassError(error))
         }
@@ -119,7 +119,7 @@ public struct NamespaceSession: NamespaceKernel, ~Copyable {
             rest = rest.dropFirst()
             do throws(SystemCallError) {
                 switch action {
-                case .setEntry(let entry): try matcher.set(entry.forMatcher, of: inode)
+                case .setEntry(let entry): try matcher.set(entry.forMatcher(tag: matcher.tag), of: inode)
                 case .removeEntry: try matcher.remove(inode)
                 default: preconditionFailure("\(action) is carried out in the ruleset")
                 }

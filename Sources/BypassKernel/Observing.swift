@@ -1,5 +1,4 @@
 internal import Bypass
-internal import Matcher
 internal import Netfilter
 
 extension Observation {
@@ -18,10 +17,10 @@ extension Observation {
     }
 
     /// The same, with what is not in nf_tables.
-    func joined(legacy: [Netfilter.Interception], entry: MatcherEntry?, now: UInt64) -> Observation {
+    func joined(legacy: [Netfilter.Interception], entry: Entry?, now: UInt64) -> Observation {
         var whole = self
         whole.interceptions += legacy.compactMap(Interception.init)
-        whole.entry = entry.map(Entry.init)
+        whole.entry = entry
         whole.now = now
         return whole
     }

@@ -21,14 +21,26 @@ public enum MatcherError: Error, Hashable, Sendable {
 public final class Matcher: Sendable {
     /// The path that rules name.
     public let pin: String
-    /// The program's tag, as `bpftool prog` prints it.
-    public let tag: String
+    /// The program's tag. An entry holds the one of the program that its rules ask.
+    public let tag: UInt64
+    /// As `bpftool prog` prints it.
+    public var tagText: String {
+        let digits = String(tag, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+    /// Whether there was no map to take over: what was bypassed, if anything was, is not known from it.
+    public let isMapNew: Bool
+    private let folder: String
     private let program: OwnedDescriptor
-    private let map: OwnedDescriptor
+    private let map: MatcherMap
 
-    private init(pin: String, tag: String, program: consuming OwnedDescriptor, map: consuming OwnedDescriptor) {
-        self.pin = pin
+    private init(
+        folder: String, tag: UInt64, isMapNew: Bool, program: consuming OwnedDescriptor, map: consuming MatcherMap
+    ) {
+        self.folder = folder
+        pin = folder + "/" + BYPASS_PROGRAM_PIN
         self.tag = tag
+        self.isMapNew = isMapNew
         self.program = program
         self.map = map
     }
@@ -36,53 +48,32 @@ public final class Matcher: Sendable {
     /// Loads the program into the kernel and pins it and its map in `folder`, or takes over what is pinned there.
     public static func load(into folder: String) throws(MatcherError) -> Matcher {
         do {
-            guard try Files.isBPFFileSystem(folder) else { throw MatcherError.noBPFFileSystem(folder) }
+            try checkFileSystem(of: folder)
             guard Files.exists("/sys/kernel/btf/vmlinux") else { throw MatcherError.noBTF }
-            let mapPin = folder + "/" + BYPASS_MAP_PIN
-            let pin = folder + "/" + BYPASS_PROGRAM_PIN
             // A socket filter reads packets and changes nothing: libbpf has nothing to say that the error does not.
             unsafe libbpf_set_print(nil)
-            let object = try MatcherObject.load(reusing: try pinnedMap(mapPin))
-            let map = try object.map()
-            if !Files.exists(mapPin) { try pinObject(map, at: mapPin) }
+            let object: MatcherObject
+            let isMapNew: Bool
+            switch try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN) {
+            case nil:
+                object = try MatcherObject.load(reusing: nil)
+                isMapNew = true
+            case let earlier?:
+                isMapNew = false
+                if earlier.isOfThisVersion {
+                    object = try MatcherObject.load(reusing: earlier.intoDescriptor())
+                } else {
+                    object = try MatcherObject.load(reusing: nil)
+                    // Rules that stand go on asking the old map, which holds the same, until they are replaced.
+                    try MatcherMap(object.map()).copyEntries(of: earlier)
+                }
+            }
             let program = try object.program()
-            let tag = try programTag(program)
-            let matcher = Matcher(pin: pin, tag: tag, program: program, map: map)
+            let matcher = Matcher(
+                folder: folder, tag: try ProgramInformation(program).tag, isMapNew: isMapNew, program: program,
+                map: MatcherMap(try object.map()))
             try matcher.ensurePinned()
             return matcher
-        } catch let error as MatcherError {
-            throw error
-        } catch let error as SystemCallError {
-            throw error.errno == .noSuchFileOrDirectory && error.operation == "open \(folder)"
-                ? .noBPFFileSystem(folder) : .systemCall(error)
-        } catch {
-            fatalError("unreachable: \(error)")
-        }
-    }
-
-    /// Pins the program again if the pin has gone, or holds another program (an older version's): rules that are made
-    /// from now on are of this one. Rules that stand keep their program until they are replaced.
-    ///
-    /// - Returns: whether anything had to be done.
-    @discardableResult
-    public func ensurePinned() throws(MatcherError) -> Bool {
-        do {
-            if let pinned = try Self.openPin(pin) {
-                guard try Self.isMatcher(pinned) else { throw MatcherError.foreignPin(pin) }
-                // The same program with another map would be somebody's dead switch.
-                let isSame = try Self.programTag(pinned) == tag
-                if try isSame && Self.mapIdentifier(ofProgram: pinned) == Self.mapIdentifier(map) {
-                    return false
-                }
-                // Swapped in one step: without the pin, no `iptables` command on a table with our rule works.
-                let next = pin + "_next"
-                _ = unsafe unlink(next)
-                try Self.pinObject(program, at: next)
-                try systemCall("rename \(next)") { unsafe rename(next, pin) }
-            } else {
-                try Self.pinObject(program, at: pin)
-            }
-            return true
         } catch let error as MatcherError {
             throw error
         } catch let error as SystemCallError {
@@ -92,65 +83,72 @@ public final class Matcher: Sendable {
         }
     }
 
-    /// The entry of a namespace; nil if it is in the mesh.
-    public func entry(of inode: UInt64) throws(SystemCallError) -> MatcherEntry? {
-        var key = bypass_key(netns_inode: inode)
-        var value = bypass_value()
-        let number = map.rawValue
+    private static func checkFileSystem(of folder: String) throws {
         do {
-            try systemCall("bpf BPF_MAP_LOOKUP_ELEM") { unsafe bpf_map_lookup_elem(number, &key, &value) < 0 ? -1 : 0 }
-        } catch {
-            if error.errno == .noSuchFileOrDirectory { return nil }
-            throw error
+            guard try Files.isBPFFileSystem(folder) else { throw MatcherError.noBPFFileSystem(folder) }
+        } catch let error as SystemCallError where error.errno == .noSuchFileOrDirectory {
+            throw MatcherError.noBPFFileSystem(folder)
         }
-        return MatcherEntry(value)
     }
+
+    /// Pins program and map again if a pin has gone, or holds another program (an older version's): rules that are made
+    /// from now on are of this one. Rules that stand keep their program until they are replaced.
+    ///
+    /// - Returns: whether anything had to be done.
+    @discardableResult
+    public func ensurePinned() throws(MatcherError) -> Bool {
+        do {
+            let isMapPinned = try ensureMapIsPinned()
+            let isProgramPinned = try ensureProgramIsPinned()
+            return !isMapPinned || !isProgramPinned
+        } catch let error as MatcherError {
+            throw error
+        } catch let error as SystemCallError {
+            // That is how the kernel says it, of a file system that has been unmounted since.
+            if error.errno == .notPermitted { throw .noBPFFileSystem(folder) }
+            throw .systemCall(error)
+        } catch {
+            fatalError("unreachable: \(error)")
+        }
+    }
+
+    /// - Returns: whether it was.
+    private func ensureMapIsPinned() throws -> Bool {
+        let path = folder + "/" + BYPASS_MAP_PIN
+        guard let pinned = try MatcherMap.pinned(at: path) else {
+            try Pin.make(path, of: map.descriptor)
+            return false
+        }
+        if try MapInformation(pinned.descriptor).id == MapInformation(map.descriptor).id { return true }
+        // Another map would be somebody's dead switch.
+        try Pin.replace(path, by: map.descriptor)
+        return false
+    }
+
+    /// - Returns: whether it was.
+    private func ensureProgramIsPinned() throws -> Bool {
+        guard let pinned = try Pin.open(pin) else {
+            try Pin.make(pin, of: program)
+            return false
+        }
+        guard let found = try ProgramInformation(ofObject: pinned), found.isMatcher else {
+            throw MatcherError.foreignPin(pin)
+        }
+        // The same program with another map would be a dead switch, too.
+        if try found.tag == tag && found.map == MapInformation(map.descriptor).id { return true }
+        try Pin.replace(pin, by: program)
+        return false
+    }
+
+    /// The entry of a namespace; nil if it is in the mesh.
+    public func entry(of inode: UInt64) throws(SystemCallError) -> MatcherEntry? { try map.entry(of: inode) }
 
     /// Makes or replaces the entry of a namespace. From this moment the matcher says yes there.
-    public func set(_ entry: MatcherEntry, of inode: UInt64) throws(SystemCallError) {
-        var key = bypass_key(netns_inode: inode)
-        var value = entry.value
-        let number = map.rawValue
-        try systemCall("bpf BPF_MAP_UPDATE_ELEM") {
-            unsafe bpf_map_update_elem(number, &key, &value, UInt64(BPF_ANY)) < 0 ? -1 : 0
-        }
-    }
+    public func set(_ entry: MatcherEntry, of inode: UInt64) throws(SystemCallError) { try map.set(entry, of: inode) }
 
     /// Takes the entry of a namespace away. From this moment the matcher says no there.
-    public func remove(_ inode: UInt64) throws(SystemCallError) {
-        var key = bypass_key(netns_inode: inode)
-        let number = map.rawValue
-        do {
-            try systemCall("bpf BPF_MAP_DELETE_ELEM") { unsafe bpf_map_delete_elem(number, &key) < 0 ? -1 : 0 }
-        } catch {
-            if error.errno != .noSuchFileOrDirectory { throw error }
-        }
-    }
+    public func remove(_ inode: UInt64) throws(SystemCallError) { try map.remove(inode) }
 
     /// Every namespace that has an entry, by inode.
-    public func inodes() throws(SystemCallError) -> [UInt64] {
-        var found: [UInt64] = []
-        // A hash map starts over when an entry goes away under the walk: the bound ends that.
-        while found.count <= Int(BYPASS_MAX_NAMESPACES), let next = try inode(after: found.last) { found.append(next) }
-        return Set(found).sorted()
-    }
-
-    /// The map's next key; the first one after nil, nil after the last.
-    private func inode(after inode: UInt64?) throws(SystemCallError) -> UInt64? {
-        var key = bypass_key(netns_inode: inode ?? 0)
-        var next = bypass_key()
-        let number = map.rawValue
-        do {
-            try systemCall("bpf BPF_MAP_GET_NEXT_KEY") {
-                let result =
-                    unsafe inode == nil
-                    ? bpf_map_get_next_key(number, nil, &next) : bpf_map_get_next_key(number, &key, &next)
-                return result < 0 ? -1 : 0
-            }
-        } catch {
-            if error.errno == .noSuchFileOrDirectory { return nil }
-            throw error
-        }
-        return next.netns_inode
-    }
+    public func inodes() throws(SystemCallError) -> [UInt64] { try map.inodes() }
 }

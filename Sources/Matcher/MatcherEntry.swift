@@ -28,19 +28,23 @@ public struct MatcherEntry: Hashable, Sendable {
     public var deadline: UInt64
     public var hooks: Hooks
     public var made: Made
+    /// The tag of the program that the namespace's rules ask; 0 if that is not known.
+    public var program: UInt64
 
-    public init(deadline: UInt64, hooks: Hooks, made: Made) {
+    public init(deadline: UInt64, hooks: Hooks, made: Made, program: UInt64) {
         self.deadline = deadline
         self.hooks = hooks
         self.made = made
+        self.program = program
     }
 
     init(_ value: bypass_value) {
         self.init(
-            deadline: value.deadline_ns, hooks: Hooks(rawValue: value.hooks), made: Made(rawValue: value.made))
+            deadline: value.deadline_ns, hooks: Hooks(rawValue: value.hooks), made: Made(rawValue: value.made),
+            program: value.program)
     }
 
     var value: bypass_value {
-        bypass_value(deadline_ns: deadline, hooks: hooks.rawValue, made: made.rawValue)
+        bypass_value(deadline_ns: deadline, hooks: hooks.rawValue, made: made.rawValue, program: program)
     }
 }

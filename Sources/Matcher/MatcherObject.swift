@@ -22,10 +22,10 @@ internal import SystemPackage
         if let map {
             let number = map.rawValue
             try systemCall("libbpf: reusing the matcher's map") {
-                unsafe Matcher.negative(bpf_map__reuse_fd(bpf_object__find_map_by_name(opened, BYPASS_MAP_PIN), number))
+                unsafe Pin.negative(bpf_map__reuse_fd(bpf_object__find_map_by_name(opened, BYPASS_MAP_PIN), number))
             }
         }
-        try systemCall("bpf BPF_PROG_LOAD") { unsafe Matcher.negative(bpf_object__load(opened)) }
+        try systemCall("bpf BPF_PROG_LOAD") { unsafe Pin.negative(bpf_object__load(opened)) }
         return loaded
     }
 

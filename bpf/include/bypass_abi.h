@@ -20,7 +20,11 @@ struct bypass_key {
 	__u64 netns_inode;
 };
 
-/* One bypassed namespace. A namespace without an entry is in the mesh. */
+/*
+ * One bypassed namespace. A namespace without an entry is in the mesh.
+ *
+ * Members are only ever added, at the end: a daemon that finds the map of another version takes what both know.
+ */
 struct bypass_value {
 	/* CLOCK_BOOTTIME in nanoseconds at which the matcher stops saying yes; 0 for never. */
 	__u64 deadline_ns;
@@ -28,7 +32,12 @@ struct bypass_value {
 	__u32 hooks;
 	/* BYPASS_MADE_* bits: what the daemon had to make in the namespace, and takes away again at the end. */
 	__u32 made;
+	/* The tag of the program that the namespace's rules ask; 0 if that is not known. */
+	__u64 program;
 };
+
+/* The size of the first version's value: without program. */
+#define BYPASS_VALUE_MIN_SIZE 16
 
 #define BYPASS_HOOK_PREROUTING 1u /* inbound */
 #define BYPASS_HOOK_OUTPUT 2u     /* outbound */

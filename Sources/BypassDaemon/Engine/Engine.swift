@@ -142,7 +142,7 @@ final class Engine: Sendable {
         let subject = Subject.bypassed(inode, record)
         let cleaned = withSession(.removing, in: subject, on: background) { session throws(BypassError) in
             // Somebody may have asked for more time meanwhile.
-            guard let entry = try? self.matcher.entry(of: inode), !Entry(entry).isLive(at: Clock.boottime) else {
+            guard let entry = try? self.matcher.state(of: inode), !entry.isLive(at: Clock.boottime) else {
                 return
             }
             _ = try Reconciler.reconcile(.off, in: &session)

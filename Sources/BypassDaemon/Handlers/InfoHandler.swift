@@ -7,6 +7,6 @@ extension Engine {
     func info(startedAt: UInt64, kernel: String) -> InfoMethod.Result {
         InfoMethod.Result(
             kernel: kernel, uptimeSeconds: Int((Clock.boottime - startedAt) / 1_000_000_000), bypassed: registry.count,
-            matcher: .init(pin: matcher.pin, tag: matcher.tag))
+            matcher: .init(pin: matcher.pin, tag: matcher.tagText))
     }
 }
