@@ -8,4 +8,6 @@ public enum BypassError: Error, Hashable, Sendable {
     case kernelRefused(operation: String, errno: String, detail: String)
     case unsupported(String)
     case invalidParameter(String)
+    /// The namespace is not as the caller takes it to be.
+    case conflict(String)
 }

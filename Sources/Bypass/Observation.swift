@@ -92,6 +92,12 @@ public struct Observation: Hashable, Sendable {
         self.now = now
     }
 
+    /// Whether there is neither a rule of ours nor a chain of the guard's.
+    public var holdsNothingOfOurs: Bool {
+        let hasRules = tables.values.contains { $0.chains.values.contains { !$0.own.isEmpty } }
+        return !hasRules && guardChains?.isEmpty != false
+    }
+
     func chain(_ place: Place) -> Chain? {
         tables[place.family]?.chains[place.hook]
     }

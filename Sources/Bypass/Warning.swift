@@ -15,6 +15,8 @@ public enum Warning: Hashable, Sendable {
     case guardMissing(Hook)
     /// Who wants the bypass could not be written down.
     case notRecorded(String)
+    /// Somebody damages the bypass again and again.
+    case contested(seconds: Int)
 
     /// For programs.
     public var code: String {
@@ -28,6 +30,7 @@ public enum Warning: Hashable, Sendable {
         case .ruleNotFirst: "rule-not-first"
         case .guardMissing: "guard-missing"
         case .notRecorded: "not-recorded"
+        case .contested: "contested"
         }
     }
 
@@ -44,20 +47,24 @@ public enum Warning: Hashable, Sendable {
         case .transparentProxy(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY, which is not bypassed yet"
         case .redirect(let chain):
-            "\(chain) still redirects connections to the proxy: turn the bypass on again to repair it"
+            "\(chain) still redirects connections to the proxy: \(Self.remedy)"
         case .earlierRedirect(let chain):
             "\(chain) redirects before the bypass is asked (its priority is \(Guard.priority) or lower)"
         case .ruleMissing(let place):
-            "the bypass rule is missing from \(place.chain): turn the bypass on again to repair it"
+            "the bypass rule is missing from \(place.chain): \(Self.remedy)"
         case .ruleNotFirst(let place):
-            "the bypass rule is no longer first in \(place.chain): turn the bypass on again to repair it"
+            "the bypass rule is no longer first in \(place.chain): \(Self.remedy)"
         case .guardMissing(let hook):
-            "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: turn the bypass on again to "
-                + "repair it"
+            "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: \(Self.remedy)"
         case .notRecorded(let reason):
             "the bypass is on, but who wants it will be forgotten when the daemon restarts: \(reason)"
+        case .contested(let seconds):
+            "another program keeps changing these rules: the daemon repairs them again in \(seconds) s; find that program, "
+                + "or turn the bypass off"
         }
     }
+
+    private static let remedy = "it is repaired within seconds, or at once by turning the bypass on again"
 }
 
 extension Place {

@@ -73,13 +73,16 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var owner: String?
     public var reason: String?
     public var setBy: Peer?
+    /// Grows with each decision about the namespace, to turn on, change, extend, turn off, or when time is over. No two
+    /// decisions have the same. nil from a daemon of a version that does not count them.
+    public var generation: Int?
     public var rules: [Rule]
     public var warnings: [Warning]
 
     public init(
         netns: String, inode: UInt64, state: State, effective: Bool, direction: Direction? = nil,
         since: Timestamp? = nil, expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
-        setBy: Peer? = nil, rules: [Rule] = [], warnings: [Warning] = []
+        setBy: Peer? = nil, generation: Int? = nil, rules: [Rule] = [], warnings: [Warning] = []
     ) {
         self.netns = netns
         self.inode = inode
@@ -91,6 +94,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         self.owner = owner
         self.reason = reason
         self.setBy = setBy
+        self.generation = generation
         self.rules = rules
         self.warnings = warnings
     }
@@ -112,6 +116,9 @@ public struct BypassStatus: Codable, Hashable, Sendable {
                 "the process that turned it on",
                 [.init("uid", .integer()), .init("gid", .integer()), .init("pid", .integer())]
             ).orNull),
+        .init(
+            "generation",
+            .integer("grows with each decision about the namespace: for `ifGeneration`")),
         .init(
             "rules",
             .array(

@@ -7,6 +7,7 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
     case kernelRefused = -32005
     case unsupported = -32006
     case limitExceeded = -32007
+    case conflict = -32008
 
     /// The name for programs.
     public var kind: String {
@@ -18,6 +19,7 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
         case .kernelRefused: "kernel-refused"
         case .unsupported: "unsupported"
         case .limitExceeded: "limit-exceeded"
+        case .conflict: "conflict"
         }
     }
 
@@ -31,6 +33,7 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
         case .kernelRefused: "the kernel said no: `data.operation`, `data.errno`"
         case .unsupported: "this kernel or namespace lacks what is needed"
         case .limitExceeded: "`data.limit` names the limit"
+        case .conflict: "the namespace is not as the caller takes it to be: ask for its status again"
         }
     }
 }

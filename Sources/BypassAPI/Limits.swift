@@ -18,6 +18,8 @@ public struct Limits: Hashable, Sendable {
     public var idleSeconds = 600
     /// `unread-seconds`: until a client that does not read its answers is cut off.
     public var unreadSeconds = 30
+    /// `events`: that a subscriber may be behind.
+    public var events = 1024
 
     public init() {}
 
@@ -29,6 +31,7 @@ public struct Limits: Hashable, Sendable {
         case requestsPerSecond = "requests-per-second"
         case idleSeconds = "idle-seconds"
         case unreadSeconds = "unread-seconds"
+        case events
     }
 
     /// How much a limit allows, as it is told to people.
@@ -43,6 +46,7 @@ public struct Limits: Hashable, Sendable {
         case .requestsPerSecond: "\(requestsPerSecond) requests of one user in a second"
         case .idleSeconds: "\(idleSeconds) seconds without a request"
         case .unreadSeconds: "\(unreadSeconds) seconds until answers are read"
+        case .events: "\(events) events that a subscriber has not read"
         }
     }
 }

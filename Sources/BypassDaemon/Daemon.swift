@@ -68,9 +68,11 @@ public final class Daemon: Service {
         threads.start()
         let audit = Audit(journal: configuration.journal, background: background.next(), logger: logger)
         let engine = Engine(
-            matcher: matcher, registry: registry, access: Access(policy: policy, audit: audit), status: status,
-            threads: threads, background: background.next(), logger: logger)
+            matcher: matcher, registry: registry, access: Access(policy: policy, audit: audit),
+            events: EventLog(capacity: configuration.limits.events), status: status, threads: threads,
+            background: background.next(), logger: logger)
         engine.adopt()
+        Rounds(engine).start()
         let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
         let server = Server(router: router, limits: configuration.limits, logger: logger)
         logger.notice(

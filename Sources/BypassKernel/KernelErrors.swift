@@ -1,6 +1,6 @@
 public import Bypass
 public import Linux
-internal import Matcher
+public import Matcher
 internal import Netfilter
 internal import SystemPackage
 
@@ -24,7 +24,7 @@ extension BypassError {
 }
 
 extension BypassError {
-    init(_ error: MatcherError) {
+    public init(_ error: MatcherError) {
         switch error {
         case .systemCall(let error): self.init(error)
         case .foreignPin(let path):

@@ -7,8 +7,8 @@ internal import SystemPackage
 /// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
 public struct NamespaceSession: NamespaceKernel, ~Copyable {
     public enum Purpose: Sendable {
-        /// Rules only go: what intercepts here, and what was counted, does not matter.
-        case removing
+        /// Only our own rules matter: not what intercepts here, nor what was counted.
+        case ownRules
         /// Everything is told to somebody.
         case telling
     }

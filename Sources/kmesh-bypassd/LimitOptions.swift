@@ -30,16 +30,21 @@ struct LimitOptions: ParsableArguments {
     @Option(help: "Seconds until answers are read.")
     var maxUnreadSeconds = Limits().unreadSeconds
 
+    @Option(help: "Events that a subscriber may be behind.")
+    var maxEvents = Limits().events
+
     func validate() throws {
         let values = [
             maxLine, maxDepth, maxBatch, maxConnections, maxUserConnections, maxLineSeconds, maxRequestsPerSecond,
-            maxIdleSeconds, maxUnreadSeconds,
+            maxIdleSeconds, maxUnreadSeconds, maxEvents,
         ]
         for value in values {
             guard (1...1_000_000_000).contains(value) else {
                 throw ValidationError("a limit must be between 1 and 1000000000")
             }
         }
+        // They are kept in memory.
+        guard maxEvents <= 1_000_000 else { throw ValidationError("--max-events must be 1000000 or less") }
         guard maxDepth <= 256 else { throw ValidationError("--max-depth must be 256 or less") }
     }
 
@@ -54,6 +59,7 @@ struct LimitOptions: ParsableArguments {
         limits.requestsPerSecond = maxRequestsPerSecond
         limits.idleSeconds = maxIdleSeconds
         limits.unreadSeconds = maxUnreadSeconds
+        limits.events = maxEvents
         return limits
     }
 }

@@ -28,11 +28,11 @@ enum Sample {
     /// The contract's example.
     static let status = BypassStatus(
         netns: "web", inode: 4_026_532_281, state: .on, effective: true, direction: .both, since: moment,
-        setBy: .init(uid: 1000, gid: 1000, pid: 4711),
+        setBy: .init(uid: 1000, gid: 1000, pid: 4711), generation: 17,
         rules: [.init(family: "ip", table: "nat", chain: "OUTPUT", handle: 7, packets: 0, bytes: 0)],
         warnings: [.init(code: "no-interception", message: "...")])
 
-    static let statusOff = BypassStatus(netns: "web", inode: 1, state: .off, effective: false)
+    static let statusOff = BypassStatus(netns: "web", inode: 1, state: .off, effective: false, generation: 18)
 
     typealias Call = (
         method: any RPCMethod.Type, parameters: any Encodable & Sendable, results: [any Encodable & Sendable]
@@ -44,16 +44,27 @@ enum Sample {
             BypassMethod.self,
             BypassMethod.Parameters(
                 netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
-                reason: "test"),
+                reason: "test", ifGeneration: 17),
             [
                 BypassMethod.Result(status: status, changed: true),
                 BypassMethod.Result(status: statusOff, changed: false),
             ]
         ),
+        (
+            ExtendMethod.self, ExtendMethod.Parameters(netns: "web", ttl: 60, ifGeneration: 17),
+            [BypassMethod.Result(status: status, changed: true)]
+        ),
         (StatusMethod.self, StatusMethod.Parameters(netns: "web"), [status, statusOff]),
         (
             ListMethod.self, NoParameters(),
             [ListMethod.Result(bypasses: [status, statusOff]), ListMethod.Result(bypasses: [])]
+        ),
+        (
+            SubscribeMethod.self, SubscribeMethod.Parameters(stream: "k3", sequence: 12),
+            [
+                SubscribeMethod.Result(stream: "k3", sequence: 12, bypasses: [status]),
+                SubscribeMethod.Result(stream: "k3", sequence: 12, bypasses: nil),
+            ]
         ),
         (
             ClearMethod.self, ClearMethod.Parameters(owner: "kubernetes:default/web-0"),

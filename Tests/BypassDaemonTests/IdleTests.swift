@@ -54,10 +54,11 @@ import Testing
         #expect(try limit(in: client.lines().first) == "idle-seconds")
     }
 
-    @Test("Who is there for what it is told may ask nothing")
+    @Test("A subscriber is there for what it is told, and may ask nothing")
     func exempt() throws {
         let client = try TestClient()
-        client.handler.mayBeIdle = true
+        try client.send(call("subscribe", id: 1))
+        #expect(try client.ids() == [1])
         client.loop.advanceTime(by: .hours(3))
         #expect(!client.isClosed && client.lines() == [])
     }

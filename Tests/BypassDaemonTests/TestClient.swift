@@ -13,7 +13,6 @@ struct TestClient {
     let channel: EmbeddedChannel
     let socket = SocketModel()
     let slow = SlowMethod.Calls()
-    let handler: ConnectionHandler
 
     /// - Parameters:
     ///   - house: what it shares with other clients, if it does.
@@ -30,11 +29,15 @@ struct TestClient {
             return parameters
         }
         router.later(SlowMethod.self) { slow.begin($0, on: $1.loop) }
+        router.now(StartMethod.self) { parameters, call in
+            call.subscription.begin(house.events, after: house.events.snapshot.sequence, on: call.loop)
+            return parameters
+        }
         router.later(RefusedMethod.self) { $1.loop.makeFailedFuture($0.error) }
         channel = EmbeddedChannel(loop: loop)
         let (seat, refusal) = house.connections.admit(user: user, on: loop)
         let finish = house.connections.open(seat, channel) ?? refusal
-        handler = ConnectionHandler(
+        let handler = ConnectionHandler(
             router: router, limits: house.limits, peer: Peer(PeerCredentials(pid: 1, uid: user, gid: user)),
             seat: seat, connections: house.connections, finish: finish)
         try channel.pipeline.syncOperations.addHandlers([socket, handler])
@@ -70,9 +73,11 @@ struct TestHouse {
     let limits: Limits
     let log = TestLog()
     let connections: Connections
+    let events: EventLog
 
     init(_ limits: Limits = Limits()) {
         self.limits = limits
+        events = EventLog(capacity: limits.events)
         connections = Connections(limits: limits, logger: log.logger)
     }
 }
@@ -126,6 +131,11 @@ enum SlowMethod: TestMethod {
             first.1.succeed(first.0)
         }
     }
+}
+
+/// Subscribes to the house's events.
+enum StartMethod: TestMethod {
+    static let name = "subscribe"
 }
 
 /// Refuses without asking anybody, as parameters that contradict each other are.

@@ -8,10 +8,12 @@ public enum BypassMethod: RPCMethod {
         public var ttl: Int?
         public var owner: String?
         public var reason: String?
+        /// The generation that the caller's decision was made on: if it is another by now, nothing is done.
+        public var ifGeneration: Int?
 
         public init(
             netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
-            reason: String? = nil
+            reason: String? = nil, ifGeneration: Int? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -19,6 +21,7 @@ public enum BypassMethod: RPCMethod {
             self.ttl = ttl
             self.owner = owner
             self.reason = reason
+            self.ifGeneration = ifGeneration
         }
     }
 
@@ -67,7 +70,11 @@ public enum BypassMethod: RPCMethod {
         Parameter("ttl", "with `on` only: seconds until the bypass ends by itself", .integer(minimum: 1)),
         Parameter("owner", "who wants it, such as `kubernetes:default/web-0`", .string(length: 1...256)),
         Parameter("reason", "for the audit log", .string(length: 0...256)),
+        generation,
     ]
+    static let generation = Parameter(
+        "ifGeneration", "do nothing, but for a `conflict`, unless the namespace is at this generation",
+        .integer(minimum: 0))
     public static let result = Schema.object(
         nil, [.init("changed", .boolean("whether this call changed anything"))] + BypassStatus.properties)
     public static let errors: [ErrorCode] = ErrorCode.allCases

@@ -13,29 +13,34 @@ internal import NIOPosix
 final class Engine: Sendable {
     let matcher: Matcher
     let registry: Registry
-    private let lanes = NamespaceLanes()
-    private let views = NamespaceViews()
-    private let deadlines: Deadlines
-    private let parkingLot: ParkingLot
-    private let threads: NIOThreadPool
-    /// Where nobody waits: sockets are closed here, and bypasses end here by themselves.
-    private let background: any EventLoop
     let access: Access
-    private let status: ServiceStatus
+    let events: EventLog
+    let conditions = Conditions()
+    let status: ServiceStatus
     let logger: Logger
+    let deadlines: Deadlines
+    let views = NamespaceViews()
+    private let lanes = NamespaceLanes()
+    private let parkingLot: ParkingLot
+    let threads: NIOThreadPool
+    /// Where nobody waits: sockets are closed here, and bypasses are looked after without anybody asking.
+    let background: any EventLoop
+    private let adoption: EventLoopPromise<Void>
 
     init(
-        matcher: Matcher, registry: Registry, access: Access, status: ServiceStatus, threads: NIOThreadPool,
-        background: any EventLoop, logger: Logger
+        matcher: Matcher, registry: Registry, access: Access, events: EventLog, status: ServiceStatus,
+        threads: NIOThreadPool, background: any EventLoop, logger: Logger
     ) {
         self.matcher = matcher
         self.registry = registry
         self.access = access
+        self.events = events
         self.status = status
         self.threads = threads
         self.background = background
         deadlines = Deadlines(on: background)
         parkingLot = ParkingLot(on: background)
+        adoption = background.makePromise()
         self.logger = logger
     }
 
@@ -76,7 +81,7 @@ final class Engine: Sendable {
     ) {
         do throws(BypassError) {
             var session = try NamespaceSession(namespace.descriptor, for: purpose, matcher: matcher, views: views)
-            forgetPredecessor(of: session)
+            endPredecessor(of: session)
             do throws(BypassError) {
                 promise.succeed(try work(&session))
             } catch {
@@ -100,6 +105,11 @@ final class Engine: Sendable {
         }
     }
 
+    /// Runs `work` where kernel work is done, without a namespace.
+    func outside(_ work: @escaping @Sendable () -> Void) -> EventLoopFuture<Void> {
+        threads.runIfActive(eventLoop: background, work)
+    }
+
     /// Keeps a record; that it could not be written is a warning to whoever asked.
     @discardableResult
     func keep(_ record: Record, of inode: UInt64) -> Warning? {
@@ -112,78 +122,10 @@ final class Engine: Sendable {
         }
     }
 
-    /// The namespace is gone, and all that was in it; unless its number is another's already.
-    func forget(_ inode: UInt64, _ record: Record) {
-        guard registry[inode] == record else { return }
-        try? matcher.remove(inode)
-        registry.remove(inode)
-        views.forget(inode)
-        deadlines.cancel(inode)
-        status.bypassed(registry.count, on: background)
-    }
-
-    /// An inode number may be used again when its namespace is gone: what was known of that one is not about this one.
-    private func forgetPredecessor(of session: borrowing NamespaceSession) {
-        guard let record = registry[session.inode], let old = record.cookie, let new = session.cookie, old != new else {
-            return
-        }
-        forget(session.inode, record)
-    }
-
-    // MARK: bypasses that end by themselves
-
-    /// Comes back when the deadline has passed. The matcher keeps to it by itself; what is left to do is to clean up.
-    func watch(_ inode: UInt64, deadline: UInt64) {
-        deadlines.set(inode, to: deadline) { self.expire(inode) }
-    }
-
-    private func expire(_ inode: UInt64) {
-        guard let record = registry[inode] else { return }
-        let subject = Subject.bypassed(inode, record)
-        let cleaned = withSession(.removing, in: subject, on: background) { session throws(BypassError) in
-            // Somebody may have asked for more time meanwhile.
-            guard let entry = try? self.matcher.state(of: inode), !entry.isLive(at: Clock.boottime) else {
-                return
-            }
-            _ = try Reconciler.reconcile(.off, in: &session)
-            self.registry.remove(inode)
-            self.access.audit.note(AuditRecord(expired: record, inode))
-        }
-        cleaned.whenFailure { error in
-            if case BypassError.netnsNotFound = error { return self.forget(inode, record) }
-            self.access.audit.note(AuditRecord(expired: record, inode).failing(with: error))
-        }
-    }
-
     // MARK: what an earlier daemon left
 
-    /// Takes over its bypasses: entries without a record get one, records without an entry go, deadlines are watched.
-    func adopt() {
-        let inodes = (try? matcher.inodes()) ?? []
-        for inode in inodes {
-            guard let entry = try? matcher.entry(of: inode) else { continue }
-            if registry[inode] == nil {
-                guard let path = NamespaceReference.find(inode: inode) else {
-                    // Nothing has that namespace any more, so nothing of ours is left in it.
-                    try? matcher.remove(inode)
-                    continue
-                }
-                keep(Record(netns: path, path: path, since: .now), of: inode)
-            }
-            watch(inode, deadline: entry.deadline)
-        }
-        for (inode, _) in registry.all where !inodes.contains(inode) { registry.remove(inode) }
-    }
-}
+    /// When all bypasses of an earlier daemon have been looked at.
+    var adopted: EventLoopFuture<Void> { adoption.futureResult }
 
-extension AuditRecord {
-    /// A bypass whose time was over. If that failed, it has ended all the same, but its rules are left.
-    fileprivate init(expired record: Record, _ inode: UInt64) {
-        self.init(
-            method: "expire", netns: record.netns, inode: inode, owner: record.owner, reason: record.reason)
-    }
-}
-
-extension Timestamp {
-    static var now: Timestamp { Timestamp(secondsSince1970: Clock.realtime / 1_000_000_000) }
+    func noteAdopted() { adoption.succeed() }
 }

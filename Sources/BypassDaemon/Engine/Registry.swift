@@ -11,6 +11,7 @@ final class Registry: Sendable {
         var journal: RecordJournal
         /// Whose records are not as the journal has them: the disk was full.
         var unwritten: Set<UInt64> = []
+        var generations: Generations
     }
 
     private let state: Mutex<State>
@@ -21,7 +22,8 @@ final class Registry: Sendable {
         let records = journal.contents
         // On a full disk the old journal stays, and says the same in more lines.
         try? journal.rewrite(records)
-        state = Mutex(State(records: records, journal: journal))
+        let generations = Generations(now: Self.now, known: records.values.compactMap(\.generation))
+        state = Mutex(State(records: records, journal: journal, generations: generations))
     }
 
     var count: Int { state.withLock { $0.records.count } }
@@ -33,6 +35,16 @@ final class Registry: Sendable {
     }
 
     subscript(inode: UInt64) -> Record? { state.withLock { $0.records[inode] } }
+
+    /// The generation of a namespace, bypassed or not.
+    func generation(of inode: UInt64, cookie: UInt64?) -> Int {
+        state.withLock { state in
+            state.records[inode]?.generation ?? state.generations.ofUnbypassed(inode, cookie: cookie)
+        }
+    }
+
+    /// For the next decision.
+    func nextGeneration() -> Int { state.withLock { $0.generations.next(now: Self.now) } }
 
     /// Keeps a record. Throws if it is kept in memory only.
     func set(_ record: Record, of inode: UInt64) throws(SystemCallError) {
@@ -49,6 +61,15 @@ final class Registry: Sendable {
             if state.records.removeValue(forKey: inode) != nil { try? Self.note(inode, nil, in: &state) }
         }
     }
+
+    /// Drops the record of a bypass that has ended in a namespace that is still there.
+    func end(_ inode: UInt64, cookie: UInt64?) {
+        remove(inode)
+        state.withLock { $0.generations.noteEnd(inode, cookie: cookie, now: Self.now) }
+    }
+
+    /// Milliseconds since 1970.
+    private static var now: Int { Int(Clock.realtime / 1_000_000) }
 
     private static func note(
         _ inode: UInt64, _ record: Record?, in state: inout State

@@ -17,29 +17,27 @@ extension Engine {
         let subject = Subject.named(parameters.netns, for: peer.credentials.uid) { found throws(BypassError) in
             try self.access.check(found, netns: parameters.netns, for: peer, wish)
         }
-        let purpose: NamespaceSession.Purpose = parameters.state == .off ? .removing : .telling
+        let purpose: NamespaceSession.Purpose = parameters.state == .off ? .ownRules : .telling
         let done = withSession(purpose, in: subject, on: loop) { session throws(BypassError) in
-            switch parameters.state {
+            try self.check(parameters.ifGeneration, parameters.netns, in: session)
+            return switch parameters.state {
             case .on: try self.turnOn(parameters, for: peer, in: &session)
             case .off: try self.turnOff(parameters.netns, in: &session)
             }
         }
         // The answer goes first.
+        let record = AuditRecord(
+            peer: peer, method: "bypass \(parameters.state.rawValue)", netns: parameters.netns,
+            owner: parameters.owner, reason: parameters.reason)
         done.whenComplete { result in
-            loop.execute { self.audit(result, parameters, peer, since: began) }
+            loop.execute { self.audit(result, record.taking(since: began)) }
         }
         return done
     }
 
     /// Who did what to whom. That all is as it was needs no record.
-    private func audit(
-        _ result: Result<BypassMethod.Result, any Error>, _ parameters: BypassMethod.Parameters, _ peer: Peer,
-        since began: UInt64
-    ) {
-        var record = AuditRecord(
-            peer: peer, method: "bypass \(parameters.state.rawValue)", netns: parameters.netns,
-            owner: parameters.owner, reason: parameters.reason
-        ).taking(since: began)
+    func audit(_ result: Result<BypassMethod.Result, any Error>, _ record: AuditRecord) {
+        var record = record
         switch result {
         case .success(let result):
             if !result.changed { return }
@@ -54,46 +52,90 @@ extension Engine {
     private func turnOn(
         _ parameters: BypassMethod.Parameters, for peer: Peer, in session: inout NamespaceSession
     ) throws(BypassError) -> BypassMethod.Result {
-        let hooks = (parameters.direction ?? .both).hooks
-        let deadline = parameters.ttl.map { Clock.boottime + UInt64($0) * 1_000_000_000 } ?? 0
-        let outcome = try Reconciler.reconcile(.on(hooks, deadline: deadline), in: &session)
-        watch(session.inode, deadline: deadline)
-
-        let wasOn = outcome.before.entry?.isLive(at: outcome.before.now) ?? false
+        let direction = parameters.direction ?? .both
+        let deadline = parameters.ttl.map(Self.deadline) ?? 0
         let old = registry[session.inode]
-        let record = Record(
+        let wasOn = try state(of: session.inode)?.isLive(at: Clock.boottime) ?? false
+        let new = Record(
             netns: parameters.netns, path: session.path, cookie: session.cookie,
-            since: wasOn ? old?.since ?? .now : .now,
-            owner: parameters.owner, reason: parameters.reason, setBy: .init(peer.credentials))
-        var warnings: [Warning] = []
-        if let warning = keep(record, of: session.inode) { warnings.append(warning) }
-        let status = status(of: outcome.after, parameters.netns, in: &session, also: warnings)
-        let changed = outcome.changed || old?.owner != record.owner || old?.reason != record.reason
+            since: wasOn ? old?.since ?? .now : .now, direction: direction, deadline: deadline,
+            generation: registry.nextGeneration(), owner: parameters.owner, reason: parameters.reason,
+            setBy: .init(peer.credentials))
+        if wasOn, let old, old.wishesTheSame(as: new) {
+            return try carryOut(old, insteadOf: old, isNew: false, parameters.netns, in: &session)
+        }
+        return try carryOut(new, insteadOf: old, isNew: true, parameters.netns, in: &session)
+    }
+
+    /// Makes what a record says true, and tells.
+    ///
+    /// - Parameters:
+    ///   - old: what there was before, and is again if this fails.
+    ///   - isNew: whether anybody would notice a difference even if the kernel has nothing to do.
+    func carryOut(
+        _ record: Record, insteadOf old: Record?, isNew: Bool, _ netns: String, in session: inout NamespaceSession
+    ) throws(BypassError) -> BypassMethod.Result {
+        let inode = session.inode
+        // Before anything is on: whatever happens to the daemon, it is known who wanted it.
+        let warnings = [keep(record, of: inode)].compactMap(\.self)
+        let outcome: Reconciler.Outcome
+        do throws(BypassError) {
+            outcome = try Reconciler.reconcile(record.wish, in: &session)
+        } catch {
+            if let old { keep(old, of: inode) } else { registry.remove(inode) }
+            throw error
+        }
+        watch(inode, deadline: record.deadline ?? 0)
+        conditions.noteWhole(inode)
+        let status = status(of: outcome.after, netns, in: &session, also: warnings)
+        let changed = isNew || outcome.changed
+        if changed { events.publish(.on, status) }
         return BypassMethod.Result(status: status, changed: changed)
     }
 
-    private func turnOff(
-        _ netns: String, in session: inout NamespaceSession
-    ) throws(BypassError) -> BypassMethod.Result {
-        let outcome = try turnOff(in: &session)
-        return BypassMethod.Result(
-            status: status(of: outcome.after, netns, in: &session), changed: outcome.changed)
+    /// Ends the bypass of a namespace, whoever wanted it.
+    func turnOff(_ netns: String, in session: inout NamespaceSession) throws(BypassError) -> BypassMethod.Result {
+        let outcome = try Reconciler.reconcile(.off, in: &session)
+        let wasKnown = registry[session.inode] != nil
+        if wasKnown || outcome.changed { registry.end(session.inode, cookie: session.cookie) }
+        forget(session.inode)
+        let status = status(of: outcome.after, netns, in: &session)
+        if wasKnown { events.publish(.off, status) }
+        return BypassMethod.Result(status: status, changed: outcome.changed)
     }
 
-    /// Ends the bypass of a namespace, whoever wanted it.
-    func turnOff(in session: inout NamespaceSession) throws(BypassError) -> Reconciler.Outcome {
-        let outcome = try Reconciler.reconcile(.off, in: &session)
-        registry.remove(session.inode)
-        watch(session.inode, deadline: 0)
-        return outcome
+    /// A namespace's entry in the matcher's map.
+    func state(of inode: UInt64) throws(BypassError) -> Entry? {
+        do throws(SystemCallError) {
+            return try matcher.state(of: inode)
+        } catch {
+            throw BypassError(error)
+        }
+    }
+
+    /// A decision that was made on what is no longer so is not carried out.
+    func check(
+        _ generation: Int?, _ netns: String, in session: borrowing NamespaceSession
+    ) throws(BypassError) {
+        let current = registry.generation(of: session.inode, cookie: session.cookie)
+        guard let generation, generation != current else { return }
+        throw .conflict(
+            "\(netns.asPartOfSentence) is at generation \(current), not \(generation): somebody has decided about it "
+                + "meanwhile, ask for its status again")
+    }
+
+    /// CLOCK_BOOTTIME in nanoseconds, so many seconds from now.
+    static func deadline(after seconds: Int) -> UInt64 { Clock.boottime + UInt64(seconds) * 1_000_000_000 }
+
+    /// CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
+    static func refusal(ttl: Int) -> BypassError? {
+        ttl > TimeToLive.longest
+            ? .invalidParameter("ttl: must be \(TimeToLive.longest) (100 years) or less") : nil
     }
 
     /// What the method table cannot say.
     private static func refusal(_ parameters: BypassMethod.Parameters) -> BypassError? {
-        // CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
-        if let ttl = parameters.ttl, ttl > TimeToLive.longest {
-            return .invalidParameter("ttl: must be \(TimeToLive.longest) (100 years) or less")
-        }
+        if let refusal = parameters.ttl.flatMap(refusal) { return refusal }
         if parameters.state == .off {
             if parameters.direction != nil { return .invalidParameter("direction: goes with state on only") }
             if parameters.ttl != nil { return .invalidParameter("ttl: goes with state on only") }
@@ -109,6 +151,11 @@ extension Change.Wish {
         case .off: self = .off
         }
     }
+}
+
+extension Record {
+    /// What the kernel has to do for it. One that was found without a record is not carried out, but looked after.
+    fileprivate var wish: Wish { .on((direction ?? .both).hooks, deadline: deadline ?? 0) }
 }
 
 extension Direction {

@@ -35,15 +35,15 @@ extension Engine {
         let cleared = ClearMethod.Result.Cleared(netns: record.netns, inode: inode)
         let audited = AuditRecord(
             peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, owner: record.owner)
-        let ended = withSession(.removing, in: .bypassed(inode, record), on: loop) { session throws(BypassError) in
-            try self.turnOff(in: &session)
+        let ended = withSession(.ownRules, in: .bypassed(inode, record), on: loop) { session throws(BypassError) in
+            try self.turnOff(record.netns, in: &session)
         }
         return ended.map { _ in
             self.access.audit.note(audited.taking(since: began))
             return .success(cleared)
         }.recover { error in
             if case BypassError.netnsNotFound = error {
-                self.forget(inode, record)
+                self.noteGone(inode, record)
                 return .success(cleared)
             }
             let failed = audited.failing(with: error).taking(since: began)

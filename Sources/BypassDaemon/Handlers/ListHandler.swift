@@ -20,7 +20,7 @@ extension Engine {
             self.status(of: try Reconciler.observe(&session), record.netns, in: &session, countingConnections: false)
         }.recover { error in
             if case BypassError.netnsNotFound = error {
-                self.forget(inode, record)
+                self.noteGone(inode, record)
             } else {
                 // One namespace that cannot be looked at does not hide the others.
                 self.logger.warning(

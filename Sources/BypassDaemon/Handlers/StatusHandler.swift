@@ -32,10 +32,14 @@ extension Engine {
         let assessment = Assessment(observation)
         var status = BypassStatus(
             netns: netns, inode: session.inode, state: assessment.state.onTheWire, effective: assessment.effective,
+            generation: registry.generation(of: session.inode, cookie: session.cookie),
             rules: session.rules.map(BypassStatus.Rule.init).sorted {
                 ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
             })
         var warnings = assessment.warnings + additional
+        if assessment.state == .degraded, let warning = contest(session.inode, at: observation.now) {
+            warnings.append(warning)
+        }
         if let entry = observation.entry, assessment.state != .off {
             let record = registry[session.inode]
             status.direction = Direction(entry.hooks)
@@ -51,6 +55,12 @@ extension Engine {
         }
         status.warnings = warnings.map { .init(code: $0.code, message: $0.message) }
         return status
+    }
+
+    /// That the daemon lets another program have its way for a while, if it does.
+    private func contest(_ inode: UInt64, at now: UInt64) -> Warning? {
+        let next = conditions[inode].pace.next
+        return next > now ? .contested(seconds: Int((next - now) / 1_000_000_000) + 1) : nil
     }
 
     /// What CLOCK_BOOTTIME's `deadline` is on the wall clock; nil for none.

@@ -2,7 +2,7 @@ internal import BypassAPI
 internal import JSONRPC
 internal import NIOCore
 
-/// One client: lines in, answers out, in order, one request at a time.
+/// One client: lines in, answers out, in order, one request at a time, and between them what it has subscribed to.
 ///
 /// What a client can make the daemon hold is bounded: while a request is carried out, or answers wait to be read, no
 /// further request is taken, and beyond a line's worth of bytes nothing more is read from the socket. So is the time for
@@ -50,8 +50,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var unreadTime = Countdown()
     /// How it ends. One that is turned away can be told so not before the channel is active.
     private var finish: Finish?
-    /// Whether the client may ask nothing for as long as it likes, since it is there for what it is told.
-    var mayBeIdle = false
 
     /// How long the client may take to read its last answer and close.
     private static let lingerTime = TimeAmount.seconds(2)
@@ -68,6 +66,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     // MARK: bytes and events
 
     func channelActive(context: ChannelHandlerContext) {
+        session.subscription.wake = { self.work(context) }
         if finish != nil { end(context) } else { watchIdle(context, for: .seconds(Int64(limits.idleSeconds))) }
         context.fireChannelActive()
     }
@@ -181,6 +180,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
             carryOut(line, context, at: now)
             return true
         }
+        if let event = session.subscription.next() {
+            tell(event, context)
+            return true
+        }
         guard let frame = framer.next() ?? (phase == .draining ? framer.finish() : nil) else { return false }
         // The time is one for each line.
         lineTime.stop()
@@ -191,6 +194,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case .overlong: refuse(.line, context)
         }
         return true
+    }
+
+    private func tell(_ event: EventLog.Next, _ context: ChannelHandlerContext) {
+        switch event {
+        case .line(let line): context.write(wrapOutboundOut(line), promise: nil)
+        case .forgotten:
+            session.connections.noteBehind(session.seat, on: context.eventLoop)
+            refuse(.events, context)
+        }
     }
 
     private func carryOut(_ line: RequestLine, _ context: ChannelHandlerContext, at now: NIODeadline) {
@@ -217,9 +229,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Answers have to be read.
+    /// Answers have to be read. Events may wait for as long as they are kept anyway.
     private func watchUnread(_ context: ChannelHandlerContext) {
-        if context.channel.isWritable { unreadTime.stop() } else { cutOffUnlessRead(context) }
+        let isPatient = session.subscription.isActive && !session.subscription.isBehind && line == nil
+        if context.channel.isWritable || isPatient { unreadTime.stop() } else { cutOffUnlessRead(context) }
     }
 
     private func cutOffUnlessRead(_ context: ChannelHandlerContext) {
@@ -237,7 +250,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
             let allowed = TimeAmount.seconds(Int64(self.limits.idleSeconds))
             // What is under way, or waits to be read, has times of its own.
             let isBusy = self.session.seat.isBusy || self.framer.isInsideLine || !context.channel.isWritable
-            if self.mayBeIdle || isBusy { return self.watchIdle(context, for: allowed) }
+            // A subscriber is there for what it is told.
+            if self.session.subscription.isActive || isBusy { return self.watchIdle(context, for: allowed) }
             let left = self.session.seat.idleSince + allowed - context.eventLoop.now
             if left > .zero { self.watchIdle(context, for: left) } else { self.refuse(.idleSeconds, context) }
         }
@@ -258,8 +272,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
             context.write(wrapOutboundOut(RequestLine.telling(limit, limits)), promise: nil)
         }
         let hadInputClosed = phase == .draining
+        let isBehind = finish?.limit == .events
         stop()
-        if hadInputClosed {
+        // A client that is behind has to read much before it comes to the last line.
+        if hadInputClosed || isBehind {
             // A close drops what the socket has not taken yet: it waits for the last byte, but not for ever.
             cutOffUnlessRead(context)
             let sent = context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
@@ -274,6 +290,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func stop() {
         phase = .lingering
+        session.subscription.end()
+        session.subscription.wake = {}
         lineTime.stop()
         idleTime.stop()
         unreadTime.stop()

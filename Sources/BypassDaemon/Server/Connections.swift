@@ -81,6 +81,11 @@ final class Connections: Sendable {
         return false
     }
 
+    /// Notes that a subscriber is told that it has missed something, and cut off.
+    func noteBehind(_ seat: Seat, on loop: any EventLoop) {
+        log.note(.cutOff, .events, user: seat.user, on: loop)
+    }
+
     /// Notes that a connection is closed on a client that does not read.
     func noteUnread(_ seat: Seat, on loop: any EventLoop) {
         log.note(.cutOff, .unreadSeconds, user: seat.user, on: loop)

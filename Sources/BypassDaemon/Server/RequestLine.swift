@@ -9,6 +9,7 @@ struct Session {
     var peer: Peer
     var seat: Seat
     var connections: Connections
+    let subscription = Subscription()
 }
 
 /// A line that is being answered, one request after the other.
@@ -58,7 +59,8 @@ final class RequestLine {
         case .request(let request):
             // Not the whole request: its parameters need not be kept until the answer comes.
             let id = request.id
-            switch session.router.run(request, .init(peer: session.peer, loop: loop)) {
+            let call = Router.Call(peer: session.peer, loop: loop, subscription: session.subscription)
+            switch session.router.run(request, call) {
             case .now(let answer):
                 if let id { answer(&writer, id) }
             case .later(let answer):

@@ -13,10 +13,11 @@ struct Router: Sendable {
         case later(EventLoopFuture<Answer>)
     }
 
-    /// On whose behalf, and where the answer is waited for.
+    /// On whose behalf, where the answer is waited for, and what the connection is told besides answers.
     struct Call {
         var peer: Peer
         var loop: any EventLoop
+        var subscription: Subscription
     }
 
     private struct Method {
@@ -40,6 +41,8 @@ struct Router: Sendable {
         later(BypassMethod.self) { engine.bypass($0, for: $1.peer, on: $1.loop) }
         later(StatusMethod.self) { engine.status($0, for: $1.peer, on: $1.loop) }
         later(ListMethod.self) { engine.list(on: $1.loop) }
+        later(ExtendMethod.self) { engine.extend($0, for: $1.peer, on: $1.loop) }
+        later(SubscribeMethod.self) { engine.subscribe($0, with: $1.subscription, on: $1.loop) }
         later(ClearMethod.self) { engine.clear($0, for: $1.peer, on: $1.loop) }
         now(InfoMethod.self) { _, _ in engine.info(startedAt: startedAt, kernel: kernel) }
         now(DiscoverMethod.self) { _, _ in OpenRPCDocument() }

@@ -18,6 +18,7 @@ extension ErrorObject {
                 ErrorData(.kernelRefused, operation: operation, errno: errno))
         case .unsupported(let message): self.init(.unsupported, message)
         case .invalidParameter(let message): self = .invalidParams.detailed(message)
+        case .conflict(let message): self.init(.conflict, message)
         }
     }
 

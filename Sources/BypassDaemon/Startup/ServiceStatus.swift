@@ -7,8 +7,9 @@ internal import Synchronization
 final class ServiceStatus: Sendable {
     private struct State {
         var bypassed = 0
-        /// What else an administrator should see in `systemctl status`.
+        /// What else an administrator should see in `systemctl status`: of the policy, and of the pins.
         var remark: String?
+        var trouble: String?
         var isReady = false
     }
 
@@ -36,6 +37,22 @@ final class ServiceStatus: Sendable {
         background.execute { ServiceManager.notify("STATUS=" + text) }
     }
 
+    /// What is wrong with the daemon's surroundings, however often it is said; nil if nothing is.
+    ///
+    /// - Parameter background: as above.
+    /// - Returns: whether that is something new.
+    @discardableResult
+    func trouble(_ trouble: String?, on background: any EventLoop) -> Bool {
+        let text: String? = state.withLock { state in
+            guard state.trouble != trouble else { return nil }
+            state.trouble = trouble
+            return Self.text(state)
+        }
+        guard let text else { return false }
+        background.execute { ServiceManager.notify("STATUS=" + text) }
+        return true
+    }
+
     /// Around a reload of the policy (sd_notify(3), `RELOADING=1`).
     ///
     /// - Parameter body: gives what an administrator should know of it; nil if all is well.
@@ -55,7 +72,7 @@ final class ServiceStatus: Sendable {
 
     private static func text(_ state: State) -> String {
         let count = state.bypassed == 1 ? "1 namespace bypassed" : "\(state.bypassed) namespaces bypassed"
-        return state.remark.map { "\(count); \($0)" } ?? count
+        return [count, state.trouble, state.remark].compactMap(\.self).joined(separator: "; ")
     }
 
     // MARK: watchdog

@@ -94,7 +94,7 @@ extension BypassError {
     fileprivate var sentence: String {
         switch self {
         case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),
-            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text):
+            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text):
             text
         }
     }

@@ -1,0 +1,37 @@
+/// What a bypass needs without anybody asking: at the daemon's start, when its time is over, and when somebody has
+/// changed something.
+public enum Care: Hashable, Sendable {
+    case nothing
+    /// Its time is over: what is left of it has to go.
+    case end
+    /// It is as it was made, but that is not as it has to be now: its rules are an older matcher's, or a change was
+    /// interrupted.
+    case renew(Wish)
+    /// Something is missing, or is where it does not beat the mesh.
+    case repair(Wish)
+
+    /// - Parameters:
+    ///   - hooks: what was asked for, if there is a record of it; the entry's own otherwise.
+    ///   - deadline: likewise.
+    public init(hooks: Set<Hook>?, deadline: UInt64?, given observation: Observation) {
+        guard let entry = observation.entry else {
+            guard let hooks, let deadline, Entry(deadline: deadline, hooks: hooks).isLive(at: observation.now) else {
+                self = .end
+                return
+            }
+            self = .repair(.on(hooks, deadline: deadline))
+            return
+        }
+        let wanted = Entry(
+            deadline: deadline ?? entry.deadline, hooks: hooks ?? entry.hooks, made: entry.made)
+        let wish = Wish.on(wanted.hooks, deadline: wanted.deadline)
+        // What the matcher has ended is over, even if it was to go on: connections are back in the mesh already.
+        if !entry.isLive(at: observation.now) || !wanted.isLive(at: observation.now) {
+            self = .end
+        } else if entry != wanted {
+            self = .renew(wish)
+        } else {
+            self = Assessment(observation).state == .degraded ? .repair(wish) : .nothing
+        }
+    }
+}

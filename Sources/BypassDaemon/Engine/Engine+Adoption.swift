@@ -1,0 +1,42 @@
+internal import Bypass
+internal import BypassAPI
+internal import BypassKernel
+internal import Linux
+internal import Matcher
+internal import NIOCore
+
+extension Engine {
+    /// Takes over what an earlier daemon left: the kernel's entries say what is on, the records who wanted it.
+    ///
+    /// What is known at once is known when this returns; every namespace is then looked at side by side with the calls of
+    /// clients. ``adopted`` says when that is done.
+    func adopt() {
+        let entries = Set((try? matcher.inodes()) ?? [])
+        for inode in entries where registry[inode] == nil { adoptUnrecorded(inode) }
+        for (inode, record) in registry.all {
+            if entries.contains(inode) || matcher.isMapNew {
+                // Where the map was lost, records are what is left to know of what is wanted.
+                watch(inode, deadline: (try? matcher.state(of: inode))??.deadline ?? record.deadline ?? 0)
+            } else {
+                // An `off` came as far as that.
+                registry.remove(inode)
+            }
+        }
+        let looks = registry.all.map { inode, record in care(for: inode, record, isFirst: true) }
+        EventLoopFuture.whenAllComplete(looks, on: background).whenComplete { _ in self.noteAdopted() }
+    }
+
+    /// A bypass of which no record is left, or that was interrupted before it had one.
+    private func adoptUnrecorded(_ inode: UInt64) {
+        guard let path = NamespaceReference.find(inode: inode) else {
+            // Nothing has that namespace any more, so nothing of ours is left in it.
+            try? matcher.remove(inode)
+            return
+        }
+        keep(Record(netns: path, path: path, since: .now, generation: registry.nextGeneration()), of: inode)
+    }
+}
+
+extension Timestamp {
+    static var now: Timestamp { Timestamp(secondsSince1970: Clock.realtime / 1_000_000_000) }
+}
