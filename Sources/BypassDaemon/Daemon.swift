@@ -22,6 +22,8 @@ public final class Daemon: Service {
         /// Where audit records go: the journal's socket; nil for where the log goes.
         public var journal = ServiceManager.journal
         public var limits = Limits()
+        /// Seconds in which every bypass is looked at once.
+        public var checkInterval = 2
 
         public init() {}
     }
@@ -72,7 +74,7 @@ public final class Daemon: Service {
             events: EventLog(capacity: configuration.limits.events), status: status, threads: threads,
             background: background.next(), logger: logger)
         engine.adopt()
-        Rounds(engine).start()
+        Rounds(engine, seconds: configuration.checkInterval).start()
         let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
         let server = Server(router: router, limits: configuration.limits, logger: logger)
         logger.notice(

@@ -7,6 +7,11 @@ extension Matcher {
     public func state(of inode: UInt64) throws(SystemCallError) -> Entry? {
         try entry(of: inode).map { Entry($0, tag: tag) }
     }
+
+    /// Makes or replaces the entry of a namespace.
+    public func set(_ entry: Entry, of inode: UInt64) throws(SystemCallError) {
+        try set(entry.forMatcher(tag: tag), of: inode)
+    }
 }
 
 extension Entry {
@@ -18,7 +23,7 @@ extension Entry {
             deadline: entry.deadline, hooks: Set(hooks), made: Set(made), isCurrent: entry.program == tag)
     }
 
-    func forMatcher(tag: UInt64) -> MatcherEntry {
+    fileprivate func forMatcher(tag: UInt64) -> MatcherEntry {
         MatcherEntry(
             deadline: deadline, hooks: .init(hooks.map(\.bit)), made: .init(made.map(\.bit)),
             program: isCurrent ? tag : 0)

@@ -119,7 +119,7 @@ public struct NamespaceSession: NamespaceKernel, ~Copyable {
             rest = rest.dropFirst()
             do throws(SystemCallError) {
                 switch action {
-                case .setEntry(let entry): try matcher.set(entry.forMatcher(tag: matcher.tag), of: inode)
+                case .setEntry(let entry): try matcher.set(entry, of: inode)
                 case .removeEntry: try matcher.remove(inode)
                 default: preconditionFailure("\(action) is carried out in the ruleset")
                 }

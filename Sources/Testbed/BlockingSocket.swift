@@ -52,17 +52,20 @@ struct BlockingSocket: ~Copyable, Sendable {
     /// The next line, without its end. Nothing may be on its way behind it: that would be lost.
     borrowing func readLine() throws(SystemCallError) -> String {
         var line: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16384)
-        while line.last != UInt8(ascii: "\n") {
-            let count = try Self.timed("recv") {
-                unsafe chunk.withUnsafeMutableBytes {
-                    unsafe recv(descriptor.rawValue, $0.baseAddress, $0.count, 0)
-                }
-            }
-            guard count > 0 else { throw SystemCallError("recv: the peer closed the connection", .connectionReset) }
-            line += chunk[..<count]
-        }
+        while line.last != UInt8(ascii: "\n") { line += try receive() }
         return String(decoding: line.dropLast(), as: UTF8.self)
+    }
+
+    /// What has come, at least one byte.
+    borrowing func receive() throws(SystemCallError) -> ArraySlice<UInt8> {
+        var chunk = [UInt8](repeating: 0, count: 16384)
+        let count = try Self.timed("recv") {
+            unsafe chunk.withUnsafeMutableBytes {
+                unsafe recv(descriptor.rawValue, $0.baseAddress, $0.count, 0)
+            }
+        }
+        guard count > 0 else { throw SystemCallError("recv: the peer closed the connection", .connectionReset) }
+        return chunk[..<count]
     }
 
     /// The socket timeouts come as EAGAIN and, from connect, as EINPROGRESS; neither says what happened.

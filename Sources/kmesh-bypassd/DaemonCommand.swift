@@ -39,6 +39,10 @@ struct DaemonCommand: AsyncParsableCommand {
             valueName: "path"))
     var journal: String?
 
+    @Option(
+        help: ArgumentHelp("Look at every bypass once in that time, and repair it.", valueName: "seconds"))
+    var checkInterval = Daemon.Configuration().checkInterval
+
     @Option(help: "Log this and what is worse.")
     var logLevel = LogLevel.info
 
@@ -49,6 +53,9 @@ struct DaemonCommand: AsyncParsableCommand {
         // xt_bpf takes paths of up to 511 bytes.
         guard bpffs.hasPrefix("/"), bpffs.utf8.count <= 480 else {
             throw ValidationError("--bpffs must be an absolute path of at most 480 bytes")
+        }
+        guard (1...86400).contains(checkInterval) else {
+            throw ValidationError("--check-interval must be between 1 and 86400 seconds")
         }
     }
 
@@ -61,6 +68,7 @@ struct DaemonCommand: AsyncParsableCommand {
         configuration.stateFolder = stateDir
         configuration.policy = policy
         configuration.journal = journal ?? configuration.journal
+        configuration.checkInterval = checkInterval
         configuration.limits = limits.limits
         // Before systemd hears that the daemon is ready: a signal that nobody has trapped would end it.
         let hangups = await UnixSignalsSequence(trapping: .sighup)

@@ -57,7 +57,7 @@ extension KernelTests {
 
         /// A repair must not open what it closes.
         @Test func aRepairLetsNoConnectionThrough() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.iptables)
                 try await rig.on()
                 let witnesses = try await rig.testbed.watching {

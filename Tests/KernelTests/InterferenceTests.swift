@@ -16,7 +16,7 @@ extension KernelTests {
         }
 
         @Test func rulesThatAreAppendedChangeNothing() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.iptables)
                 try await rig.on()
                 for tool in ["iptables", "ip6tables"] {
@@ -31,7 +31,7 @@ extension KernelTests {
         }
 
         @Test func rulesThatAreInsertedAboveOursDoNotWin() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.iptables)
                 try await rig.on()
                 for tool in ["iptables", "ip6tables"] {
@@ -47,7 +47,7 @@ extension KernelTests {
         }
 
         @Test func aTableThatIsFlushedAndFilledAgainDoesNotWin() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.iptables)
                 try await rig.on()
                 let witnesses = try await rig.testbed.watching {
@@ -64,7 +64,7 @@ extension KernelTests {
 
         @Test(arguments: [Testbed.Mesh.iptables, .nftables])
         func afterEverythingWasFlushedNothingElseIsClaimed(_ mesh: Testbed.Mesh) async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(mesh)
                 try await rig.on()
                 try await rig.testbed.run(["nft", "flush", "ruleset"], in: .pod)
@@ -79,7 +79,7 @@ extension KernelTests {
 
         /// The tables that we made are gone with the flush; those that are there now are the mesh's.
         @Test func offAfterAFlushLeavesTheTablesOfTheMesh() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.on()
                 try await rig.testbed.run(["nft", "flush", "ruleset"], in: .pod)
                 try await rig.testbed.install(.iptables)
@@ -91,7 +91,7 @@ extension KernelTests {
         }
 
         @Test func aGuardWithSomethingInFrontIsNoGuard() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.nftables)
                 try await rig.on()
                 try await rig.testbed.run(
@@ -106,7 +106,7 @@ extension KernelTests {
 
         /// A redirect that is asked before the guard wins, and is named.
         @Test func anEarlierRedirectIsNotCalledBeaten() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 let earlier = """
                     table inet early {
                         chain output { type nat hook output priority -150; tcp dport 8080 redirect to :15001; }

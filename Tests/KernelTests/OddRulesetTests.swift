@@ -112,7 +112,7 @@ extension KernelTests {
         }
 
         @Test func aGuardThatSleepsGuardsNothing() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.nftables)
                 try await rig.on()
                 let sleep = "add table inet kmesh_bypass { flags dormant; }\n"

@@ -56,7 +56,7 @@ extension KernelTests {
         }
 
         @Test func aPersonCanTakeARuleOutAndTheBypassStillHolds() async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 try await rig.testbed.install(.iptables)
                 try await rig.on()
                 try await rig.testbed.iptables("-D " + Self.words(rig, "OUTPUT"))
@@ -81,7 +81,7 @@ extension KernelTests {
 
         @Test(arguments: [nil, Testbed.Mesh.iptables])
         func offCopesWithRulesThatAPersonHasTakenOut(_ mesh: Testbed.Mesh?) async throws {
-            try await Rig.with { rig in
+            try await Rig.with(Rig.unattended) { rig in
                 if let mesh { try await rig.testbed.install(mesh) }
                 let before = try await rig.testbed.rules
                 try await rig.on()

@@ -28,6 +28,7 @@ public struct BypassAnswer: Hashable, Sendable {
     public let owner: String?
     public let reason: String?
     public let setBy: JSONValue
+    public let generation: Int
     /// Family, table, chain and handle of each.
     public let rules: [String]
     /// What has passed the rules by, by the name of their chain.
@@ -50,6 +51,7 @@ public struct BypassAnswer: Hashable, Sendable {
         owner = try object.optionalString("owner")
         reason = try object.optionalString("reason")
         setBy = try object.value("setBy")
+        generation = try object.integer("generation")
         var packets: [String: Int] = [:]
         rules = try object.array("rules").map { rule in
             let rule = try Members(rule)

@@ -18,14 +18,21 @@ extension Rig {
     /// Turns the bypass on, of the pod if no other is named.
     @discardableResult
     public func on(
-        _ netns: String? = nil, direction: String? = nil, ttl: Int? = nil, owner: String? = nil, reason: String? = nil
+        _ netns: String? = nil, direction: String? = nil, ttl: Int? = nil, owner: String? = nil, reason: String? = nil,
+        ifGeneration: Int? = nil
     ) async throws -> BypassAnswer {
         var members: [(String, JSONValue)] = [("netns", .string(netns ?? testbed.pod)), ("state", "on")]
         if let direction { members.append(("direction", .string(direction))) }
         if let ttl { members.append(("ttl", .number(JSONNumber(ttl)))) }
         if let owner { members.append(("owner", .string(owner))) }
         if let reason { members.append(("reason", .string(reason))) }
+        if let ifGeneration { members.append(("ifGeneration", .number(JSONNumber(ifGeneration)))) }
         return try BypassAnswer(try await call("bypass", .object(JSONObject(uniqueMembers: members))))
+    }
+
+    @discardableResult
+    public func extend(_ netns: String? = nil, ttl: Int) async throws -> BypassAnswer {
+        try BypassAnswer(try await call("extend", [.string(netns ?? testbed.pod), .number(JSONNumber(ttl))]))
     }
 
     @discardableResult
@@ -83,6 +90,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     public static let invalidParams = Refusal(code: -32602)
     public static let notFound = Refusal(code: -32002, kind: "netns-not-found")
     public static let notANetns = Refusal(code: -32003, kind: "not-a-netns")
+    public static let conflict = Refusal(code: -32008, kind: "conflict")
     public static let host = Refusal(code: -32004, kind: "host-netns-refused")
 
     public var description: String { [String(code), kind, limit].compactMap(\.self).joined(separator: " ") }

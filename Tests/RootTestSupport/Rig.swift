@@ -114,3 +114,8 @@ public final class Rig: Sendable {
         current.withLock { $0 = daemon }
     }
 }
+
+extension Rig {
+    /// Arguments of a daemon that repairs nothing without being asked: for tests of what is until then.
+    public static let unattended = ["--check-interval", "86400"]
+}

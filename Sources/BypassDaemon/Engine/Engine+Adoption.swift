@@ -2,6 +2,7 @@ internal import Bypass
 internal import BypassAPI
 internal import BypassKernel
 internal import Linux
+internal import Logging
 internal import Matcher
 internal import NIOCore
 
@@ -11,12 +12,12 @@ extension Engine {
     /// What is known at once is known when this returns; every namespace is then looked at side by side with the calls of
     /// clients. ``adopted`` says when that is done.
     func adopt() {
+        if matcher.isMapNew { restoreEntries() }
         let entries = Set((try? matcher.inodes()) ?? [])
         for inode in entries where registry[inode] == nil { adoptUnrecorded(inode) }
-        for (inode, record) in registry.all {
-            if entries.contains(inode) || matcher.isMapNew {
-                // Where the map was lost, records are what is left to know of what is wanted.
-                watch(inode, deadline: (try? matcher.state(of: inode))??.deadline ?? record.deadline ?? 0)
+        for (inode, _) in registry.all {
+            if let entry = try? matcher.state(of: inode) {
+                watch(inode, deadline: entry.deadline)
             } else {
                 // An `off` came as far as that.
                 registry.remove(inode)
@@ -24,6 +25,20 @@ extension Engine {
         }
         let looks = registry.all.map { inode, record in care(for: inode, record, isFirst: true) }
         EventLoopFuture.whenAllComplete(looks, on: background).whenComplete { _ in self.noteAdopted() }
+    }
+
+    /// The map was lost, and with it what is on. Rules may still stand, and ask a map that nobody can reach any more; the
+    /// records say what is wanted. The entries come first, so that a rule that is made anew says yes from the beginning.
+    private func restoreEntries() {
+        for (inode, record) in registry.all {
+            guard let direction = record.direction, let deadline = record.deadline else { continue }
+            let entry = Entry(deadline: deadline, hooks: direction.hooks, isCurrent: false)
+            do throws(SystemCallError) {
+                try matcher.set(entry, of: inode)
+            } catch {
+                logger.error("a bypass is lost", metadata: ["netns": "\(record.netns)", "error": "\(error)"])
+            }
+        }
     }
 
     /// A bypass of which no record is left, or that was interrupted before it had one.

@@ -17,12 +17,13 @@ final class Rounds: Sendable {
     private let rest = Mutex<ArraySlice<(inode: UInt64, record: Record)>>([])
 
     /// In which every bypass is looked at once.
-    private static let period = TimeAmount.seconds(2)
+    private let period: TimeAmount
     /// Between two steps of a round, so that many bypasses do not wake the daemon for each.
     private static let shortestPause = TimeAmount.milliseconds(100)
 
-    init(_ engine: Engine) {
+    init(_ engine: Engine, seconds: Int) {
         self.engine = engine
+        period = .seconds(Int64(seconds))
     }
 
     func start() {
@@ -33,11 +34,11 @@ final class Rounds: Sendable {
         let all = engine.registry.all
         rest.withLock { $0 = all[...] }
         if all.isEmpty {
-            engine.background.scheduleTask(in: Self.period) { self.begin() }
+            engine.background.scheduleTask(in: period) { self.begin() }
             return
         }
-        let steps = min(Int64(all.count), Self.period.nanoseconds / Self.shortestPause.nanoseconds)
-        let pause = TimeAmount.nanoseconds(Self.period.nanoseconds / steps)
+        let steps = min(Int64(all.count), period.nanoseconds / Self.shortestPause.nanoseconds)
+        let pause = TimeAmount.nanoseconds(period.nanoseconds / steps)
         engine.checkPins().whenComplete { _ in self.step((all.count + Int(steps) - 1) / Int(steps), pause) }
     }
 

@@ -1,0 +1,110 @@
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// A daemon that finds the matcher of another version, or none where there was one.
+    @Suite struct UpgradeTests {
+        /// Replaces the map by one of the first version's layout, with the same entries: 16 bytes of each.
+        private static func putOldMap(_ rig: Rig) async throws {
+            let testbed = rig.testbed
+            let dump = try await testbed.run(
+                [
+                    "bpftool", "--json", "map", "lookup", "pinned", rig.mapPin, "key",
+                ] + rig.key(of: testbed.pod), in: .host)
+            let bytes = dump.split(separator: "\"value\":")[1].split(separator: "\"")
+                .filter { $0.hasPrefix("0x") }.map(String.init)
+            let old = rig.options.bpffs + "/old"
+            try await testbed.run(
+                [
+                    "bpftool", "map", "create", old, "type", "hash", "key", "8", "value", "16", "entries", "16384", "name",
+                    "bypassed_netns", "flags", "1",
+                ], in: .host)
+            try await testbed.run(
+                ["bpftool", "map", "update", "pinned", old, "key"] + rig.key(of: testbed.pod) + ["value"]
+                    + bytes.prefix(16), in: .host)
+            try await testbed.run(["mv", old, rig.mapPin], in: .host)
+        }
+
+        /// The number of the map that is pinned.
+        private static func map(_ rig: Rig) async throws -> Int {
+            let maps = try await rig.testbed.run(["bpftool", "map", "show", "pinned", rig.mapPin], in: .host)
+            return Int(maps.prefix { $0 != ":" }) ?? 0
+        }
+
+        @Test(arguments: Testbed.Mesh.allCases)
+        func aMapOfAnotherLayoutIsTakenOverAndTheRulesSwapped(_ mesh: Testbed.Mesh) async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(mesh)
+                let before = try await rig.testbed.rules
+                let on = try await rig.on(ttl: 3600, owner: "somebody")
+                let oldMap = try await Self.map(rig)
+                let witnesses = try await rig.testbed.watching {
+                    #expect(try await rig.daemon.terminate() == .code(0))
+                    try await Self.putOldMap(rig)
+                    try await rig.start()
+                    try await eventually("no rule asks the old map any more") {
+                        try await rig.testbed.ending(of: ["bpftool", "map", "show", "id", "\(oldMap)"]).code != 0
+                    }
+                }
+                #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
+                let status = try await rig.status()
+                #expect(status.state == "on" && status.effective && status.owner == "somebody")
+                #expect(status.expiresAt ?? "" >= on.expiresAt ?? "?" && status.generation == on.generation)
+                #expect(try await Self.map(rig) != oldMap)
+                try await rig.off()
+                #expect(try await rig.testbed.rules == before)
+                #expect(try await rig.testbed.ways == .sidecar)
+            }
+        }
+
+        @Test func rulesThatAskAnotherProgramAreSwapped() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                let on = try await rig.on()
+                #expect(try await rig.daemon.terminate() == .code(0))
+                // As an older matcher's would be: on, for both directions, and the program of another tag.
+                let value = Array(repeating: "0", count: 8) + ["3", "0", "0", "0", "0", "0", "0", "0"] + ["1"]
+                try await rig.testbed.run(
+                    ["bpftool", "map", "update", "pinned", rig.mapPin, "key"] + rig.key(of: rig.testbed.pod)
+                        + ["value"] + value + Array(repeating: "0", count: 7), in: .host)
+                let witnesses = try await rig.testbed.watching {
+                    try await rig.start()
+                    try await eventually("the rules are others") {
+                        // The guard is a new table, which begins to count anew.
+                        let rules = try await Set(rig.status().rules.filter { !$0.hasPrefix("inet") })
+                        return rules.count == 4 && rules.isDisjoint(with: on.rules)
+                    }
+                }
+                #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
+                #expect(try await rig.on().changed == false)
+                try await rig.off()
+                #expect(try await Residue.scan(rig.testbed.pod) == [])
+            }
+        }
+
+        /// The pins are lost while no daemon runs: the rules go on asking a map that nobody can reach. What is left to know
+        /// of is the records.
+        @Test func afterTheMapWasLostTheRecordsTellWhatIsOn() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                let on = try await rig.on(direction: "outbound", ttl: 3600, owner: "somebody")
+                let witnesses = try await rig.testbed.watching([.outbound]) {
+                    try rig.daemon.kill(9)
+                    _ = try await rig.daemon.exit()
+                    try await rig.testbed.run(["rm", rig.pin, rig.mapPin], in: .host)
+                    try await rig.start()
+                    try await eventually("it is on again") { try await rig.list().map(\.state) == ["on"] }
+                }
+                #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
+                let status = try await rig.status()
+                #expect(status.direction == "outbound" && status.owner == "somebody")
+                #expect(status.generation == on.generation && status.since == on.since)
+                #expect(status.expiresAt ?? "" >= on.expiresAt ?? "?")
+                try await rig.off()
+                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await Residue.scan(rig.testbed.pod) == [])
+            }
+        }
+    }
+}
