@@ -11,6 +11,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+/// Tests can have system calls fail, and the daemon die at them: in debug builds.
+let faultPoints = SwiftSetting.define("FAULT_POINTS", .when(configuration: .debug))
+
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -38,7 +41,7 @@ let package = Package(
     ],
     targets: [
         // C: shims and what the libraries declare.
-        .target(name: "CLinux"),
+        .target(name: "CLinux", cSettings: [.define("FAULT_POINTS", .when(configuration: .debug))]),
         .target(name: "CBypassABI", path: "bpf/include", sources: [], publicHeadersPath: "."),
         .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CLibnftnl", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
@@ -46,9 +49,10 @@ let package = Package(
         .plugin(name: "CompileMatcher", capability: .buildTool(), path: "bpf/plugin"),
 
         // The kernel side.
-        .target(name: "Linux", dependencies: ["CLinux", system], swiftSettings: strict),
+        .target(name: "Linux", dependencies: ["CLinux", system], swiftSettings: strict + [faultPoints]),
         .target(
-            name: "Netfilter", dependencies: ["Linux", "CLibmnl", "CLibnftnl", system], swiftSettings: strict),
+            name: "Netfilter", dependencies: ["Linux", "CLibmnl", "CLibnftnl", system],
+            swiftSettings: strict + [faultPoints]),
         .target(
             name: "Matcher", dependencies: ["Linux", "CBypassABI", "CLibbpf", system], swiftSettings: strict,
             plugins: ["CompileMatcher"]),
@@ -114,10 +118,11 @@ let package = Package(
 
         // Tests that need root share their rig.
         .target(
-            name: "RootTestSupport", dependencies: ["Testbed", "JSONRPC", nioCore], path: "Tests/RootTestSupport",
-            swiftSettings: strict),
+            name: "RootTestSupport", dependencies: ["Testbed", "JSONRPC", "Linux", nioCore],
+            path: "Tests/RootTestSupport", swiftSettings: strict),
         .testTarget(
-            name: "KernelTests", dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC"],
+            name: "KernelTests",
+            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

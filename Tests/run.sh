@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs them. Needs root: the tests make network namespaces, rules, mounts and users, each
 # its own, and leave nothing behind.
-#   run.sh [ARGUMENT...]   unit, kernel and end-to-end tests; arguments go to `swift test`, such as --filter KernelTests
+#   run.sh [ARGUMENT...]     unit, kernel and end-to-end tests; arguments go to `swift test`, such as --filter KernelTests
+#   run.sh --crash [KILLS]   kills the daemon at a system call, 2000 times if not told otherwise, and fails each call
 #   run.sh --fuzz [SECONDS]  the fuzzers, a minute each if not told otherwise
-#   run.sh --vm            a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
+#   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
@@ -13,6 +14,10 @@ need_root
 case ${1:-} in
 --fuzz) exec Tests/fuzz.sh "${@:2}" ;;
 --vm) exec Tests/VirtualMachine/run.sh ;;
+--crash)
+    export KMESH_KILLS=${2:-2000}
+    set -- --filter 'CrashTests|FaultTests'
+    ;;
 esac
 need_swift
 need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-minimal shellcheck

@@ -98,6 +98,11 @@ public struct Observation: Hashable, Sendable {
         return !hasRules && guardChains?.isEmpty != false
     }
 
+    /// Whether everything of ours, and what matters of others', is as in another look.
+    func hasSameRuleset(as other: Observation) -> Bool {
+        (tables, guardChains, isGuardShared) == (other.tables, other.guardChains, other.isGuardShared)
+    }
+
     func chain(_ place: Place) -> Chain? {
         tables[place.family]?.chains[place.hook]
     }

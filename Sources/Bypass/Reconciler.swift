@@ -21,15 +21,15 @@ public enum Reconciler {
         for attempt in 0..<attempts {
             do throws(KernelFailure) {
                 let (before, plan) = try prepare(wish, families, mayRecall: attempt == 0, in: &kernel)
+                let after: Observation
                 do throws(KernelFailure) {
                     try kernel.execute(plan.actions)
+                    after = plan.actions.isEmpty ? before : try observeOutcome(in: &kernel)
                 } catch {
-                    wasRepaired =
-                        undo(to: before, families.filter { .familyUnsupported($0) != error }, in: &kernel)
-                        || wasRepaired
+                    let families = families.filter { .familyUnsupported($0) != error }
+                    wasRepaired = undo(to: before, families, in: &kernel) || wasRepaired
                     throw error
                 }
-                let after = plan.actions.isEmpty ? before : try kernel.observe()
                 return Outcome(before: before, after: after, changed: wasRepaired || !plan.actions.isEmpty)
             } catch {
                 switch error {
@@ -55,6 +55,17 @@ public enum Reconciler {
             }
         }
         throw restless("reading the ruleset")
+    }
+
+    /// Looks at what has been done. If that cannot be seen it has to be undone, so it is worth more than one look; all the
+    /// more if somebody else only changes the ruleset meanwhile.
+    private static func observeOutcome<Kernel: NamespaceKernel & ~Copyable>(
+        in kernel: inout Kernel
+    ) throws(KernelFailure) -> Observation {
+        for _ in 1..<attempts {
+            if let observation = try? kernel.observe() { return observation }
+        }
+        return try kernel.observe()
     }
 
     private static func restless(_ operation: String) -> BypassError {
@@ -84,6 +95,11 @@ public enum Reconciler {
         to before: Observation, _ families: [Family], in kernel: inout Kernel
     ) -> Bool {
         guard let now = try? kernel.observe() else { return false }
+        if now.hasSameRuleset(as: before) {
+            let restore = before.entry.map(Action.setEntry) ?? .removeEntry
+            if now.entry != before.entry { try? kernel.execute([restore]) }
+            return false
+        }
         let wish: Wish
         if let entry = before.entry, entry.isLive(at: now.now) {
             wish = .on(entry.hooks, deadline: entry.deadline)

@@ -17,6 +17,8 @@ public enum Warning: Hashable, Sendable {
     case notRecorded(String)
     /// Somebody damages the bypass again and again.
     case contested(seconds: Int)
+    /// The namespace cannot be looked at now.
+    case unseen(String)
 
     /// For programs.
     public var code: String {
@@ -31,6 +33,7 @@ public enum Warning: Hashable, Sendable {
         case .guardMissing: "guard-missing"
         case .notRecorded: "not-recorded"
         case .contested: "contested"
+        case .unseen: "unseen"
         }
     }
 
@@ -61,6 +64,8 @@ public enum Warning: Hashable, Sendable {
         case .contested(let seconds):
             "another program keeps changing these rules: the daemon repairs them again in \(seconds) s; find that program, "
                 + "or turn the bypass off"
+        case .unseen(let reason):
+            "the namespace cannot be looked at now, and this is what was known last: \(reason)"
         }
     }
 

@@ -14,6 +14,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,10 +97,13 @@ int clinux_setns_network(int fd)
 int clinux_netfilter_socket(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	struct timeval patience = { .tv_sec = 5 };
 	int on = 1;
 
 	if (fd < 0)
 		return -1;
+	/* The kernel answers while it is asked: an answer that is not there then will not come, and nobody waits for ever. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	/* Acknowledgements that carry the kernel's own words (4.12). */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
 	return fd;

@@ -23,7 +23,11 @@ public func systemCall<Result: FixedWidthInteger & SignedInteger>(
     _ operation: @autoclosure () -> String, _ body: () -> Result
 ) throws(SystemCallError) -> Result {
     while true {
-        let result = body()
+        #if FAULT_POINTS
+            let result = FaultPlan.call(operation, body)
+        #else
+            let result = body()
+        #endif
         if result != -1 { return result }
         let errno = Errno.current
         if errno == .interrupted { continue }

@@ -11,6 +11,9 @@ struct NetlinkMessages {
         unsafe rest = bytes
     }
 
+    /// Whether all of it was messages, as far as it has been read.
+    var isAtEnd: Bool { unsafe rest.isEmpty }
+
     mutating func next() -> NetlinkMessage? {
         guard let base = unsafe rest.baseAddress, unsafe rest.count >= MemoryLayout<nlmsghdr>.size else { return nil }
         let header = unsafe base.assumingMemoryBound(to: nlmsghdr.self)

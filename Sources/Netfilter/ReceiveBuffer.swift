@@ -39,7 +39,11 @@ struct ReceiveBuffer: ~Copyable {
         }
         var progress = NetlinkSocket.Progress.more
         for index in 0..<Int(count) where progress == .more {
-            let length = Int(lengths[index])
+            #if FAULT_POINTS
+                let length = FaultPlan.length(operation, of: Int(lengths[index]))
+            #else
+                let length = Int(lengths[index])
+            #endif
             // The kernel cuts off what does not fit, and says how long it was.
             guard length <= Self.slotSize else {
                 throw .systemCall(SystemCallError("recvmmsg: \(operation)", .messageTooLong))
@@ -47,6 +51,10 @@ struct ReceiveBuffer: ~Copyable {
             var messages = unsafe NetlinkMessages(
                 UnsafeRawBufferPointer(start: start + index * Self.slotSize, count: length))
             while progress == .more, let message = messages.next() { progress = try body(message) }
+            // What cannot be read may have been what is waited for.
+            guard progress == .done || messages.isAtEnd else {
+                throw .systemCall(SystemCallError("recvmmsg: \(operation)", .badMessage))
+            }
         }
         return progress
     }

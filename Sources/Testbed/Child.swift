@@ -10,7 +10,8 @@ final class Child: Sendable {
     private let process: RunningProcess
     private let task: Task<DaemonProcess.Exit, any Error>
 
-    init(executable: String, arguments: [String]) throws {
+    /// - Parameter environment: variables that it has besides this process's.
+    init(executable: String, arguments: [String], environment: [String: String] = [:]) throws {
         let log = SharedDescriptor(OwnedDescriptor(adopting: try TemporaryFolder.unnamedFile().rawValue))
         let process = RunningProcess()
         self.log = log
@@ -18,10 +19,15 @@ final class Child: Sendable {
         // A group of its own: Ctrl-C at the terminal is for the demo, which ends the daemon when it is done with it.
         var options = PlatformOptions()
         options.processGroupID = 0
-        task = Task { [options] in
+        var variables: [Subprocess.Environment.Key: String?] = [:]
+        for (name, value) in environment {
+            if let key = Subprocess.Environment.Key(rawValue: name) { variables[key] = value }
+        }
+        task = Task { [options, variables] in
             defer { process.ends() }
             let result = try await Subprocess.run(
-                .path(FilePath(executable)), arguments: Arguments(arguments), platformOptions: options,
+                .path(FilePath(executable)), arguments: Arguments(arguments),
+                environment: .inherit.updating(variables), platformOptions: options,
                 input: .none, output: .sequence,
                 error: .fileDescriptor(
                     FileDescriptor(rawValue: log.descriptor.rawValue), closeAfterSpawningProcess: false)

@@ -14,10 +14,12 @@ public final class DaemonProcess: Sendable {
         public var logLevel: String
         /// What follows the arguments that the other options make.
         public var arguments: [String]
+        /// Variables that it has besides the caller's.
+        public var environment: [String: String]
 
         public init(
             executable: String? = nil, socket: String, bpffs: String, stateDirectory: String,
-            logLevel: String = "debug", arguments: [String] = []
+            logLevel: String = "debug", arguments: [String] = [], environment: [String: String] = [:]
         ) {
             self.executable = executable
             self.socket = socket
@@ -25,6 +27,7 @@ public final class DaemonProcess: Sendable {
             self.stateDirectory = stateDirectory
             self.logLevel = logLevel
             self.arguments = arguments
+            self.environment = environment
         }
     }
 
@@ -66,7 +69,7 @@ public final class DaemonProcess: Sendable {
             arguments: [
                 "--socket", options.socket, "--bpffs", options.bpffs, "--state-dir", options.stateDirectory,
                 "--log-level", options.logLevel,
-            ] + options.arguments)
+            ] + options.arguments, environment: options.environment)
         let daemon = DaemonProcess(pid: try await child.pid(), socket: options.socket, child: child)
         do {
             try await daemon.waitUntilServing()

@@ -10,12 +10,7 @@ public enum Residue {
         let ruleset = try await Command.run(["nft", "list", "ruleset"], namespace: namespace)
         // nft prints an xt match with quotation marks or without, by its version.
         let signs = ["kmesh_bypass", "match bpf", "match \"bpf\""]
-        var found = lines(of: ruleset) { line in signs.contains { line.contains($0) } }
-        for command in ["iptables-nft-save", "ip6tables-nft-save"] {
-            let rules = try await Command.run([command], namespace: namespace)
-            found += lines(of: rules) { $0.contains("-m bpf") }.map { "\(command): \($0)" }
-        }
-        return found
+        return lines(of: ruleset) { line in signs.contains { line.contains($0) } }
     }
 
     private static func lines(of text: String, where condition: (Substring) -> Bool) -> [String] {

@@ -12,12 +12,12 @@ extension KernelTests {
                 [
                     "bpftool", "--json", "map", "lookup", "pinned", rig.mapPin, "key",
                 ] + rig.key(of: testbed.pod), in: .host)
-            let bytes = dump.split(separator: "\"value\":")[1].split(separator: "\"")
-                .filter { $0.hasPrefix("0x") }.map(String.init)
+            let bytes = try #require(Rig.value(in: dump))
             let old = rig.options.bpffs + "/old"
             try await testbed.run(
                 [
-                    "bpftool", "map", "create", old, "type", "hash", "key", "8", "value", "16", "entries", "16384", "name",
+                    "bpftool", "map", "create", old, "type", "hash", "key", "8", "value", "16", "entries", "16384",
+                    "name",
                     "bypassed_netns", "flags", "1",
                 ], in: .host)
             try await testbed.run(

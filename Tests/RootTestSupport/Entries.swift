@@ -1,3 +1,6 @@
+internal import JSONRPC
+internal import Linux
+internal import NIOCore
 internal import Testbed
 
 /// The matcher's map, as people see it.
@@ -6,7 +9,7 @@ extension Rig {
     public var entries: Int {
         get async throws {
             let dump = try await testbed.run(["bpftool", "--json", "map", "dump", "pinned", mapPin], in: .host)
-            return dump.split(separator: "\"key\"").count - 1
+            return try JSONReader.read(ByteBuffer(string: dump)).array?.count ?? 0
         }
     }
 
@@ -14,6 +17,40 @@ extension Rig {
     public func removeEntry() async throws {
         let key = try await key(of: testbed.pod)
         try await testbed.run(["bpftool", "map", "delete", "pinned", mapPin, "key"] + key, in: .host)
+    }
+
+    /// Has the entries of bypassed namespaces say that their rules ask a matcher of another version.
+    public func ageRules(of names: [String]) async throws {
+        for name in names {
+            let key = try await key(of: name)
+            let lookup = ["bpftool", "--json", "map", "lookup", "pinned", mapPin, "key"] + key
+            guard let found = try? await testbed.run(lookup, in: .host), let value = Self.value(in: found) else {
+                continue
+            }
+            try await testbed.run(
+                ["bpftool", "map", "update", "pinned", mapPin, "key"] + key + ["value"] + value.prefix(16)
+                    + ["1"] + Array(repeating: "0", count: 7), in: .host)
+        }
+    }
+
+    /// The bytes of the value that `bpftool --json map lookup` prints.
+    public static func value(in lookup: String) -> [String]? {
+        let parts = lookup.split(separator: "\"value\":")
+        guard parts.count > 1 else { return nil }
+        return parts[1].split(separator: "\"").filter { $0.hasPrefix("0x") }.map(String.init)
+    }
+
+    /// The namespaces that have a record in the state folder.
+    public func recordedInodes() throws -> Set<Int> {
+        var found: Set<Int> = []
+        for entry in Files.entries(in: options.stateDirectory) {
+            for line in try Files.text(options.stateDirectory + "/" + entry.name).split(separator: "\n") {
+                let members = try Members(JSONReader.read(ByteBuffer(substring: line)))
+                let inode = try members.integer("inode")
+                if try members.value("record") == .null { found.remove(inode) } else { found.insert(inode) }
+            }
+        }
+        return found
     }
 
     /// A namespace's key in the map, byte by byte.

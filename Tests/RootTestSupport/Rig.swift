@@ -1,3 +1,4 @@
+internal import JSONRPC
 internal import Synchronization
 public import Testbed
 
@@ -11,6 +12,7 @@ public final class Rig: Sendable {
     /// How the daemon is started.
     public let options: DaemonProcess.Options
     private let current = Mutex<DaemonProcess?>(nil)
+    private let isBroken = Atomic(false)
 
     /// The path that rules name.
     public var pin: String { options.bpffs + "/bypass" }
@@ -71,7 +73,9 @@ public final class Rig: Sendable {
                 try await Testbed.with { testbed in
                     let rig = Rig(testbed, folder, bpffs.path, executable, arguments)
                     return try await scoped {
-                        try await body(rig)
+                        let result = try await body(rig)
+                        try await rig.checkNothingIsLeft()
+                        return result
                     } cleanUp: {
                         // One that is stopped takes no other signal.
                         rig.current.withLock(\.self)?.kill(9)
@@ -81,6 +85,33 @@ public final class Rig: Sendable {
             }
         }
     }
+
+    /// Whatever a test did: once every bypass is ended, nothing tells that there was one.
+    private func checkNothingIsLeft() async throws {
+        guard let daemon = current.withLock(\.self), isBroken.load(ordering: .relaxed) == false else { return }
+        daemon.kill(18)  // SIGCONT
+        if (try? await daemon.call(#"{"jsonrpc":"2.0","id":1,"method":"info"}"#)) == nil {
+            daemon.kill(9)
+            _ = try? await daemon.exit()
+            try await start()
+        }
+        let cleared = try await call("clear")
+        var left = cleared.object?["failed"]?.array?.map { "still bypassed: \($0)" } ?? []
+        for place in [testbed.pod, testbed.peer] {
+            left += try await Residue.scan(place).map { "in \(place): \($0)" }
+        }
+        if try await entries != 0 { left.append("entries in the matcher's map") }
+        left += try recordedInodes().map { "a record of namespace \($0)" }
+        if !left.isEmpty { throw Leftovers(description: "left behind by the daemon: \(left.joined(separator: "; "))") }
+    }
+
+    private struct Leftovers: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Has the look for leftovers at the end left out: of a test that leaves some on purpose, or leaves nothing to look
+    /// with.
+    public func leavesThingsBroken() { isBroken.store(true, ordering: .relaxed) }
 
     private static let gate = Gate()
     private static let isCold = Atomic(true)
@@ -106,10 +137,13 @@ public final class Rig: Sendable {
 
     /// Starts the daemon, and waits until it answers.
     ///
-    /// - Parameter more: arguments for this time.
-    public func start(_ more: [String] = []) async throws {
+    /// - Parameters:
+    ///   - more: arguments for this time.
+    ///   - environment: variables, besides those of the test.
+    public func start(_ more: [String] = [], environment: [String: String] = [:]) async throws {
         var options = options
         options.arguments += more
+        options.environment = environment
         let daemon = try await DaemonProcess.start(options)
         current.withLock { $0 = daemon }
     }

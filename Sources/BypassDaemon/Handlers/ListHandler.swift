@@ -1,6 +1,7 @@
 internal import Bypass
 internal import BypassAPI
 internal import BypassKernel
+internal import JSONRPC
 internal import Logging
 internal import NIOCore
 
@@ -14,19 +15,28 @@ extension Engine {
         }
     }
 
-    /// nil if the namespace has gone, or cannot be looked at.
+    /// What was known last of a bypass that cannot be looked at now.
+    private func remembered(_ inode: UInt64, _ record: Record, since reason: String) -> BypassStatus {
+        var status =
+            events[inode]
+            ?? BypassStatus(netns: record.netns, inode: inode, state: .degraded, effective: false, owner: record.owner)
+        status.state = .degraded
+        let warning = Warning.unseen(reason)
+        status.warnings = [.init(code: warning.code, message: warning.message)]
+        return status
+    }
+
+    /// nil if the namespace has gone.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
         withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
             self.status(of: try Reconciler.observe(&session), record.netns, in: &session, countingConnections: false)
         }.recover { error in
             if case BypassError.netnsNotFound = error {
                 self.noteGone(inode, record)
-            } else {
-                // One namespace that cannot be looked at does not hide the others.
-                self.logger.warning(
-                    "a namespace is missing from a list", metadata: ["netns": "\(record.netns)", "error": "\(error)"])
+                return nil
             }
-            return nil
+            // One namespace that cannot be looked at does not hide the others, nor is it hidden.
+            return self.remembered(inode, record, since: ErrorObject(error).message)
         }
     }
 }

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "clinux_faults.h"
+
 /* f_type of statfs(2), from linux/magic.h. */
 #define CLINUX_BPF_FS_MAGIC 0xcafe4a11
 

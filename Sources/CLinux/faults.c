@@ -1,0 +1,60 @@
+#include "clinux_faults.h"
+
+#ifdef FAULT_POINTS
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct clinux_fault_plan *clinux_fault_map(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *place;
+
+	if (fd < 0)
+		return NULL;
+	place = mmap(NULL, sizeof(struct clinux_fault_plan), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return place == MAP_FAILED ? NULL : place;
+}
+
+void clinux_fault_unmap(struct clinux_fault_plan *plan)
+{
+	munmap(plan, sizeof(*plan));
+}
+
+void clinux_fault_arm(struct clinux_fault_plan *plan, const struct clinux_fault_plan *next)
+{
+	__atomic_store_n(&plan->fault, CLINUX_FAULT_NONE, __ATOMIC_SEQ_CST);
+	plan->error = next->error;
+	plan->skip = next->skip;
+	plan->times = next->times;
+	memcpy(plan->operation, next->operation, sizeof(plan->operation));
+	memset(plan->last, 0, sizeof(plan->last));
+	__atomic_store_n(&plan->seen, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&plan->struck, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&plan->fault, next->fault, __ATOMIC_SEQ_CST);
+}
+
+uint32_t clinux_fault_planned(const struct clinux_fault_plan *plan)
+{
+	return __atomic_load_n(&plan->fault, __ATOMIC_SEQ_CST);
+}
+
+uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operation)
+{
+	uint32_t fault = __atomic_load_n(&plan->fault, __ATOMIC_SEQ_CST);
+	uint64_t number;
+
+	if (fault == CLINUX_FAULT_NONE || strncmp(operation, plan->operation, strlen(plan->operation)) != 0)
+		return CLINUX_FAULT_NONE;
+	number = __atomic_fetch_add(&plan->seen, 1, __ATOMIC_SEQ_CST);
+	if (number < plan->skip || number - plan->skip >= plan->times)
+		return CLINUX_FAULT_NONE;
+	strncpy(plan->last, operation, sizeof(plan->last) - 1);
+	__atomic_add_fetch(&plan->struck, 1, __ATOMIC_SEQ_CST);
+	return fault;
+}
+
+#endif

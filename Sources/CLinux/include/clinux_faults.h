@@ -1,0 +1,45 @@
+/*
+ * Faults on purpose, for tests: of debug builds only. A test arms a plan in memory that it shares with the daemon that it
+ * tests; the daemon asks it at every system call.
+ */
+#ifndef KMESH_CLINUX_FAULTS_H
+#define KMESH_CLINUX_FAULTS_H
+
+#include <stdint.h>
+
+enum clinux_fault {
+	CLINUX_FAULT_NONE,
+	/* The call is not made, and fails with `error`. */
+	CLINUX_FAULT_FAIL,
+	/* The process kills itself before the call, or after it. */
+	CLINUX_FAULT_KILL_BEFORE,
+	CLINUX_FAULT_KILL_AFTER,
+	/* Half of what was received is missing. */
+	CLINUX_FAULT_CUT,
+};
+
+struct clinux_fault_plan {
+	uint32_t fault;
+	int32_t error;
+	/* Calls that match are let pass, so many of them; and so many are then struck. */
+	uint64_t skip;
+	uint64_t times;
+	/* What the name of the operation has to begin with; empty for any. */
+	char operation[96];
+	/* How many have matched, and were struck, since the plan was armed; and the last that was. */
+	uint64_t seen;
+	uint64_t struck;
+	char last[96];
+};
+
+/* Maps the file, which has the size of a plan; NULL on failure. */
+struct clinux_fault_plan *clinux_fault_map(const char *path);
+void clinux_fault_unmap(struct clinux_fault_plan *plan);
+/* Writes all of a plan but what it tells, and then its fault. */
+void clinux_fault_arm(struct clinux_fault_plan *plan, const struct clinux_fault_plan *next);
+/* The fault that is planned. */
+uint32_t clinux_fault_planned(const struct clinux_fault_plan *plan);
+/* Counts a call, and returns the fault that strikes it. */
+uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operation);
+
+#endif

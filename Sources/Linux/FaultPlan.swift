@@ -1,0 +1,114 @@
+#if FAULT_POINTS
+    internal import CLinux
+    internal import Glibc
+    public import SystemPackage
+
+    /// Faults on purpose: which system calls of a daemon fail, or are its last. Debug builds only, for tests.
+    ///
+    /// Between two system calls nothing that a daemon does can be seen from outside, so these are all the moments in which
+    /// its end, or an error, can make a difference. A test arms a plan in a file that it and the daemon have mapped; the
+    /// variable KMESH_FAULTS names the file to the daemon.
+    @safe
+    public final class FaultPlan: @unchecked Sendable {
+        public enum Fault: Hashable, Sendable {
+            /// The call is not made, and fails.
+            case fail(Errno)
+            /// The process kills itself before the call.
+            case killBefore
+            /// The process kills itself after the call.
+            case killAfter
+            /// Half of what was received is missing.
+            case cut
+        }
+
+        /// The plan that this process has to follow.
+        static let current = Environment["KMESH_FAULTS"].flatMap(FaultPlan.init)
+
+        // All access to it is by atomic operations, or by the test while nothing is armed.
+        private let plan: UnsafeMutablePointer<clinux_fault_plan>
+
+        /// The size of the file.
+        public static var size: Int { MemoryLayout<clinux_fault_plan>.size }
+
+        /// nil if the file cannot be mapped.
+        public init?(path: String) {
+            guard let mapped = unsafe clinux_fault_map(path) else { return nil }
+            unsafe plan = mapped
+        }
+
+        deinit {
+            unsafe clinux_fault_unmap(plan)
+        }
+
+        // MARK: the test's side
+
+        /// - Parameters:
+        ///   - operation: what the operation's name begins with; empty for any.
+        ///   - skip: how many of those are let pass.
+        ///   - times: how many are then struck.
+        public func arm(_ fault: Fault, at operation: String = "", skip: Int = 0, times: Int = 1) {
+            var next = clinux_fault_plan()
+            switch fault {
+            case .fail(let errno):
+                next.fault = CLINUX_FAULT_FAIL.rawValue
+                next.error = errno.rawValue
+            case .killBefore: next.fault = CLINUX_FAULT_KILL_BEFORE.rawValue
+            case .killAfter: next.fault = CLINUX_FAULT_KILL_AFTER.rawValue
+            case .cut: next.fault = CLINUX_FAULT_CUT.rawValue
+            }
+            (next.skip, next.times) = (UInt64(skip), UInt64(times))
+            unsafe withUnsafeMutableBytes(of: &next.operation) {
+                unsafe $0.copyBytes(from: operation.utf8.prefix($0.count - 1))
+            }
+            unsafe clinux_fault_arm(plan, &next)
+        }
+
+        public func disarm() {
+            var nothing = clinux_fault_plan()
+            unsafe clinux_fault_arm(plan, &nothing)
+        }
+
+        /// How many calls have matched since the plan was armed.
+        public var seen: Int { unsafe Int(plan.pointee.seen) }
+        public var struck: Int { unsafe Int(plan.pointee.struck) }
+        /// The operation that was struck last.
+        public var last: String {
+            unsafe withUnsafeBytes(of: plan.pointee.last) {
+                unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+        }
+
+        // MARK: the daemon's side
+
+        /// Carries out a system call, or what is planned for it.
+        ///
+        /// - Returns: -1, with errno set, if it failed.
+        static func call<Result: FixedWidthInteger & SignedInteger>(
+            _ operation: () -> String, _ body: () -> Result
+        ) -> Result {
+            guard let current else { return body() }
+            let planned = unsafe clinux_fault(clinux_fault_planned(current.plan))
+            guard planned != CLINUX_FAULT_NONE, planned != CLINUX_FAULT_CUT else { return body() }
+            switch unsafe clinux_fault(clinux_fault_strike(current.plan, operation())) {
+            case CLINUX_FAULT_FAIL:
+                errno = unsafe current.plan.pointee.error
+                return -1
+            case CLINUX_FAULT_KILL_BEFORE: kill(getpid(), SIGKILL)
+            case CLINUX_FAULT_KILL_AFTER:
+                _ = body()
+                kill(getpid(), SIGKILL)
+            default: break
+            }
+            return body()
+        }
+
+        /// How much of what was received there is to be: for messages of which the test has planned that they are cut.
+        public static func length(_ operation: String, of length: Int) -> Int {
+            guard let current, unsafe clinux_fault(clinux_fault_planned(current.plan)) == CLINUX_FAULT_CUT else {
+                return length
+            }
+            let fault = unsafe clinux_fault(clinux_fault_strike(current.plan, operation))
+            return fault == CLINUX_FAULT_CUT ? length / 2 : length
+        }
+    }
+#endif

@@ -1,0 +1,188 @@
+import JSONRPC
+import Linux
+import RootTestSupport
+import SystemPackage
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// Each system call of each operation fails, one after the other.
+    @Suite struct FaultTests {
+        /// All of them with Tests/run.sh --crash: to take every call with each takes its time.
+        private static let errors: [Errno] =
+            [.noMemory, .interrupted]
+            + (CrashTests.isThorough
+                ? [.noBufferSpace, .resourceBusy, .noSpace, .notPermitted, .tooManyOpenFiles] : [])
+
+        /// What is asked of the daemon, and what was so before.
+        enum Operation: String, CaseIterable {
+            case on, off, change, extend, status, list
+
+            func prepare(_ rig: Rig) async throws {
+                switch self {
+                case .on: try await rig.off()
+                case .off, .change, .status, .list: try await rig.on(owner: "before")
+                case .extend: try await rig.on(ttl: 100, owner: "before")
+                }
+            }
+
+            func call(_ rig: Rig) async throws {
+                switch self {
+                case .on: try await rig.on(owner: "after")
+                case .off: try await rig.off()
+                case .change: try await rig.on(direction: "inbound", owner: "after")
+                case .extend: try await rig.extend(ttl: 1000)
+                case .status: try await rig.status()
+                case .list: _ = try await rig.list()
+                }
+            }
+
+            /// How connections go once it was carried out.
+            var ways: Ways {
+                switch self {
+                case .off: .sidecar
+                case .change: .bypassed("inbound")
+                default: .app
+                }
+            }
+        }
+
+        /// What belongs to getting a connection: a client whose connection fails gets no answer.
+        private static let welcoming = [
+            "accept", "poll", "getsockopt", "fcntl", "read", "open", "pidfd", "close", "eventfd", "readlink",
+        ]
+
+        @Test(arguments: Operation.allCases)
+        func afterAnErrorNothingHasChangedAndTheDaemonGoesOn(_ operation: Operation) async throws {
+            try await Rig.withoutDaemon(Rig.unattended) { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                try await rig.testbed.install(.iptables)
+                var (answers, refusals, silences) = (0, 0, 0)
+                for error in Self.errors {
+                    var number = 0
+                    while true {
+                        try await operation.prepare(rig)
+                        let before = try await Facts(rig)
+                        faults.plan.arm(.fail(error), skip: number)
+                        let outcome = await Outcome { try await operation.call(rig) }
+                        let (struck, last) = (faults.plan.struck > 0, faults.plan.last)
+                        faults.plan.disarm()
+                        guard struck else { break }
+                        let place: Comment = "\(error) at call \(number), \(last)"
+                        switch outcome {
+                        case .answered:
+                            answers += 1
+                            #expect(try await rig.testbed.ways == operation.ways, place)
+                            #expect(try await rig.list().count == (operation == .off ? 0 : 1), place)
+                        case .refused(let message):
+                            refusals += 1
+                            #expect(error != .interrupted, place)
+                            #expect(try await Facts(rig) == before, place)
+                            #expect(!message.isEmpty, place)
+                        case .silent:
+                            silences += 1
+                            #expect(Self.welcoming.contains { last.hasPrefix($0) }, place)
+                        }
+                        number += 1
+                    }
+                    #expect(number >= 15)
+                }
+                // What cannot be looked at is in a list all the same.
+                let mayRefuse = operation != .list
+                #expect(
+                    answers > 0 && (refusals > 0) == mayRefuse,
+                    "\(answers) answers, \(refusals) refusals, \(silences) silences")
+                #expect(try await rig.off().state == "off")
+                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await rig.entries == 0)
+            }
+        }
+
+        /// Messages of the kernel's that are cut off are an error, and nothing is taken for what it is not.
+        @Test func aReplyThatIsCutOffChangesNothing() async throws {
+            try await Rig.withoutDaemon(Rig.unattended) { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                try await rig.testbed.install(.iptables)
+                for operation in Operation.allCases {
+                    var number = 0
+                    while true {
+                        try await operation.prepare(rig)
+                        let before = try await Facts(rig)
+                        faults.plan.arm(.cut, skip: number)
+                        let outcome = await Outcome { try await operation.call(rig) }
+                        let (struck, last) = (faults.plan.struck > 0, faults.plan.last)
+                        faults.plan.disarm()
+                        guard struck else { break }
+                        let place: Comment = "\(operation) with reply \(number), \(last), cut"
+                        if case .answered = outcome {
+                            #expect(try await rig.testbed.ways == operation.ways, place)
+                        } else {
+                            #expect(try await Facts(rig) == before, place)
+                        }
+                        number += 1
+                    }
+                }
+                #expect(try await rig.off().state == "off")
+                #expect(try await Residue.scan(rig.testbed.pod) == [])
+            }
+        }
+
+        @Test(arguments: errors)
+        func whatFailsAtAnEndIsDoneWithTheNextLook(_ error: Errno) async throws {
+            try await Rig.withoutDaemon(["--check-interval", "1"]) { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                try await rig.testbed.install(.iptables)
+                let before = try await rig.testbed.rules
+                let subscriber = try await rig.subscribe()
+                try await rig.on(ttl: 1)
+                #expect(try await subscriber.next().name == "on")
+                faults.plan.arm(.fail(error), at: "send: nf_tables batch", times: 2)
+                try await eventually("the rules are gone") { try await rig.testbed.rules == before }
+                #expect(faults.plan.struck == 2)
+                #expect(try await subscriber.next().name == "expired")
+                #expect(try await rig.entries == 0)
+            }
+        }
+    }
+}
+
+/// What came of a call.
+private enum Outcome {
+    case answered
+    case refused(String)
+    /// The connection ended without an answer.
+    case silent
+
+    init(_ call: () async throws -> Void) async {
+        do {
+            try await call()
+            self = .answered
+        } catch let error as ErrorObject {
+            self = .refused(error.message)
+        } catch {
+            self = .silent
+        }
+    }
+}
+
+/// What must be the same after a call that was refused.
+private struct Facts: Equatable {
+    private let ways: Ways
+    private let bypasses: [[String]]
+    private let entries: Int
+
+    init(_ rig: Rig) async throws {
+        ways = try await rig.testbed.ways
+        // Handles of rules that had to be made again are others.
+        bypasses = try await rig.list().map { bypass in
+            [
+                bypass.netns, bypass.state, bypass.direction ?? "", bypass.owner ?? "", bypass.since ?? "",
+                "\(bypass.generation)", "\(bypass.rules.count)",
+            ]
+        }
+        entries = try await rig.entries
+    }
+}

@@ -1,0 +1,18 @@
+public import Linux
+internal import Testbed
+
+/// A file in which a test plans what system calls of the daemon do; for one rig.
+public struct Faults: Sendable {
+    public let plan: FaultPlan
+    let path: String
+
+    /// Variables for the daemon.
+    public var environment: [String: String] { ["KMESH_FAULTS": path] }
+
+    public init(in folder: String) throws {
+        path = folder + "/faults"
+        try Files.write(Array(repeating: 0, count: FaultPlan.size), to: path)
+        guard let plan = FaultPlan(path: path) else { throw NeverHappened(description: "\(path) cannot be mapped") }
+        self.plan = plan
+    }
+}
