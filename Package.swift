@@ -19,6 +19,7 @@ let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -35,6 +36,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.12.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
@@ -67,12 +69,14 @@ let package = Package(
             name: "BypassKernel", dependencies: ["Bypass", "Netfilter", "Matcher", "Linux", system],
             swiftSettings: strict),
 
+        .target(name: "PrometheusMetrics", dependencies: [metrics], swiftSettings: strict),
+
         // The two ends of the socket.
         .target(
             name: "BypassDaemon",
             dependencies: [
                 "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile",
-                nioCore, nioPosix, logging, lifecycle,
+                "PrometheusMetrics", nioCore, nioPosix, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .target(
             name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
@@ -99,6 +103,8 @@ let package = Package(
         .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", nioCore], swiftSettings: strict),
         .testTarget(
             name: "BypassAPITests", dependencies: ["BypassAPI", "JSONRPC", "Linux", nioCore], swiftSettings: strict),
+        .testTarget(
+            name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass"], swiftSettings: strict),
         .testTarget(name: "PolicyFileTests", dependencies: ["PolicyFile", "Bypass"], swiftSettings: strict),
         .testTarget(

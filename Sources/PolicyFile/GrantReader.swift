@@ -7,6 +7,7 @@ struct GrantReader {
         case users, groups, role, namespaces, directions
         case maxTTL = "max-ttl"
         case requireTTL = "require-ttl"
+        case defaultTTL = "default-ttl"
         case host
     }
 
@@ -27,14 +28,15 @@ struct GrantReader {
         let role = readRole()
         let namespaces = readNamespaces()
         let hooks = readHooks()
-        let maxTTL = readMaxTTL()
+        let maxTTL = readTTL(.maxTTL)
+        let defaultTTL = readDefaultTTL(atMost: maxTTL)
         let requiresTTL = readRequiresTTL()
         let allowsHost = readBoolean(.host) ?? false
         if let role { checkLimits(of: role, subjects) }
         guard complaints.isEmpty, let role else { return nil }
         return Grant(
             line: table.line, subjects: subjects, role: role, namespaces: namespaces, hooks: hooks, maxTTL: maxTTL,
-            requiresTTL: requiresTTL, allowsHost: allowsHost)
+            requiresTTL: requiresTTL, defaultTTL: defaultTTL, allowsHost: allowsHost)
     }
 
     /// nil if the key is not there, or if its value could not be read.
@@ -115,22 +117,28 @@ struct GrantReader {
         return hooks == Direction.both.hooks ? nil : hooks
     }
 
-    private mutating func readMaxTTL() -> Int? {
-        guard let value = value(.maxTTL) else { return nil }
+    private mutating func readTTL(_ key: Key) -> Int? {
+        guard let value = value(key) else { return nil }
         switch value.content {
         case .integer(let seconds) where (1...TimeToLive.longest).contains(seconds): return seconds
         case .integer:
-            complain(value.line, "max-ttl: goes from 1 to \(TimeToLive.longest) seconds (100 years)")
+            complain(value.line, "\(key.rawValue): goes from 1 to \(TimeToLive.longest) seconds (100 years)")
             return nil
         case .string(let text):
             do throws(TimeToLive.Malformed) {
                 return try TimeToLive(text).seconds
             } catch {
-                complain(value.line, "max-ttl: \(text.excerpt): \(error)")
+                complain(value.line, "\(key.rawValue): \(text.excerpt): \(error)")
                 return nil
             }
-        case .boolean, .array: return mistyped(.maxTTL, value, "takes seconds, or a text such as \"15m\"")
+        case .boolean, .array: return mistyped(key, value, "takes seconds, or a text such as \"15m\"")
         }
+    }
+
+    private mutating func readDefaultTTL(atMost longest: Int?) -> Int? {
+        guard let seconds = readTTL(.defaultTTL), let line = entryLine(.defaultTTL) else { return nil }
+        if let longest, seconds > longest { complain(line, "default-ttl: is longer than max-ttl allows") }
+        return seconds
     }
 
     private mutating func readRequiresTTL() -> Bool {
@@ -149,7 +157,7 @@ struct GrantReader {
 
     private mutating func checkLimits(of role: Role, _ subjects: [Grant.Subject]) {
         if role != .bypass {
-            for key in [Key.namespaces, .directions, .maxTTL, .requireTTL] {
+            for key in [Key.namespaces, .directions, .maxTTL, .requireTTL, .defaultTTL] {
                 guard let line = entryLine(key) else { continue }
                 complain(line, "\(key.rawValue): goes with role bypass only; role \(role.rawValue) has no limits")
             }

@@ -44,6 +44,25 @@ enum People {
         }
     }
 
+    @Test("Who says nothing of an end gets the one of the first grant that allows it; root is asked for none")
+    func defaultTTL() throws {
+        func grant(_ glob: String, requires: Bool = false, _ seconds: Int?) throws -> Grant {
+            Grant(
+                subjects: [.user(1001, written: "operator")], role: .bypass, namespaces: [try Glob(glob)], maxTTL: nil,
+                requiresTTL: requires, defaultTTL: seconds)
+        }
+        let policy = Policy(grants: [
+            try grant("a*", requires: true, 60), try grant("*b", 90), try grant("*", nil),
+        ])
+        func ttl(_ netns: String, _ asked: Int? = nil, of caller: Caller = People.operatorInGroup) -> Int? {
+            let change = Change(netns: netns, wish: .on(hooks: both, ttl: asked))
+            #expect(policy.refusal(of: caller, for: change) == nil)
+            return policy.defaultTTL(of: caller, for: change)
+        }
+        #expect(ttl("ab") == 60 && ttl("b") == 90 && ttl("c") == nil)
+        #expect(ttl("ab", of: People.root) == nil)
+    }
+
     @Test(
         "Without a file root is admin, the group may read and bypass, and everybody else nothing",
         arguments: [

@@ -18,10 +18,11 @@ import Testing
         ],
         "BypassDaemon": [
             "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", "NIOCore",
-            "NIOPosix", "Logging", "ServiceLifecycle", "SystemPackage",
+            "NIOPosix", "Logging", "CoreMetrics", "PrometheusMetrics", "ServiceLifecycle", "SystemPackage",
         ],
         "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
         "Testbed": ["Linux", "Subprocess", "SystemPackage", "NIOCore", "NIOPosix"],
+        "PrometheusMetrics": ["CoreMetrics"],
         "BypassKernel": ["Bypass", "Netfilter", "Matcher", "Linux", "SystemPackage"],
         "PolicyFile": ["Bypass", "BypassAPI", "Linux"],
         "Bypass": [],

@@ -53,6 +53,7 @@ import Testing
     @Test(arguments: [("90", 90), ("\"90s\"", 90), ("3_155_760_000", 3_155_760_000), ("'2h'", 7200)])
     func `A ttl is in seconds or as people write it`(text: String, seconds: Int) throws {
         #expect(try read(bob + "max-ttl = \(text)").grants.map(\.maxTTL) == [seconds])
+        #expect(try read(bob + "default-ttl = \(text)").grants.map(\.defaultTTL) == [seconds])
     }
 
     private static let wrong: [(String, [String])] = [
@@ -101,7 +102,7 @@ import Testing
             bob + "colour = 1",
             [
                 "f:4: a grant has no \"colour\": it is one of users, groups, role, namespaces, directions, max-ttl, "
-                    + "require-ttl, host"
+                    + "require-ttl, default-ttl, host"
             ]
         ),
         ("role = \"read\"", ["f:1: \"role\" stands outside of a grant: begin one with [[grant]]"]),
@@ -148,6 +149,8 @@ import Testing
             bob + "directions = [\"both\", \"inbound\"]",
             ["f:4: directions: inbound overlaps with what stands before it"]
         ),
+        (bob + "max-ttl = 60\ndefault-ttl = \"2m\"", ["f:5: default-ttl: is longer than max-ttl allows"]),
+        (bob + "default-ttl = 0", ["f:4: default-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
         (bob + "max-ttl = 0", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
         (bob + "max-ttl = 3155760001", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
         (

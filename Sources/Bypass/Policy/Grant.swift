@@ -29,12 +29,15 @@ public struct Grant: Hashable, Sendable {
     public var maxTTL: Int?
     /// Whether a bypass has to end by itself. One that does not is longer than any `maxTTL`, so that implies this.
     public var requiresTTL: Bool
+    /// Seconds, for a bypass that is turned on without a word about its end.
+    public var defaultTTL: Int?
     /// Whether the host's namespace may be bypassed too.
     public var allowsHost: Bool
 
     public init(
         line: Int? = nil, subjects: [Subject], role: Role, namespaces: [Glob]? = nil, hooks: Set<Hook>? = nil,
-        maxTTL: Int? = nil, requiresTTL: Bool = false, allowsHost: Bool = false
+        maxTTL: Int? = nil, requiresTTL: Bool = false, defaultTTL: Int? = nil,
+        allowsHost: Bool = false
     ) {
         self.line = line
         self.subjects = subjects
@@ -43,6 +46,7 @@ public struct Grant: Hashable, Sendable {
         self.hooks = hooks
         self.maxTTL = maxTTL
         self.requiresTTL = requiresTTL
+        self.defaultTTL = defaultTTL
         self.allowsHost = allowsHost
     }
 
@@ -56,7 +60,7 @@ public struct Grant: Hashable, Sendable {
 
     /// Whether the role does not allow every change yet.
     var isLimited: Bool {
-        namespaces != nil || hooks != nil || maxTTL != nil || requiresTTL
+        namespaces != nil || hooks != nil || maxTTL != nil || requiresTTL || defaultTTL != nil
     }
 }
 

@@ -27,7 +27,7 @@ extension Grant {
         }
         guard case .on(let asked, let ttl) = change.wish else { return lacks }
         if let hooks, !asked.isSubset(of: hooks) { lacks.append(.direction(allowed: hooks)) }
-        if let ttl {
+        if let ttl = ttl ?? defaultTTL {
             if let maxTTL, ttl > maxTTL { lacks.append(.ttlTooLong(atMost: maxTTL)) }
         } else if requiresTTL || maxTTL != nil {
             lacks.append(.ttlMissing(atMost: maxTTL))

@@ -63,6 +63,13 @@ public struct Policy: Hashable, Sendable {
             "uid \(caller.uid) may not \(change.words(about: lacks)): \(why ?? "no grant allows it")")
     }
 
+    /// How long a bypass is to last, in seconds, which a caller may turn on and about whose end nothing was said: the first
+    /// grant that allows it says so. nil for one that does not end by itself.
+    public func defaultTTL(of caller: Caller, for change: Change) -> Int? {
+        if caller.isRoot { return nil }
+        return grants.first { $0.subject(including: caller) != nil && $0.lacks(for: change).isEmpty }?.defaultTTL
+    }
+
     /// Whether a caller may have to do with the host's namespace.
     ///
     /// - Returns: nil if so.

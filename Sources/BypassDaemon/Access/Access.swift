@@ -31,11 +31,27 @@ struct Access: Sendable {
         _ namespace: FoundNamespace, netns: String, for peer: Peer, _ wish: Change.Wish
     ) throws(BypassError) {
         let policy = policy.current
+        if let refusal = policy.refusal(of: peer.caller, for: Change(namespace, netns, peer, wish, policy)) {
+            throw refusal
+        }
+    }
+
+    /// The end of a bypass that the caller may turn on without saying one, in seconds; nil for none.
+    func defaultTTL(of hooks: Set<Hook>, in namespace: FoundNamespace, netns: String, for peer: Peer) -> Int? {
+        let policy = policy.current
+        let change = Change(namespace, netns, peer, .on(hooks: hooks, ttl: nil), policy)
+        return policy.defaultTTL(of: peer.caller, for: change)
+    }
+}
+
+extension Change {
+    fileprivate init(
+        _ namespace: FoundNamespace, _ netns: String, _ peer: Peer, _ wish: Wish, _ policy: Policy
+    ) {
         let names = policy.looksAtNames(for: peer.caller) ? NamespaceReference.named(inode: namespace.inode) : []
-        let change = Change(
+        self.init(
             netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical), wish: wish,
             isHost: namespace.isHost)
-        if let refusal = policy.refusal(of: peer.caller, for: change) { throw refusal }
     }
 }
 

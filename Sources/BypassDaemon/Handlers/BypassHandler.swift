@@ -53,7 +53,11 @@ extension Engine {
         _ parameters: BypassMethod.Parameters, for peer: Peer, in session: inout NamespaceSession
     ) throws(BypassError) -> BypassMethod.Result {
         let direction = parameters.direction ?? .both
-        let deadline = parameters.ttl.map(Self.deadline) ?? 0
+        let found = FoundNamespace(inode: session.inode, isHost: HostNamespace.inodes.contains(session.inode))
+        let ttl =
+            parameters.ttl
+            ?? access.defaultTTL(of: direction.hooks, in: found, netns: parameters.netns, for: peer)
+        let deadline = ttl.map(Self.deadline) ?? 0
         let old = registry[session.inode]
         let wasOn = try state(of: session.inode)?.isLive(at: Clock.boottime) ?? false
         let new = Record(

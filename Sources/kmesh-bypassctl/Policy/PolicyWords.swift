@@ -26,6 +26,7 @@ extension Grant {
         } else if requiresTTL {
             words += "; on with a time limit only"
         }
+        if let defaultTTL { words += "; for \(exactly(seconds: defaultTTL)) if nothing else is said" }
         return words
     }
 }

@@ -41,6 +41,8 @@ enum CrashStep: Hashable, Sendable, CustomStringConvertible {
         return [before, after(before)]
     }
 
+    var isSlow: Bool { if case .expiry = self { true } else { false } }
+
     var isStart: Bool { self == .restart || self == .upgrade }
 
     var description: String {

@@ -1,0 +1,102 @@
+public import CoreMetrics
+internal import Synchronization
+
+/// A backend of swift-metrics that keeps what is counted, for Prometheus to fetch.
+///
+/// A metric's label is its name in Prometheus, as it is. Timers become histograms in seconds.
+public final class PrometheusFactory: MetricsFactory {
+    /// What is kept of one name with one set of labels.
+    enum Series: Sendable {
+        case counter(Count)
+        case gauge(Gauge)
+        case histogram(Histogram)
+    }
+
+    private let help: [String: String]
+    /// By name, and then by labels as they are written.
+    private let families = Mutex<[String: [String: Series]]>([:])
+
+    /// - Parameter help: what each metric is about, by name; those without it are told without it.
+    public init(help: [String: String] = [:]) {
+        self.help = help
+    }
+
+    // MARK: swift-metrics
+
+    public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+        let series = series(label, dimensions) { .counter(Count()) }
+        guard case .counter(let count) = series else { preconditionFailure("\(label) is no counter") }
+        return count
+    }
+
+    public func makeRecorder(
+        label: String, dimensions: [(String, String)], aggregate: Bool
+    ) -> any RecorderHandler {
+        precondition(!aggregate, "\(label): what is to be aggregated is a timer here")
+        return gauge(label, dimensions)
+    }
+
+    public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
+        gauge(label, dimensions)
+    }
+
+    public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+        let series = series(label, dimensions) { .histogram(Histogram()) }
+        guard case .histogram(let histogram) = series else { preconditionFailure("\(label) is no timer") }
+        return histogram
+    }
+
+    public func destroyCounter(_ handler: any CounterHandler) {}
+    public func destroyRecorder(_ handler: any RecorderHandler) {}
+    public func destroyMeter(_ handler: any MeterHandler) {}
+    public func destroyTimer(_ handler: any TimerHandler) {}
+
+    private func gauge(_ label: String, _ dimensions: [(String, String)]) -> Gauge {
+        let series = series(label, dimensions) { .gauge(Gauge()) }
+        guard case .gauge(let gauge) = series else { preconditionFailure("\(label) is no gauge") }
+        return gauge
+    }
+
+    /// The one that there is, or a new one. What was counted once is told for ever: a counter that vanishes and begins
+    /// anew would be a wrong rate.
+    private func series(
+        _ label: String, _ dimensions: [(String, String)], _ make: () -> Series
+    ) -> Series {
+        let labels = Exposition.labels(dimensions)
+        return families.withLock { families in
+            if let series = families[label]?[labels] { return series }
+            let series = make()
+            families[label, default: [:]][labels] = series
+            return series
+        }
+    }
+
+    // MARK: Prometheus
+
+    /// Everything in Prometheus' text format, by name and labels.
+    public var text: String {
+        let families = families.withLock(\.self)
+        var exposition = Exposition()
+        for (name, series) in families.sorted(by: { $0.key < $1.key }) {
+            exposition.begin(name, help: help[name], series.first?.value.type ?? "untyped")
+            for (labels, series) in series.sorted(by: { $0.key < $1.key }) {
+                switch series {
+                case .counter(let count): exposition.add(name, labels, "\(count.value)")
+                case .gauge(let gauge): exposition.add(name, labels, Exposition.number(gauge.value))
+                case .histogram(let histogram): exposition.add(name, labels, histogram.snapshot)
+                }
+            }
+        }
+        return exposition.text
+    }
+}
+
+extension PrometheusFactory.Series {
+    fileprivate var type: String {
+        switch self {
+        case .counter: "counter"
+        case .gauge: "gauge"
+        case .histogram: "histogram"
+        }
+    }
+}

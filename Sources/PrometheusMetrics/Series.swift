@@ -1,0 +1,56 @@
+internal import CoreMetrics
+internal import Synchronization
+
+/// A number that grows.
+final class Count: CounterHandler {
+    private let count = Atomic<Int64>(0)
+
+    var value: Int64 { count.load(ordering: .relaxed) }
+
+    func increment(by amount: Int64) { count.wrappingAdd(amount, ordering: .relaxed) }
+
+    func reset() { count.store(0, ordering: .relaxed) }
+}
+
+/// A number as it is now.
+final class Gauge: MeterHandler, RecorderHandler {
+    private let current = Mutex(0.0)
+
+    var value: Double { current.withLock(\.self) }
+
+    func set(_ value: Int64) { set(Double(value)) }
+    func set(_ value: Double) { current.withLock { $0 = value } }
+    func increment(by amount: Double) { current.withLock { $0 += amount } }
+    func decrement(by amount: Double) { current.withLock { $0 -= amount } }
+    func record(_ value: Int64) { set(Double(value)) }
+    func record(_ value: Double) { set(value) }
+}
+
+/// How often something took how long.
+final class Histogram: TimerHandler {
+    struct Snapshot: Sendable {
+        /// Of each bucket by itself, the last one without a bound.
+        var counts: [UInt64]
+        var nanoseconds: UInt64
+
+        /// Upper bounds in nanoseconds: from the 100 us of a call that asks nobody to the 10 s after which something hangs.
+        static let bounds: [UInt64] = [
+            100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000,
+            250_000_000, 500_000_000, 1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000,
+        ]
+    }
+
+    private let state = Mutex(
+        Snapshot(counts: Array(repeating: 0, count: Snapshot.bounds.count + 1), nanoseconds: 0))
+
+    var snapshot: Snapshot { state.withLock(\.self) }
+
+    func recordNanoseconds(_ duration: Int64) {
+        let duration = UInt64(clamping: duration)
+        let bucket = Snapshot.bounds.firstIndex { duration <= $0 } ?? Snapshot.bounds.count
+        state.withLock { state in
+            state.counts[bucket] += 1
+            state.nanoseconds &+= duration
+        }
+    }
+}
