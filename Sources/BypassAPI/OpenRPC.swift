@@ -10,7 +10,7 @@ public struct OpenRPCDocument: Codable, Sendable {
     /// Every method, in the order in which people should read them.
     public static let methods: [any RPCMethod.Type] = [
         BypassMethod.self, ExtendMethod.self, StatusMethod.self, ListMethod.self, SubscribeMethod.self,
-        ClearMethod.self, InfoMethod.self, DiscoverMethod.self,
+        ClearMethod.self, MetricsMethod.self, InfoMethod.self, DiscoverMethod.self,
     ]
 
     private enum Key: String, CodingKey {

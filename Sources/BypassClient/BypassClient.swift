@@ -16,12 +16,15 @@ public final class BypassClient: Sendable {
     /// How large an answer may be: `list` with more than ten thousand namespaces fits.
     static let answerLimit = 16 * 1024 * 1024
 
+    /// Where the daemon listens.
+    public let path: String
     private let channel: any Channel
     private let exchange: NIOLoopBound<Exchange>
     private let timeout: Duration
     private let lastID = Atomic(0)
 
-    private init(channel: any Channel, exchange: NIOLoopBound<Exchange>, timeout: Duration) {
+    private init(path: String, channel: any Channel, exchange: NIOLoopBound<Exchange>, timeout: Duration) {
+        self.path = path
         self.channel = channel
         self.exchange = exchange
         self.timeout = timeout
@@ -50,7 +53,7 @@ public final class BypassClient: Sendable {
                         return (channel, NIOLoopBound(exchange, eventLoop: channel.eventLoop))
                     }
                 }
-            return BypassClient(channel: channel, exchange: exchange, timeout: timeout)
+            return BypassClient(path: path, channel: channel, exchange: exchange, timeout: timeout)
         } catch {
             throw BypassClientError(connectingTo: path, error)
         }
@@ -60,6 +63,21 @@ public final class BypassClient: Sendable {
     public func close() async {
         // An error says that it is closed already.
         try? await channel.close()
+    }
+
+    /// Waits for what the daemon tells next without being asked, on a connection that has subscribed.
+    func nextNotification() async throws(BypassClientError) -> Notification {
+        let (exchange, loop) = (exchange, channel.eventLoop)
+        let cancel = { @Sendable in loop.execute { exchange.value.abandonNotification() } }
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                loop.execute { exchange.value.takeNotification(continuation) }
+                // As in `call`.
+                if Task.isCancelled { cancel() }
+            }
+        } onCancel: {
+            cancel()
+        }.get()
     }
 
     /// Calls `method` and gives its result just as the daemon sent it.

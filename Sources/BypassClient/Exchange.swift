@@ -22,6 +22,7 @@ final class Exchange: ChannelInboundHandler {
     /// request.
     private var endReason: BypassClientError?
     private var context: ChannelHandlerContext?
+    private var notifications = NotificationQueue()
 
     init(answerLimit: Int) {
         framer = LineFramer(limit: answerLimit)
@@ -50,6 +51,20 @@ final class Exchange: ChannelInboundHandler {
         if finish(id, .failure(reason)) { abandoned.insert(id) }
     }
 
+    /// Gives the next notification to `continuation`, as soon as there is one.
+    func takeNotification(_ continuation: CheckedContinuation<NotificationQueue.Outcome, Never>) {
+        let endReason = context == nil ? self.endReason ?? .connectionClosed : self.endReason
+        if notifications.take(continuation, endReason: endReason) { setReading(true) }
+    }
+
+    /// Whoever waits for a notification does not any more.
+    func abandonNotification() { notifications.fail(.cancelled) }
+
+    private func setReading(_ isReading: Bool) {
+        // It fails with its channel only.
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: isReading)
+    }
+
     private func finish(_ id: Int, _ outcome: Outcome) -> Bool {
         guard let call = waiting.removeValue(forKey: id) else { return false }
         call.timeout.cancel()
@@ -62,6 +77,7 @@ final class Exchange: ChannelInboundHandler {
         let reason = endReason ?? reason
         endReason = reason
         for id in waiting.keys { _ = finish(id, .failure(reason)) }
+        notifications.fail(reason)
         context?.close(promise: nil)
     }
 }
@@ -104,7 +120,9 @@ extension Exchange {
         do {
             response = try Response.read(line)
         } catch {
-            return end(.invalidAnswer(error.description))
+            guard let notification = Notification(line) else { return end(.invalidAnswer(error.description)) }
+            if notifications.add(notification) { setReading(false) }
+            return
         }
         let outcome = response.outcome.mapError { BypassClientError.refused(DaemonError($0)) }
         // With a null id an error answers no request that could be told; the daemon may close after it, as past its
@@ -113,6 +131,16 @@ extension Exchange {
         guard case .number(let number) = response.id, let id = Int(exactly: number),
             finish(id, outcome) || abandoned.remove(id) != nil
         else { return end(.invalidAnswer("it answers a request that was not made")) }
+    }
+}
+
+extension Notification {
+    /// nil if it is none.
+    fileprivate init?(_ line: ByteBuffer) {
+        guard let object = try? JSONReader.read(line).object, object["id"] == nil,
+            let method = object["method"]?.string, let params = object["params"]
+        else { return nil }
+        self.init(method: method, params: params)
     }
 }
 

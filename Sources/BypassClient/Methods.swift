@@ -11,14 +11,24 @@ extension BypassClient {
     ///   - ttl: With `on` only: seconds until the bypass ends by itself.
     ///   - owner: Who wants it, such as `kubernetes:default/web-0`.
     ///   - reason: For the audit log.
+    ///   - ifGeneration: Do nothing, but for a `conflict`, unless the namespace is at this generation.
     /// - Throws: ``BypassClientError``; after ``BypassClientError/refused(_:)`` nothing has changed.
     public func bypass(
         netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
-        reason: String? = nil
+        reason: String? = nil, ifGeneration: Int? = nil
     ) async throws(BypassClientError) -> BypassMethod.Result {
         try await call(
             BypassMethod.self,
-            with: .init(netns: netns, state: state, direction: direction, ttl: ttl, owner: owner, reason: reason))
+            with: .init(
+                netns: netns, state: state, direction: direction, ttl: ttl, owner: owner, reason: reason,
+                ifGeneration: ifGeneration))
+    }
+
+    /// Gives a bypass more time: it ends that many seconds from now, unless it was to last longer anyway.
+    public func extend(
+        netns: String, ttl: Int, ifGeneration: Int? = nil
+    ) async throws(BypassClientError) -> BypassMethod.Result {
+        try await call(ExtendMethod.self, with: .init(netns: netns, ttl: ttl, ifGeneration: ifGeneration))
     }
 
     /// Tells the bypass of one network namespace, as the kernel has it now.

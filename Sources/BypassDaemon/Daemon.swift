@@ -22,6 +22,8 @@ public final class Daemon: Service {
         /// Where audit records go: the journal's socket; nil for where the log goes.
         public var journal = ServiceManager.journal
         public var limits = Limits()
+        /// Where metrics are written for node_exporter's textfile collector; nil for nowhere.
+        public var metricsFile: String?
         /// Seconds in which every bypass is looked at once.
         public var checkInterval = 2
 
@@ -68,15 +70,19 @@ public final class Daemon: Service {
         acceptor.start()
         let threads = NIOThreadPool(numberOfThreads: Self.engineThreads)
         threads.start()
-        let audit = Audit(journal: configuration.journal, background: background.next(), logger: logger)
+        let counted = DaemonMetrics()
+        let audit = Audit(
+            journal: configuration.journal, counted: counted, background: background.next(), logger: logger)
         let engine = Engine(
             matcher: matcher, registry: registry, access: Access(policy: policy, audit: audit),
-            events: EventLog(capacity: configuration.limits.events), status: status, threads: threads,
-            background: background.next(), logger: logger)
+            events: EventLog(capacity: configuration.limits.events), status: status, counted: counted,
+            threads: threads, background: background.next(), logger: logger)
         engine.adopt()
         Rounds(engine, seconds: configuration.checkInterval).start()
+        let metricsFile = configuration.metricsFile.map { MetricsFile($0, engine) }
+        metricsFile?.start()
         let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
-        let server = Server(router: router, limits: configuration.limits, logger: logger)
+        let server = Server(router: router, limits: configuration.limits, counted: counted, logger: logger)
         logger.notice(
             "ready",
             metadata: [
@@ -102,6 +108,7 @@ public final class Daemon: Service {
         try await acceptor.shutdownGracefully()
         try await loops.shutdownGracefully()
         try await threads.shutdownGracefully()
+        metricsFile?.remove()
         try await audit.flush()
         try await background.shutdownGracefully()
         logger.notice("ended", metadata: ["bypassed": "\(registry.count)"])

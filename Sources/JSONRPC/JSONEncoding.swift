@@ -5,6 +5,13 @@ public import NIOCore
 /// An absent optional is written as `null`, synthesized conformances included: what is sent has the same members
 /// whatever their values.
 public enum JSONEncoding {
+    /// The same as a text.
+    public static func text(of value: some Encodable) throws -> String {
+        var buffer = ByteBuffer()
+        try write(value, into: &buffer)
+        return String(buffer: buffer)
+    }
+
     /// Appends `value` to `buffer`.
     ///
     /// - Throws: `EncodingError` for a number that is not finite, a `superEncoder`, a container used after its parent

@@ -85,14 +85,18 @@ public enum Files {
         }
     }
 
-    /// Puts a file in place as a whole or not at all, readable by root alone. It need not outlive a power cut: nothing
-    /// is synced.
-    public static func write(_ contents: [UInt8], to path: String) throws(SystemCallError) {
+    /// Puts a file in place as a whole or not at all, readable by root alone if nothing else is said. It need not outlive a
+    /// power cut: nothing is synced.
+    public static func write(
+        _ contents: [UInt8], to path: String, mode: UInt32 = 0o600
+    ) throws(SystemCallError) {
         let next = path + ".next"
         let number = try systemCall("open \(next)") {
-            unsafe open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            unsafe open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         }
         let descriptor = OwnedDescriptor(adopting: number)
+        // Whatever the umask is.
+        try systemCall("fchmod \(next)") { fchmod(number, mode) }
         var rest = contents[...]
         while !rest.isEmpty {
             let written = try systemCall("write \(next)") {

@@ -22,6 +22,9 @@ struct Bypassctl: AsyncParsableCommand {
               130 the demo was interrupted
             """,
         version: Product.version,
-        subcommands: [On.self, Off.self, Status.self, List.self, Clear.self, Info.self, PolicyCommand.self, Demo.self]
+        subcommands: [
+            On.self, Off.self, Extend.self, Status.self, List.self, Watch.self, Clear.self, Info.self, Metrics.self,
+            PolicyCommand.self, Demo.self,
+        ]
     )
 }

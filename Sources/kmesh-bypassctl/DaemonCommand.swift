@@ -58,6 +58,12 @@ struct NamespaceArgument: ParsableArguments {
     var netns: String
 }
 
+/// On what a decision was made.
+struct Condition: ParsableArguments {
+    @Option(help: "Do nothing unless the namespace is at this generation, as status --json tells it.")
+    var ifGeneration: Int?
+}
+
 /// What a call that changes something tells the daemon about itself.
 struct Attribution: ParsableArguments {
     @Option(help: "Who wants it, such as kubernetes:default/web-0.")

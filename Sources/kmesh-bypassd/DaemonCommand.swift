@@ -43,6 +43,11 @@ struct DaemonCommand: AsyncParsableCommand {
         help: ArgumentHelp("Look at every bypass once in that time, and repair it.", valueName: "seconds"))
     var checkInterval = Daemon.Configuration().checkInterval
 
+    @Option(
+        help: ArgumentHelp(
+            "Write metrics here every 15 seconds, for node_exporter's textfile collector.", valueName: "path"))
+    var metricsFile: String?
+
     @Option(help: "Log this and what is worse.")
     var logLevel = LogLevel.info
 
@@ -69,6 +74,7 @@ struct DaemonCommand: AsyncParsableCommand {
         configuration.policy = policy
         configuration.journal = journal ?? configuration.journal
         configuration.checkInterval = checkInterval
+        configuration.metricsFile = metricsFile
         configuration.limits = limits.limits
         // Before systemd hears that the daemon is ready: a signal that nobody has trapped would end it.
         let hangups = await UnixSignalsSequence(trapping: .sighup)

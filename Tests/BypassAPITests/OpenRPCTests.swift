@@ -19,7 +19,10 @@ import Testing
     @Test("The methods are the contract's, each once")
     func methods() {
         let names = document.object?["methods"]?.array?.compactMap { $0.object?["name"]?.string }
-        #expect(names == ["bypass", "extend", "status", "list", "subscribe", "clear", "info", "rpc.discover"])
+        #expect(
+            names == [
+                "bypass", "extend", "status", "list", "subscribe", "clear", "metrics", "info", "rpc.discover",
+            ])
         #expect(Sample.calls.map { $0.method.name } == names)
     }
 

@@ -75,6 +75,7 @@ enum Sample {
                 ClearMethod.Result(cleared: [], failed: []),
             ]
         ),
+        (MetricsMethod.self, NoParameters(), [MetricsMethod.Result(text: "# TYPE a counter\na 1\n")]),
         (
             InfoMethod.self, NoParameters(),
             [

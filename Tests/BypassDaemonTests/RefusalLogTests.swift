@@ -11,7 +11,7 @@ import Testing
     private let log: RefusalLog
 
     init() {
-        log = RefusalLog(logger: written.logger)
+        log = RefusalLog(counted: DaemonMetrics(), logger: written.logger)
     }
 
     private func refuse(_ user: UInt32, _ limit: Limits.Name = .connections, times: Int = 1) {

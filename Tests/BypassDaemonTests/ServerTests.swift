@@ -18,10 +18,10 @@ import Testing
     ) async throws {
         let path = Self.path + name
         let listener = try UnixSocket.listen(on: path, group: nil)
-        var router = Router { _, _, _ in nil }
+        var router = Router(counted: DaemonMetrics()) { _, _, _ in nil }
         router.now(EchoMethod.self) { parameters, _ in parameters }
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let server = Server(router: router, limits: limits, logger: logger)
+        let server = Server(router: router, limits: limits, counted: DaemonMetrics(), logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await NIOThreadPool.singleton.runIfActive {

@@ -20,7 +20,7 @@ struct TestClient {
         let house = house ?? TestHouse(limits)
         let loop = house.loop
         self.loop = loop
-        var router = Router { _, _, _ in nil }
+        var router = Router(counted: DaemonMetrics()) { _, _, _ in nil }
         let slow = self.slow
         router.now(EchoMethod.self) { parameters, _ in parameters }
         router.now(LongMethod.self) { parameters, _ in .init(text: String(repeating: parameters.text, count: 20_000)) }
@@ -78,7 +78,7 @@ struct TestHouse {
     init(_ limits: Limits = Limits()) {
         self.limits = limits
         events = EventLog(capacity: limits.events)
-        connections = Connections(limits: limits, logger: log.logger)
+        connections = Connections(limits: limits, counted: DaemonMetrics(), logger: log.logger)
     }
 }
 

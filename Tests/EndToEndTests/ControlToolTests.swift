@@ -64,6 +64,52 @@ extension EndToEndTests {
             }
         }
 
+        @Test func extendGivesMoreTimeAndALateDecisionIsRefused() async throws {
+            try await Rig.with { rig in
+                let pod = rig.testbed.pod
+                let on = try await rig.on(ttl: 60)
+                let extended = try await Self.run(rig, ["extend", pod, "--for", "2h"])
+                #expect(extended.code == 0 && extended.output.contains("in 2h"), "\(extended)")
+                let late = try await Self.run(rig, ["off", pod, "--if-generation", "\(on.generation)"])
+                #expect(late.code == 1 && late.errors.joined().contains("generation"), "\(late)")
+                #expect(try await rig.status().state == "on")
+                let metrics = try await Self.run(rig, ["metrics"])
+                let calls = #"kmesh_bypass_calls_total{method="bypass",result="conflict"} 1"#
+                #expect(metrics.output.contains(calls), "\(metrics.output)")
+            }
+        }
+
+        /// From before a daemon's end to after it.
+        @Test func watchTellsWhatIsAndWhatHappensAlsoAfterARestart() async throws {
+            try await Rig.with { rig in
+                let (pod, file) = (rig.testbed.pod, rig.folder.path + "/watched")
+                try await rig.on(owner: "earlier")
+                let command = "\(rig.controlTool) watch --socket \(rig.socket) > \(file) 2>&1 & echo $!"
+                let pid = try await rig.testbed.run(["sh", "-c", command], in: .host).filter(\.isNumber)
+                func watched(_ text: String) async throws {
+                    try await eventually("\(text) is told") {
+                        try await rig.testbed.run(["cat", file], in: .host).contains(text)
+                    }
+                }
+                try await scoped {
+                    try await watched("earlier")
+                    try await rig.on(direction: "inbound", owner: "me")
+                    try await watched("  on  \(pod)  inbound  for me\n")
+                    #expect(try await rig.daemon.terminate() == .code(0))
+                    try await watched("trying again")
+                    try await rig.start()
+                    try await eventually("the table comes again") {
+                        try await rig.testbed.run(["cat", file], in: .host).split(separator: "NETNS").count == 2
+                    }
+                    try await rig.off()
+                    try await watched("  off  \(pod)\n")
+                } cleanUp: {
+                    try await rig.testbed.run(["kill", "-INT", pid], in: .host)
+                }
+                try await eventually("it ends") { try await rig.testbed.ending(of: ["kill", "-0", pid]).code != 0 }
+            }
+        }
+
         @Test func exitCodesTellWhatWentWrong() async throws {
             try await Rig.with { rig in
                 let pod = rig.testbed.pod

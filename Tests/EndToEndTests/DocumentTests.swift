@@ -23,7 +23,10 @@ extension EndToEndTests {
             try await Rig.with { rig in
                 let methods = try await rig.call("rpc.discover").object?["methods"]?.array ?? []
                 let names = methods.compactMap { $0.object?["name"]?.string }
-                #expect(names == ["bypass", "extend", "status", "list", "subscribe", "clear", "info", "rpc.discover"])
+                #expect(
+                    names == [
+                        "bypass", "extend", "status", "list", "subscribe", "clear", "metrics", "info", "rpc.discover",
+                    ])
                 for name in names {
                     let refusal = try await rig.refusal(name, [])
                     #expect(refusal?.code != -32601, "\(name)")

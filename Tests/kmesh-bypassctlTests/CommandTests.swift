@@ -20,6 +20,14 @@ import Testing
         #expect(try parse(On.self, "on", "pid:1").parameters == .init(netns: "pid:1", state: .on, direction: .both))
     }
 
+    @Test func `extend needs a time, and a decision can name what it was made on`() throws {
+        let extend = try parse(Extend.self, "extend", "web", "--for", "15m", "--if-generation", "7")
+        #expect(extend.parameters == .init(netns: "web", ttl: 900, ifGeneration: 7))
+        #expect(throws: (any Error).self) { try parse(Extend.self, "extend", "web") }
+        #expect(try parse(On.self, "on", "web", "--if-generation", "7").parameters.ifGeneration == 7)
+        #expect(try parse(Off.self, "off", "web", "--if-generation", "7").parameters.ifGeneration == 7)
+    }
+
     @Test func `off takes neither direction nor time`() throws {
         let off = try parse(Off.self, "off", "web", "--owner", "me", "--reason", "why")
         #expect(off.parameters == .init(netns: "web", state: .off, owner: "me", reason: "why"))
@@ -40,7 +48,11 @@ import Testing
     }
 
     @Test func `Every subcommand takes the socket and asks for JSON`() throws {
-        for arguments in [["on", "web"], ["off", "web"], ["status", "web"], ["list"], ["info"]] {
+        let commands = [
+            ["on", "web"], ["off", "web"], ["status", "web"], ["list"], ["info"], ["metrics"],
+            ["extend", "web", "--for", "1m"],
+        ]
+        for arguments in commands {
             let command = try Bypassctl.parseAsRoot(arguments + ["--socket", "s", "--json"])
             let common = try #require(command as? any DaemonCommand).common
             #expect(common.path == "s")

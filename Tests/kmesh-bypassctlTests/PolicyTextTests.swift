@@ -80,12 +80,12 @@ import Testing
                 user:    somebody
                 policy:  f
 
-                TO                                     ANSWER  BECAUSE
-                call status, list, info, rpc.discover  yes     the grant in line 1, through group kmesh
-                call bypass                            yes     the grant in line 1, through group kmesh
-                turn on db inbound without a ttl       no      uid 1003 may not turn on db without a ttl: the grant in line 1 requires one of at most 5400 seconds
-                turn off db                            yes     the grant in line 1, through group kmesh
-                call clear                             no      uid 1003 may not call clear: the grant in line 1 gives role bypass, and this needs role admin
+                TO                                                         ANSWER  BECAUSE
+                call status, list, subscribe, metrics, info, rpc.discover  yes     the grant in line 1, through group kmesh
+                call bypass, extend                                        yes     the grant in line 1, through group kmesh
+                turn on db inbound without a ttl                           no      uid 1003 may not turn on db without a ttl: the grant in line 1 requires one of at most 5400 seconds
+                turn off db                                                yes     the grant in line 1, through group kmesh
+                call clear                                                 no      uid 1003 may not call clear: the grant in line 1 gives role bypass, and this needs role admin
 
                 GRANT    THROUGH      TO turn on db inbound without a ttl
                 line 1   group kmesh  requires one of at most 5400 seconds
@@ -96,7 +96,8 @@ import Testing
         let allowed = try explain(member, .init(netns: "web-1"), ttl: 60)
         #expect(
             allowed.contains(
-                "turn on web-1 inbound for 60 seconds   yes     the grant in line 1, through group kmesh\n"))
+                "turn on web-1 inbound for 60 seconds                       yes     the grant in line 1, through group kmesh\n"
+            ))
         #expect(allowed.contains("line 1   group kmesh  allows it\n"))
     }
 
@@ -111,7 +112,10 @@ import Testing
         let host = PolicyExplain.Place(netns: "pid:1", isHost: true)
         let root = Caller(uid: 0, gid: 0)
         let refused = try explain(root, host)
-        #expect(refused.contains("call bypass                            yes     root is always admin\n"), "\(refused)")
+        #expect(
+            refused.contains(
+                "call bypass, extend                                        yes     root is always admin\n"),
+            "\(refused)")
         #expect(refused.contains("no      pid:1 is the host's own network namespace"))
         let wheel = try explain(Caller(uid: 7, gid: 10), host)
         #expect(wheel.contains("yes     the grant in line 11, through group wheel\n"))

@@ -28,6 +28,22 @@ import Testing
         #expect(spell(seconds: seconds) == text)
     }
 
+    @Test func `A change is a line, with its warnings below, and nothing in it is for the terminal`() {
+        var bypass = BypassStatus(
+            netns: "we\u{1B}b", inode: 7, state: .degraded, effective: true, direction: .inbound,
+            expiresAt: Timestamp(secondsSince1970: 900), owner: "me\nand you",
+            warnings: [.init(code: "rule-missing", message: "gone")])
+        let style = Style(isColored: false, now: Timestamp(secondsSince1970: 0))
+        #expect(
+            Watch.line(.degraded, bypass, style) == """
+                1970-01-01T00:00:00Z  degraded  we\\u{1b}b  inbound  expires in 15m  for me\\nand you
+                warning: we\\u{1b}b: gone (rule-missing)
+
+                """)
+        bypass.warnings = []
+        #expect(Watch.line(.gone, bypass, style) == "1970-01-01T00:00:00Z  gone  we\\u{1b}b\n")
+    }
+
     @Test func `What is over, and clocks that were set back, give no negative times`() {
         let earlier = Timestamp(secondsSince1970: now.secondsSince1970 - 5)
         #expect(remaining(until: earlier, now: now) == "now")

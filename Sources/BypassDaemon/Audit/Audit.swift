@@ -1,4 +1,5 @@
 internal import Bypass
+internal import CoreMetrics
 internal import Linux
 internal import Logging
 internal import NIOCore
@@ -8,20 +9,23 @@ internal import Synchronization
 final class Audit: Sendable {
     private let journal: String?
     private let socket = Mutex<DatagramSocket?>(nil)
+    private let counted: DaemonMetrics
     private let background: any EventLoop
     private let logger: Logger
 
     /// - Parameters:
     ///   - journal: the journal's socket; nil for lines of text.
     ///   - background: where records are written: a journal that is slow holds up nobody.
-    init(journal: String?, background: any EventLoop, logger: Logger) {
+    init(journal: String?, counted: DaemonMetrics, background: any EventLoop, logger: Logger) {
         self.journal = journal
+        self.counted = counted
         self.background = background
         self.logger = logger
     }
 
     /// Keeps a record. Returns at once.
     func note(_ record: AuditRecord) {
+        if record.outcome == .denied { counted.denials.increment() }
         background.execute { self.write(record) }
     }
 

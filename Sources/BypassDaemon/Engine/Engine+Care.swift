@@ -1,6 +1,7 @@
 internal import Bypass
 internal import BypassAPI
 internal import BypassKernel
+internal import CoreMetrics
 internal import JSONRPC
 internal import Linux
 internal import Logging
@@ -61,6 +62,7 @@ extension Engine {
             do throws(BypassError) {
                 let outcome = try Reconciler.reconcile(wish, in: &session)
                 conditions.noteWhole(inode)
+                counted.repairs.increment()
                 let damage = Assessment(observation).warnings.map(\.code).joined(separator: ",")
                 logger.notice(
                     "bypass repaired",
@@ -106,6 +108,7 @@ extension Engine {
             views.forget(inode)
         } else {
             registry.end(inode, cookie: cookie)
+            if how == .expired { counted.expiries.increment() }
         }
         var ended = status ?? BypassStatus(netns: record.netns, inode: inode, state: .off, effective: false)
         ended.generation = registry.generation(of: inode, cookie: cookie)
@@ -145,6 +148,7 @@ extension Engine {
     /// - Returns: whether it is something new.
     @discardableResult
     private func complain(_ what: Logger.Message, of inode: UInt64, _ record: Record, _ error: any Error) -> Bool {
+        counted.noteError(error)
         let reason = ErrorObject(error).message
         let text = "\(what): \(reason)"
         let isNew = conditions.change(inode) { condition in

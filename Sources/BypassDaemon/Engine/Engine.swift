@@ -17,6 +17,7 @@ final class Engine: Sendable {
     let events: EventLog
     let conditions = Conditions()
     let status: ServiceStatus
+    let counted: DaemonMetrics
     let logger: Logger
     let deadlines: Deadlines
     let views = NamespaceViews()
@@ -29,13 +30,14 @@ final class Engine: Sendable {
 
     init(
         matcher: Matcher, registry: Registry, access: Access, events: EventLog, status: ServiceStatus,
-        threads: NIOThreadPool, background: any EventLoop, logger: Logger
+        counted: DaemonMetrics, threads: NIOThreadPool, background: any EventLoop, logger: Logger
     ) {
         self.matcher = matcher
         self.registry = registry
         self.access = access
         self.events = events
         self.status = status
+        self.counted = counted
         self.threads = threads
         self.background = background
         deadlines = Deadlines(on: background)

@@ -1,4 +1,5 @@
 internal import BypassAPI
+internal import CoreMetrics
 internal import Logging
 internal import NIOCore
 internal import Synchronization
@@ -17,11 +18,13 @@ final class Connections: Sendable {
     private let budget: Mutex<RequestBudget>
     private let turns = Mutex<[ObjectIdentifier: NIOLoopBound<Turns>]>([:])
     private let log: RefusalLog
+    private let counted: DaemonMetrics
 
-    init(limits: Limits, logger: Logger) {
+    init(limits: Limits, counted: DaemonMetrics, logger: Logger) {
+        self.counted = counted
         state = Mutex(State(seats: Seats(limits: limits)))
         budget = Mutex(RequestBudget(perSecond: limits.requestsPerSecond))
-        log = RefusalLog(logger: logger)
+        log = RefusalLog(counted: counted, logger: logger)
     }
 
     /// Counts a connection in, and if it takes another's place, ends that.
@@ -61,6 +64,7 @@ final class Connections: Sendable {
         channel.closeFuture.whenComplete { _ in self.remove(seat) }
         return state.withLock { state in
             state.channels[ObjectIdentifier(seat)] = channel
+            counted.connections.set(Int64(state.channels.count))
             return state.orders.removeValue(forKey: ObjectIdentifier(seat))
         }
     }
@@ -70,6 +74,7 @@ final class Connections: Sendable {
         state.withLock { state in
             state.seats.leave(seat)
             state.channels[ObjectIdentifier(seat)] = nil
+            counted.connections.set(Int64(state.channels.count))
             state.orders[ObjectIdentifier(seat)] = nil
         }
     }

@@ -20,16 +20,19 @@ final class RefusalLog: Sendable {
         var user: UInt32
     }
 
+    private let counted: DaemonMetrics
     private let logger: Logger
     /// What was logged within the last second, and how much of the same was left out since.
     private let leftOut = Mutex<[Kind: Int]>([:])
 
-    init(logger: Logger) {
+    init(counted: DaemonMetrics, logger: Logger) {
+        self.counted = counted
         self.logger = logger
     }
 
     /// - Parameter loop: keeps the time.
     func note(_ event: Event, _ limit: Limits.Name, user: UInt32, on loop: any EventLoop) {
+        counted.noteLimit(limit)
         let kind = Kind(event: event, limit: limit, user: user)
         let isFirst = leftOut.withLock { leftOut in
             let count = leftOut[kind]

@@ -62,10 +62,10 @@ final class RequestLine {
             let call = Router.Call(peer: session.peer, loop: loop, subscription: session.subscription)
             switch session.router.run(request, call) {
             case .now(let answer):
-                if let id { answer(&writer, id) }
+                if let id { answer.write(&writer, id) }
             case .later(let answer):
                 return answer.assumeIsolated().map { answer in
-                    if let id { answer(&self.writer, id) }
+                    if let id { answer.write(&self.writer, id) }
                 }
             }
         }

@@ -1,12 +1,17 @@
 internal import Bypass
 internal import BypassAPI
 internal import JSONRPC
+internal import Linux
 internal import NIOCore
 
 /// The method table: what each request has to be, and who carries it out.
 struct Router: Sendable {
     /// An answer that knows how to write itself.
-    typealias Answer = @Sendable (_ writer: inout ResponseWriter, _ id: RequestID) -> Void
+    struct Answer: Sendable {
+        let write: @Sendable (_ writer: inout ResponseWriter, _ id: RequestID) -> Void
+        /// The error's kind; nil if it is none.
+        let failure: String?
+    }
 
     enum Outcome {
         case now(Answer)
@@ -22,6 +27,7 @@ struct Router: Sendable {
 
     private struct Method {
         var permission: Permission
+        var calls: DaemonMetrics.Calls
         var run: @Sendable (Request, Call) throws(ErrorObject) -> Outcome
     }
 
@@ -30,27 +36,50 @@ struct Router: Sendable {
 
     private var methods: [String: Method] = [:]
     private let authorize: Authorization
+    private let counted: DaemonMetrics
+    /// Those of methods that there are not: what clients make up has no names in the metrics.
+    private let unknownCalls: DaemonMetrics.Calls
 
     /// Without methods.
-    init(authorize: @escaping Authorization) {
+    init(counted: DaemonMetrics, authorize: @escaping Authorization) {
         self.authorize = authorize
+        self.counted = counted
+        unknownCalls = counted.calls(of: "unknown")
     }
 
     init(_ engine: Engine, startedAt: UInt64, kernel: String) {
-        self.init { engine.access.refusal(of: $0, asking: $1, in: $2) }
+        self.init(counted: engine.counted) { engine.access.refusal(of: $0, asking: $1, in: $2) }
         later(BypassMethod.self) { engine.bypass($0, for: $1.peer, on: $1.loop) }
         later(StatusMethod.self) { engine.status($0, for: $1.peer, on: $1.loop) }
         later(ListMethod.self) { engine.list(on: $1.loop) }
         later(ExtendMethod.self) { engine.extend($0, for: $1.peer, on: $1.loop) }
         later(SubscribeMethod.self) { engine.subscribe($0, with: $1.subscription, on: $1.loop) }
         later(ClearMethod.self) { engine.clear($0, for: $1.peer, on: $1.loop) }
+        now(MetricsMethod.self) { _, _ in engine.metrics() }
         now(InfoMethod.self) { _, _ in engine.info(startedAt: startedAt, kernel: kernel) }
         now(DiscoverMethod.self) { _, _ in OpenRPCDocument() }
     }
 
     /// Carries a request out, or refuses it before anything is done.
     func run(_ request: Request, _ call: Call) -> Outcome {
-        guard let method = methods[request.method] else {
+        let began = Clock.boottime
+        let method = methods[request.method]
+        let calls = method?.calls ?? unknownCalls
+        switch run(method, request, call) {
+        case .now(let answer):
+            calls.note(answer.failure, since: began)
+            return .now(answer)
+        case .later(let answer):
+            return .later(
+                answer.map { answer in
+                    calls.note(answer.failure, since: began)
+                    return answer
+                })
+        }
+    }
+
+    private func run(_ method: Method?, _ request: Request, _ call: Call) -> Outcome {
+        guard let method else {
             return .now(
                 Self.answer(ErrorObject.methodNotFound.detailed("no method \(String(reflecting: request.method))")))
         }
@@ -68,7 +97,8 @@ struct Router: Sendable {
     mutating func now<M: RPCMethod>(
         _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> M.Result
     ) {
-        methods[M.name] = Method(permission: M.permission) { request, call throws(ErrorObject) in
+        methods[M.name] = Method(permission: M.permission, calls: counted.calls(of: M.name)) {
+            request, call throws(ErrorObject) in
             .now(Self.answer(body(try request.parameters(of: M.self), call)))
         }
     }
@@ -77,19 +107,23 @@ struct Router: Sendable {
     mutating func later<M: RPCMethod>(
         _: M.Type, _ body: @escaping @Sendable (M.Parameters, Call) -> EventLoopFuture<M.Result>
     ) {
-        methods[M.name] = Method(permission: M.permission) { request, call throws(ErrorObject) in
+        methods[M.name] = Method(permission: M.permission, calls: counted.calls(of: M.name)) {
+            [counted] request, call throws(ErrorObject) in
             .later(
                 body(try request.parameters(of: M.self), call)
                     .map { Self.answer($0) }
-                    .recover { Self.answer(ErrorObject($0)) })
+                    .recover { error in
+                        counted.noteError(error)
+                        return Self.answer(ErrorObject(error))
+                    })
         }
     }
 
     private static func answer(_ result: some Encodable & Sendable) -> Answer {
-        { writer, id in writer.write(result: result, id: id) }
+        Answer(write: { writer, id in writer.write(result: result, id: id) }, failure: nil)
     }
 
     private static func answer(_ error: ErrorObject) -> Answer {
-        { writer, id in writer.write(error: error, id: id) }
+        Answer(write: { writer, id in writer.write(error: error, id: id) }, failure: error.kind)
     }
 }

@@ -15,11 +15,11 @@ final class Server: Sendable {
     /// How long answers to what was begun may take after the daemon is asked to end.
     private static let patience = TimeAmount.seconds(10)
 
-    init(router: Router, limits: Limits, logger: Logger) {
+    init(router: Router, limits: Limits, counted: DaemonMetrics, logger: Logger) {
         self.router = router
         self.limits = limits
         self.logger = logger
-        connections = Connections(limits: limits, logger: logger)
+        connections = Connections(limits: limits, counted: counted, logger: logger)
     }
 
     /// Answers clients, until the listener is told to stop. Waits on the calling thread, which is nobody else's.

@@ -39,6 +39,16 @@ extension ErrorObject {
         }
     }
 
+    /// For programs: of the daemon's own errors as on the wire, of JSON-RPC's likewise.
+    var kind: String {
+        switch code {
+        case Self.methodNotFound.code: "method-not-found"
+        case Self.invalidParams.code: "invalid-params"
+        case Self.internalError.code: "internal-error"
+        default: ErrorCode(rawValue: code)?.kind ?? "invalid-request"
+        }
+    }
+
     private init(_ code: ErrorCode, _ message: String, _ data: ErrorData? = nil) {
         let data = data ?? ErrorData(code)
         let members = [

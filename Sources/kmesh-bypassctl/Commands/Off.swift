@@ -11,10 +11,13 @@ struct Off: DaemonCommand {
 
     @OptionGroup var namespace: NamespaceArgument
     @OptionGroup var attribution: Attribution
+    @OptionGroup var condition: Condition
     @OptionGroup var common: CommonOptions
 
     var parameters: BypassMethod.Parameters {
-        .init(netns: namespace.netns, state: .off, owner: attribution.owner, reason: attribution.reason)
+        .init(
+            netns: namespace.netns, state: .off, owner: attribution.owner, reason: attribution.reason,
+            ifGeneration: condition.ifGeneration)
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {

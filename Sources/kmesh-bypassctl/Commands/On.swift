@@ -24,12 +24,13 @@ struct On: DaemonCommand {
     var timeToLive: TimeToLive?
 
     @OptionGroup var attribution: Attribution
+    @OptionGroup var condition: Condition
     @OptionGroup var common: CommonOptions
 
     var parameters: BypassMethod.Parameters {
         .init(
             netns: namespace.netns, state: .on, direction: direction, ttl: timeToLive?.seconds,
-            owner: attribution.owner, reason: attribution.reason)
+            owner: attribution.owner, reason: attribution.reason, ifGeneration: condition.ifGeneration)
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {

@@ -1,0 +1,81 @@
+import JSONRPC
+import Linux
+import RootTestSupport
+import SystemPackage
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// What the daemon has counted.
+    @Suite struct MetricsTests {
+        private static func metrics(_ rig: Rig) async throws -> [Substring] {
+            try await rig.call("metrics").object?["text"]?.string?.split(separator: "\n") ?? []
+        }
+
+        @Test func whatHappenedIsCounted() async throws {
+            try await Rig.with(["--check-interval", "1"]) { rig in
+                try await rig.testbed.install(.iptables)
+                try await rig.on(ttl: 1)
+                try await eventually("it is over") { try await rig.list() == [] }
+                try await rig.on()
+                try await rig.testbed.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
+                try await eventually("it is repaired") {
+                    try await Self.metrics(rig).contains("kmesh_bypass_repairs_total 1")
+                }
+                _ = try await rig.refusal("bypass", ["nowhere", "on"])
+                _ = try await rig.refusal("no\"such\nmethod", [])
+                _ = try await rig.refusal("status", [])
+                try await rig.withUsers(operators: [], others: ["stranger"]) { users in
+                    try await rig.openSocket()
+                    let stranger = try #require(users["stranger"])
+                    let line = #"{"jsonrpc":"2.0","id":1,"method":"list"}"#
+                    _ = try await rig.lines(as: stranger, [line])
+                }
+                let lines = try await Self.metrics(rig)
+                for line in [
+                    #"kmesh_bypass_calls_total{method="bypass",result="ok"} 2"#,
+                    #"kmesh_bypass_calls_total{method="bypass",result="netns-not-found"} 1"#,
+                    #"kmesh_bypass_calls_total{method="unknown",result="method-not-found"} 1"#,
+                    #"kmesh_bypass_calls_total{method="status",result="invalid-params"} 1"#,
+                    #"kmesh_bypass_calls_total{method="list",result="permission-denied"} 1"#,
+                    #"kmesh_bypass_call_duration_seconds_count{method="bypass"} 3"#,
+                    "kmesh_bypass_bypassed_namespaces 1", "kmesh_bypass_expiries_total 1",
+                    "kmesh_bypass_denials_total 1", "kmesh_bypass_connections 1",
+                    "# TYPE kmesh_bypass_call_duration_seconds histogram",
+                ] { #expect(lines.contains(line[...]), "\(line) is missing in \(lines.joined(separator: "\n"))") }
+                #expect(!lines.contains { $0.contains("such") })
+            }
+        }
+
+        @Test func whatTheKernelRefusedIsCountedByOperation() async throws {
+            try await Rig.withoutDaemon(Rig.unattended) { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                faults.plan.arm(.fail(.noMemory), at: "setns")
+                _ = try await rig.refusal("status", [.string(rig.testbed.pod)])
+                let lines = try await Self.metrics(rig)
+                let line = #"kmesh_bypass_kernel_errors_total{errno="ENOMEM",operation="setns"} 1"#
+                #expect(lines.contains(line[...]), "\(lines)")
+            }
+        }
+
+        @Test func theyAreWrittenToAFileForACollector() async throws {
+            try await Rig.withoutDaemon { rig in
+                let file = rig.folder.path + "/bypass.prom"
+                try await rig.start(["--metrics-file", file])
+                try await eventually("the file is there") {
+                    try await rig.testbed.ending(of: ["test", "-s", file]).code == 0
+                }
+                let text = try await rig.testbed.run(["cat", file], in: .host)
+                #expect(text.contains("kmesh_bypass_bypassed_namespaces 0\n"))
+                #expect(try await rig.testbed.run(["stat", "-c", "%a", file], in: .host) == "644\n")
+                #expect(try await rig.daemon.terminate() == .code(0))
+                #expect(try await rig.testbed.ending(of: ["test", "-e", file]).code != 0)
+                try await rig.start(["--metrics-file", "/proc/none/bypass.prom"])
+                try await eventually("it is complained about") {
+                    try rig.daemon.standardError.contains("the metrics file cannot be written")
+                }
+            }
+        }
+    }
+}
