@@ -89,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", "Testbed", signals, arguments,
+                "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
+                "Testbed", signals, arguments,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -98,6 +98,15 @@ public struct Observation: Hashable, Sendable {
         return !hasRules && guardChains?.isEmpty != false
     }
 
+    /// The chains in which rules stand that are surely ours, as people name them. A guard that is not as we make it may be
+    /// another daemon's, which asks another matcher.
+    public var ownChains: [String] {
+        let places = Family.allCases.flatMap { family in Hook.allCases.map { Place(family, $0) } }
+        let guards = Hook.allCases.filter { if case .intact = guardChains?[$0] { true } else { false } }
+        return places.filter { chain($0)?.own.isEmpty == false }.map(\.chain)
+            + guards.map { "inet \(Guard.table) \($0.chain)" }
+    }
+
     /// Whether everything of ours, and what matters of others', is as in another look.
     func hasSameRuleset(as other: Observation) -> Bool {
         (tables, guardChains, isGuardShared) == (other.tables, other.guardChains, other.isGuardShared)

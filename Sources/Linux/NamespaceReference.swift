@@ -127,6 +127,22 @@ public enum NamespaceReference: Hashable, Sendable {
         }
     }
 
+    /// Every network namespace but the host's that a file under /run/netns or a process has, by inode, with a path to it.
+    public static func visible() -> [UInt64: String] {
+        var found: [UInt64: String] = [:]
+        for process in Files.entries(in: "/proc") where Int32(process.name) != nil {
+            let path = "/proc/\(process.name)/ns/net"
+            if let inode = Files.inode(of: path) { found[inode] = path }
+        }
+        // A file's name stays when processes end.
+        for name in Files.entries(in: folder).map(\.name) {
+            let path = folder + "/" + name
+            guard let status = try? FileStatus(path: path), status.device == HostNamespace.fileSystem else { continue }
+            found[status.inode] = path
+        }
+        return found.filter { !HostNamespace.inodes.contains($0.key) }
+    }
+
     /// Some name by which a namespace can be opened now; nil if no file and no process has it.
     public static func find(inode: UInt64) -> String? {
         if let name = names(ofInode: inode).first { return folder + "/" + name }

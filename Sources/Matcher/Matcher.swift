@@ -83,6 +83,28 @@ public final class Matcher: Sendable {
         }
     }
 
+    /// What is pinned in `folder`, as it is, without changing anything; nil if program or map is not there, or the map is of
+    /// another version.
+    public static func attached(to folder: String) throws(MatcherError) -> Matcher? {
+        do {
+            try checkFileSystem(of: folder)
+            let path = folder + "/" + BYPASS_PROGRAM_PIN
+            guard let program = try Pin.open(path), let map = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
+            else { return nil }
+            guard let found = try ProgramInformation(ofObject: program), found.isMatcher else {
+                throw MatcherError.foreignPin(path)
+            }
+            if !map.isOfThisVersion { return nil }
+            return Matcher(folder: folder, tag: found.tag, isMapNew: false, program: program, map: map)
+        } catch let error as MatcherError {
+            throw error
+        } catch let error as SystemCallError {
+            throw .systemCall(error)
+        } catch {
+            fatalError("unreachable: \(error)")
+        }
+    }
+
     private static func checkFileSystem(of folder: String) throws {
         do {
             guard try Files.isBPFFileSystem(folder) else { throw MatcherError.noBPFFileSystem(folder) }

@@ -106,5 +106,44 @@ extension KernelTests {
                 #expect(try await Residue.scan(rig.testbed.pod) == [])
             }
         }
+
+        /// Map and records are both lost: nobody knows that there was a bypass, and the rules ask a map that nobody can reach.
+        @Test func rulesThatNobodyKnowsOfAreTakenAway() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                let before = try await rig.testbed.rules
+                try await rig.on()
+                try rig.daemon.kill(9)
+                _ = try await rig.daemon.exit()
+                try await rig.testbed.run(["rm", "-r", rig.pin, rig.mapPin, rig.options.stateDirectory], in: .host)
+                #expect(try await rig.testbed.ways == .app)
+                try await rig.start()
+                try await eventually("the rules are gone") { try await rig.testbed.rules == before }
+                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.list() == [])
+            }
+        }
+
+        /// Another daemon's bypass is none of this one's.
+        @Test func rulesThatAskAnotherMatcherStay() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                try await rig.on()
+                let rules = try await rig.testbed.rules
+                try await BPFFileSystem.with { other in
+                    let arguments = ["--policy", rig.policyFile]
+                    let daemon = try await DaemonProcess.start(
+                        .init(
+                            executable: rig.executable, socket: rig.folder.path + "/other", bpffs: other.path,
+                            stateDirectory: rig.folder.path + "/other-state", arguments: arguments))
+                    try await eventually("it has searched") {
+                        daemon.standardError.contains("searched for leftovers")
+                    }
+                    #expect(try await daemon.terminate() == .code(0))
+                }
+                #expect(try await rig.testbed.rules == rules)
+                #expect(try await rig.status().state == "on")
+            }
+        }
     }
 }

@@ -13,8 +13,8 @@ import Testing
             "BypassDaemon", "BypassAPI", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
         ],
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", "Testbed", "ArgumentParser",
-            "UnixSignals",
+            "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
+            "Testbed", "ArgumentParser", "UnixSignals",
         ],
         "BypassDaemon": [
             "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", "NIOCore",

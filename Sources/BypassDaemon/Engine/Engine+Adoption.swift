@@ -1,10 +1,12 @@
 internal import Bypass
 internal import BypassAPI
 internal import BypassKernel
+internal import JSONRPC
 internal import Linux
 internal import Logging
 internal import Matcher
 internal import NIOCore
+internal import NIOPosix
 
 extension Engine {
     /// Takes over what an earlier daemon left: the kernel's entries say what is on, the records who wanted it.
@@ -24,7 +26,42 @@ extension Engine {
             }
         }
         let looks = registry.all.map { inode, record in care(for: inode, record, isFirst: true) }
-        EventLoopFuture.whenAllComplete(looks, on: background).whenComplete { _ in self.noteAdopted() }
+        EventLoopFuture.whenAllComplete(looks, on: background).whenComplete { _ in
+            self.noteAdopted()
+            self.sweep()
+        }
+    }
+
+    /// Takes rules away that no entry goes with, wherever a namespace can be seen: of a daemon whose map and records are
+    /// both lost.
+    private func sweep() {
+        let found = threads.runIfActive(eventLoop: background) {
+            NamespaceReference.visible().filter { self.registry[$0.key] == nil }
+        }
+        let swept = found.flatMap { found in
+            EventLoopFuture.andAllComplete(found.map { self.sweep($0.key, $0.value) }, on: self.background)
+        }
+        swept.whenSuccess { self.logger.debug("searched for leftovers") }
+    }
+
+    private func sweep(_ inode: UInt64, _ path: String) -> EventLoopFuture<Void> {
+        let subject = Subject.bypassed(inode, Record(netns: path, path: path, since: .now))
+        return withSession(.ownRules, in: subject, on: background) { session throws(BypassError) in
+            let observation = try Reconciler.observe(&session)
+            if observation.entry != nil || observation.ownChains.isEmpty { return }
+            _ = try Reconciler.reconcile(.off, in: &session)
+            self.logger.notice(
+                "rules without a bypass taken away",
+                metadata: [
+                    "netns": "\(path)", "inode": "\(inode)",
+                    "chains": "\(observation.ownChains.joined(separator: ", "))",
+                ])
+        }.flatMapErrorThrowing { error in
+            if case BypassError.netnsNotFound = error { return }
+            self.logger.warning(
+                "a namespace could not be searched for leftovers",
+                metadata: ["netns": "\(path)", "error": "\(ErrorObject(error).message)"])
+        }
     }
 
     /// The map was lost, and with it what is on. Rules may still stand, and ask a map that nobody can reach any more; the
