@@ -91,7 +91,7 @@ struct Explanation {
 
 extension BypassError {
     /// What the daemon would say.
-    fileprivate var sentence: String {
+    var sentence: String {
         switch self {
         case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),
             .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text):
