@@ -129,7 +129,9 @@ let package = Package(
             path: "Tests/RootTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system],
+            dependencies: [
+                "kmesh-bypassd", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

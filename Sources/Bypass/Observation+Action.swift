@@ -20,12 +20,15 @@ extension Observation {
             tables[place.family]?.chains[place.hook] = chain
         case .deleteChain(let place): tables[place.family]?.chains[place.hook] = nil
         case .deleteTable(let family): tables[family] = nil
-        case .makeGuardTable: guardChains = guardChains ?? [:]
+        case .makeGuardTable:
+            guardChains = guardChains ?? [:]
+            isGuardOurs = true
         case .makeGuardChain(let hook, let families): guardChains?[hook] = .intact(Set(families))
         case .deleteGuardChain(let hook): guardChains?[hook] = nil
         case .deleteGuardTable:
             guardChains = nil
             isGuardShared = false
+            isGuardOurs = true
         case .setEntry(let entry): self.entry = entry
         case .removeEntry: entry = nil
         }

@@ -76,6 +76,9 @@ public struct Observation: Hashable, Sendable {
     public var guardChains: [Hook: GuardChain]?
     /// Somebody else has put something into the guard's table: that has to stay.
     public var isGuardShared = false
+    /// The guard's rules ask the program at our pin, or there is nothing in its table. Otherwise it is that of a daemon that
+    /// has other pins.
+    public var isGuardOurs = true
     public var interceptions: [Interception]
     public var entry: Entry?
     /// CLOCK_BOOTTIME in nanoseconds when the entry was read.
@@ -92,24 +95,29 @@ public struct Observation: Hashable, Sendable {
         self.now = now
     }
 
-    /// Whether there is neither a rule of ours nor a chain of the guard's.
+    /// Whether there is neither a rule of ours nor our guard.
     public var holdsNothingOfOurs: Bool {
         let hasRules = tables.values.contains { $0.chains.values.contains { !$0.own.isEmpty } }
-        return !hasRules && guardChains?.isEmpty != false
+        return !hasRules && (guardChains == nil || !isGuardOurs)
     }
 
-    /// The chains in which rules stand that are surely ours, as people name them. A guard that is not as we make it may be
-    /// another daemon's, which asks another matcher.
+    /// Whether something of ours stands here and no bypass is on: it does nothing, and nobody else takes it away.
+    public var holdsLeftovers: Bool {
+        !holdsNothingOfOurs && entry?.isLive(at: now) != true
+    }
+
+    /// The chains in which something of ours stands, as people name them.
     public var ownChains: [String] {
         let places = Family.allCases.flatMap { family in Hook.allCases.map { Place(family, $0) } }
-        let guards = Hook.allCases.filter { if case .intact = guardChains?[$0] { true } else { false } }
+        let hasGuard = guardChains != nil && isGuardOurs
         return places.filter { chain($0)?.own.isEmpty == false }.map(\.chain)
-            + guards.map { "inet \(Guard.table) \($0.chain)" }
+            + (hasGuard ? ["table inet \(Guard.table)"] : [])
     }
 
     /// Whether everything of ours, and what matters of others', is as in another look.
     func hasSameRuleset(as other: Observation) -> Bool {
-        (tables, guardChains, isGuardShared) == (other.tables, other.guardChains, other.isGuardShared)
+        (tables, guardChains, isGuardShared, isGuardOurs)
+            == (other.tables, other.guardChains, other.isGuardShared, other.isGuardOurs)
     }
 
     func chain(_ place: Place) -> Chain? {

@@ -95,7 +95,11 @@ public struct Plan: Hashable, Sendable {
 
     private mutating func planOff(_ observation: Observation, _ families: [Family]) {
         var made = observation.standing
-        var ruleset = observation.guardChains.map { Self.remove($0, observation) } ?? []
+        var ruleset: [Action] = []
+        // With an entry there is a guard of ours, whatever somebody has made of its rules.
+        if let present = observation.guardChains, observation.isGuardOurs || observation.entry != nil {
+            ruleset = Self.remove(present, observation)
+        }
         for family in families {
             for hook in Hook.allCases { ruleset += Self.clear(Place(family, hook), observation, &made) }
             if Self.isOursAlone(family, observation, made: observation.entry?.made ?? []) {

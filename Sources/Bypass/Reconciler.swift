@@ -23,11 +23,16 @@ public enum Reconciler {
                 let (before, plan) = try prepare(wish, families, mayRecall: attempt == 0, in: &kernel)
                 let after: Observation
                 do throws(KernelFailure) {
-                    try kernel.execute(plan.actions)
+                    if !plan.actions.isEmpty { try kernel.execute(plan.actions) }
                     after = plan.actions.isEmpty ? before : try observeOutcome(in: &kernel)
                 } catch {
-                    let families = families.filter { .familyUnsupported($0) != error }
-                    wasRepaired = undo(to: before, families, in: &kernel) || wasRepaired
+                    if error == .rulesetChanged {
+                        // Nothing was done in it: what was remembered of it need not be so, and is no way back.
+                        restoreEntry(of: before, in: &kernel)
+                    } else {
+                        let families = families.filter { .familyUnsupported($0) != error }
+                        wasRepaired = undo(to: before, families, in: &kernel) || wasRepaired
+                    }
                     throw error
                 }
                 return Outcome(before: before, after: after, changed: wasRepaired || !plan.actions.isEmpty)
@@ -65,7 +70,13 @@ public enum Reconciler {
         for _ in 1..<attempts {
             if let observation = try? kernel.observe() { return observation }
         }
-        return try kernel.observe()
+        do throws(KernelFailure) {
+            return try kernel.observe()
+        } catch {
+            // What was done stands: it is no longer as if nothing had been.
+            if case .rulesetChanged = error { throw .refused(restless("reading the ruleset")) }
+            throw error
+        }
     }
 
     private static func restless(_ operation: String) -> BypassError {
@@ -87,6 +98,12 @@ public enum Reconciler {
         return (observation, Plan(for: wish, given: observation, families: families))
     }
 
+    private static func restoreEntry<Kernel: NamespaceKernel & ~Copyable>(
+        of before: Observation, in kernel: inout Kernel
+    ) {
+        try? kernel.execute([before.entry.map(Action.setEntry) ?? .removeEntry])
+    }
+
     /// Back to what was before a step failed: its entry, and the rules that go with it. What can't be undone either is
     /// harmless: the entry comes first, and rules without a live one do nothing.
     ///
@@ -96,8 +113,7 @@ public enum Reconciler {
     ) -> Bool {
         guard let now = try? kernel.observe() else { return false }
         if now.hasSameRuleset(as: before) {
-            let restore = before.entry.map(Action.setEntry) ?? .removeEntry
-            if now.entry != before.entry { try? kernel.execute([restore]) }
+            restoreEntry(of: before, in: &kernel)
             return false
         }
         let wish: Wish

@@ -13,6 +13,7 @@ extension Observation {
         }
         guardChains = Self.guardChains(ruleset, rules, pin)
         isGuardShared = Self.guardTable(ruleset).map { Int($0.use) > guardChains?.count ?? 0 } ?? false
+        isGuardOurs = Self.isGuardOurs(ruleset, pin)
         interceptions = ruleset.interceptions(except: RuleForms.guardTable).compactMap(Interception.init)
     }
 
@@ -27,6 +28,15 @@ extension Observation {
 
     private static func guardTable(_ ruleset: Ruleset) -> Ruleset.Table? {
         ruleset.tables.first { ($0.family, $0.name) == RuleForms.guardTable }
+    }
+
+    private static func isGuardOurs(_ ruleset: Ruleset, _ pin: String) -> Bool {
+        guard let table = guardTable(ruleset) else { return true }
+        let chains = ruleset.chains.filter { ($0.name.family, $0.name.table) == RuleForms.guardTable }
+        if Int(table.use) == chains.count && chains.allSatisfy({ $0.use == 0 }) { return true }
+        return ruleset.rules.contains {
+            ($0.chain.family, $0.chain.table) == RuleForms.guardTable && $0.expressions.contains(.matchBPF(pin: pin))
+        }
     }
 
     private static func guardChains(

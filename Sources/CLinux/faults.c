@@ -3,6 +3,7 @@
 #ifdef FAULT_POINTS
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -42,6 +43,16 @@ uint32_t clinux_fault_planned(const struct clinux_fault_plan *plan)
 	return __atomic_load_n(&plan->fault, __ATOMIC_SEQ_CST);
 }
 
+uint64_t clinux_fault_seen(const struct clinux_fault_plan *plan)
+{
+	return __atomic_load_n(&plan->seen, __ATOMIC_SEQ_CST);
+}
+
+uint64_t clinux_fault_struck(const struct clinux_fault_plan *plan)
+{
+	return __atomic_load_n(&plan->struck, __ATOMIC_SEQ_CST);
+}
+
 uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operation)
 {
 	uint32_t fault = __atomic_load_n(&plan->fault, __ATOMIC_SEQ_CST);
@@ -55,6 +66,29 @@ uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operati
 	strncpy(plan->last, operation, sizeof(plan->last) - 1);
 	__atomic_add_fetch(&plan->struck, 1, __ATOMIC_SEQ_CST);
 	return fault;
+}
+
+uint32_t clinux_fault_spoil(struct clinux_fault_plan *plan, const char *operation, void *buffer, uint32_t length)
+{
+	struct nlmsghdr *message = buffer;
+	struct nlmsgerr *answer = NLMSG_DATA(message);
+
+	switch (clinux_fault_strike(plan, operation)) {
+	case CLINUX_FAULT_CUT:
+		return length / 2;
+	case CLINUX_FAULT_REFUSE:
+		message->nlmsg_len = NLMSG_LENGTH(sizeof(*answer));
+		message->nlmsg_type = NLMSG_ERROR;
+		message->nlmsg_flags = 0;
+		memset(answer, 0, sizeof(*answer));
+		answer->error = -plan->error;
+		return message->nlmsg_len;
+	case CLINUX_FAULT_INTERRUPT:
+		message->nlmsg_flags |= NLM_F_DUMP_INTR;
+		return length;
+	default:
+		return length;
+	}
 }
 
 #endif

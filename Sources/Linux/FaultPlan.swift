@@ -17,8 +17,12 @@
             case killBefore
             /// The process kills itself after the call.
             case killAfter
-            /// Half of what was received is missing.
+            /// Of what netlink has sent, half is missing.
             case cut
+            /// What netlink has sent is an error.
+            case refuse(Errno)
+            /// What netlink has sent says that the kernel was interrupted, and that it does not fit together.
+            case interrupt
         }
 
         /// The plan that this process has to follow.
@@ -49,12 +53,12 @@
         public func arm(_ fault: Fault, at operation: String = "", skip: Int = 0, times: Int = 1) {
             var next = clinux_fault_plan()
             switch fault {
-            case .fail(let errno):
-                next.fault = CLINUX_FAULT_FAIL.rawValue
-                next.error = errno.rawValue
+            case .fail(let errno): (next.fault, next.error) = (CLINUX_FAULT_FAIL.rawValue, errno.rawValue)
             case .killBefore: next.fault = CLINUX_FAULT_KILL_BEFORE.rawValue
             case .killAfter: next.fault = CLINUX_FAULT_KILL_AFTER.rawValue
             case .cut: next.fault = CLINUX_FAULT_CUT.rawValue
+            case .refuse(let errno): (next.fault, next.error) = (CLINUX_FAULT_REFUSE.rawValue, errno.rawValue)
+            case .interrupt: next.fault = CLINUX_FAULT_INTERRUPT.rawValue
             }
             (next.skip, next.times) = (UInt64(skip), UInt64(times))
             unsafe withUnsafeMutableBytes(of: &next.operation) {
@@ -69,8 +73,8 @@
         }
 
         /// How many calls have matched since the plan was armed.
-        public var seen: Int { unsafe Int(plan.pointee.seen) }
-        public var struck: Int { unsafe Int(plan.pointee.struck) }
+        public var seen: Int { unsafe Int(clinux_fault_seen(plan)) }
+        public var struck: Int { unsafe Int(clinux_fault_struck(plan)) }
         /// The operation that was struck last.
         public var last: String {
             unsafe withUnsafeBytes(of: plan.pointee.last) {
@@ -86,9 +90,7 @@
         static func call<Result: FixedWidthInteger & SignedInteger>(
             _ operation: () -> String, _ body: () -> Result
         ) -> Result {
-            guard let current else { return body() }
-            let planned = unsafe clinux_fault(clinux_fault_planned(current.plan))
-            guard planned != CLINUX_FAULT_NONE, planned != CLINUX_FAULT_CUT else { return body() }
+            guard let current, current.isForCalls else { return body() }
             switch unsafe clinux_fault(clinux_fault_strike(current.plan, operation())) {
             case CLINUX_FAULT_FAIL:
                 errno = unsafe current.plan.pointee.error
@@ -102,13 +104,20 @@
             return body()
         }
 
-        /// How much of what was received there is to be: for messages of which the test has planned that they are cut.
-        public static func length(_ operation: String, of length: Int) -> Int {
-            guard let current, unsafe clinux_fault(clinux_fault_planned(current.plan)) == CLINUX_FAULT_CUT else {
-                return length
+        /// Does to what netlink has sent what is planned for it.
+        ///
+        /// - Parameter message: has room for an error message.
+        /// - Returns: how long it then is.
+        public static func spoil(_ operation: String, _ message: UnsafeMutableRawPointer, length: Int) -> Int {
+            guard let current, !current.isForCalls else { return length }
+            return unsafe Int(clinux_fault_spoil(current.plan, operation, message, UInt32(length)))
+        }
+
+        private var isForCalls: Bool {
+            switch unsafe clinux_fault(clinux_fault_planned(plan)) {
+            case CLINUX_FAULT_FAIL, CLINUX_FAULT_KILL_BEFORE, CLINUX_FAULT_KILL_AFTER: true
+            default: false
             }
-            let fault = unsafe clinux_fault(clinux_fault_strike(current.plan, operation))
-            return fault == CLINUX_FAULT_CUT ? length / 2 : length
         }
     }
 #endif

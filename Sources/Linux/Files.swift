@@ -26,7 +26,7 @@ public enum Files {
     }
 
     public static func exists(_ path: String) -> Bool {
-        unsafe access(path, F_OK) == 0
+        (try? systemCall("access \(path)") { unsafe access(path, F_OK) }) != nil
     }
 
     /// A handle on what a name is, be it a link: the file is not opened, and no link on the way is followed.
@@ -41,17 +41,25 @@ public enum Files {
             adopting: try systemCall("open \(name)") { unsafe clinux_step(folder, name, crossingMounts ? 1 : 0) })
     }
 
-    /// `st_ino` of what a path leads to; nil if it leads nowhere.
-    static func inode(of path: String) -> UInt64? {
+    /// `st_ino` of what a path leads to; nil if it leads nowhere, or nobody may look. Throws only if that is not known.
+    static func inode(of path: String) throws(SystemCallError) -> UInt64? {
         var status = stat()
-        return unsafe stat(path, &status) == 0 ? UInt64(status.st_ino) : nil
+        do {
+            try systemCall("stat \(path)") { unsafe stat(path, &status) }
+        } catch {
+            if error.isShortage { throw error }
+            return nil
+        }
+        return UInt64(status.st_ino)
     }
 
     /// Where a symbolic link points to; nil if there is none, or it cannot be read.
     static func link(_ path: String) -> String? {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let length = unsafe readlink(path, &target, target.count)
-        return length < 0 ? nil : String(decoding: target[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self)
+        guard let length = try? systemCall("readlink \(path)", { unsafe readlink(path, &target, target.count) }) else {
+            return nil
+        }
+        return String(decoding: target[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     public struct Entry: Hashable, Sendable {
@@ -59,9 +67,18 @@ public enum Files {
         public var isFolder: Bool
     }
 
-    /// What is in a folder, without `.` and `..`; nothing if it cannot be read.
-    public static func entries(in path: String) -> [Entry] {
-        guard let directory = unsafe opendir(path) else { return [] }
+    /// What is in a folder, without `.` and `..`; nothing if nobody may look. Throws only if that is not known.
+    public static func entries(in path: String) throws(SystemCallError) -> [Entry] {
+        var opened: OpaquePointer?
+        do {
+            try systemCall("opendir \(path)") {
+                unsafe opened = opendir(path)
+                return unsafe opened == nil ? -1 : 0
+            }
+        } catch {
+            if error.isShortage { throw error }
+        }
+        guard let directory = unsafe opened else { return [] }
         defer { unsafe closedir(directory) }
         var entries: [Entry] = []
         while let entry = unsafe readdir(directory) {

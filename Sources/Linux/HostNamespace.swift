@@ -46,7 +46,9 @@ public enum HostNamespace {
         } catch {
             // Not everybody may look at the namespaces of PID 1. But /proc/PID/net shows files of the process's namespace,
             // and each namespace has its own.
-            if let device = Files.inode(of: "/proc/1/net/dev"), device == Files.inode(of: "/proc/self/net/dev") {
+            if let device = try? Files.inode(of: "/proc/1/net/dev"),
+                device == (try? Files.inode(of: "/proc/self/net/dev"))
+            {
                 return .success(ownStatus.inode)
             }
             return .failure(error)

@@ -71,10 +71,7 @@ public enum NamespaceReference: Hashable, Sendable {
         case .path(let path): return try Self.walk(path, for: user)
         case .pid(let pid): return try Self.open(pid: pid)
         case .pod(let uid):
-            guard let pid = PodProcess.oldest(uid: uid) else {
-                throw .notFound("no process in a control group of pod \(uid)")
-            }
-            return try Self.open(pid: pid)
+            return try Self.open(pid: try Self.process(ofPod: uid))
         }
     }
 
@@ -91,6 +88,15 @@ public enum NamespaceReference: Hashable, Sendable {
             guard error.errno == .tooManySymbolicLinkLevels else { throw NamespaceError(error, path: path) }
         }
         return try walk(path, for: user)
+    }
+
+    private static func process(ofPod uid: String) throws(NamespaceError) -> Int32 {
+        do throws(SystemCallError) {
+            if let pid = try PodProcess.oldest(uid: uid) { return pid }
+        } catch {
+            throw .systemCall(error)
+        }
+        throw .notFound("no process in a control group of pod \(uid)")
     }
 
     /// Nobody but the kernel makes the names in /proc/PID.
@@ -116,37 +122,45 @@ public enum NamespaceReference: Hashable, Sendable {
     }
 
     /// What a namespace is called under /run/netns, as references. Links there are not followed, and nothing is opened.
-    public static func named(inode: UInt64) -> [NamespaceReference] {
-        names(ofInode: inode).map(Self.name)
+    public static func named(inode: UInt64) throws(SystemCallError) -> [NamespaceReference] {
+        try named().filter { $0.inode == inode }.map { .name($0.name) }
     }
 
-    private static func names(ofInode inode: UInt64) -> [String] {
-        Files.entries(in: folder).map(\.name).filter { name in
-            guard let status = try? FileStatus(path: folder + "/" + name) else { return false }
-            return status.inode == inode && status.device == HostNamespace.fileSystem
+    /// What is under /run/netns.
+    private static func named() throws(SystemCallError) -> [(name: String, inode: UInt64)] {
+        var found: [(name: String, inode: UInt64)] = []
+        for name in try Files.entries(in: folder).map(\.name) {
+            do {
+                let status = try FileStatus(path: folder + "/" + name)
+                if status.device == HostNamespace.fileSystem { found.append((name, status.inode)) }
+            } catch {
+                if error.isShortage { throw error }
+            }
         }
+        return found
+    }
+
+    /// The namespaces of processes.
+    private static func processes() throws(SystemCallError) -> [String] {
+        try Files.entries(in: "/proc").filter { Int32($0.name) != nil }.map { "/proc/\($0.name)/ns/net" }
     }
 
     /// Every network namespace but the host's that a file under /run/netns or a process has, by inode, with a path to it.
-    public static func visible() -> [UInt64: String] {
+    public static func visible() throws(SystemCallError) -> [UInt64: String] {
         var found: [UInt64: String] = [:]
-        for process in Files.entries(in: "/proc") where Int32(process.name) != nil {
-            let path = "/proc/\(process.name)/ns/net"
-            if let inode = Files.inode(of: path) { found[inode] = path }
+        for path in try processes() {
+            if let inode = try Files.inode(of: path) { found[inode] = path }
         }
         // A file's name stays when processes end.
-        for name in Files.entries(in: folder).map(\.name) {
-            let path = folder + "/" + name
-            guard let status = try? FileStatus(path: path), status.device == HostNamespace.fileSystem else { continue }
-            found[status.inode] = path
-        }
+        for (name, inode) in try named() { found[inode] = folder + "/" + name }
         return found.filter { !HostNamespace.inodes.contains($0.key) }
     }
 
-    /// Some name by which a namespace can be opened now; nil if no file and no process has it.
-    public static func find(inode: UInt64) -> String? {
-        if let name = names(ofInode: inode).first { return folder + "/" + name }
-        let processes = Files.entries(in: "/proc").filter { Int32($0.name) != nil }.map { "/proc/\($0.name)/ns/net" }
-        return processes.first { Files.inode(of: $0) == inode }
+    /// Some name by which a namespace can be opened now; nil if no file and no process has it. Throws only if that is not
+    /// known.
+    public static func find(inode: UInt64) throws(SystemCallError) -> String? {
+        if let found = try named().first(where: { $0.inode == inode }) { return folder + "/" + found.name }
+        for path in try processes() where try Files.inode(of: path) == inode { return path }
+        return nil
     }
 }

@@ -9,16 +9,16 @@ public enum PodProcess {
     /// - Parameters:
     ///   - uid: the pod's UID as Kubernetes writes it.
     ///   - root: where the cgroup file systems are mounted.
-    /// - Returns: nil if no group has that name, or no process is in it.
-    public static func oldest(uid: String, root: String = "/sys/fs/cgroup") -> Int32? {
+    /// - Returns: nil if no group has that name, or no process is in it. Throws only if that is not known.
+    public static func oldest(uid: String, root: String = "/sys/fs/cgroup") throws(SystemCallError) -> Int32? {
         guard isUID(uid) else { return nil }
         let names = Names(uid: uid)
         var folders = [(path: root, depth: 0)]
         while let (path, depth) = folders.popLast() {
-            for name in Files.entries(in: path).filter(\.isFolder).map(\.name) {
+            for name in try Files.entries(in: path).filter(\.isFolder).map(\.name) {
                 let child = path + "/" + name
                 if names.match(name) {
-                    if let process = processes(below: child).min() { return process.pid }
+                    if let process = try processes(below: child).min() { return process.pid }
                 } else if depth < deepest && mayHoldPods(name) {
                     folders.append((child, depth + 1))
                 }
@@ -65,23 +65,33 @@ public enum PodProcess {
         static func < (a: Self, b: Self) -> Bool { (a.start, a.pid) < (b.start, b.pid) }
     }
 
-    private static func processes(below path: String) -> [Process] {
+    private static func processes(below path: String) throws(SystemCallError) -> [Process] {
         var found: [Process] = []
-        for line in (try? Files.text(path + "/cgroup.procs"))?.split(separator: "\n") ?? [] {
+        for line in try text(path + "/cgroup.procs")?.split(separator: "\n") ?? [] {
             // A process of another PID namespace is listed as 0.
-            guard let pid = Int32(line), pid > 0, let start = startTime(of: pid) else { continue }
+            guard let pid = Int32(line), pid > 0, let start = try startTime(of: pid) else { continue }
             found.append(Process(start: start, pid: pid))
         }
-        for entry in Files.entries(in: path) where entry.isFolder {
-            found += processes(below: path + "/" + entry.name)
+        for entry in try Files.entries(in: path) where entry.isFolder {
+            found += try processes(below: path + "/" + entry.name)
         }
         return found
     }
 
+    /// nil for the file of a group, or of a process, that has gone.
+    private static func text(_ path: String) throws(SystemCallError) -> String? {
+        do {
+            return try Files.text(path)
+        } catch {
+            if error.isShortage { throw error }
+            return nil
+        }
+    }
+
     /// Field 22 of /proc/PID/stat (proc(5)), in clock ticks since boot. The second field, the name, may hold spaces
     /// and parentheses: counting starts behind the last one.
-    private static func startTime(of pid: Int32) -> UInt64? {
-        guard let stat = try? Files.text("/proc/\(pid)/stat"), let end = stat.lastIndex(of: ")") else { return nil }
+    private static func startTime(of pid: Int32) throws(SystemCallError) -> UInt64? {
+        guard let stat = try text("/proc/\(pid)/stat"), let end = stat.lastIndex(of: ")") else { return nil }
         let fields = stat[end...].split(separator: " ")
         return fields.count > 20 ? UInt64(fields[20]) : nil
     }

@@ -12,6 +12,11 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
     }
 
     public var description: String { "\(operation): \(errno)" }
+
+    /// Whether the machine, or this process, has run out of something: that says nothing about what was asked for.
+    public var isShortage: Bool {
+        [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(errno)
+    }
 }
 
 /// The one funnel for system calls of the modules that own descriptors: EINTR is retried, EBADF is a fault of ours and

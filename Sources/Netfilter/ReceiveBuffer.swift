@@ -39,8 +39,9 @@ struct ReceiveBuffer: ~Copyable {
         }
         var progress = NetlinkSocket.Progress.more
         for index in 0..<Int(count) where progress == .more {
+            let slot = unsafe start + index * Self.slotSize
             #if FAULT_POINTS
-                let length = FaultPlan.length(operation, of: Int(lengths[index]))
+                let length = unsafe FaultPlan.spoil(operation, slot, length: Int(lengths[index]))
             #else
                 let length = Int(lengths[index])
             #endif
@@ -48,8 +49,7 @@ struct ReceiveBuffer: ~Copyable {
             guard length <= Self.slotSize else {
                 throw .systemCall(SystemCallError("recvmmsg: \(operation)", .messageTooLong))
             }
-            var messages = unsafe NetlinkMessages(
-                UnsafeRawBufferPointer(start: start + index * Self.slotSize, count: length))
+            var messages = unsafe NetlinkMessages(UnsafeRawBufferPointer(start: slot, count: length))
             while progress == .more, let message = messages.next() { progress = try body(message) }
             // What cannot be read may have been what is waited for.
             guard progress == .done || messages.isAtEnd else {

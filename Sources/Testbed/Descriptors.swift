@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Linux
+internal import NIOPosix
 internal import SystemPackage
 
 /// The open file descriptors of a process, for comparing before and after.
@@ -42,6 +43,8 @@ extension Testbed {
     /// swift-subprocess watches its children, and the way home from a namespace.
     public static func warmUp() async throws {
         try await with { testbed in _ = try await testbed.whoAnswers(.outbound, .ipv4) }
+        // Of clients' connections: its loops live as long as the process.
+        _ = MultiThreadedEventLoopGroup.singleton.next()
     }
 }
 

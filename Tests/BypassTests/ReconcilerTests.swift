@@ -108,6 +108,18 @@ import Testing
         #expect(Assessment(kernel.namespace.observation).state == .on)
     }
 
+    @Test("An outdated memory in whose place nothing can be done leaves no entry")
+    func outdatedMemoryOfWhatIsRefused() {
+        var kernel = FakeKernel(World.nothing.namespace)
+        kernel.memory = Observation(now: 1)
+        // Since then somebody has made the guard's table theirs.
+        kernel.namespace.guardChains = [:]
+        let before = kernel.namespace
+        kernel.isRefusing = true
+        #expect(throws: FakeKernel.refusal) { try Reconciler.reconcile(on, in: &kernel) }
+        #expect(kernel.namespace == before)
+    }
+
     @Test("What is repaired while a plan for an outdated memory is undone was changed, too")
     func repairedOnTheWay() throws {
         var kernel = FakeKernel(World.istio.namespace)
@@ -155,6 +167,8 @@ struct FakeKernel: NamespaceKernel {
     /// Refused the next time, and then no more.
     var failing: Step?
     var isBlind = false
+    /// Every batch.
+    var isRefusing = false
     /// What an earlier call observed.
     var memory: Observation?
     /// What the next batch is planned for.
@@ -182,6 +196,7 @@ struct FakeKernel: NamespaceKernel {
                 if let basis, (basis.tables, basis.guardChains) != (now.tables, now.guardChains) {
                     throw .rulesetChanged
                 }
+                if isRefusing { throw .refused(Self.refusal) }
                 if !refusals.isEmpty { throw refusals.removeFirst() }
                 if let family = step.lazy.compactMap(\.family).first(where: unsupported.contains) {
                     throw .familyUnsupported(family)

@@ -16,12 +16,12 @@ extension KernelTests {
 
         /// What is asked of the daemon, and what was so before.
         enum Operation: String, CaseIterable {
-            case on, off, change, extend, status, list
+            case on, off, change, extend, status, list, clear
 
             func prepare(_ rig: Rig) async throws {
                 switch self {
                 case .on: try await rig.off()
-                case .off, .change, .status, .list: try await rig.on(owner: "before")
+                case .off, .change, .status, .list, .clear: try await rig.on(owner: "before")
                 case .extend: try await rig.on(ttl: 100, owner: "before")
                 }
             }
@@ -34,13 +34,19 @@ extension KernelTests {
                 case .extend: try await rig.extend(ttl: 1000)
                 case .status: try await rig.status()
                 case .list: _ = try await rig.list()
+                case .clear:
+                    // What is not cleared is told, and is no error.
+                    let failed = try await rig.call("clear").object?["failed"]?.array ?? []
+                    if let first = failed.first {
+                        throw ErrorObject(code: 0, message: first.object?["message"]?.string ?? "")
+                    }
                 }
             }
 
             /// How connections go once it was carried out.
             var ways: Ways {
                 switch self {
-                case .off: .sidecar
+                case .off, .clear: .sidecar
                 case .change: .bypassed("inbound")
                 default: .app
                 }
@@ -74,7 +80,7 @@ extension KernelTests {
                         case .answered:
                             answers += 1
                             #expect(try await rig.testbed.ways == operation.ways, place)
-                            #expect(try await rig.list().count == (operation == .off ? 0 : 1), place)
+                            #expect(try await rig.list().count == (operation.ways == .sidecar ? 0 : 1), place)
                         case .refused(let message):
                             refusals += 1
                             #expect(error != .interrupted, place)
@@ -96,6 +102,40 @@ extension KernelTests {
                 #expect(try await rig.off().state == "off")
                 #expect(try await Residue.scan(rig.testbed.pod) == [])
                 #expect(try await rig.entries == 0)
+            }
+        }
+
+        /// A daemon that cannot start says so, and one that can tells what is.
+        @Test func aStartThatIsHinderedLosesNoBypass() async throws {
+            try await Rig.withoutDaemon(Rig.unattended) { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.testbed.install(.iptables)
+                try await rig.start(environment: faults.environment)
+                let on = try await rig.on(direction: "outbound", owner: "somebody")
+                for error in Self.errors where error != .interrupted {
+                    var number = 0
+                    while true {
+                        try? rig.daemon.kill(9)
+                        _ = try? await rig.daemon.exit()
+                        faults.plan.arm(.fail(error), skip: number)
+                        let place: Comment = "\(error) at call \(number)"
+                        do {
+                            try await rig.start(environment: faults.environment)
+                            _ = try? await rig.subscribe()
+                            if faults.plan.struck == 0 { break }
+                            faults.plan.disarm()
+                            #expect(try await rig.list().map(\.owner) == ["somebody"], place)
+                        } catch let failure as DaemonProcess.NotServing {
+                            #expect(failure.standardError.contains("kmesh-bypassd: "), place)
+                        }
+                        faults.plan.disarm()
+                        #expect(try await rig.testbed.ways == .bypassed("outbound"), place)
+                        number += CrashTests.isThorough ? 1 : 5
+                    }
+                    #expect(number > 40)
+                }
+                faults.plan.disarm()
+                #expect(try await rig.list().map(\.generation) == [on.generation])
             }
         }
 

@@ -55,8 +55,8 @@ import Testing
     }
 
     @Test("Where PID 1 has this process's namespace, that is known, though nobody may look at it")
-    func firstProcess() {
-        let isOwn = Files.inode(of: "/proc/1/net/dev") == Files.inode(of: "/proc/self/net/dev")
+    func firstProcess() throws {
+        let isOwn = try Files.inode(of: "/proc/1/net/dev") == Files.inode(of: "/proc/self/net/dev")
         #expect(HostNamespace.unknownFirstProcess == nil || !isOwn)
     }
 

@@ -113,7 +113,7 @@ import Testing
         let folder = "/tmp/kmesh-bypass-walk-\(getpid())-\(UInt32.random(in: 0...(.max)))"
         try #require(unsafe mkdir(folder, 0o700) == 0)
         defer {
-            for entry in Files.entries(in: folder) { try? Files.remove(folder + "/" + entry.name) }
+            for entry in (try? Files.entries(in: folder)) ?? [] { try? Files.remove(folder + "/" + entry.name) }
             unsafe rmdir(folder)
         }
         // mkdir heeds the umask.

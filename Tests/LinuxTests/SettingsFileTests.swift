@@ -72,7 +72,7 @@ import Testing
         let folder = "/tmp/kmesh-bypass-settings-\(getpid())-\(UInt32.random(in: 0...(.max)))"
         try Files.makeFolder(folder)
         defer {
-            for entry in Files.entries(in: folder) { try? Files.remove(folder + "/" + entry.name) }
+            for entry in (try? Files.entries(in: folder)) ?? [] { try? Files.remove(folder + "/" + entry.name) }
             unsafe rmdir(folder)
         }
         try body(folder)

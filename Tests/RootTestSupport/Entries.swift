@@ -43,7 +43,7 @@ extension Rig {
     /// The namespaces that have a record in the state folder.
     public func recordedInodes() throws -> Set<Int> {
         var found: Set<Int> = []
-        for entry in Files.entries(in: options.stateDirectory) {
+        for entry in try Files.entries(in: options.stateDirectory) {
             for line in try Files.text(options.stateDirectory + "/" + entry.name).split(separator: "\n") {
                 let members = try Members(JSONReader.read(ByteBuffer(substring: line)))
                 let inode = try members.integer("inode")

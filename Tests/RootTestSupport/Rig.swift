@@ -100,7 +100,9 @@ public final class Rig: Sendable {
         for place in [testbed.pod, testbed.peer] {
             left += try await Residue.scan(place).map { "in \(place): \($0)" }
         }
-        if try await entries != 0 { left.append("entries in the matcher's map") }
+        if try await entries != 0 {
+            left.append(try await testbed.run(["bpftool", "map", "dump", "pinned", mapPin], in: .host))
+        }
         left += try recordedInodes().map { "a record of namespace \($0)" }
         if !left.isEmpty { throw Leftovers(description: "left behind by the daemon: \(left.joined(separator: "; "))") }
     }

@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import BypassKernel
 internal import JSONRPC
 internal import Linux
 
@@ -31,15 +32,17 @@ struct Access: Sendable {
         _ namespace: FoundNamespace, netns: String, for peer: Peer, _ wish: Change.Wish
     ) throws(BypassError) {
         let policy = policy.current
-        if let refusal = policy.refusal(of: peer.caller, for: Change(namespace, netns, peer, wish, policy)) {
+        if let refusal = policy.refusal(of: peer.caller, for: try Change(namespace, netns, peer, wish, policy)) {
             throw refusal
         }
     }
 
     /// The end of a bypass that the caller may turn on without saying one, in seconds; nil for none.
-    func defaultTTL(of hooks: Set<Hook>, in namespace: FoundNamespace, netns: String, for peer: Peer) -> Int? {
+    func defaultTTL(
+        of hooks: Set<Hook>, in namespace: FoundNamespace, netns: String, for peer: Peer
+    ) throws(BypassError) -> Int? {
         let policy = policy.current
-        let change = Change(namespace, netns, peer, .on(hooks: hooks, ttl: nil), policy)
+        let change = try Change(namespace, netns, peer, .on(hooks: hooks, ttl: nil), policy)
         return policy.defaultTTL(of: peer.caller, for: change)
     }
 }
@@ -47,8 +50,13 @@ struct Access: Sendable {
 extension Change {
     fileprivate init(
         _ namespace: FoundNamespace, _ netns: String, _ peer: Peer, _ wish: Wish, _ policy: Policy
-    ) {
-        let names = policy.looksAtNames(for: peer.caller) ? NamespaceReference.named(inode: namespace.inode) : []
+    ) throws(BypassError) {
+        let names: [NamespaceReference]
+        do throws(SystemCallError) {
+            names = policy.looksAtNames(for: peer.caller) ? try NamespaceReference.named(inode: namespace.inode) : []
+        } catch {
+            throw BypassError(error)
+        }
         self.init(
             netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical), wish: wish,
             isHost: namespace.isHost)

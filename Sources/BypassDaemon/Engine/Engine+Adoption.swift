@@ -15,14 +15,22 @@ extension Engine {
     /// clients. ``adopted`` says when that is done.
     func adopt() {
         if matcher.isMapNew { restoreEntries() }
-        let entries = Set((try? matcher.inodes()) ?? [])
-        for inode in entries where registry[inode] == nil { adoptUnrecorded(inode) }
+        do throws(SystemCallError) {
+            for inode in try matcher.inodes() where registry[inode] == nil { adoptUnrecorded(inode) }
+        } catch {
+            logger.error("bypasses without a record cannot be found", metadata: ["error": "\(error)"])
+        }
         for (inode, _) in registry.all {
-            if let entry = try? matcher.state(of: inode) {
-                watch(inode, deadline: entry.deadline)
-            } else {
-                // An `off` came as far as that.
-                registry.remove(inode)
+            do throws(SystemCallError) {
+                if let entry = try matcher.state(of: inode) {
+                    watch(inode, deadline: entry.deadline)
+                } else {
+                    // An `off` came as far as that.
+                    registry.remove(inode)
+                }
+            } catch {
+                // It is looked at with the others.
+                logger.error("an entry cannot be read", metadata: ["inode": "\(inode)", "error": "\(error)"])
             }
         }
         let looks = registry.all.map { inode, record in care(for: inode, record, isFirst: true) }
@@ -36,19 +44,25 @@ extension Engine {
     /// both lost.
     private func sweep() {
         let found = threads.runIfActive(eventLoop: background) {
-            NamespaceReference.visible().filter { self.registry[$0.key] == nil }
+            try NamespaceReference.visible().filter { self.registry[$0.key] == nil }
         }
         let swept = found.flatMap { found in
             EventLoopFuture.andAllComplete(found.map { self.sweep($0.key, $0.value) }, on: self.background)
         }
-        swept.whenSuccess { self.logger.debug("searched for leftovers") }
+        swept.whenComplete { result in
+            switch result {
+            case .success: self.logger.debug("searched for leftovers")
+            case .failure(let error):
+                self.logger.warning("leftovers could not be searched for", metadata: ["error": "\(error)"])
+            }
+        }
     }
 
     private func sweep(_ inode: UInt64, _ path: String) -> EventLoopFuture<Void> {
         let subject = Subject.bypassed(inode, Record(netns: path, path: path, since: .now))
         return withSession(.ownRules, in: subject, on: background) { session throws(BypassError) in
             let observation = try Reconciler.observe(&session)
-            if observation.entry != nil || observation.ownChains.isEmpty { return }
+            if self.registry[inode] != nil || !observation.holdsLeftovers { return }
             _ = try Reconciler.reconcile(.off, in: &session)
             self.logger.notice(
                 "rules without a bypass taken away",
@@ -80,10 +94,17 @@ extension Engine {
 
     /// A bypass of which no record is left, or that was interrupted before it had one.
     private func adoptUnrecorded(_ inode: UInt64) {
-        guard let path = NamespaceReference.find(inode: inode) else {
-            // Nothing has that namespace any more, so nothing of ours is left in it.
-            try? matcher.remove(inode)
-            return
+        let path: String
+        do throws(SystemCallError) {
+            guard let found = try NamespaceReference.find(inode: inode) else {
+                // Nothing has that namespace any more, so nothing of ours is left in it.
+                try? matcher.remove(inode)
+                return
+            }
+            path = found
+        } catch {
+            // It will be looked for again.
+            path = "/proc/self/ns/net:[\(inode)]"
         }
         keep(Record(netns: path, path: path, since: .now, generation: registry.nextGeneration()), of: inode)
     }

@@ -33,6 +33,8 @@ extension Engine {
         }.recover { error in
             if case BypassError.netnsNotFound = error { return self.end(.gone, inode, record) }
             self.complain("a bypass could not be looked after", of: inode, record, error)
+            // It is there all the same.
+            if isFirst { self.events.adopt(self.remembered(inode, record, since: ErrorObject(error).message)) }
         }
     }
 

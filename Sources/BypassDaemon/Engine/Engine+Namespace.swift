@@ -42,13 +42,29 @@ extension Engine {
     /// Opens a namespace that is bypassed, by whatever name it has now: a name may lead elsewhere by now.
     private static func open(_ inode: UInt64, _ record: Record) throws(BypassError) -> NetworkNamespace {
         for name in [record.path, record.netns] {
-            if let namespace = try? NamespaceReference(name)?.open(), namespace.inode == inode { return namespace }
+            if let namespace = try open(inode, NamespaceReference(name)) { return namespace }
         }
-        if let path = NamespaceReference.find(inode: inode), let namespace = try? NetworkNamespace(path: path),
-            namespace.inode == inode
-        {
-            return namespace
+        let path: String?
+        do throws(SystemCallError) {
+            path = try NamespaceReference.find(inode: inode)
+        } catch {
+            throw BypassError(error)
         }
+        if let path, let namespace = try open(inode, NamespaceReference(path)) { return namespace }
         throw .netnsNotFound("namespace \(inode), once \(record.netns), is gone")
+    }
+
+    /// nil if that name does not lead to the namespace; throws only if it is not known whether it does. A namespace that
+    /// cannot be looked at has not gone.
+    private static func open(
+        _ inode: UInt64, _ reference: NamespaceReference?
+    ) throws(BypassError) -> NetworkNamespace? {
+        do throws(NamespaceError) {
+            guard let namespace = try reference?.open(), namespace.inode == inode else { return nil }
+            return namespace
+        } catch {
+            if case .systemCall(let error) = error, error.isShortage { throw BypassError(error) }
+            return nil
+        }
     }
 }

@@ -19,7 +19,7 @@ struct RecordJournal: ~Copyable {
         let boot = String(try Files.text("/proc/sys/kernel/random/boot_id").prefix { $0 != "\n" })
         try Files.makeFolder(folder)
         let name = boot + Self.suffix
-        for entry in Files.entries(in: folder) where entry.name.hasSuffix(Self.suffix) && entry.name != name {
+        for entry in try Files.entries(in: folder) where entry.name.hasSuffix(Self.suffix) && entry.name != name {
             try Files.remove(folder + "/" + entry.name)
         }
         let opened = try AppendOnlyFile(folder + "/" + name)

@@ -55,8 +55,11 @@ extension Engine {
         let direction = parameters.direction ?? .both
         let found = FoundNamespace(inode: session.inode, isHost: HostNamespace.inodes.contains(session.inode))
         let ttl =
-            parameters.ttl
-            ?? access.defaultTTL(of: direction.hooks, in: found, netns: parameters.netns, for: peer)
+            if let ttl = parameters.ttl {
+                ttl
+            } else {
+                try access.defaultTTL(of: direction.hooks, in: found, netns: parameters.netns, for: peer)
+            }
         let deadline = ttl.map(Self.deadline) ?? 0
         let old = registry[session.inode]
         let wasOn = try state(of: session.inode)?.isLive(at: Clock.boottime) ?? false

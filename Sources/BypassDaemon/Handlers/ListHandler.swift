@@ -16,7 +16,7 @@ extension Engine {
     }
 
     /// What was known last of a bypass that cannot be looked at now.
-    private func remembered(_ inode: UInt64, _ record: Record, since reason: String) -> BypassStatus {
+    func remembered(_ inode: UInt64, _ record: Record, since reason: String) -> BypassStatus {
         var status =
             events[inode]
             ?? BypassStatus(netns: record.netns, inode: inode, state: .degraded, effective: false, owner: record.owner)

@@ -96,8 +96,9 @@ final class DaemonMetrics: Sendable {
     /// Counts what the kernel refused; other errors are none of its.
     func noteError(_ error: any Error) {
         guard case BypassError.kernelRefused(let operation, let errno, _) = error else { return }
-        // Without paths and names, of which there is no end.
-        let words = operation.split(separator: " ").filter { !$0.contains("/") }.joined(separator: " ")
+        // Without paths and names, of which there is no end: what a file was opened by is in the log.
+        let all = operation.split(separator: " ")
+        let words = all.first == "open" ? "open" : all.filter { !$0.contains("/") }.joined(separator: " ")
         counter("kernel_errors_total", [("operation", words), ("errno", errno)]).increment()
     }
 

@@ -14,8 +14,12 @@ enum clinux_fault {
 	/* The process kills itself before the call, or after it. */
 	CLINUX_FAULT_KILL_BEFORE,
 	CLINUX_FAULT_KILL_AFTER,
-	/* Half of what was received is missing. */
+	/* Of what netlink sends, from here on: half of it is missing. */
 	CLINUX_FAULT_CUT,
+	/* It is an error message with `error`. */
+	CLINUX_FAULT_REFUSE,
+	/* It says that what it is part of has changed meanwhile (NLM_F_DUMP_INTR). */
+	CLINUX_FAULT_INTERRUPT,
 };
 
 struct clinux_fault_plan {
@@ -39,7 +43,15 @@ void clinux_fault_unmap(struct clinux_fault_plan *plan);
 void clinux_fault_arm(struct clinux_fault_plan *plan, const struct clinux_fault_plan *next);
 /* The fault that is planned. */
 uint32_t clinux_fault_planned(const struct clinux_fault_plan *plan);
+/* What it tells. */
+uint64_t clinux_fault_seen(const struct clinux_fault_plan *plan);
+uint64_t clinux_fault_struck(const struct clinux_fault_plan *plan);
 /* Counts a call, and returns the fault that strikes it. */
 uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operation);
+/*
+ * Does to what netlink has sent what is planned for it. Returns how long it then is; the buffer has room for an error
+ * message.
+ */
+uint32_t clinux_fault_spoil(struct clinux_fault_plan *plan, const char *operation, void *buffer, uint32_t length);
 
 #endif

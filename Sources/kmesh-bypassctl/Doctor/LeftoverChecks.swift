@@ -20,17 +20,23 @@ struct LeftoverChecks {
         var looked = 0
     }
 
-    func look() -> Leftovers {
+    func look() throws(SystemCallError) -> Leftovers {
         var found = Leftovers()
-        let visible = NamespaceReference.visible()
+        let visible = try NamespaceReference.visible()
         let matcher = try? Matcher.attached(to: bpffs)
         let entries = Set((try? matcher?.inodes()) ?? [])
+        // A daemon that runs is about to clean up after what is over; without one, somebody else has to.
+        let isAttended = (try? Files.lockFolder(bpffs, waits: false)) == nil
         for (inode, path) in visible.sorted(by: { $0.key < $1.key }) {
             found.looked += 1
             do {
                 let namespace = try NetworkNamespace(path: path)
                 let chains = try Survey.ownChains(in: namespace, pin: pin)
-                if !chains.isEmpty && !entries.contains(inode) { found.rules.append((inode, path, chains)) }
+                let entry = entries.contains(inode) ? try matcher?.state(of: inode) : nil
+                let isWanted = entry.map { isAttended || $0.isLive(at: Clock.boottime) } ?? false
+                if !chains.isEmpty && !isWanted && namespace.inode == inode {
+                    found.rules.append((inode, path, chains))
+                }
             } catch {
                 // One that has ended meanwhile has nothing left in it.
                 if Files.exists(path) { found.unseen.append(path) }
@@ -44,7 +50,12 @@ struct LeftoverChecks {
         guard Process.isRoot else {
             return [.unknown("leftovers", "rules in namespaces, and the matcher's map, are root's to see")]
         }
-        let found = look()
+        let found: Leftovers
+        do throws(SystemCallError) {
+            found = try look()
+        } catch {
+            return [.warning("leftovers", "namespaces cannot be looked for: \(error)", "try again")]
+        }
         let advice = "kmesh-bypassctl doctor --repair, or start the daemon anew: it takes them away"
         var findings = found.rules.map { rule in
             Finding.problem(
@@ -74,9 +85,9 @@ struct LeftoverChecks {
             ]
         }
         defer { withExtendedLifetime(lock) {} }
-        let found = look()
-        if found.rules.isEmpty && found.entries.isEmpty { return [.ok("repair", "there was nothing to do")] }
         do {
+            let found = try look()
+            if found.rules.isEmpty && found.entries.isEmpty { return [.ok("repair", "there was nothing to do")] }
             let matcher = try Matcher.load(into: bpffs)
             let views = NamespaceViews()
             var done: [Finding] = []
@@ -85,8 +96,11 @@ struct LeftoverChecks {
                 done.append(.ok("repair", "the entry of namespace \(inode) is gone"))
             }
             for rule in found.rules {
-                var session = try NamespaceSession(
-                    NetworkNamespace(path: rule.path), for: .ownRules, matcher: matcher, views: views)
+                let namespace = try NetworkNamespace(path: rule.path)
+                // Its name may lead elsewhere by now.
+                guard namespace.inode == rule.inode else { continue }
+                var session = try NamespaceSession(namespace, for: .ownRules, matcher: matcher, views: views)
+                guard try Reconciler.observe(&session).holdsLeftovers else { continue }
                 _ = try Reconciler.reconcile(.off, in: &session)
                 done.append(.ok("repair", "\(rule.path) is as it was without a bypass"))
             }

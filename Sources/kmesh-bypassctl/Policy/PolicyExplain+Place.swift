@@ -23,7 +23,7 @@ extension PolicyExplain {
             self.reference = reference.canonical
             do throws(NamespaceError) {
                 let namespace = try reference.open()
-                names = NamespaceReference.named(inode: namespace.inode).map(\.canonical)
+                names = ((try? NamespaceReference.named(inode: namespace.inode)) ?? []).map(\.canonical)
                 isHost = HostNamespace.inodes.contains(namespace.inode)
             } catch {
                 obstacle = Self.words(for: error)

@@ -72,6 +72,16 @@ final class CrashHarness {
             _ = try await round(step, on: chosen, killAt: random.next(below: step.isStart ? 120 : 40 * count))
             left -= 1
         }
+        try await checkNothingIsLeft()
+    }
+
+    private func checkNothingIsLeft() async throws {
+        _ = try await rig.call("clear")
+        for (index, pod) in pods.enumerated() {
+            #expect(try await Residue.scan(pod.pod) == [], "pod \(index), KMESH_SEED=\(seed)")
+            #expect(try await pod.ways == .sidecar)
+        }
+        #expect(try await rig.entries == 0)
     }
 
     /// - Returns: whether the daemon died at a system call, and not after all was done.
