@@ -16,6 +16,8 @@ public struct BypassWatch: AsyncSequence, Sendable {
         case change(BypassEvent.Name, BypassStatus)
         /// Nothing is known of what happens from here to the next element.
         case disconnected(BypassClientError)
+        /// There is a connection again, and nothing was missed: what happened meanwhile follows as changes.
+        case resumed
     }
 
     private let path: String
@@ -43,10 +45,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
         public mutating func next() async -> Element? {
             while !Task.isCancelled {
                 do throws(BypassClientError) {
-                    guard let client else {
-                        if let snapshot = try await subscribe() { return .snapshot(snapshot) }
-                        continue
-                    }
+                    guard let client else { return try await subscribe().map { .snapshot($0) } ?? .resumed }
                     return try await change(client.nextNotification())
                 } catch {
                     client = nil

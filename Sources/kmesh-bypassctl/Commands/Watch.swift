@@ -37,7 +37,6 @@ struct Watch: AsyncParsableCommand {
                 try Process.print(
                     common.json ? JSONEncoding.text(of: list) + "\n" : bypassTable(bypasses, .ofStandardOutput))
             case .change(let name, let bypass):
-                isConnected = true
                 let change = Change(event: name, bypass: bypass)
                 try Process.print(
                     common.json
@@ -50,6 +49,9 @@ struct Watch: AsyncParsableCommand {
                 // Once for each time that it is away.
                 if isConnected { Process.complain("\(Self.reason(error)); trying again until the daemon is back") }
                 isConnected = false
+            case .resumed:
+                isConnected = true
+                Process.complain("connected again, and nothing was missed")
             }
         }
     }
