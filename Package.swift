@@ -135,8 +135,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["kmesh-bypassd", "kmesh-bypassctl", "RootTestSupport", "Testbed", "JSONRPC", nioCore],
-            swiftSettings: strict),
+            dependencies: [
+                "kmesh-bypassd", "kmesh-bypassctl", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux",
+                "JSONRPC", nioCore, nioPosix,
+            ], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,80 @@
+import BypassAPI
+import BypassClient
+import RootTestSupport
+import Synchronization
+
+/// Somebody who watches: applies what is told to a set, as any user of `BypassWatch` does, and remembers it.
+final class Watched: Sendable {
+    /// What is known of a bypass, for comparing with what others are told.
+    struct Known: Hashable, Sendable, CustomStringConvertible {
+        let inode: Int
+        let generation: Int
+        let state: String
+
+        init(_ bypass: BypassStatus) {
+            (inode, generation, state) = (Int(bypass.inode), bypass.generation ?? -1, bypass.state.rawValue)
+        }
+
+        init(_ answer: BypassAnswer) {
+            (inode, generation, state) = (answer.inode, answer.generation, answer.state)
+        }
+
+        var description: String { "\(state) \(inode) at \(generation)" }
+    }
+
+    struct Change: Hashable, Sendable {
+        let name: String
+        let bypass: Known
+    }
+
+    private struct State {
+        var set: [UInt64: BypassStatus] = [:]
+        var changes: [Change] = []
+        var snapshots = 0
+        var resumptions = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// By inode.
+    var set: [Known] { state.withLock { $0.set.values.map { Known($0) }.sorted { $0.inode < $1.inode } } }
+    var changes: [Change] { state.withLock(\.changes) }
+    /// How often all that is bypassed was told.
+    var snapshots: Int { state.withLock(\.snapshots) }
+    var resumptions: Int { state.withLock(\.resumptions) }
+
+    private init() {}
+
+    /// What the client library opens for the life of the process is opened by this, before descriptors are counted.
+    static func warmUp() async {
+        _ = try? await BypassClient.connect(to: "/nowhere/to/be/found")
+    }
+
+    /// Watches for the time that `body` runs, which begins when the first snapshot is there.
+    static func with<Result>(_ path: String, _ body: (Watched) async throws -> Result) async throws -> Result {
+        let watched = Watched()
+        return try await withThrowingTaskGroup { group in
+            group.addTask { for await element in BypassWatch(path) { watched.apply(element) } }
+            try await eventually("there is a snapshot") { watched.snapshots > 0 }
+            let result = try await body(watched)
+            group.cancelAll()
+            try await group.waitForAll()
+            return result
+        }
+    }
+
+    private func apply(_ element: BypassWatch.Element) {
+        state.withLock { state in
+            switch element {
+            case .snapshot(let bypasses):
+                state.snapshots += 1
+                state.set = Dictionary(uniqueKeysWithValues: bypasses.map { ($0.inode, $0) })
+            case .change(let name, let bypass):
+                state.changes.append(.init(name: name.rawValue, bypass: Known(bypass)))
+                state.set[bypass.inode] = name.leavesBypass ? bypass : nil
+            case .resumed: state.resumptions += 1
+            case .disconnected: break
+            }
+        }
+    }
+}
