@@ -125,7 +125,8 @@ let package = Package(
 
         // Tests that need root share their rig.
         .target(
-            name: "RootTestSupport", dependencies: ["Testbed", "JSONRPC", "Linux", nioCore],
+            name: "RootTestSupport",
+            dependencies: ["Testbed", "BypassClient", "BypassAPI", "JSONRPC", "Linux", nioCore],
             path: "Tests/RootTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",

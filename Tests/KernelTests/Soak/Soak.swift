@@ -2,7 +2,6 @@ import BypassAPI
 import BypassClient
 import JSONRPC
 import RootTestSupport
-import Synchronization
 import Testbed
 import Testing
 
@@ -29,7 +28,10 @@ final class Soak {
     func run(for duration: Duration) async throws {
         try await rig.testbed.run(
             ["ip", "-batch", "-"], in: .host, input: names.map { "netns add \($0)\n" }.joined())
-        let watched = Watched(rig.socket)
+        try await Watched.with(rig.socket) { try await run(for: duration, $0) }
+    }
+
+    private func run(for duration: Duration, _ watched: Watched) async throws {
         var clients: [SoakClient] = []
         let share = names.count / Self.clients
         for number in 0..<Self.clients {
@@ -46,7 +48,6 @@ final class Soak {
             uses.append(try await settledUse())
         }
         for client in clients { await client.close() }
-        await watched.end()
         try check(uses)
         try await checkNothingIsLeft()
         print(report(clients, uses, watched, duration))
@@ -81,8 +82,9 @@ final class Soak {
             expected = Set(known.filter { !$0.value.isOver }.map(\.key))
             return Set(listed.map(\.netns)) == expected
         }
-        try await eventually("who watches knows the same: \(watched.bypasses.symmetricDifference(expected))") {
-            watched.bypasses == expected
+        let told = listed.map { Watched.Known($0) }
+        try await eventually("who watches knows the same: \(Set(watched.set).symmetricDifference(told))") {
+            watched.set == told
         }
         let generations = Dictionary(uniqueKeysWithValues: known.map { ($0.key, $0.value.generation) })
         for bypass in listed { #expect(bypass.state == "on" && bypass.generation == generations[bypass.netns]) }
@@ -121,7 +123,7 @@ final class Soak {
         var durations: [String: [Duration]] = [:]
         for client in clients { durations.merge(client.durations) { $0 + $1 } }
         let calls = durations.values.reduce(0) { $0 + $1.count }
-        var lines = ["soak of \(duration), seed \(seed): \(calls) calls, \(watched.count) changes watched"]
+        var lines = ["soak of \(duration), seed \(seed): \(calls) calls, \(watched.changes.count) changes watched"]
         for (name, all) in durations.sorted(by: { $0.key < $1.key }) {
             let sorted = all.sorted()
             func at(_ percent: Int) -> String {
@@ -133,47 +135,5 @@ final class Soak {
         lines.append("  resident, KiB: " + uses.map { "\($0.residentMemory / 1024)" }.joined(separator: " "))
         lines.append("  descriptors: " + uses.map { "\($0.descriptors)" }.joined(separator: " "))
         return lines.joined(separator: "\n")
-    }
-}
-
-/// Keeps the set of what is bypassed by what it is told, and nothing else.
-final class Watched: Sendable {
-    private struct State {
-        var bypasses: [UInt64: String] = [:]
-        var count = 0
-    }
-
-    private let state: Box
-    private let task: Task<Void, Never>
-
-    private final class Box: Sendable {
-        let state = Mutex(State())
-    }
-
-    init(_ path: String) {
-        let box = Box()
-        state = box
-        task = Task {
-            for await element in BypassWatch(path) {
-                box.state.withLock { state in
-                    switch element {
-                    case .snapshot(let all):
-                        state.bypasses = Dictionary(uniqueKeysWithValues: all.map { ($0.inode, $0.netns) })
-                    case .change(let name, let bypass):
-                        state.count += 1
-                        state.bypasses[bypass.inode] = name.leavesBypass ? bypass.netns : nil
-                    case .disconnected: break
-                    }
-                }
-            }
-        }
-    }
-
-    var bypasses: Set<String> { state.state.withLock { Set($0.bypasses.values) } }
-    var count: Int { state.state.withLock(\.count) }
-
-    func end() async {
-        task.cancel()
-        await task.value
     }
 }

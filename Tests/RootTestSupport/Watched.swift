@@ -1,30 +1,34 @@
-import BypassAPI
-import BypassClient
-import RootTestSupport
-import Synchronization
+public import BypassAPI
+internal import BypassClient
+internal import Synchronization
 
 /// Somebody who watches: applies what is told to a set, as any user of `BypassWatch` does, and remembers it.
-final class Watched: Sendable {
+public final class Watched: Sendable {
     /// What is known of a bypass, for comparing with what others are told.
-    struct Known: Hashable, Sendable, CustomStringConvertible {
-        let inode: Int
-        let generation: Int
-        let state: String
+    public struct Known: Hashable, Sendable, CustomStringConvertible {
+        public let inode: Int
+        public let generation: Int
+        public let state: String
 
-        init(_ bypass: BypassStatus) {
+        public init(_ bypass: BypassStatus) {
             (inode, generation, state) = (Int(bypass.inode), bypass.generation ?? -1, bypass.state.rawValue)
         }
 
-        init(_ answer: BypassAnswer) {
+        public init(_ answer: BypassAnswer) {
             (inode, generation, state) = (answer.inode, answer.generation, answer.state)
         }
 
-        var description: String { "\(state) \(inode) at \(generation)" }
+        public var description: String { "\(state) \(inode) at \(generation)" }
     }
 
-    struct Change: Hashable, Sendable {
-        let name: String
-        let bypass: Known
+    public struct Change: Hashable, Sendable {
+        public let name: String
+        public let bypass: Known
+
+        public init(name: String, bypass: Known) {
+            self.name = name
+            self.bypass = bypass
+        }
     }
 
     private struct State {
@@ -37,21 +41,21 @@ final class Watched: Sendable {
     private let state = Mutex(State())
 
     /// By inode.
-    var set: [Known] { state.withLock { $0.set.values.map { Known($0) }.sorted { $0.inode < $1.inode } } }
-    var changes: [Change] { state.withLock(\.changes) }
+    public var set: [Known] { state.withLock { $0.set.values.map { Known($0) }.sorted { $0.inode < $1.inode } } }
+    public var changes: [Change] { state.withLock(\.changes) }
     /// How often all that is bypassed was told.
-    var snapshots: Int { state.withLock(\.snapshots) }
-    var resumptions: Int { state.withLock(\.resumptions) }
+    public var snapshots: Int { state.withLock(\.snapshots) }
+    public var resumptions: Int { state.withLock(\.resumptions) }
 
     private init() {}
 
     /// What the client library opens for the life of the process is opened by this, before descriptors are counted.
-    static func warmUp() async {
+    public static func warmUp() async {
         _ = try? await BypassClient.connect(to: "/nowhere/to/be/found")
     }
 
     /// Watches for the time that `body` runs, which begins when the first snapshot is there.
-    static func with<Result>(_ path: String, _ body: (Watched) async throws -> Result) async throws -> Result {
+    public static func with<Result>(_ path: String, _ body: (Watched) async throws -> Result) async throws -> Result {
         let watched = Watched()
         return try await withThrowingTaskGroup { group in
             group.addTask { for await element in BypassWatch(path) { watched.apply(element) } }
