@@ -48,6 +48,7 @@ public final class Daemon: Service {
         self.configuration = configuration
         self.logger = logger
         try Startup.checkCapabilities()
+        try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
         policy = try Startup.readPolicy(configuration.policy)
         socket = try Startup.takeSocket(configuration)

@@ -3,17 +3,36 @@ internal import SystemPackage
 
 /// The namespaces that belong to the machine and not to a pod.
 public enum HostNamespace {
-    /// The daemon's own, held open as the way home for `NetworkNamespace.inside`.
-    static let own: OwnedDescriptor = {
-        let descriptor = unsafe clinux_open_read("/proc/self/ns/net")
-        precondition(descriptor >= 0, "/proc/self/ns/net cannot be opened: is /proc mounted?")
-        return OwnedDescriptor(adopting: descriptor)
-    }()
+    /// The process's own.
+    private final class Own: Sendable {
+        let descriptor: OwnedDescriptor
+        let status: FileStatus
 
-    private static let ownStatus: FileStatus = {
-        guard let status = try? FileStatus(of: own) else { preconditionFailure("statx of /proc/self/ns/net failed") }
-        return status
-    }()
+        init() throws(SystemCallError) {
+            let path = "/proc/self/ns/net"
+            let descriptor = OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_read(path) })
+            status = try FileStatus(of: descriptor)
+            self.descriptor = descriptor
+        }
+    }
+
+    private static let opened = Result { () throws(SystemCallError) in try Own() }
+
+    private static var ownNamespace: Own {
+        switch opened {
+        case .success(let own): own
+        case .failure(let error): preconditionFailure("\(error): is /proc mounted?")
+        }
+    }
+
+    /// Held open as the way home for `NetworkNamespace.inside`.
+    static var own: CInt { ownNamespace.descriptor.rawValue }
+
+    private static var ownStatus: FileStatus { ownNamespace.status }
+
+    /// Throws if the process's own namespace could not be opened: without it, nobody can be let into another one. To be asked
+    /// once at the start; the answer holds for good.
+    public static func check() throws(SystemCallError) { _ = try opened.get() }
 
     /// The kernel's one file system of namespaces: what is on it is a namespace, and what is not is none. Inode numbers
     /// are unique there.

@@ -51,7 +51,7 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         try systemCall("setns") { clinux_setns_network(descriptor.rawValue) }
         defer {
             precondition(
-                clinux_setns_network(HostNamespace.own.rawValue) == 0, "setns: no way home from a network namespace")
+                clinux_setns_network(HostNamespace.own) == 0, "setns: no way home from a network namespace")
         }
         return try body()
     }

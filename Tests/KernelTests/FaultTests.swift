@@ -112,7 +112,7 @@ extension KernelTests {
                 try await rig.testbed.install(.iptables)
                 try await rig.start(environment: faults.environment)
                 let on = try await rig.on(direction: "outbound", owner: "somebody")
-                for error in Self.errors where error != .interrupted {
+                for error in [Errno.noMemory, .notPermitted] {
                     var number = 0
                     while true {
                         try? rig.daemon.kill(9)

@@ -139,6 +139,8 @@ extension KernelTests {
                     try await eventually("it has searched") {
                         daemon.standardError.contains("searched for leftovers")
                     }
+                    let off = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.testbed.pod)","off"]}"#
+                    #expect(try await daemon.call(off).contains(#""changed":false"#))
                     #expect(try await daemon.terminate() == .code(0))
                 }
                 #expect(try await rig.testbed.rules == rules)

@@ -94,19 +94,20 @@ extension Engine {
 
     /// A bypass of which no record is left, or that was interrupted before it had one.
     private func adoptUnrecorded(_ inode: UInt64) {
-        let path: String
+        var record = Record(
+            netns: "namespace \(inode)", path: "", since: .now, generation: registry.nextGeneration())
         do throws(SystemCallError) {
-            guard let found = try NamespaceReference.find(inode: inode) else {
+            guard let path = try NamespaceReference.find(inode: inode) else {
                 // Nothing has that namespace any more, so nothing of ours is left in it.
                 try? matcher.remove(inode)
                 return
             }
-            path = found
+            (record.netns, record.path) = (path, path)
         } catch {
-            // It will be looked for again.
-            path = "/proc/self/ns/net:[\(inode)]"
+            logger.warning(
+                "a bypassed namespace cannot be looked for yet", metadata: ["inode": "\(inode)", "error": "\(error)"])
         }
-        keep(Record(netns: path, path: path, since: .now, generation: registry.nextGeneration()), of: inode)
+        keep(record, of: inode)
     }
 }
 

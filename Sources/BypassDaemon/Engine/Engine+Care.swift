@@ -7,6 +7,7 @@ internal import Linux
 internal import Logging
 internal import Matcher
 internal import NIOCore
+internal import NIOPosix
 
 /// What is done about bypasses without anybody asking.
 extension Engine {
@@ -30,11 +31,12 @@ extension Engine {
                 self.noteWhole(outcome.after, record, in: &session, isFirst: isFirst)
             case .repair(let wish): self.repair(wish, observation, record, in: &session)
             }
-        }.recover { error in
-            if case BypassError.netnsNotFound = error { return self.end(.gone, inode, record) }
+        }.flatMapError { error in
+            if case BypassError.netnsNotFound = error { return self.noteGone(inode, record) }
             self.complain("a bypass could not be looked after", of: inode, record, error)
             // It is there all the same.
             if isFirst { self.events.adopt(self.remembered(inode, record, since: ErrorObject(error).message)) }
+            return self.background.makeSucceededVoidFuture()
         }
     }
 
@@ -113,15 +115,25 @@ extension Engine {
             if how == .expired { counted.expiries.increment() }
         }
         var ended = status ?? BypassStatus(netns: record.netns, inode: inode, state: .off, effective: false)
-        ended.generation = registry.generation(of: inode, cookie: cookie)
+        ended.generation =
+            how == .gone ? registry.nextGeneration() : registry.generation(of: inode, cookie: cookie)
         events.publish(how, ended)
         access.audit.note(AuditRecord(how, record, inode))
         self.status.bypassed(registry.count, on: background)
     }
 
-    /// The namespace is gone, and all that was in it; unless its number is another's already.
-    func noteGone(_ inode: UInt64, _ record: Record) {
-        if registry[inode] == record { end(.gone, inode, record) }
+    /// A namespace was not found: it is gone, and all that was in it. Unless its number is another's by now, which may have
+    /// a bypass of its own: that is told in its lane, where nobody else decides about that number.
+    func noteGone(_ inode: UInt64, _ record: Record) -> EventLoopFuture<Void> {
+        let promise = background.makePromise(of: Void.self)
+        threads.submit { state in
+            guard case .active = state else { return promise.succeed() }
+            self.lanes.run(inode) {
+                if self.registry[inode] == record { self.end(.gone, inode, record) }
+                promise.succeed()
+            }
+        }
+        return promise.futureResult
     }
 
     /// An inode number may be used again when its namespace is gone: what was known of that one is not about this one.
@@ -129,7 +141,7 @@ extension Engine {
         guard let record = registry[session.inode], let old = record.cookie, let new = session.cookie, old != new else {
             return
         }
-        noteGone(session.inode, record)
+        end(.gone, session.inode, record)
     }
 
     /// What goes with a bypass that has ended, besides its record.

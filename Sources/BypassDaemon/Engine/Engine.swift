@@ -21,7 +21,7 @@ final class Engine: Sendable {
     let logger: Logger
     let deadlines: Deadlines
     let views = NamespaceViews()
-    private let lanes = NamespaceLanes()
+    let lanes = NamespaceLanes()
     private let parkingLot: ParkingLot
     let threads: NIOThreadPool
     /// Where nobody waits: sockets are closed here, and bypasses are looked after without anybody asking.

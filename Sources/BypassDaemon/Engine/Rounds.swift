@@ -74,8 +74,10 @@ extension Engine {
         }
         return look.flatMapWithEventLoop { isWell, loop in
             isWell ? loop.makeSucceededVoidFuture() : self.care(for: inode, record)
-        }.recover { error in
-            if case BypassError.netnsNotFound = error { self.noteGone(inode, record) }
+        }.flatMapError { error in
+            // What cannot be looked at now is looked at again in the next round.
+            guard case BypassError.netnsNotFound = error else { return self.background.makeSucceededVoidFuture() }
+            return self.noteGone(inode, record)
         }
     }
 

@@ -41,15 +41,14 @@ extension Engine {
         return ended.map { _ in
             self.access.audit.note(audited.taking(since: began))
             return .success(cleared)
-        }.recover { error in
+        }.flatMapErrorWithEventLoop { error, loop in
             if case BypassError.netnsNotFound = error {
-                self.noteGone(inode, record)
-                return .success(cleared)
+                return self.noteGone(inode, record).hop(to: loop).map { .success(cleared) }
             }
             let failed = audited.failing(with: error).taking(since: began)
             self.access.audit.note(failed)
-            return .failure(
-                StillBypassed(value: .init(netns: record.netns, inode: inode, message: failed.error ?? "")))
+            let still = ClearMethod.Result.Failure(netns: record.netns, inode: inode, message: failed.error ?? "")
+            return loop.makeSucceededFuture(.failure(StillBypassed(value: still)))
         }
     }
 }

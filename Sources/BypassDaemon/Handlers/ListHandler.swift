@@ -30,13 +30,13 @@ extension Engine {
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
         withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
             self.status(of: try Reconciler.observe(&session), record.netns, in: &session, countingConnections: false)
-        }.recover { error in
+        }.flatMapErrorWithEventLoop { error, loop in
             if case BypassError.netnsNotFound = error {
-                self.noteGone(inode, record)
-                return nil
+                return self.noteGone(inode, record).hop(to: loop).map { nil }
             }
             // One namespace that cannot be looked at does not hide the others, nor is it hidden.
-            return self.remembered(inode, record, since: ErrorObject(error).message)
+            let remembered = self.remembered(inode, record, since: ErrorObject(error).message)
+            return loop.makeSucceededFuture(remembered)
         }
     }
 }

@@ -21,6 +21,14 @@ enum Startup {
             StartError.noPermission, "not permitted: \(names) missing: run as root, or under kmesh-bypassd.service")
     }
 
+    static func checkOwnNamespace() throws(StartError) {
+        do throws(SystemCallError) {
+            try HostNamespace.check()
+        } catch {
+            throw StartError(error)
+        }
+    }
+
     /// Clients, and sockets that wait to be closed, may be more than the usual 1024.
     static func raiseDescriptorLimit() throws(StartError) {
         do throws(SystemCallError) {

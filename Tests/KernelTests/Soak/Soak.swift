@@ -43,38 +43,29 @@ final class Soak {
         let pause = min(duration / 6, .seconds(10))
         var uses: [ProcessUsage] = []
         while ContinuousClock.now < end {
-            clients = try await step(clients, until: min(ContinuousClock.now + pause, end))
+            try await step(clients, until: min(ContinuousClock.now + pause, end))
             try await compare(clients, watched)
             uses.append(try await settledUse())
         }
         for client in clients { await client.close() }
         try check(uses)
         try await checkNothingIsLeft()
-        print(report(clients, uses, watched, duration))
+        print(await report(clients, uses, watched, duration))
     }
 
-    private func step(
-        _ clients: [SoakClient], until end: ContinuousClock.Instant
-    ) async throws -> [SoakClient] {
-        // Each is one task's at a time.
-        let boxes = clients.map(Box.init)
+    private func step(_ clients: [SoakClient], until end: ContinuousClock.Instant) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for box in boxes { group.addTask { try await box.client.run(until: end) } }
+            for client in clients { group.addTask { try await client.run(until: end) } }
             try await group.waitForAll()
         }
-        return boxes.map(\.client)
-    }
-
-    private struct Box: @unchecked Sendable {
-        let client: SoakClient
     }
 
     /// Nobody does anything: all have to say the same, once what is about to end has ended.
     private func compare(_ clients: [SoakClient], _ watched: Watched) async throws {
-        try await eventually("no bypass is about to end") {
-            !clients.contains { $0.namespaces.values.contains(where: \.isAboutToEnd) }
-        }
-        let known = clients.flatMap { $0.namespaces }.filter { $0.value.direction != nil && !$0.value.isOver }
+        var all: [String: SoakClient.Known] = [:]
+        for client in clients { all.merge(await client.namespaces) { $1 } }
+        try await eventually("no bypass is about to end") { !all.values.contains(where: \.isAboutToEnd) }
+        let known = all.filter { $0.value.direction != nil && !$0.value.isOver }
         var expected = Set(known.map(\.key))
         var listed: [BypassAnswer] = []
         try await eventually("list says what was done: \(expected.symmetricDifference(listed.map(\.netns)))") {
@@ -119,9 +110,9 @@ final class Soak {
 
     private func report(
         _ clients: [SoakClient], _ uses: [ProcessUsage], _ watched: Watched, _ duration: Duration
-    ) -> String {
+    ) async -> String {
         var durations: [String: [Duration]] = [:]
-        for client in clients { durations.merge(client.durations) { $0 + $1 } }
+        for client in clients { durations.merge(await client.durations) { $0 + $1 } }
         let calls = durations.values.reduce(0) { $0 + $1.count }
         var lines = ["soak of \(duration), seed \(seed): \(calls) calls, \(watched.changes.count) changes watched"]
         for (name, all) in durations.sorted(by: { $0.key < $1.key }) {

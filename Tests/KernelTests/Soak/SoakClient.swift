@@ -5,9 +5,9 @@ import Testbed
 import Testing
 
 /// One of the soak's clients: does at random whatever can be done to its own namespaces, and knows what has to come of it.
-final class SoakClient {
+actor SoakClient {
     /// What is so of one namespace, as this client has made it.
-    struct Known {
+    struct Known: Sendable {
         var direction: Direction?
         /// When the bypass ends by itself.
         var end: ContinuousClock.Instant?
