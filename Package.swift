@@ -130,9 +130,7 @@ let package = Package(
             path: "Tests/RootTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",
-            dependencies: [
-                "kmesh-bypassd", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system,
-            ],
+            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Linux
 
 /// What a process uses, from proc.
@@ -6,6 +7,8 @@ public struct ProcessUsage: Hashable, Sendable {
     public let residentMemory: Int
     public let threads: Int
     public let descriptors: Int
+    /// What it has used of the processors since it began.
+    public let processorTime: Duration
 
     /// - Parameter pid: the process; it must be running.
     public init(pid: Int32) throws {
@@ -18,6 +21,11 @@ public struct ProcessUsage: Hashable, Sendable {
         residentMemory = number("VmRSS") * 1024
         threads = number("Threads")
         descriptors = try Descriptors.open(of: pid).count
+        // The name in brackets may hold anything; user and system time are the 12th and 13th field after it.
+        let statistics = try Files.text("/proc/\(pid)/stat")
+        let fields = statistics[(statistics.lastIndex(of: ")") ?? statistics.startIndex)...].split(separator: " ")
+        let ticks = fields.count > 13 ? (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0) : 0
+        processorTime = .seconds(1) * ticks / sysconf(CInt(_SC_CLK_TCK))
     }
 }
 

@@ -34,6 +34,7 @@ public final class Watched: Sendable {
     private struct State {
         var set: [UInt64: BypassStatus] = [:]
         var changes: [Change] = []
+        var strayEnds: [Change] = []
         var snapshots = 0
         var resumptions = 0
     }
@@ -43,6 +44,8 @@ public final class Watched: Sendable {
     /// By inode.
     public var set: [Known] { state.withLock { $0.set.values.map { Known($0) }.sorted { $0.inode < $1.inode } } }
     public var changes: [Change] { state.withLock(\.changes) }
+    /// Ends that were told of what was not bypassed.
+    public var strayEnds: [Change] { state.withLock(\.strayEnds) }
     /// How often all that is bypassed was told.
     public var snapshots: Int { state.withLock(\.snapshots) }
     public var resumptions: Int { state.withLock(\.resumptions) }
@@ -74,7 +77,9 @@ public final class Watched: Sendable {
                 state.snapshots += 1
                 state.set = Dictionary(uniqueKeysWithValues: bypasses.map { ($0.inode, $0) })
             case .change(let name, let bypass):
-                state.changes.append(.init(name: name.rawValue, bypass: Known(bypass)))
+                let change = Change(name: name.rawValue, bypass: Known(bypass))
+                state.changes.append(change)
+                if !name.leavesBypass && state.set[bypass.inode] == nil { state.strayEnds.append(change) }
                 state.set[bypass.inode] = name.leavesBypass ? bypass : nil
             case .resumed: state.resumptions += 1
             case .disconnected: break

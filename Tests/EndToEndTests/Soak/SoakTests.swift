@@ -1,0 +1,23 @@
+import Linux
+import RootTestSupport
+import Testbed
+import Testing
+
+extension EndToEndTests {
+    /// KMESH_SOAK says for how many seconds (Tests/run.sh --soak), KMESH_SEED what the clients do.
+    @Suite struct SoakTests {
+        @Test func manyWhoDecideAtTheSameTimeAreAllToldTheTruth() async throws {
+            let seconds = Environment["KMESH_SOAK"].flatMap { Int($0) } ?? 5
+            let seed = Environment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
+            await Watched.warmUp()
+            try await Rig.withoutDaemon { rig in
+                let soak = Soak(rig, seed: seed)
+                try await scoped {
+                    try await soak.run(seconds: seconds)
+                } cleanUp: {
+                    print(soak.report)
+                }
+            }
+        }
+    }
+}
