@@ -79,7 +79,8 @@ public final class Daemon: Service {
             events: EventLog(capacity: configuration.limits.events), status: status, counted: counted,
             threads: threads, background: background.next(), logger: logger)
         engine.adopt()
-        Rounds(engine, seconds: configuration.checkInterval).start()
+        let rounds = Rounds(engine, seconds: configuration.checkInterval)
+        rounds.start()
         let metricsFile = configuration.metricsFile.map { MetricsFile($0, engine) }
         metricsFile?.start()
         let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
@@ -96,7 +97,7 @@ public final class Daemon: Service {
                 metadata: ["error": "\(error)"])
         }
         status.ready(bypassed: registry.count)
-        ServiceStatus.startWatchdog(loops, threads, on: background.next())
+        let watchdog = ServiceStatus.startWatchdog(loops, threads, on: background.next())
         let listener = socket.listener
         try await withGracefulShutdownHandler {
             try await acceptor.runIfActive { server.serve(listener, on: loops) }
@@ -105,10 +106,15 @@ public final class Daemon: Service {
         }
         status.stopping()
         await server.finish()
+        rounds.stop()
+        let isWatchdogOver = background.next().makePromise(of: Void.self)
+        if let watchdog { watchdog.cancel(promise: isWatchdogOver) } else { isWatchdogOver.succeed() }
+        try await isWatchdogOver.futureResult.get()
         socket.remove()
         try await acceptor.shutdownGracefully()
         try await loops.shutdownGracefully()
         try await threads.shutdownGracefully()
+        engine.noteAdopted()
         metricsFile?.remove()
         try await audit.flush()
         try await background.shutdownGracefully()

@@ -72,6 +72,19 @@ extension EndToEndTests {
             print('done')
             """
 
+        /// Twice in each thousandth of a second something is about to be done when the daemon is asked to end.
+        @Test func aWatchdogThatIsFedAllTheTimeDoesNotDisturbTheEnd() async throws {
+            try await Rig.withoutDaemon { rig in
+                let environment = ["WATCHDOG_USEC": "1000", "NOTIFY_SOCKET": rig.folder.path + "/nobody"]
+                for _ in 1...15 {
+                    try await rig.start(environment: environment)
+                    let daemon = try rig.daemon
+                    let end = try await daemon.terminate()
+                    #expect(end == .code(0), "\(daemon.standardError.suffix(2000))")
+                }
+            }
+        }
+
         @Test func aPassedSocketIsUsedAndKeptAndSystemdIsTold() async throws {
             try await Rig.withoutDaemon { rig in
                 let printed = try await rig.python(Self.systemd, [rig.folder.path] + rig.command())

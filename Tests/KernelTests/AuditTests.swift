@@ -29,7 +29,10 @@ extension KernelTests {
                         #expect(on["MESSAGE"]?.hasPrefix("bypass on \(rig.testbed.pod) by uid 0 (pid ") == true)
 
                         let line = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.testbed.pod)","off"]}"#
-                        _ = try await rig.lines(as: stranger, [line])
+                        // A client that has ended before anybody looked has no program: this one stays for a second.
+                        let client = "(echo '\(line)'; sleep 1) | socat - UNIX-CONNECT:\(rig.socket)"
+                        try await rig.testbed.run(
+                            ["runuser", "--user", stranger.name, "--", "sh", "-c", client], in: .host)
                         let denial = try #require(try await journal.records(with: "KMESH_RESULT", "denied").first)
                         #expect(denial["KMESH_UID"] == "\(stranger.uid)")
                         #expect(denial["KMESH_NETNS"] == rig.testbed.pod && denial["PRIORITY"] == "4")

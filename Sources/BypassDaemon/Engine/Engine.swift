@@ -129,5 +129,6 @@ final class Engine: Sendable {
     /// When all bypasses of an earlier daemon have been looked at.
     var adopted: EventLoopFuture<Void> { adoption.futureResult }
 
+    /// Also at the daemon's end, when nobody will look at the rest any more; the second time nothing happens.
     func noteAdopted() { adoption.succeed() }
 }

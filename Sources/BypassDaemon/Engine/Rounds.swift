@@ -15,6 +15,7 @@ final class Rounds: Sendable {
     private let engine: Engine
     /// What is left of the round.
     private let rest = Mutex<ArraySlice<(inode: UInt64, record: Record)>>([])
+    private let isOver = Atomic(false)
 
     /// In which every bypass is looked at once.
     private let period: TimeAmount
@@ -30,7 +31,11 @@ final class Rounds: Sendable {
         engine.adopted.whenComplete { _ in self.begin() }
     }
 
+    /// Nothing new is begun.
+    func stop() { isOver.store(true, ordering: .relaxed) }
+
     private func begin() {
+        if isOver.load(ordering: .relaxed) { return }
         let all = engine.registry.all
         rest.withLock { $0 = all[...] }
         if all.isEmpty {
@@ -44,6 +49,7 @@ final class Rounds: Sendable {
 
     /// Looks at some, and comes back. However long that takes, there is one step at a time.
     private func step(_ count: Int, _ pause: TimeAmount) {
+        if isOver.load(ordering: .relaxed) { return }
         let (some, isLast) = rest.withLock { rest in
             defer { rest = rest.dropFirst(count) }
             return (Array(rest.prefix(count)), rest.count <= count)

@@ -79,12 +79,14 @@ final class ServiceStatus: Sendable {
 
     /// Tells systemd twice in the time that it allows that the daemon lives, each time after every event loop and a thread
     /// of the engine have done something. Does nothing if systemd does not ask for it.
+    ///
+    /// - Returns: what has to be cancelled, and waited for, before any of the loops ends.
     static func startWatchdog(
         _ loops: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, on background: any EventLoop
-    ) {
-        guard let allowed = ServiceManager.watchdogMicroseconds else { return }
+    ) -> RepeatedTask? {
+        guard let allowed = ServiceManager.watchdogMicroseconds else { return nil }
         let interval = TimeAmount.microseconds(allowed / 2)
-        background.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: interval) { _ in
+        return background.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: interval) { _ in
             let alive = loops.makeIterator().map { $0.submit {} } + [threads.runIfActive(eventLoop: background) {}]
             return EventLoopFuture.andAllSucceed(alive, on: background).map { ServiceManager.notify("WATCHDOG=1") }
         }
