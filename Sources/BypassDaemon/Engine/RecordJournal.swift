@@ -29,10 +29,11 @@ struct RecordJournal: ~Copyable {
 
     private static let suffix = ".bypasses"
 
-    /// What the lines add up to. A line that is none, such as one that a full disk cut off, says nothing.
-    var contents: [UInt64: Record] {
+    /// What the lines add up to. A line that is none, such as one that a full disk cut off, says nothing. Throws if they
+    /// cannot be read: to begin without them would be to forget them.
+    func contents() throws(SystemCallError) -> [UInt64: Record] {
         var records: [UInt64: Record] = [:]
-        for text in (try? Files.read(path, limit: .max))?.split(separator: UInt8(ascii: "\n")) ?? [] {
+        for text in try Files.read(path, limit: .max).split(separator: UInt8(ascii: "\n")) {
             guard let value = try? JSONReader.read(ByteBuffer(bytes: text)),
                 let line = try? JSONDecoding.decode(Line.self, from: value)
             else { continue }

@@ -16,10 +16,10 @@ final class Registry: Sendable {
 
     private let state: Mutex<State>
 
-    /// Reads what an earlier daemon left. Throws if the folder cannot be made or written.
+    /// Reads what an earlier daemon left. Throws if the folder cannot be made or written, or its records not be read.
     init(folder: String) throws(SystemCallError) {
         var journal = try RecordJournal(folder: folder)
-        let records = journal.contents
+        let records = try journal.contents()
         // On a full disk the old journal stays, and says the same in more lines.
         try? journal.rewrite(records)
         let generations = Generations(now: Self.now, known: records.values.compactMap(\.generation))
