@@ -96,10 +96,7 @@ public struct Observation: Hashable, Sendable {
     }
 
     /// Whether there is neither a rule of ours nor our guard.
-    public var holdsNothingOfOurs: Bool {
-        let hasRules = tables.values.contains { $0.chains.values.contains { !$0.own.isEmpty } }
-        return !hasRules && (guardChains == nil || !isGuardOurs)
-    }
+    public var holdsNothingOfOurs: Bool { ownChains.isEmpty }
 
     /// Whether something of ours stands here and no bypass is on: it does nothing, and nobody else takes it away.
     public var holdsLeftovers: Bool {

@@ -35,9 +35,7 @@ extension EndToEndTests {
                 try await rig.testbed.install(.iptables)
                 let before = try await rig.testbed.rules
                 try await rig.on()
-                try rig.daemon.kill(9)
-                _ = try await rig.daemon.exit()
-                try await rig.testbed.run(["rm", "-r", rig.pin, rig.mapPin, rig.options.stateDirectory], in: .host)
+                try await rig.loseEverything()
                 let (code, text) = try await Self.run(rig)
                 #expect(code == 1)
                 let finding = "/run/netns/\(rig.testbed.pod): rules of no bypass in ip nat PREROUTING, ip nat OUTPUT"

@@ -139,8 +139,9 @@ extension KernelTests {
             }
         }
 
-        /// Messages of the kernel's that are cut off are an error, and nothing is taken for what it is not.
-        @Test func aReplyThatIsCutOffChangesNothing() async throws {
+        /// Messages of the kernel's that are cut off, say no, or do not fit together: nothing is taken for what it is not.
+        @Test(arguments: [FaultPlan.Fault.cut, .refuse(.noMemory), .refuse(.resourceBusy), .interrupt])
+        func aReplyThatIsNoneChangesNothing(_ fault: FaultPlan.Fault) async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
@@ -150,12 +151,12 @@ extension KernelTests {
                     while true {
                         try await operation.prepare(rig)
                         let before = try await Facts(rig)
-                        faults.plan.arm(.cut, skip: number)
+                        faults.plan.arm(fault, skip: number)
                         let outcome = await Outcome { try await operation.call(rig) }
                         let (struck, last) = (faults.plan.struck > 0, faults.plan.last)
                         faults.plan.disarm()
                         guard struck else { break }
-                        let place: Comment = "\(operation) with reply \(number), \(last), cut"
+                        let place: Comment = "\(operation) with reply \(number), \(last)"
                         if case .answered = outcome {
                             #expect(try await rig.testbed.ways == operation.ways, place)
                         } else {

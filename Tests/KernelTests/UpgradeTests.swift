@@ -113,9 +113,7 @@ extension KernelTests {
                 try await rig.testbed.install(.iptables)
                 let before = try await rig.testbed.rules
                 try await rig.on()
-                try rig.daemon.kill(9)
-                _ = try await rig.daemon.exit()
-                try await rig.testbed.run(["rm", "-r", rig.pin, rig.mapPin, rig.options.stateDirectory], in: .host)
+                try await rig.loseEverything()
                 #expect(try await rig.testbed.ways == .app)
                 try await rig.start()
                 try await eventually("the rules are gone") { try await rig.testbed.rules == before }

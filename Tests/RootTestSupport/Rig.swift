@@ -111,6 +111,13 @@ public final class Rig: Sendable {
         let description: String
     }
 
+    /// Kills the daemon and takes away all that is left to know of its bypasses: the rules stay, and nobody knows of them.
+    public func loseEverything() async throws {
+        try daemon.kill(9)
+        _ = try await daemon.exit()
+        try await testbed.run(["rm", "-r", pin, mapPin, options.stateDirectory], in: .host)
+    }
+
     /// Has the look for leftovers at the end left out: of a test that leaves some on purpose, or leaves nothing to look
     /// with.
     public func leavesThingsBroken() { isBroken.store(true, ordering: .relaxed) }
