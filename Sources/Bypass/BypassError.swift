@@ -10,4 +10,6 @@ public enum BypassError: Error, Hashable, Sendable {
     case invalidParameter(String)
     /// The namespace is not as the caller takes it to be.
     case conflict(String)
+    /// What the name leads to is not what the caller means.
+    case netnsMismatch(String)
 }

@@ -8,6 +8,7 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
     case unsupported = -32006
     case limitExceeded = -32007
     case conflict = -32008
+    case netnsMismatch = -32009
 
     /// The name for programs.
     public var kind: String {
@@ -20,6 +21,7 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
         case .unsupported: "unsupported"
         case .limitExceeded: "limit-exceeded"
         case .conflict: "conflict"
+        case .netnsMismatch: "netns-mismatch"
         }
     }
 
@@ -34,6 +36,7 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
         case .unsupported: "this kernel or namespace lacks what is needed"
         case .limitExceeded: "`data.limit` names the limit"
         case .conflict: "the namespace is not as the caller takes it to be: ask for its status again"
+        case .netnsMismatch: "the namespace has none of the addresses that the caller expects there"
         }
     }
 }

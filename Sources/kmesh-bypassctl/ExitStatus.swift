@@ -23,7 +23,7 @@ enum ExitStatus: Int32 {
         switch code {
         case .permissionDenied, .hostNetnsRefused: self = .denied
         case .netnsNotFound, .notANetns: self = .noNamespace
-        case .kernelRefused, .unsupported, .limitExceeded, .conflict, nil: self = .failed
+        case .kernelRefused, .unsupported, .limitExceeded, .conflict, .netnsMismatch, nil: self = .failed
         }
     }
 }

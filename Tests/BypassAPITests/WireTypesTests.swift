@@ -67,7 +67,7 @@ import Testing
         let contract = [
             (-32001, "permission-denied"), (-32002, "netns-not-found"), (-32003, "not-a-netns"),
             (-32004, "host-netns-refused"), (-32005, "kernel-refused"), (-32006, "unsupported"),
-            (-32007, "limit-exceeded"), (-32008, "conflict"),
+            (-32007, "limit-exceeded"), (-32008, "conflict"), (-32009, "netns-mismatch"),
         ]
         #expect(ErrorCode.allCases.map(\.rawValue) == contract.map(\.0))
         #expect(ErrorCode.allCases.map(\.kind) == contract.map(\.1))

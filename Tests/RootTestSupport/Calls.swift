@@ -91,6 +91,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
     public static let notFound = Refusal(code: -32002, kind: "netns-not-found")
     public static let notANetns = Refusal(code: -32003, kind: "not-a-netns")
     public static let conflict = Refusal(code: -32008, kind: "conflict")
+    public static let mismatch = Refusal(code: -32009, kind: "netns-mismatch")
     public static let host = Refusal(code: -32004, kind: "host-netns-refused")
 
     public var description: String { [String(code), kind, limit].compactMap(\.self).joined(separator: " ") }

@@ -10,10 +10,12 @@ public enum BypassMethod: RPCMethod {
         public var reason: String?
         /// The generation that the caller's decision was made on: if it is another by now, nothing is done.
         public var ifGeneration: Int?
+        /// IPv4 and IPv6 addresses, of which the namespace must have at least one: if it has none, nothing is done.
+        public var expectAddresses: [String]?
 
         public init(
             netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
-            reason: String? = nil, ifGeneration: Int? = nil
+            reason: String? = nil, ifGeneration: Int? = nil, expectAddresses: [String]? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -22,6 +24,7 @@ public enum BypassMethod: RPCMethod {
             self.owner = owner
             self.reason = reason
             self.ifGeneration = ifGeneration
+            self.expectAddresses = expectAddresses
         }
     }
 
@@ -71,6 +74,9 @@ public enum BypassMethod: RPCMethod {
         Parameter("owner", "who wants it, such as `kubernetes:default/web-0`", .string(length: 1...256)),
         Parameter("reason", "for the audit log", .string(length: 0...256)),
         generation,
+        Parameter(
+            "expectAddresses", "do nothing, but for a `netns-mismatch`, unless the namespace has one of these IPs",
+            .array(of: .string(length: 1...64))),
     ]
     static let generation = Parameter(
         "ifGeneration", "do nothing, but for a `conflict`, unless the namespace is at this generation",

@@ -13,14 +13,15 @@ extension Engine {
     /// Opens what a call is about, once.
     static func open(_ subject: Subject) throws(BypassError) -> NetworkNamespace {
         switch subject {
-        case .named(let text, let user, let check): try open(text, for: user, check)
+        case .named(let text, let user, let addresses, let check):
+            try open(text, for: user, expecting: addresses, check)
         case .bypassed(let inode, let record): try open(inode, record)
         }
     }
 
     /// Resolves what a client wrote, and asks whether that client may have to do with it.
     private static func open(
-        _ text: String, for user: UInt32, _ check: NamespaceCheck
+        _ text: String, for user: UInt32, expecting addresses: [IPAddress]?, _ check: NamespaceCheck
     ) throws(BypassError) -> NetworkNamespace {
         guard let reference = NamespaceReference(text) else {
             throw .invalidParameter(
@@ -36,7 +37,24 @@ extension Engine {
         }
         let inode = namespace.inode
         try check(FoundNamespace(inode: inode, isHost: HostNamespace.inodes.contains(inode)))
+        if let addresses { try expect(addresses, in: namespace, named: text) }
         return namespace
+    }
+
+    private static func expect(
+        _ expected: [IPAddress], in namespace: borrowing NetworkNamespace, named text: String
+    ) throws(BypassError) {
+        let addresses: Set<IPAddress>
+        do throws(SystemCallError) {
+            addresses = try namespace.addresses()
+        } catch {
+            throw BypassError(error)
+        }
+        guard addresses.isDisjoint(with: expected) else { return }
+        let list = expected.map(\.description).joined(separator: ", ")
+        throw .netnsMismatch(
+            "\(text.asPartOfSentence) has none of the expected addresses (\(list)): it is another namespace, or its network "
+                + "is not set up yet")
     }
 
     /// Opens a namespace that is bypassed, by whatever name it has now: a name may lead elsewhere by now.

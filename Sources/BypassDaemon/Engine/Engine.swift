@@ -48,8 +48,9 @@ final class Engine: Sendable {
 
     /// What a call is about.
     enum Subject: Sendable {
-        /// What a client wrote, which user it is, and whether it may have to do with what that leads to.
-        case named(String, for: UInt32, NamespaceCheck)
+        /// What a client wrote, which user it is, and whether it may have to do with what that leads to. If addresses are
+        /// expected, the namespace must have one of them.
+        case named(String, for: UInt32, expecting: [IPAddress]? = nil, NamespaceCheck)
         /// A namespace that is bypassed.
         case bypassed(UInt64, Record)
     }

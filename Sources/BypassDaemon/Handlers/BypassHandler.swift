@@ -14,8 +14,9 @@ extension Engine {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
         let began = Clock.boottime
         let wish = Change.Wish(parameters)
-        let subject = Subject.named(parameters.netns, for: peer.credentials.uid) { found throws(BypassError) in
-            try self.access.check(found, netns: parameters.netns, for: peer, wish)
+        let addresses = parameters.expectAddresses?.compactMap(IPAddress.init)
+        let subject = Subject.named(parameters.netns, for: peer.credentials.uid, expecting: addresses) {
+            found throws(BypassError) in try self.access.check(found, netns: parameters.netns, for: peer, wish)
         }
         let purpose: NamespaceSession.Purpose = parameters.state == .off ? .ownRules : .telling
         let done = withSession(purpose, in: subject, on: loop) { session throws(BypassError) in
@@ -143,6 +144,12 @@ extension Engine {
     /// What the method table cannot say.
     private static func refusal(_ parameters: BypassMethod.Parameters) -> BypassError? {
         if let refusal = parameters.ttl.flatMap(refusal) { return refusal }
+        if let addresses = parameters.expectAddresses {
+            if addresses.isEmpty { return .invalidParameter("expectAddresses: name at least one address") }
+            if let wrong = addresses.first(where: { IPAddress($0) == nil }) {
+                return .invalidParameter("expectAddresses: \(wrong.asPartOfSentence) is no IPv4 or IPv6 address")
+            }
+        }
         if parameters.state == .off {
             if parameters.direction != nil { return .invalidParameter("direction: goes with state on only") }
             if parameters.ttl != nil { return .invalidParameter("ttl: goes with state on only") }

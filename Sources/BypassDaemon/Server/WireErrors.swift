@@ -19,6 +19,7 @@ extension ErrorObject {
         case .unsupported(let message): self.init(.unsupported, message)
         case .invalidParameter(let message): self = .invalidParams.detailed(message)
         case .conflict(let message): self.init(.conflict, message)
+        case .netnsMismatch(let message): self.init(.netnsMismatch, message)
         }
     }
 

@@ -94,7 +94,8 @@ extension BypassError {
     var sentence: String {
         switch self {
         case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),
-            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text):
+            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text),
+            .netnsMismatch(let text):
             text
         }
     }

@@ -1,0 +1,63 @@
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension KernelTests {
+    /// Whoever knows a pod's addresses can say so: in another namespace nothing is done.
+    @Suite struct ExpectedAddressTests {
+        @Test("One of the addresses is enough, of either family and in any spelling")
+        func match() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                let pod = rig.testbed.pod
+                let lists: [JSONValue] = [
+                    ["10.89.0.1"], ["fd89::1"], ["192.0.2.1", "FD89:0:0:0::0001"], ["127.0.0.1"],
+                ]
+                for addresses in lists {
+                    let params: JSONValue = ["netns": .string(pod), "state": "on", "expectAddresses": addresses]
+                    #expect(try await rig.refusal("bypass", params) == nil, "\(addresses)")
+                    #expect(try await rig.testbed.ways == .app, "\(addresses)")
+                }
+                let off: JSONValue = ["netns": .string(pod), "state": "off", "expectAddresses": ["10.89.0.1"]]
+                #expect(try await rig.refusal("bypass", off) == nil)
+                #expect(try await rig.testbed.ways == .sidecar)
+            }
+        }
+
+        @Test("In a namespace that has none of them nothing is changed", arguments: ["on", "off"])
+        func mismatch(_ state: String) async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                if state == "off" { _ = try await rig.on() }
+                let params: JSONValue = [
+                    "netns": .string(rig.testbed.pod), "state": .string(state),
+                    "expectAddresses": ["10.89.0.2", "fd89::2"],
+                ]
+                #expect(try await rig.refusal("bypass", params) == .mismatch)
+                let message = try await rig.message("bypass", params)
+                #expect(message?.contains("none of the expected addresses (10.89.0.2, fd89::2)") == true)
+                #expect(try await rig.testbed.ways == (state == "on" ? .sidecar : .app))
+                #expect(try await rig.list().count == (state == "on" ? 0 : 1))
+            }
+        }
+
+        @Test("What is no address is refused before anything is opened")
+        func malformed() async throws {
+            try await Rig.with { rig in
+                let cases: [(JSONValue, String)] = [
+                    ([], "at least one address"), (["10.89.0"], "10.89.0 is no IPv4 or IPv6 address"),
+                    (["10.89.0.1", "fd89::1%eth0"], "is no IPv4 or IPv6 address"), ([1], "must be a string"),
+                    ("10.89.0.1", ""),
+                ]
+                for (addresses, words) in cases {
+                    let params: JSONValue = ["netns": "gone", "state": "on", "expectAddresses": addresses]
+                    let refusal = try await rig.refusal("bypass", params)
+                    #expect(refusal == .invalidParams, "\(addresses)")
+                    let message = try await rig.message("bypass", params)
+                    #expect(message?.contains(words) == true, "\(words)")
+                }
+            }
+        }
+    }
+}
