@@ -22,6 +22,10 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let yaml = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
@@ -39,6 +43,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
     ],
     targets: [
@@ -80,6 +87,12 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
+
+        // The controller, a client of the socket: nothing of it is in the daemon.
+        .target(
+            name: "Kubernetes",
+            dependencies: ["JSONRPC", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+
         .target(
             name: "Testbed", dependencies: ["Linux", subprocess, system, nioCore, nioPosix], swiftSettings: strict),
 
@@ -121,6 +134,14 @@ let package = Package(
             dependencies: [
                 "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", arguments,
             ],
+            swiftSettings: strict),
+
+        // Tests of the controller have an API server of their own.
+        .target(
+            name: "ControllerTestSupport", dependencies: ["JSONRPC", nioCore, nioPosix, nioHTTP, nioTLS],
+            path: "Tests/ControllerTestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "KubernetesTests", dependencies: ["Kubernetes", "ControllerTestSupport", "JSONRPC", "Linux", nioTLS],
             swiftSettings: strict),
 
         // Tests that need root share their rig.

@@ -22,6 +22,10 @@ import Testing
         ],
         "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
         "Testbed": ["Linux", "Subprocess", "SystemPackage", "NIOCore", "NIOPosix"],
+        "Kubernetes": [
+            "JSONRPC", "Linux", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "AsyncHTTPClient", "Yams",
+            "FoundationEssentials",
+        ],
         "PrometheusMetrics": ["CoreMetrics"],
         "BypassKernel": ["Bypass", "Netfilter", "Matcher", "Linux", "SystemPackage"],
         "PolicyFile": ["Bypass", "BypassAPI", "Linux"],

@@ -1,0 +1,210 @@
+internal import FoundationEssentials
+internal import Linux
+internal import Yams
+
+/// A kubeconfig: what `kubectl` reads, or the part of it that leads to one API server.
+struct Kubeconfig {
+    private var contexts: [Context] = []
+    private var clusters: [Cluster] = []
+    private var users: [User] = []
+    private var currentContext: String?
+
+    /// Reads files that must be there.
+    init(files: [String]) throws(AccessError) {
+        for file in files { try add(file) }
+    }
+
+    /// Reads those of the files that are there. Where several say something, the first one counts, as `kubectl` has it.
+    init(search files: [String]) throws(AccessError) {
+        try self.init(files: files.filter(Files.exists))
+        if clusters.isEmpty { throw AccessError("KUBECONFIG names no cluster: \(files.joined(separator: ":"))") }
+    }
+
+    private mutating func add(_ path: String) throws(AccessError) {
+        let text = String(decoding: try ClusterAccess.read(path), as: UTF8.self)
+        let file: File
+        do {
+            file = try YAMLDecoder().decode(File.self, from: text)
+        } catch {
+            throw AccessError("\(path) is no kubeconfig: \(Self.words(error))")
+        }
+        contexts += file.contexts ?? []
+        // What a file names lies beside it.
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        clusters += (file.clusters ?? []).map { $0.relative(to: folder) }
+        users += (file.users ?? []).map { $0.relative(to: folder) }
+        if currentContext == nil, let name = file.currentContext, !name.isEmpty { currentContext = name }
+    }
+
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.keyNotFound(_, let context), DecodingError.dataCorrupted(let context):
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
+        default: return "\(error)"
+        }
+    }
+
+    /// Follows the current context.
+    func access() throws(AccessError) -> ClusterAccess {
+        guard let currentContext else { throw AccessError("the kubeconfig has no current-context") }
+        guard let context = contexts.first(where: { $0.name == currentContext })?.context else {
+            throw AccessError("the kubeconfig's current-context \(currentContext) is not among its contexts")
+        }
+        guard let cluster = clusters.first(where: { $0.name == context.cluster })?.cluster,
+            let server = cluster.server
+        else { throw AccessError("the kubeconfig has no server for cluster \(context.cluster ?? "(none)")") }
+        var access = ClusterAccess(server: server)
+        access.authority = try Self.bytes(cluster.authorityData, or: cluster.authority, "certificate-authority")
+        access.verifiesServer = cluster.skipsVerification != true
+        access.serverName = cluster.serverName
+        guard let name = context.user, !name.isEmpty else { return access }
+        guard let user = users.first(where: { $0.name == name })?.user else {
+            throw AccessError("the kubeconfig's user \(name) is not among its users")
+        }
+        try user.apply(to: &access, name)
+        return access
+    }
+
+    fileprivate static func bytes(
+        _ data: String?, or path: String?, _ what: String
+    ) throws(AccessError) -> [UInt8]? {
+        // As kubectl has it, data goes before a file.
+        if let data, !data.isEmpty {
+            guard let bytes = Data(base64Encoded: data) else {
+                throw AccessError("the kubeconfig's \(what)-data is not base64")
+            }
+            return Array(bytes)
+        }
+        guard let path, !path.isEmpty else { return nil }
+        return try ClusterAccess.read(path)
+    }
+}
+
+// MARK: the file (k8s.io/client-go/tools/clientcmd/api/v1)
+
+extension Kubeconfig {
+    fileprivate struct File: Decodable {
+        var contexts: [Context]?
+        var clusters: [Cluster]?
+        var users: [User]?
+        var currentContext: String?
+
+        enum CodingKeys: String, CodingKey {
+            case contexts, clusters, users
+            case currentContext = "current-context"
+        }
+    }
+
+    fileprivate struct Context: Decodable {
+        var name: String
+        var context: Names?
+
+        struct Names: Decodable {
+            var cluster: String?
+            var user: String?
+        }
+    }
+
+    fileprivate struct Cluster: Decodable {
+        var name: String
+        var cluster: Details?
+
+        struct Details: Decodable {
+            var server: String?
+            var authority: String?
+            var authorityData: String?
+            var skipsVerification: Bool?
+            var serverName: String?
+
+            enum CodingKeys: String, CodingKey {
+                case server
+                case authority = "certificate-authority"
+                case authorityData = "certificate-authority-data"
+                case skipsVerification = "insecure-skip-tls-verify"
+                case serverName = "tls-server-name"
+            }
+        }
+
+        func relative(to folder: String) -> Cluster {
+            var copy = self
+            copy.cluster?.authority = absolute(cluster?.authority, folder)
+            return copy
+        }
+    }
+
+    fileprivate struct User: Decodable {
+        var name: String
+        var user: Details?
+
+        struct Details: Decodable {
+            var token: String?
+            var tokenFile: String?
+            var certificate: String?
+            var certificateData: String?
+            var key: String?
+            var keyData: String?
+            var username: String?
+            var exec: Ignored?
+            var authProvider: Ignored?
+
+            enum CodingKeys: String, CodingKey {
+                case token, tokenFile, username, exec
+                case certificate = "client-certificate"
+                case certificateData = "client-certificate-data"
+                case key = "client-key"
+                case keyData = "client-key-data"
+                case authProvider = "auth-provider"
+            }
+        }
+
+        /// Something that is there, whatever is in it.
+        struct Ignored: Decodable {
+            init(from decoder: any Decoder) throws {}
+        }
+
+        func relative(to folder: String) -> User {
+            var copy = self
+            copy.user?.tokenFile = absolute(user?.tokenFile, folder)
+            copy.user?.certificate = absolute(user?.certificate, folder)
+            copy.user?.key = absolute(user?.key, folder)
+            return copy
+        }
+    }
+
+    private static func absolute(_ path: String?, _ folder: String) -> String? {
+        path.map { $0.hasPrefix("/") ? $0 : folder + "/" + $0 }
+    }
+}
+
+extension Kubeconfig.User.Details {
+    fileprivate func apply(to access: inout ClusterAccess, _ name: String) throws(AccessError) {
+        // As kubectl has it, a file goes before what stands here.
+        if let tokenFile, !tokenFile.isEmpty {
+            access.token = .file(tokenFile)
+        } else if let token, !token.isEmpty {
+            access.token = .text(token)
+        }
+        let chain = try Kubeconfig.bytes(certificateData, or: certificate, "client-certificate")
+        let key = try Kubeconfig.bytes(keyData, or: self.key, "client-key")
+        if let chain, let key { access.certificate = .init(chain: chain, key: key) }
+        if (chain == nil) != (key == nil) {
+            throw AccessError("the kubeconfig's user \(name) has only one of client-certificate and client-key")
+        }
+        guard access.token == nil, access.certificate == nil else { return }
+        let way =
+            if exec != nil {
+                "an exec plugin"
+            } else if authProvider != nil {
+                "an auth-provider"
+            } else {
+                username.map { _ in "a password" }
+            }
+        if let way {
+            throw AccessError(
+                "the kubeconfig's user \(name) logs in with \(way), which is not supported: use a token or a client "
+                    + "certificate")
+        }
+    }
+}

@@ -1,0 +1,85 @@
+/// A pod (core/v1), as far as it is of use here.
+public struct Pod: WatchedObject, Hashable {
+    public var metadata: ObjectMeta
+    public var spec: Spec
+    public var status: Status?
+
+    public struct Spec: Decodable, Hashable, Sendable {
+        public var nodeName: String?
+        public var hostNetwork: Bool?
+        public var containers: [Container]?
+        public var initContainers: [Container]?
+
+        public init(
+            nodeName: String? = nil, hostNetwork: Bool? = nil, containers: [Container] = [],
+            initContainers: [Container]? = nil
+        ) {
+            self.nodeName = nodeName
+            self.hostNetwork = hostNetwork
+            self.containers = containers
+            self.initContainers = initContainers
+        }
+    }
+
+    public struct Container: Decodable, Hashable, Sendable {
+        public var name: String
+        /// `Always` makes an init container one that runs beside the others, as sidecars do (Kubernetes 1.28).
+        public var restartPolicy: String?
+
+        public init(_ name: String, restartPolicy: String? = nil) {
+            self.name = name
+            self.restartPolicy = restartPolicy
+        }
+    }
+
+    public struct Status: Decodable, Hashable, Sendable {
+        public var phase: String?
+        public var conditions: [Condition]?
+        public var podIP: String?
+        public var podIPs: [Address]?
+
+        public init(
+            phase: String? = nil, conditions: [Condition]? = nil, podIP: String? = nil, podIPs: [Address]? = nil
+        ) {
+            self.phase = phase
+            self.conditions = conditions
+            self.podIP = podIP
+            self.podIPs = podIPs
+        }
+    }
+
+    public struct Condition: Decodable, Hashable, Sendable {
+        public var type: String
+        public var status: String
+
+        public init(_ type: String, _ status: String) {
+            self.type = type
+            self.status = status
+        }
+    }
+
+    public struct Address: Decodable, Hashable, Sendable {
+        public var ip: String
+
+        public init(_ ip: String) { self.ip = ip }
+    }
+
+    public init(metadata: ObjectMeta, spec: Spec, status: Status? = nil) {
+        self.metadata = metadata
+        self.spec = spec
+        self.status = status
+    }
+
+    /// All of the pod's addresses, of both families.
+    public var addresses: [String] {
+        let all = status?.podIPs?.map(\.ip) ?? []
+        return all.isEmpty ? [status?.podIP].compactMap { $0?.isEmpty == false ? $0 : nil } : all
+    }
+
+    /// What the kubelet names the pod's control group after: the UID, but for static pods, which are known to the API
+    /// server by a mirror with a UID of its own.
+    public var kubeletUID: String {
+        metadata.annotations["kubernetes.io/config.mirror"] == nil
+            ? metadata.uid : metadata.annotations["kubernetes.io/config.hash"] ?? metadata.uid
+    }
+}

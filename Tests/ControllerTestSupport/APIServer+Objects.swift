@@ -1,0 +1,157 @@
+import JSONRPC
+import NIOCore
+import NIOHTTP1
+
+/// What is told in one piece.
+struct Answer {
+    var code: Int
+    var text: String
+
+    init(_ code: Int, _ text: String) {
+        (self.code, self.text) = (code, text)
+    }
+
+    init(_ code: Int, _ value: JSONValue) {
+        self.init(code, (try? JSONEncoding.text(of: value)) ?? "")
+    }
+
+    static func status(_ code: Int, _ reason: String, _ message: String) -> Answer {
+        Answer(code, object(code, reason, message))
+    }
+
+    static func object(_ code: Int, _ reason: String, _ message: String) -> JSONValue {
+        [
+            "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure",
+            "message": .string(message), "reason": .string(reason), "code": .number(JSONNumber(code)),
+        ]
+    }
+
+    func write(to outbound: APIServer.Outbound) async throws {
+        let head = HTTPResponseHead(
+            version: .http1_1, status: .init(statusCode: code),
+            headers: ["Content-Type": "application/json", "Content-Length": "\(text.utf8.count)"])
+        try await outbound.write(.head(head))
+        try await outbound.write(.body(.byteBuffer(ByteBuffer(string: text))))
+        try await outbound.write(.end(nil))
+    }
+}
+
+extension APIServer {
+    /// Where in the tree of resources a path leads.
+    struct Location {
+        /// Such as `/api/v1/pods`.
+        var collection: String
+        var namespace: String?
+        var name: String?
+
+        init?(_ path: String) {
+            var parts = path.split(separator: "/").map(String.init)
+            guard let first = parts.first, parts.count > (first == "api" ? 2 : 3), ["api", "apis"].contains(first)
+            else {
+                return nil
+            }
+            let group = parts.prefix(first == "api" ? 2 : 3)
+            parts.removeFirst(group.count)
+            if parts.count > 2, parts[0] == "namespaces" {
+                namespace = parts[1]
+                parts.removeFirst(2)
+            }
+            collection = "/" + (group + [parts[0]]).joined(separator: "/")
+            name = parts.count > 1 ? parts[1] : nil
+        }
+
+        var kind: String {
+            if collection.hasSuffix("/pods") { return "Pod" }
+            return collection.hasSuffix("/events") ? "Event" : "PeerAuthentication"
+        }
+    }
+
+    static let collections: Set<String> = [
+        "/api/v1/pods", "/api/v1/events", "/apis/security.istio.io/v1/peerauthentications",
+    ]
+
+    func selects(_ request: Request, _ location: Location) -> (JSONValue) -> Bool {
+        let labels = Selector(request.query["labelSelector"])
+        let fields = Selector(request.query["fieldSelector"])
+        return { object in
+            let metadata = object["metadata"]
+            return (location.namespace == nil || metadata?["namespace"]?.string == location.namespace)
+                && labels.matches { metadata?["labels"]?[$0]?.string } && fields.matches { object.text(at: $0) }
+        }
+    }
+
+    func respond(to request: Request) -> Answer {
+        if let discovered = Discovery.answer(request.path) { return Answer(200, discovered) }
+        guard let location = Location(request.path), Self.collections.contains(location.collection) else {
+            return .status(404, "NotFound", "the server could not find the requested resource")
+        }
+        guard let name = location.name else {
+            return request.verb == "POST" ? create(request, location) : list(request, location)
+        }
+        let key = ObjectStore.Key(collection: location.collection, namespace: location.namespace ?? "", name: name)
+        guard let object = store[key] else {
+            return .status(404, "NotFound", "\(location.collection) \"\(name)\" not found")
+        }
+        switch request.verb {
+        case "PATCH": return patch(request, object, key)
+        case "DELETE":
+            store.change(key) { _ in nil }
+            return Answer(200, object)
+        default: return Answer(200, object)
+        }
+    }
+
+    private func create(_ request: Request, _ location: Location) -> Answer {
+        guard let body = request.body, let name = body.text(at: "metadata.name"), let namespace = location.namespace
+        else { return .status(422, "Invalid", "metadata.name: Required value") }
+        let key = ObjectStore.Key(collection: location.collection, namespace: namespace, name: name)
+        if store[key] != nil { return .status(409, "AlreadyExists", "\(name) already exists") }
+        let made = store.change(key) { _ in body }
+        return Answer(201, made ?? .null)
+    }
+
+    private func patch(_ request: Request, _ object: JSONValue, _ key: ObjectStore.Key) -> Answer {
+        // kubectl sends a strategic patch for what it knows: for labels and annotations that is the same.
+        guard let body = request.body, request.type?.contains("merge-patch+json") == true else {
+            return .status(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
+        }
+        if let uid = body.text(at: "metadata.uid"), uid != object.text(at: "metadata.uid") {
+            return .status(
+                409, "Conflict", "Precondition failed: UID in precondition: \(uid), UID in object meta: another")
+        }
+        if let version = body.text(at: "metadata.resourceVersion"),
+            version != object.text(at: "metadata.resourceVersion")
+        {
+            return .status(409, "Conflict", "the object has been modified")
+        }
+        let changed = store.change(key) { $0?.merged(with: body) }
+        return Answer(200, changed ?? object)
+    }
+
+    private func list(_ request: Request, _ location: Location) -> Answer {
+        let (all, now) = store.objects(of: location.collection)
+        if let wanted = request.query["resourceVersion"].flatMap({ Int($0) }), wanted > now {
+            return .status(504, "Timeout", "Too large resource version: \(wanted), current: \(now)")
+        }
+        let selected = all.filter(selects(request, location))
+        // A real server's token says where to go on, and at which version.
+        let place = (request.query["continue"] ?? "").split(separator: "@").compactMap { Int($0) }
+        let (start, version) = place.count == 2 ? (place[0], place[1]) : (0, now)
+        if place.count == 2, store.changes(of: location.collection, after: version) == nil {
+            return .status(410, "Expired", "The provided continue parameter is too old")
+        }
+        let limit = request.query["limit"].flatMap { Int($0) } ?? 0
+        let page = selected.dropFirst(start).prefix(limit > 0 ? limit : .max)
+        var metadata: JSONValue = ["resourceVersion": .string("\(version)")]
+        if start + page.count < selected.count {
+            metadata = metadata.setting("continue", .string("\(start + page.count)@\(version)"))
+        }
+        return Answer(
+            200,
+            [
+                "kind": .string(location.kind + "List"),
+                "apiVersion": .string(Discovery.version(of: location.collection)),
+                "metadata": metadata, "items": page.isEmpty ? .null : .array(Array(page)),
+            ])
+    }
+}

@@ -1,0 +1,183 @@
+import JSONRPC
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+public import NIOSSL
+public import Synchronization
+
+/// An API server for tests, with what a controller and `kubectl` ask of one: discovery, objects, lists in pages, watches
+/// with bookmarks, selectors, merge patches, and faults on command. It can be stopped and started again, with all it knows
+/// and on the same port.
+public final class APIServer: Sendable {
+    /// One request, as it came in.
+    public struct Request: Hashable, Sendable {
+        public var verb: String
+        public var path: String
+        public var query: [String: String]
+        public var token: String?
+        var type: String?
+        var body: JSONValue?
+
+        public var isWatch: Bool { ["1", "true"].contains(query["watch"]) }
+    }
+
+    typealias Outbound = NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
+    private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
+
+    let store = ObjectStore()
+    let faults = FaultBook()
+    /// Between two bookmarks of a watch, in milliseconds.
+    public let bookmarkInterval: Int
+    /// Only requests with one of these tokens are answered; nil: all are.
+    public let tokens = Mutex<Set<String>?>(nil)
+    private let tls: NIOSSLContext?
+    private let log = Mutex<[Request]>([])
+    /// The version of the last bookmark that was sent to anybody.
+    let lastBookmark = Mutex(0)
+    private let running = Mutex<(task: Task<Void, Never>, channel: any Channel)?>(nil)
+    private let lastPort = Mutex(0)
+
+    public init(bookmarkInterval: Int = 60_000, tls: TLSConfiguration? = nil) throws {
+        self.bookmarkInterval = bookmarkInterval
+        self.tls = try tls.map { try NIOSSLContext(configuration: $0) }
+    }
+
+    /// Runs a server for the time of `body`.
+    public static func with<Result>(
+        bookmarkInterval: Int = 60_000, tls: TLSConfiguration? = nil, _ body: (APIServer) async throws -> Result
+    ) async throws -> Result {
+        let server = try APIServer(bookmarkInterval: bookmarkInterval, tls: tls)
+        try await server.start()
+        do {
+            let result = try await body(server)
+            await server.stop()
+            return result
+        } catch {
+            await server.stop()
+            throw error
+        }
+    }
+
+    public var url: String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(lastPort.withLock(\.self))" }
+    /// Every request since the server was made, or since the last time that this was asked.
+    public func takeRequests() -> [Request] {
+        log.withLock { log in
+            defer { log = [] }
+            return log
+        }
+    }
+
+    public var requests: [Request] { log.withLock(\.self) }
+
+    public func start() async throws {
+        let tls = tls
+        let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .bind(host: "127.0.0.1", port: lastPort.withLock(\.self)) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                    return try Connection(wrappingChannelSynchronously: channel)
+                }
+            }
+        lastPort.withLock { $0 = server.channel.localAddress?.port ?? 0 }
+        let task = Task { () -> Void in
+            _ = try? await server.executeThenClose { connections in
+                try await withThrowingDiscardingTaskGroup { group in
+                    for try await connection in connections {
+                        group.addTask { try? await self.serve(connection) }
+                    }
+                }
+            }
+        }
+        running.withLock { $0 = (task, server.channel) }
+    }
+
+    /// Ends every connection; what is known is kept.
+    public func stop() async {
+        guard
+            let (task, channel) = running.withLock({ running in
+                defer { running = nil }
+                return running
+            })
+        else { return }
+        task.cancel()
+        try? await channel.close()
+        await task.value
+    }
+
+    /// Ends every connection, and takes new ones at once.
+    public func restart() async throws {
+        await stop()
+        try await start()
+    }
+
+    private func serve(_ connection: Connection) async throws {
+        try await connection.executeThenClose { inbound, outbound in
+            var head: HTTPRequestHead?
+            var body = ByteBuffer()
+            for try await part in inbound {
+                switch part {
+                case .head(let new): (head, body) = (new, ByteBuffer())
+                case .body(var bytes): body.writeBuffer(&bytes)
+                case .end:
+                    guard let head else { return }
+                    try await answer(Request(head, body), outbound)
+                }
+            }
+        }
+    }
+
+    private func answer(_ request: Request, _ outbound: Outbound) async throws {
+        log.withLock { $0.append(request) }
+        if let tokens = tokens.withLock(\.self), !tokens.contains(request.token ?? "") {
+            return try await Answer.status(401, "Unauthorized", "Unauthorized").write(to: outbound)
+        }
+        switch faults.next(for: request) {
+        case .status(let code, let reason, let message)?:
+            return try await Answer.status(code, reason, message).write(to: outbound)
+        case .statusWithRetry(let code, let seconds)?:
+            let status = Answer.object(code, "TooManyRequests", "come again later")
+            let details: JSONValue = ["retryAfterSeconds": .number(JSONNumber(seconds))]
+            return try await Answer(code, status.setting("details", details)).write(to: outbound)
+        case .silence?: try await Task.sleep(for: .seconds(3600))
+        case .delay(let milliseconds)?: try await Task.sleep(for: .milliseconds(milliseconds))
+        case .drop?: throw FaultBook.CutOff()
+        case .garbage?: return try await Answer(200, "<html>not what you think</html>").write(to: outbound)
+        case .inWatch(let fault)? where request.isWatch: return try await watch(request, outbound, fault)
+        case .inWatch?, nil: break
+        }
+        if request.isWatch { return try await watch(request, outbound, nil) }
+        try await respond(to: request).write(to: outbound)
+    }
+}
+
+extension APIServer.Request {
+    init(_ head: HTTPRequestHead, _ bytes: ByteBuffer) {
+        let parts = head.uri.split(separator: "?", maxSplits: 1)
+        verb = head.method.rawValue
+        path = String(parts.first ?? "/")
+        query = [:]
+        for pair in parts.dropFirst().first?.split(separator: "&") ?? [] {
+            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            query[Self.unescaped(sides[0])] = sides.count > 1 ? Self.unescaped(sides[1]) : ""
+        }
+        token = head.headers.first(name: "Authorization").map { String($0.dropFirst("Bearer ".count)) }
+        type = head.headers.first(name: "Content-Type")
+        body = bytes.readableBytes == 0 ? nil : try? JSONReader.read(bytes, maximumDepth: 100)
+    }
+
+    private static func unescaped(_ text: Substring) -> String {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), let value = UInt8(String(Substring(rest.prefix(2))), radix: 16) {
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

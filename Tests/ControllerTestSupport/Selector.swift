@@ -1,0 +1,70 @@
+public import JSONRPC
+
+/// A label or field selector (`labels.Parse` and `fields.ParseSelector` of apimachinery): the forms that are in use here.
+struct Selector: Sendable {
+    private enum Requirement: Sendable {
+        case equals(String, String)
+        case differs(String, String)
+        case exists(String)
+    }
+
+    private var requirements: [Requirement] = []
+
+    init(_ text: String?) {
+        for part in (text ?? "").split(separator: ",") {
+            if let (key, value) = Self.split(part, "!=") {
+                requirements.append(.differs(key, value))
+            } else if let (key, value) = Self.split(part, "==") ?? Self.split(part, "=") {
+                requirements.append(.equals(key, value))
+            } else {
+                requirements.append(.exists(String(part)))
+            }
+        }
+    }
+
+    private static func split(_ text: Substring, _ separator: String) -> (String, String)? {
+        guard let range = text.firstRange(of: separator) else { return nil }
+        return (String(text[..<range.lowerBound]), String(text[range.upperBound...]))
+    }
+
+    func matches(_ value: (String) -> String?) -> Bool {
+        requirements.allSatisfy { requirement in
+            switch requirement {
+            case .equals(let key, let wanted): (value(key) ?? "") == wanted
+            case .differs(let key, let other): value(key) != other
+            case .exists(let key): value(key) != nil
+            }
+        }
+    }
+}
+
+extension JSONValue {
+    public subscript(name: String) -> JSONValue? { object?[name] }
+
+    /// `metadata.name` and the like.
+    func text(at path: String) -> String? {
+        path.split(separator: ".").reduce(JSONValue?.some(self)) { $0?[String($1)] }?.string
+    }
+
+    /// The object with one member changed, added or, for nil, taken away.
+    public func setting(_ name: String, _ value: JSONValue?) -> JSONValue {
+        var members = (object?.members ?? []).map { ($0.key, $0.value) }
+        let index = members.firstIndex { $0.0 == name }
+        switch (index, value) {
+        case (let index?, let value?): members[index].1 = value
+        case (let index?, nil): members.remove(at: index)
+        case (nil, let value?): members.append((name, value))
+        case (nil, nil): break
+        }
+        return .object(JSONObject(uniqueMembers: members))
+    }
+
+    /// RFC 7386.
+    func merged(with patch: JSONValue) -> JSONValue {
+        guard let changes = patch.object else { return patch }
+        return changes.members.reduce(object == nil ? .object([:]) : self) { result, member in
+            result.setting(
+                member.key, member.value == .null ? nil : (result[member.key] ?? .null).merged(with: member.value))
+        }
+    }
+}
