@@ -34,6 +34,7 @@ let package = Package(
     products: [
         .executable(name: "kmesh-bypassd", targets: ["kmesh-bypassd"]),
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
+        .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
         .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC"]),
     ],
     dependencies: [
@@ -92,12 +93,25 @@ let package = Package(
         .target(
             name: "Kubernetes",
             dependencies: ["JSONRPC", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+        .target(
+            name: "BypassController",
+            dependencies: [
+                "BypassClient", "BypassAPI", "JSONRPC", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                nioHTTP, http, logging, metrics, lifecycle,
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "kmesh-bypass-controller",
+            dependencies: [
+                "BypassController", "BypassAPI", "Kubernetes", "Linux", logging, lifecycle, signals, arguments,
+            ],
+            swiftSettings: strict),
 
         .target(
             name: "Testbed", dependencies: ["Linux", subprocess, system, nioCore, nioPosix], swiftSettings: strict),
 
         .executableTarget(
-            name: "kmesh-bypassd", dependencies: ["BypassDaemon", "BypassAPI", logging, lifecycle, signals, arguments],
+            name: "kmesh-bypassd",
+            dependencies: ["BypassDaemon", "BypassAPI", "Linux", logging, lifecycle, signals, arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",
@@ -158,6 +172,13 @@ let package = Package(
             dependencies: [
                 "kmesh-bypassd", "kmesh-bypassctl", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux",
                 "JSONRPC", nioCore, nioPosix,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ControllerTests",
+            dependencies: [
+                "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "RootTestSupport", "Testbed",
+                "Linux",
+                "JSONRPC",
             ], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -5,13 +5,13 @@ internal import Synchronization
 internal import SystemPackage
 
 /// A process started by this one, which can be signalled for as long as the number is surely its own.
-final class Child: Sendable {
+public final class Child: Sendable {
     private let log: SharedDescriptor
     private let process: RunningProcess
     private let task: Task<DaemonProcess.Exit, any Error>
 
     /// - Parameter environment: variables that it has besides this process's.
-    init(executable: String, arguments: [String], environment: [String: String] = [:]) throws {
+    public init(executable: String, arguments: [String], environment: [String: String] = [:]) throws {
         let log = SharedDescriptor(OwnedDescriptor(adopting: try TemporaryFolder.unnamedFile().rawValue))
         let process = RunningProcess()
         self.log = log
@@ -51,7 +51,7 @@ final class Child: Sendable {
     }
 
     /// Its number, once it is started.
-    func pid() async throws -> Int32 {
+    public func pid() async throws -> Int32 {
         for await pid in process.started { return pid }
         // Never started, and the task says why; or the caller was cancelled, and nobody will know the process.
         task.cancel()
@@ -59,19 +59,19 @@ final class Child: Sendable {
         throw CancellationError()
     }
 
-    var hasEnded: Bool { process.hasEnded }
+    public var hasEnded: Bool { process.hasEnded }
 
-    func signal(_ number: Int32) {
+    public func signal(_ number: Int32) {
         process.signal(number)
     }
 
-    func exit() async throws -> DaemonProcess.Exit {
+    public func exit() async throws -> DaemonProcess.Exit {
         try await task.value
     }
 
     /// Standard error goes to a file and not through a pipe: nobody has to read along, and nothing is lost when the
     /// process ends at once.
-    var standardError: String {
+    public var standardError: String {
         let file = FileDescriptor(rawValue: log.descriptor.rawValue)
         var contents: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16384)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BypassAPI
 import BypassDaemon
+import Linux
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -68,7 +69,7 @@ struct DaemonCommand: AsyncParsableCommand {
         var logger = Logger(label: Product.name) { _ in JournalLogHandler() }
         logger.logLevel = logLevel.level
         var configuration = Daemon.Configuration()
-        configuration.socket = socket ?? environmentSocket() ?? Product.socketPath
+        configuration.socket = socket ?? Environment[Product.socketVariable] ?? Product.socketPath
         configuration.bpffs = bpffs
         configuration.stateFolder = stateDir
         configuration.policy = policy

@@ -10,7 +10,7 @@ import Testing
 
     private static let layers: [String: Set<String>] = [
         "kmesh-bypassd": [
-            "BypassDaemon", "BypassAPI", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
+            "BypassDaemon", "BypassAPI", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
         ],
         "kmesh-bypassctl": [
             "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
@@ -22,6 +22,14 @@ import Testing
         ],
         "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
         "Testbed": ["Linux", "Subprocess", "SystemPackage", "NIOCore", "NIOPosix"],
+        "kmesh-bypass-controller": [
+            "BypassController", "BypassAPI", "Kubernetes", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals",
+            "Logging",
+        ],
+        "BypassController": [
+            "BypassClient", "BypassAPI", "JSONRPC", "Kubernetes", "Linux", "PrometheusMetrics", "NIOCore", "NIOPosix",
+            "NIOHTTP1", "AsyncHTTPClient", "Logging", "CoreMetrics", "ServiceLifecycle",
+        ],
         "Kubernetes": [
             "JSONRPC", "Linux", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "AsyncHTTPClient", "Yams",
             "FoundationEssentials",
@@ -70,7 +78,6 @@ import Testing
         let targets: Set<String> = ["Linux", "Netfilter", "Matcher", "Testbed"]
         let files: Set<String> = [
             "Sources/BypassDaemon/Startup/JournalLogHandler.swift", "Sources/kmesh-bypassctl/Process.swift",
-            "Sources/kmesh-bypassd/Environment.swift",
         ]
         let found = try Repository.swiftFiles(in: "Sources").filter {
             !targets.contains($0.target) && $0.words.contains("unsafe")

@@ -1,19 +1,18 @@
-import RootTestSupport
-import Testbed
+public import Testbed
 
 /// A control group as the kubelet makes it for a pod, below one that is this test's alone.
-struct PodGroup {
+public struct PodGroup {
     /// The kubelet's two ways to name groups.
-    enum Driver: String, CaseIterable {
+    public enum Driver: String, CaseIterable, Sendable {
         case systemd, cgroupfs
     }
 
-    let uid: String
+    public let uid: String
     private let testbed: Testbed
     /// From the test's own to the container's, which holds the processes.
     private let folders: [String]
 
-    static func with<Result>(
+    public static func with<Result>(
         _ driver: Driver, _ testbed: Testbed, _ body: (PodGroup) async throws -> Result
     ) async throws -> Result {
         let number = testbed.pod.filter(\.isNumber)
@@ -46,7 +45,7 @@ struct PodGroup {
     }
 
     /// Puts a process into the container's group.
-    func add(_ pid: Int) async throws {
+    public func add(_ pid: Int) async throws {
         let file = folders[folders.count - 1] + "/cgroup.procs"
         try await testbed.run(["sh", "-c", "echo \(pid) > \(file)"], in: .host)
     }

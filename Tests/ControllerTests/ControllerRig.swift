@@ -1,0 +1,166 @@
+import ControllerTestSupport
+import JSONRPC
+import Linux
+import RootTestSupport
+import Synchronization
+import Testbed
+
+/// All of it, real but for the API server: a daemon, a pod with a sidecar, whose processes are where the kubelet has them,
+/// and a controller that runs as a user without any privilege.
+final class ControllerRig: Sendable {
+    let rig: Rig
+    let server: APIServer
+    let user: User
+    /// What the pod's control group is named after.
+    let uid: String
+    /// The controller of the moment.
+    private let running = Mutex<Child?>(nil)
+
+    static let node = "node-a"
+    static let token = "the-token"
+
+    private init(_ rig: Rig, _ server: APIServer, _ user: User, _ uid: String) {
+        self.rig = rig
+        self.server = server
+        self.user = user
+        self.uid = uid
+    }
+
+    var testbed: Testbed { rig.testbed }
+    var folder: String { rig.folder.path }
+
+    /// Makes it, with daemon and API server running; the pod is in the API server and has no label.
+    static func with(
+        _ driver: PodGroup.Driver = .cgroupfs, _ body: (ControllerRig) async throws -> Void
+    ) async throws {
+        try await Rig.withoutDaemon { rig in
+            try await rig.withUsers(operators: ["controller"]) { users in
+                guard let user = users["controller"] else { throw NeverHappened(description: "no user") }
+                try await rig.start()
+                try await rig.openSocket()
+                try await APIServer.with { server in
+                    server.tokens.withLock { $0 = [token] }
+                    try await rig.testbed.install(.iptables)
+                    try await PodGroup.with(driver, rig.testbed) { group in
+                        try await rig.testbed.withProcess(in: .pod) { pid in
+                            try await group.add(pid)
+                            server.put("web", uid: group.uid, addresses: ["10.89.0.1", "fd89::1"])
+                            try await ControllerRig(rig, server, user, group.uid).run(body)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func run(_ body: (ControllerRig) async throws -> Void) async throws {
+        guard let daemon = DaemonProcess.builtExecutable() else { throw NeverHappened(description: "nothing is built") }
+        let built = daemon.replacing("kmesh-bypassd", with: "kmesh-bypass-controller")
+        // Whatever folder the project is in, the user can reach this one.
+        try await testbed.run(["touch", program], in: .host)
+        try await testbed.run(["mount", "--bind", built, program], in: .host)
+        try await scoped {
+            try await body(self)
+        } cleanUp: {
+            await kill(9)
+            // The kernel lets go of the program a moment after its end.
+            try await eventually("the program is unmounted") {
+                try await testbed.ending(of: ["umount", program]).code == 0
+            }
+        }
+    }
+
+    private var program: String { folder + "/kmesh-bypass-controller" }
+
+    // MARK: the controller
+
+    /// Starts the controller, and waits until it is ready.
+    func start(_ arguments: [String] = ["--enable-bypass=true"], waits: Bool = true) async throws {
+        let kubeconfig = """
+            apiVersion: v1
+            kind: Config
+            current-context: here
+            contexts: [{name: here, context: {cluster: here, user: me}}]
+            clusters: [{name: here, cluster: {server: "\(server.url)"}}]
+            users: [{name: me, user: {token: \(Self.token)}}]
+            """
+        try await testbed.run(["tee", folder + "/kubeconfig"], in: .host, input: kubeconfig)
+        try await testbed.run(["chmod", "0644", folder + "/kubeconfig"], in: .host)
+        let child = try Child(
+            executable: "/usr/bin/setpriv",
+            arguments: [
+                "--reuid", user.name, "--regid", user.name, "--init-groups", "--no-new-privs", "--inh-caps=-all", "--",
+                program, "--node-name", Self.node, "--socket", rig.socket, "--kubeconfig", folder + "/kubeconfig",
+                "--health-address", health, "--log-level", "debug",
+            ] + arguments)
+        running.withLock { $0 = child }
+        _ = try await child.pid()
+        guard waits else { return }
+        try await eventually("the controller is ready: \(child.standardError)") {
+            try await self.probe("readyz").code == 0
+        }
+    }
+
+    /// Each test's own port: nobody else is on this machine's loopback but the tests, one at a time.
+    private var health: String { "127.0.0.1:19466" }
+
+    func probe(_ page: String) async throws -> Ending {
+        try await testbed.ending(of: [program, "probe", page, "--health-address", health])
+    }
+
+    func kill(_ signal: Int32) async {
+        guard let child = running.withLock(\.self) else { return }
+        child.signal(signal)
+        _ = try? await child.exit()
+        running.withLock { $0 = nil }
+    }
+
+    func restart() async throws {
+        await kill(15)
+        try await start()
+    }
+
+    var pid: Int32 {
+        get async throws {
+            guard let child = running.withLock(\.self) else { throw NeverHappened(description: "no controller runs") }
+            return try await child.pid()
+        }
+    }
+
+    var log: String { running.withLock(\.self)?.standardError ?? "" }
+
+    // MARK: the daemon
+
+    func restartDaemon() async throws {
+        try rig.daemon.kill(9)
+        _ = try await rig.daemon.exit()
+        try await rig.start()
+        try await rig.openSocket()
+    }
+
+    // MARK: what is
+
+    /// The owner that the pod's bypass has.
+    var owner: String { "kubernetes:default/web/\(uid)" }
+
+    func becomes(
+        _ ways: Ways, within limit: Duration = .seconds(10), _ why: String = ""
+    ) async throws {
+        try await eventually("connections go \(ways) \(why) \(log)", within: limit) {
+            try await self.testbed.ways == ways
+        }
+    }
+
+    /// Waits for the pod's annotation.
+    func says(_ status: String?, within limit: Duration = .seconds(15), _ name: String = "web") async throws {
+        try await eventually("the pod says \(status ?? "nothing"): \(log)", within: limit) {
+            self.server.annotation("kmesh.net/bypass-status", of: name) == status
+        }
+    }
+
+    func hasEvent(_ reason: String, _ name: String = "web") async throws {
+        try await eventually("event \(reason): \(self.server.reasons(about: name))") {
+            self.server.reasons(about: name).contains(reason)
+        }
+    }
+}
