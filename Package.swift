@@ -157,6 +157,10 @@ let package = Package(
         .testTarget(
             name: "KubernetesTests", dependencies: ["Kubernetes", "ControllerTestSupport", "JSONRPC", "Linux", nioTLS],
             swiftSettings: strict),
+        .testTarget(
+            name: "BypassControllerTests",
+            dependencies: ["BypassController", "BypassAPI", "ControllerTestSupport", "JSONRPC", "Kubernetes", logging],
+            swiftSettings: strict),
 
         // Tests that need root share their rig.
         .target(
