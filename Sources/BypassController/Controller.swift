@@ -101,6 +101,23 @@ actor Controller {
         }
     }
 
+    /// Asks some time later what the bypass is like then, if nothing happens before.
+    private func check(_ uid: String, after time: Duration) {
+        tracked[uid]?.alarm?.cancel()
+        tracked[uid]?.alarm = Task {
+            do {
+                try await Task.sleep(for: time)
+            } catch {
+                return
+            }
+            guard let bypass = self.tracked[uid]?.bypass else { return }
+            if let status = try? await self.calls.status(of: bypass), status.owner == bypass.owner {
+                self.tracked[uid]?.take(status)
+            }
+            self.look(at: uid)
+        }
+    }
+
     private func work(on uid: String) async {
         while tracked[uid]?.isDirty == true, !Task.isCancelled {
             tracked[uid]?.isDirty = false
@@ -178,9 +195,12 @@ actor Controller {
     }
 
     private func rest(_ pod: Tracked, _ state: PodState?) async {
-        if case .notEffective = state, !isOddForLong(pod.name.uid) {
-            // It is repaired within seconds, nearly always.
-            return look(at: pod.name.uid, after: Self.patience)
+        if case .notEffective = state {
+            // Damage is repaired within seconds, nearly always. What else wins against the bypass, and when that ends, is
+            // told by no event.
+            let isOld = isOddForLong(pod.name.uid)
+            check(pod.name.uid, after: isOld ? Self.patience * 2 : Self.patience)
+            if !isOld { return }
         }
         if case .on = state { tracked[pod.name.uid]?.oddSince = nil }
         if let state { await say(state, of: pod) }

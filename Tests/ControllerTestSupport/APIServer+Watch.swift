@@ -23,18 +23,18 @@ extension APIServer {
         let selects = selects(request, location)
         var left = fault?.after ?? .max
         while !Task.isCancelled {
-            guard let changes = store.changes(of: location.collection, after: version) else {
+            guard let (changes, now) = store.changes(of: location.collection, after: version) else {
                 let gone = Answer.object(410, "Expired", "too old resource version: \(version)")
                 try await send("ERROR", gone, outbound)
                 break
             }
             for change in changes {
-                version = change.version
                 guard let (type, object) = Self.event(change, selects) else { continue }
                 if left == 0 { break }
                 try await send(type, object, outbound)
                 left -= 1
             }
+            version = now
             if left == 0, let fault {
                 try await fail(fault.kind, outbound)
                 break
@@ -42,7 +42,6 @@ extension APIServer {
             if ContinuousClock.now >= end { break }
             let pause = min(.milliseconds(bookmarkInterval), ContinuousClock.now.duration(to: end))
             if try await isQuiet(for: pause, after: version), wantsBookmarks {
-                version = max(version, store.version)
                 let bookmark: JSONValue = [
                     "kind": .string(location.kind), "apiVersion": .string(Discovery.version(of: location.collection)),
                     "metadata": ["resourceVersion": .string("\(version)")],

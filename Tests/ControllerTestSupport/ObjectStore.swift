@@ -44,8 +44,8 @@ final class ObjectStore: Sendable {
         }
     }
 
-    /// nil if that version is forgotten.
-    func changes(of collection: String, after version: Int) -> [Change]? {
+    /// What has happened in one collection since a version, and up to which; nil if that version is forgotten.
+    func changes(of collection: String, after version: Int) -> (changes: [Change], version: Int)? {
         state.withLock { state in
             guard version >= state.compacted else { return nil }
             // What came last is wanted nearly always.
@@ -54,7 +54,7 @@ final class ObjectStore: Sendable {
                 if change.version <= version { break }
                 if change.key.collection == collection { found.append(change) }
             }
-            return found.reversed()
+            return (found.reversed(), state.version)
         }
     }
 

@@ -15,6 +15,8 @@ final class ControllerRig: Sendable {
     let uid: String
     /// The controller of the moment.
     private let running = Mutex<Child?>(nil)
+    /// The number of the one that was started last.
+    private let pid = Mutex<Int32>(0)
 
     static let node = "node-a"
     static let token = "the-token"
@@ -94,15 +96,16 @@ final class ControllerRig: Sendable {
                 "--health-address", health, "--log-level", "debug",
             ] + arguments)
         running.withLock { $0 = child }
-        _ = try await child.pid()
+        let number = try await child.pid()
+        pid.withLock { $0 = number }
         guard waits else { return }
         try await eventually("the controller is ready: \(child.standardError)") {
             try await self.probe("readyz").code == 0
         }
     }
 
-    /// Each test's own port: nobody else is on this machine's loopback but the tests, one at a time.
-    private var health: String { "127.0.0.1:19466" }
+    /// A port of the test's own, as its namespaces' names are.
+    private var health: String { "127.0.0.1:\(20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 20000)" }
 
     func probe(_ page: String) async throws -> Ending {
         try await testbed.ending(of: [program, "probe", page, "--health-address", health])
@@ -115,16 +118,21 @@ final class ControllerRig: Sendable {
         running.withLock { $0 = nil }
     }
 
+    /// What it uses now.
+    var usage: ProcessUsage { get throws { try ProcessUsage(pid: pid.withLock(\.self)) } }
+
+    /// Lines of /proc/PID/status, by name.
+    var processStatus: [String: String] {
+        get throws {
+            let lines = try Files.text("/proc/\(pid.withLock(\.self))/status").split(separator: "\n")
+            let pairs = lines.map { $0.split(separator: "\t").map(String.init) }
+            return Dictionary(pairs.map { ($0[0], $0.count > 1 ? $0[1] : "") }) { first, _ in first }
+        }
+    }
+
     func restart() async throws {
         await kill(15)
         try await start()
-    }
-
-    var pid: Int32 {
-        get async throws {
-            guard let child = running.withLock(\.self) else { throw NeverHappened(description: "no controller runs") }
-            return try await child.pid()
-        }
     }
 
     var log: String { running.withLock(\.self)?.standardError ?? "" }

@@ -68,6 +68,13 @@ struct DaemonCalls: Sendable {
         }
     }
 
+    /// The bypass as it is now.
+    func status(of known: BypassStatus) async throws(Failure) -> BypassStatus {
+        try await call("status") { client throws(Failure) in
+            try await Self.daemon { () throws(BypassClientError) in try await client.status(netns: known.netns) }
+        }
+    }
+
     /// Everything that is bypassed on the node.
     func list() async throws(Failure) -> [BypassStatus] {
         try await call("list") { client throws(Failure) in

@@ -61,7 +61,7 @@ extension PodState {
             return
         }
         self = .notEffective(
-            until: bypass.expiresAt, codes: warnings.map(\.code).joined(separator: " "),
+            until: bypass.expiresAt, codes: Set(warnings.map(\.code)).sorted().joined(separator: " "),
             sentences: warnings.map(\.message).joined(separator: "; "))
     }
 }

@@ -1,0 +1,137 @@
+import ControllerTestSupport
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension ControllerTests {
+    /// Controller, daemon and API server go and come back, and labels change meanwhile.
+    @Suite struct AbsenceTests {
+        enum Part: CaseIterable {
+            case controller, daemon, apiServer
+        }
+
+        private func leave(_ part: Part, _ it: ControllerRig) async throws {
+            switch part {
+            case .controller: await it.kill(9)
+            case .daemon:
+                try it.rig.daemon.kill(9)
+                _ = try await it.rig.daemon.exit()
+            case .apiServer: await it.server.stop()
+            }
+        }
+
+        private func comeBack(_ part: Part, _ it: ControllerRig) async throws {
+            switch part {
+            case .controller: try await it.start(waits: false)
+            case .daemon:
+                try await it.rig.start()
+                try await it.rig.openSocket()
+            case .apiServer: try await it.server.start()
+            }
+        }
+
+        @Test("A label that is taken off while one of them is away is found to be off", arguments: Part.allCases)
+        func unlabelled(_ part: Part) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await it.says("on")
+                try await leave(part, it)
+                it.server.label("web", nil)
+                try await comeBack(part, it)
+                try await it.becomes(.sidecar, within: .seconds(20))
+                try await it.says(nil)
+                try await it.hasEvent("BypassDisabled")
+            }
+        }
+
+        @Test("A label that is set while one of them is away is found", arguments: Part.allCases)
+        func labelled(_ part: Part) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                try await leave(part, it)
+                it.server.label("web")
+                try await comeBack(part, it)
+                try await it.becomes(.app, within: .seconds(20))
+                try await it.says("on")
+            }
+        }
+
+        @Test("A pod that is deleted while one of them is away leaves no bypass", arguments: Part.allCases)
+        func deleted(_ part: Part) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await leave(part, it)
+                it.server.delete("web")
+                try await comeBack(part, it)
+                try await it.becomes(.sidecar, within: .seconds(20))
+            }
+        }
+
+        static let orders: [[Part]] = [
+            [.controller, .daemon, .apiServer], [.controller, .apiServer, .daemon], [.daemon, .controller, .apiServer],
+            [.daemon, .apiServer, .controller], [.apiServer, .controller, .daemon], [.apiServer, .daemon, .controller],
+        ]
+
+        @Test("They may go and come back in any order: what stays labelled stays bypassed", arguments: orders)
+        func order(_ order: [Part]) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await it.says("on")
+                let witnesses = try await it.testbed.watching {
+                    for part in order { try await leave(part, it) }
+                    for part in order { try await comeBack(part, it) }
+                    try await eventually("it is ready: \(it.log)", within: .seconds(30)) {
+                        try await it.probe("readyz").code == 0
+                    }
+                }
+                #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
+                #expect(it.server.reasons(about: "web") == ["BypassEnabled"])
+                it.server.label("web", nil)
+                try await it.becomes(.sidecar, within: .seconds(20))
+            }
+        }
+
+        @Test("A bypass that has ended while one of them was away is not begun again", arguments: Part.allCases)
+        func expired(_ part: Part) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "2s"])
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await eventually("the pod remembers") {
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("on until ") == true
+                }
+                try await leave(part, it)
+                try await it.becomes(.sidecar)
+                try await comeBack(part, it)
+                try await eventually("the label is gone: \(it.log)", within: .seconds(20)) {
+                    !it.server.hasLabel("web")
+                }
+                try await it.hasEvent("BypassExpired")
+                #expect(try await it.testbed.ways == .sidecar)
+            }
+        }
+
+        @Test("A daemon that stays away is told on the pod that waits for it")
+        func daemonAway() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                try await leave(.daemon, it)
+                it.server.label("web")
+                try await it.says("failed: no kmesh-bypassd answers on the node's \(it.rig.socket)")
+                #expect(try await it.probe("readyz").code == 1)
+                #expect(try await it.probe("healthz").code == 0)
+                try await comeBack(.daemon, it)
+                try await it.becomes(.app, within: .seconds(20))
+                try await it.says("on")
+            }
+        }
+    }
+}

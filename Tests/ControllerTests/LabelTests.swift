@@ -1,0 +1,104 @@
+import ControllerTestSupport
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension ControllerTests {
+    /// What a label and its annotations do.
+    @Suite struct LabelTests {
+        @Test(
+            "The label takes the sidecar out of the pod's traffic, and its end puts it back",
+            arguments: PodGroup.Driver.allCases)
+        func label(_ driver: PodGroup.Driver) async throws {
+            try await ControllerRig.with(driver) { it in
+                try await it.start()
+                #expect(try await it.testbed.ways == .sidecar)
+                for _ in 0..<3 {
+                    it.server.label("web")
+                    try await it.becomes(.app)
+                    try await it.says("on")
+                    #expect(try await it.rig.list().map(\.owner) == [it.owner])
+                    it.server.label("web", nil)
+                    try await it.becomes(.sidecar)
+                    try await it.says(nil)
+                    #expect(try await it.rig.list().isEmpty)
+                }
+                try await it.hasEvent("BypassEnabled")
+                try await it.hasEvent("BypassDisabled")
+            }
+        }
+
+        @Test("Annotations say in which direction and why, and may change while it is on")
+        func options() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.annotate(
+                    "web", ["kmesh.net/bypass-direction": "inbound", "kmesh.net/bypass-reason": "INC-4711"])
+                it.server.label("web")
+                try await it.becomes(.bypassed("inbound"))
+                let bypass = try #require(try await it.rig.list().first)
+                #expect(bypass.owner == it.owner && bypass.reason == "INC-4711" && bypass.direction == "inbound")
+                let witnesses = try await it.testbed.watching([.inbound]) {
+                    it.server.annotate("web", ["kmesh.net/bypass-direction": "both"])
+                    try await it.becomes(.app)
+                }
+                #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
+                it.server.annotate("web", ["kmesh.net/bypass-direction": "outbound"])
+                try await it.becomes(.bypassed("outbound"))
+            }
+        }
+
+        @Test("A bad annotation leaves the pod in the mesh, and says so; also when it becomes bad")
+        func malformed() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "soon"])
+                it.server.label("web")
+                let words = #"annotation kmesh.net/bypass-ttl is "soon": "#
+                try await it.says("refused: \(words)give seconds, or a whole number with s, m or h, such as 15m")
+                try await it.hasEvent("BypassFailed")
+                #expect(try await it.testbed.ways == .sidecar)
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "1h"])
+                try await it.becomes(.app)
+                it.server.annotate("web", ["kmesh.net/bypass-direction": "up"])
+                try await it.becomes(.sidecar)
+            }
+        }
+
+        @Test("When its time is over, the sidecar is back and the label is gone")
+        func time() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "2s"])
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await eventually("the annotation says until when") {
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("on until 20") == true
+                }
+                try await it.becomes(.sidecar)
+                try await eventually("the label is gone: \(it.log)") { !it.server.hasLabel("web") }
+                #expect(it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("expired 20") == true)
+                try await it.hasEvent("BypassExpired")
+                // Labelled again, it begins anew.
+                it.server.label("web")
+                try await it.becomes(.app)
+                #expect(!it.server.reasons(about: "web").contains("BypassDisabled"))
+            }
+        }
+
+        @Test("More time, or no end, by another annotation")
+        func otherTime() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "3s"])
+                it.server.label("web")
+                try await it.becomes(.app)
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": .null])
+                try await it.says("on")
+                let bypass = try #require(try await it.rig.list().first)
+                #expect(bypass.expiresAt == nil && it.server.hasLabel("web"))
+            }
+        }
+    }
+}

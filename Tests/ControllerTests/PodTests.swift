@@ -1,0 +1,133 @@
+import ControllerTestSupport
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension ControllerTests {
+    /// Pods as there are on a node.
+    @Suite struct PodTests {
+        @Test("A pod that does not qualify yet is taken up when it does")
+        func initContainers() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                let initializing: JSONValue = [
+                    "status": ["phase": "Pending", "conditions": [["type": "Initialized", "status": "False"]]]
+                ]
+                it.server.patch("web", initializing)
+                it.server.label("web")
+                try await it.says("waiting: its init containers have not finished")
+                #expect(try await it.rig.list().isEmpty)
+                it.server.patch("web", ["status": ["conditions": [["type": "Initialized", "status": "True"]]]])
+                try await it.says("waiting: it is not running yet")
+                #expect(try await it.testbed.ways == .sidecar)
+                it.server.patch("web", ["status": ["phase": "Running"]])
+                try await it.becomes(.app)
+                try await it.says("on")
+            }
+        }
+
+        @Test("A node full of other pods: of the host's network, without sidecars, native sidecars, of other nodes")
+        func others() async throws {
+            try await ControllerRig.with { it in
+                let enabled: JSONValue = ["kmesh.net/bypass": "enabled"]
+                it.server.put("host", labels: enabled) {
+                    $0.setting("spec", $0["spec"]?.setting("hostNetwork", true))
+                }
+                it.server.put("bare", labels: enabled) {
+                    $0.setting("spec", ["nodeName": "node-a", "containers": [["name": "app"]]])
+                }
+                it.server.put("elsewhere", node: "node-b", labels: enabled)
+                it.server.put("disabled", labels: ["kmesh.net/bypass": "disabled"])
+                it.server.patch(
+                    "web",
+                    [
+                        "spec": [
+                            "containers": [["name": "app"]],
+                            "initContainers": [
+                                ["name": "istio-init"], ["name": "istio-proxy", "restartPolicy": "Always"],
+                            ],
+                        ]
+                    ])
+                it.server.label("web")
+                try await it.start()
+                try await it.becomes(.app)
+                try await it.says("on")
+                try await it.hasEvent("BypassFailed", "host")
+                try await it.hasEvent("BypassFailed", "bare")
+                #expect(it.server.annotation("kmesh.net/bypass-status", of: "bare")?.contains("no sidecar") == true)
+                for name in ["elsewhere", "disabled"] {
+                    #expect(it.server.annotation("kmesh.net/bypass-status", of: name) == nil)
+                    #expect(it.server.events(about: name).isEmpty)
+                }
+                #expect(try await it.rig.list().count == 1)
+                // Also after a restart nothing is said twice.
+                let before = it.server.events(about: "bare") + it.server.events(about: "web")
+                try await it.restart()
+                try await it.restart()
+                #expect(it.server.events(about: "bare") + it.server.events(about: "web") == before)
+            }
+        }
+
+        @Test("A pod that goes keeps its bypass to the end, and leaves nothing")
+        func deletion() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await it.says("on")
+                it.server.patch("web", ["metadata": ["deletionTimestamp": "2026-01-01T00:00:00Z"]])
+                it.server.annotate("web", ["kmesh.net/bypass-direction": "inbound"])
+                _ = it.server.takeRequests()
+                it.server.put("other", labels: ["kmesh.net/bypass": "enabled"]) {
+                    $0.setting("spec", ["nodeName": "node-a"])
+                }
+                // What came before is done once this is.
+                try await it.hasEvent("BypassFailed", "other")
+                #expect(try await it.testbed.ways == .app)
+                it.server.delete("web")
+                try await it.becomes(.sidecar)
+                #expect(try await it.rig.list().isEmpty)
+                #expect(!it.server.reasons(about: "web").contains("BypassDisabled"))
+            }
+        }
+
+        @Test("Another pod's namespace is not touched: one of the pod's addresses has to be in it")
+        func addresses() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.put("web", uid: it.uid, addresses: ["10.244.1.7"])
+                it.server.label("web")
+                try await eventually("it is told: \(it.log)", within: .seconds(20)) {
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?
+                        .contains("none of the expected addresses (10.244.1.7)") == true
+                }
+                try await it.hasEvent("BypassFailed")
+                #expect(try await it.testbed.ways == .sidecar)
+                it.server.put(
+                    "web", uid: it.uid, labels: ["kmesh.net/bypass": "enabled"], addresses: ["10.244.1.7", "fd89::1"])
+                try await it.becomes(.app)
+            }
+        }
+
+        @Test("A pod that cannot be found holds up no other")
+        func stuck() async throws {
+            try await ControllerRig.with { it in
+                for number in 0..<20 {
+                    it.server.put(
+                        "lost\(number)", uid: "00000000-0000-4000-8000-00000000000\(number)",
+                        labels: ["kmesh.net/bypass": "enabled"])
+                }
+                try await it.start()
+                it.server.label("web")
+                try await it.becomes(.app, within: .seconds(2))
+                it.server.label("web", nil)
+                try await it.becomes(.sidecar, within: .seconds(2))
+                try await eventually("it is told: \(it.log)", within: .seconds(20)) {
+                    it.server.annotation("kmesh.net/bypass-status", of: "lost7")?.contains("no network namespace")
+                        == true
+                }
+            }
+        }
+    }
+}
