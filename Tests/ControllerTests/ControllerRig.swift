@@ -105,7 +105,7 @@ final class ControllerRig: Sendable {
     }
 
     /// A port of the test's own, as its namespaces' names are.
-    private var health: String { "127.0.0.1:\(20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 20000)" }
+    private var health: String { "127.0.0.1:\(20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000)" }
 
     func probe(_ page: String) async throws -> Ending {
         try await testbed.ending(of: [program, "probe", page, "--health-address", health])

@@ -51,7 +51,7 @@ public struct PodGroup {
     }
 
     /// Version 2 where it is mounted, else version 1's tree of systemd's.
-    private static func mount(_ testbed: Testbed) async throws -> String {
+    public static func mount(_ testbed: Testbed) async throws -> String {
         let mounts = try await testbed.run(["cat", "/proc/self/mounts"], in: .host).split(separator: "\n")
             .map { $0.split(separator: " ") }
         let found =

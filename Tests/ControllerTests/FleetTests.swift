@@ -1,0 +1,73 @@
+import ControllerTestSupport
+import JSONRPC
+import RootTestSupport
+import Testbed
+import Testing
+
+extension ControllerTests {
+    /// What a controller takes, in time and in memory. The bounds are for a debug build on a machine that others use.
+    @Suite struct FleetTests {
+        private static let size = 500
+
+        @Test("Five hundred pods that are labelled at once are bypassed within seconds")
+        func burst() async throws {
+            try await ControllerRig.with { it in
+                // What a pod has in a cluster: 8 KB of it.
+                try await Fleet.with(Self.size, it, filler: 8000) { fleet in
+                    try await it.start()
+                    let subscriber = try await it.rig.subscribe()
+                    for name in fleet.names { it.server.label(name) }
+                    let start = ContinuousClock.now
+                    var bypassed: Set<Int> = []
+                    while bypassed.count < Self.size {
+                        let event = try await subscriber.next()
+                        if event.name == "on" { bypassed.insert(event.bypass.inode) }
+                    }
+                    let time = start.duration(to: .now)
+                    #expect(time < .seconds(20))
+                    try await eventually("all of them say so", within: .seconds(60)) {
+                        fleet.names.allSatisfy { it.server.annotation("kmesh.net/bypass-status", of: $0) == "on" }
+                    }
+                    let memory = try it.usage.residentMemory
+                    print("\(Self.size) pods bypassed after \(time); controller: \(memory >> 10) KiB")
+                    #expect(memory < 100 << 20)
+                    // A restart finds everything as it is, and asks for nothing.
+                    _ = it.server.takeRequests()
+                    let generations = Set(try await it.rig.list().map(\.generation))
+                    try await it.restart()
+                    it.server.label(fleet.names[0], nil)
+                    try await eventually("it works") { try await it.rig.list().count == Self.size - 1 }
+                    let after = Set(try await it.rig.list().map(\.generation))
+                    #expect(after.isSubset(of: generations))
+                    #expect(it.server.requests.count { $0.verb != "GET" } <= 2)
+                    let last = try it.usage.residentMemory
+                    print("after a restart with \(Self.size) pods: \(last >> 10) KiB")
+                    for name in fleet.names { it.server.label(name, nil) }
+                    try await eventually("none is left", within: .seconds(30)) { try await it.rig.list().isEmpty }
+                }
+            }
+        }
+
+        @Test("From the label to another path of traffic it takes moments")
+        func latency() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                var times: [Duration] = []
+                for _ in 0..<30 {
+                    let prober = try it.testbed.startProber(.outbound, .ipv4)
+                    try await eventually("the sidecar answers") { prober.tally.sidecar > 0 }
+                    let start = ContinuousClock.now
+                    it.server.label("web")
+                    while prober.tally.app == 0 { try await Task.sleep(for: .microseconds(200)) }
+                    times.append(start.duration(to: .now))
+                    _ = try await prober.stop()
+                    it.server.label("web", nil)
+                    try await it.becomes(.sidecar)
+                }
+                let median = times.sorted()[times.count / 2]
+                print("label to traffic: median \(median), most \(times.max() ?? .zero)")
+                #expect(median < .milliseconds(200))
+            }
+        }
+    }
+}
