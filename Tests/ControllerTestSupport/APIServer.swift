@@ -3,7 +3,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 public import NIOSSL
-public import Synchronization
+import Synchronization
 
 /// An API server for tests, with what a controller and `kubectl` ask of one: discovery, objects, lists in pages, watches
 /// with bookmarks, selectors, merge patches, and faults on command. It can be stopped and started again, with all it knows
@@ -28,8 +28,7 @@ public final class APIServer: Sendable {
     let faults = FaultBook()
     /// Between two bookmarks of a watch, in milliseconds.
     public let bookmarkInterval: Int
-    /// Only requests with one of these tokens are answered; nil: all are.
-    public let tokens = Mutex<Set<String>?>(nil)
+    private let tokens = Mutex<Set<String>?>(nil)
     private let tls: NIOSSLContext?
     private let log = Mutex<[Request]>([])
     /// The version of the last bookmark that was sent to anybody.
@@ -57,6 +56,9 @@ public final class APIServer: Sendable {
             throw error
         }
     }
+
+    /// Only requests with one of these tokens are answered from now on.
+    public func allow(_ tokens: Set<String>) { self.tokens.withLock { $0 = tokens } }
 
     public var url: String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(lastPort.withLock(\.self))" }
     /// Every request since the server was made, or since the last time that this was asked.

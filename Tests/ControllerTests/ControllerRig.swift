@@ -40,8 +40,8 @@ final class ControllerRig: Sendable {
                 guard let user = users["controller"] else { throw NeverHappened(description: "no user") }
                 try await rig.start()
                 try await rig.openSocket()
-                try await APIServer.with { server in
-                    server.tokens.withLock { $0 = [token] }
+                try await APIServer.with(tls: TestCertificates.serverConfiguration(asksClients: false)) { server in
+                    server.allow([token])
                     try await rig.testbed.install(.iptables)
                     try await PodGroup.with(driver, rig.testbed) { group in
                         try await rig.testbed.withProcess(in: .pod) { pid in
@@ -83,11 +83,13 @@ final class ControllerRig: Sendable {
             kind: Config
             current-context: here
             contexts: [{name: here, context: {cluster: here, user: me}}]
-            clusters: [{name: here, cluster: {server: "\(server.url)"}}]
+            clusters:
+            - name: here
+              cluster: {server: "\(server.url)", certificate-authority: ca.pem, tls-server-name: kubernetes}
             users: [{name: me, user: {token: \(Self.token)}}]
             """
-        try await testbed.run(["tee", folder + "/kubeconfig"], in: .host, input: kubeconfig)
-        try await testbed.run(["chmod", "0644", folder + "/kubeconfig"], in: .host)
+        try Files.write(Array(kubeconfig.utf8), to: folder + "/kubeconfig", mode: 0o644)
+        try Files.write(TestCertificates.authority, to: folder + "/ca.pem", mode: 0o644)
         let child = try Child(
             executable: "/usr/bin/setpriv",
             arguments: [

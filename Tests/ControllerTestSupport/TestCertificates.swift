@@ -1,0 +1,94 @@
+public import NIOSSL
+
+/// Certificates for tests, good until 2126: an authority, a server and a client that it vouches for, and an authority that
+/// has nothing to do with them. Their keys open nothing.
+public enum TestCertificates {
+    public static let authority = Array(
+        """
+        -----BEGIN CERTIFICATE-----
+        MIIBcTCCARegAwIBAgIUcXk3TeI8meXYniPYj1RKiP3CeOEwCgYIKoZIzj0EAwIw
+        DTELMAkGA1UEAwwCY2EwIBcNMjYxMTI2MTcwMDM3WhgPMjEyNjExMDIxNzAwMzda
+        MA0xCzAJBgNVBAMMAmNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE5bd6KrkV
+        0I9lIznbk6GVqrT4l4p1qFvMrcMAXlbx7xL7u/wqD0QVe0JF03axBder+Lbpf7gK
+        AyJukncmxhCEVqNTMFEwHQYDVR0OBBYEFFHJ/XakUGMa8nj7agLHyPa/5St6MB8G
+        A1UdIwQYMBaAFFHJ/XakUGMa8nj7agLHyPa/5St6MA8GA1UdEwEB/wQFMAMBAf8w
+        CgYIKoZIzj0EAwIDSAAwRQIgQcZQKEyTQly6fHZcY9N/XpzOiCkz7HFqwaWTqn5z
+        iTkCIQDbqlCK4j3rsvKpduN/IKzrNUP+h25nB9Oo+TXHeIfNhw==
+        -----END CERTIFICATE-----
+        """.utf8)
+
+    public static let otherAuthority = Array(
+        """
+        -----BEGIN CERTIFICATE-----
+        MIIBeDCCAR2gAwIBAgIUSvnXdDGQ/7hVNJJmph4DGBiXgqEwCgYIKoZIzj0EAwIw
+        EDEOMAwGA1UEAwwFb3RoZXIwIBcNMjYxMTI2MTcwMDM3WhgPMjEyNjExMDIxNzAw
+        MzdaMBAxDjAMBgNVBAMMBW90aGVyMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+        tb3b+MSUvNqMxMF0O2+EViGrux1eTdteA+e9WKAhJ0nMkj2jyUyRrjaIv3n8OXpd
+        16qNvdU+j7nlJnzpAOA886NTMFEwHQYDVR0OBBYEFATZtdMaBeaD5Vc8iUmQoF/t
+        6SKSMB8GA1UdIwQYMBaAFATZtdMaBeaD5Vc8iUmQoF/t6SKSMA8GA1UdEwEB/wQF
+        MAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAK4R3OyDjwRF42wOXwaXEYgS5IG50/ZL
+        u8qLbj5DtPBcAiEA3ZwxrGD7sbbThFCt5d6viiULYfufTV1MJczUHWPqL2o=
+        -----END CERTIFICATE-----
+        """.utf8)
+
+    /// For a server that is called `kubernetes`.
+    public static let server = Array(
+        """
+        -----BEGIN CERTIFICATE-----
+        MIIBlzCCATygAwIBAgIUDgyMMXHjD+2UjRTpmgpRuGGkj50wCgYIKoZIzj0EAwIw
+        DTELMAkGA1UEAwwCY2EwIBcNMjYxMTI2MTcwMDM3WhgPMjEyNjExMDIxNzAwMzda
+        MCwxFTATBgNVBAoMDHN5c3RlbTpub2RlczETMBEGA1UEAwwKa3ViZXJuZXRlczBZ
+        MBMGByqGSM49AgEGCCqGSM49AwEHA0IABLXeTv67XgXCPeB6dV+VuW2GZGF5WDha
+        sXMszWoeuIzTseepPGhehJAnnUFNizGcwFCEAPMxG+Ki9cn5U459AkajWTBXMBUG
+        A1UdEQQOMAyCCmt1YmVybmV0ZXMwHQYDVR0OBBYEFDMj4WND2wHGxYlxxi7FdFzX
+        FVDVMB8GA1UdIwQYMBaAFFHJ/XakUGMa8nj7agLHyPa/5St6MAoGCCqGSM49BAMC
+        A0kAMEYCIQC8+J1eQSqpR1OEnCJpxA7xf232ABT9r2KZMMxyOryi4QIhAIPTYEp1
+        88nxDLZLFcFelL9LrSW3zd4gyK52bjZ58t2G
+        -----END CERTIFICATE-----
+        """.utf8)
+
+    public static let serverKey = Array(
+        """
+        -----BEGIN PRIVATE KEY-----
+        MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgMxn8x1NAE94V68rC
+        6IhiA7V608WoQGKh8c/dbOvt7dChRANCAAS13k7+u14Fwj3genVflblthmRheVg4
+        WrFzLM1qHriM07HnqTxoXoSQJ51BTYsxnMBQhADzMRviovXJ+VOOfQJG
+        -----END PRIVATE KEY-----
+        """.utf8)
+
+    public static let client = Array(
+        """
+        -----BEGIN CERTIFICATE-----
+        MIIBjTCCATSgAwIBAgIUDgyMMXHjD+2UjRTpmgpRuGGkj54wCgYIKoZIzj0EAwIw
+        DTELMAkGA1UEAwwCY2EwIBcNMjYxMTI2MTcwMDM3WhgPMjEyNjExMDIxNzAwMzda
+        MCgxFTATBgNVBAoMDHN5c3RlbTpub2RlczEPMA0GA1UEAwwGbm9kZS1hMFkwEwYH
+        KoZIzj0CAQYIKoZIzj0DAQcDQgAE7JGnJadJXRWi/CCLdZZQevw1pODZ9wDTRoGa
+        ILTx5cs+vGV23Rij86sA6c4MgFjHEe3P9LchpdBHF3x3ysj1RaNVMFMwEQYDVR0R
+        BAowCIIGbm9kZS1hMB0GA1UdDgQWBBTBH3jPqaL9jD75uYaErolj+e5zLTAfBgNV
+        HSMEGDAWgBRRyf12pFBjGvJ4+2oCx8j2v+UrejAKBggqhkjOPQQDAgNHADBEAiBW
+        +ccgeB1B+qmZGRQO4Yh29UHESabipQ5xusbrxJl26gIgPA+G+y8v6OdLOrWDtU7A
+        1ZeX78ge2V2FhSCzbu5yHmk=
+        -----END CERTIFICATE-----
+        """.utf8)
+
+    public static let clientKey = Array(
+        """
+        -----BEGIN PRIVATE KEY-----
+        MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgViVgk8plcya0H3S5
+        NtxA+A8QiJ5JvdoVSsEkMH0IXs+hRANCAATskaclp0ldFaL8IIt1llB6/DWk4Nn3
+        ANNGgZogtPHlyz68ZXbdGKPzqwDpzgyAWMcR7c/0tyGl0EcXfHfKyPVF
+        -----END PRIVATE KEY-----
+        """.utf8)
+
+    /// - Parameter asksClients: whether clients have to show a certificate.
+    public static func serverConfiguration(asksClients: Bool) throws -> TLSConfiguration {
+        var tls = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMBytes(server).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: serverKey, format: .pem)))
+        if asksClients {
+            tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority))
+            tls.certificateVerification = .noHostnameVerification
+        }
+        return tls
+    }
+}

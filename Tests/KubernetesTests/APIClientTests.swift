@@ -1,0 +1,124 @@
+import ControllerTestSupport
+import JSONRPC
+import Linux
+import Testbed
+import Testing
+
+@testable import Kubernetes
+
+/// How requests are made, and what becomes of those that fail.
+@Suite(.timeLimit(.minutes(1))) struct APIClientTests {
+    private func failure(_ body: () async throws -> Void) async -> APIError? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return error as? APIError
+        }
+    }
+
+    private func with(
+        _ access: ClusterAccess, timeout: Duration = .seconds(5), _ body: (APIClient) async throws -> Void
+    ) async throws {
+        let client = try APIClient(access, agent: "test/1", timeout: timeout)
+        do {
+            try await body(client)
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+        await client.shutdown()
+    }
+
+    @Test("A refusal is told as the server words it, silence as silence, and what makes no sense as that")
+    func failures() async throws {
+        try await APIServer.with { server in
+            try await with(ClusterAccess(server: server.url), timeout: .milliseconds(300)) { client in
+                let missing = await failure { _ = try await client.get("/api/v1/namespaces/default/pods/none") }
+                #expect(missing?.code == 404 && missing.map { "\($0)".contains("not found") } == true)
+                server.fail(.silence)
+                let silence = await failure { _ = try await client.get("/api/v1/pods") }
+                #expect(silence == .timedOut)
+                server.fail(.garbage)
+                guard case .invalidAnswer = await failure({ _ = try await client.get("/api/v1/pods") }) else {
+                    Issue.record("HTML was taken")
+                    return
+                }
+                server.fail(.drop)
+                guard case .unreachable = await failure({ _ = try await client.get("/api/v1/pods") }) else {
+                    Issue.record("no answer was taken for one")
+                    return
+                }
+                await server.stop()
+                guard case .unreachable(let reason) = await failure({ _ = try await client.get("/api/v1/pods") }) else {
+                    Issue.record("nobody was there")
+                    return
+                }
+                #expect(reason.contains("refused"), "\(reason)")
+            }
+        }
+    }
+
+    @Test("A token in a file is read again when the server does not take it any more")
+    func rotation() async throws {
+        try await TemporaryFolder.with("kmesh-token") { folder in try await rotation(folder.path + "/token") }
+    }
+
+    private func rotation(_ path: String) async throws {
+        try Files.write(Array("first\n".utf8), to: path)
+        try await APIServer.with { server in
+            server.allow(["first"])
+            var access = ClusterAccess(server: server.url)
+            access.token = .file(path)
+            try await with(access) { client in
+                _ = try await client.get("/api/v1/pods")
+                try Files.write(Array("second\n".utf8), to: path)
+                // From memory, for a minute.
+                _ = try await client.get("/api/v1/pods")
+                server.allow(["second"])
+                _ = try await client.get("/api/v1/pods")
+                #expect(server.requests.map(\.token) == ["first", "first", "first", "second"])
+                server.allow(["third"])
+                let refusal = await failure { _ = try await client.get("/api/v1/pods") }
+                #expect(refusal?.code == 401)
+                #expect(server.requests.count == 5)
+            }
+        }
+    }
+
+    @Test("The server's certificate is checked, for the right name, and the client's is shown")
+    func certificates() async throws {
+        try await APIServer.with(tls: try TestCertificates.serverConfiguration(asksClients: true)) { server in
+            var access = ClusterAccess(server: server.url)
+            access.authority = TestCertificates.authority
+            access.certificate = .init(chain: TestCertificates.client, key: TestCertificates.clientKey)
+            // The certificate is for another name than 127.0.0.1.
+            try await with(access) { client in
+                guard case .unreachable = await failure({ _ = try await client.get("/version") }) else {
+                    Issue.record("a certificate for another name was taken")
+                    return
+                }
+            }
+            access.serverName = "kubernetes"
+            try await with(access) { client in _ = try await client.get("/version") }
+            access.authority = TestCertificates.otherAuthority
+            try await with(access) { client in
+                guard case .unreachable = await failure({ _ = try await client.get("/version") }) else {
+                    Issue.record("somebody else's certificate was taken")
+                    return
+                }
+            }
+            access.verifiesServer = false
+            try await with(access) { client in _ = try await client.get("/version") }
+            access.certificate = nil
+            try await with(access) { client in
+                guard case .unreachable = await failure({ _ = try await client.get("/version") }) else {
+                    Issue.record("a client without a certificate was served")
+                    return
+                }
+            }
+            access.certificate = .init(chain: Array("no".utf8), key: Array("key".utf8))
+            #expect(throws: AccessError.self) { try APIClient(access, agent: "test") }
+        }
+    }
+}
