@@ -50,6 +50,7 @@ extension Controller {
             $0.applied = nil
             $0.ended = nil
             $0.blocked = nil
+            $0.oddSince = nil
             $0.backoff.reset()
         }
     }
@@ -61,6 +62,7 @@ extension Controller {
     func take(_ element: BypassWatch.Element) {
         switch element {
         case .snapshot(let bypasses):
+            decided = [:]
             var own: [String: BypassStatus] = [:]
             for bypass in bypasses {
                 if let name = PodName(owner: bypass.owner) { own[name.uid] = bypass }
@@ -98,6 +100,7 @@ extension Controller {
     }
 
     private func note(_ event: BypassEvent.Name, _ bypass: BypassStatus) {
+        decided[bypass.inode] = event == .gone ? nil : bypass.generation
         if event.leavesBypass, let name = PodName(owner: bypass.owner) {
             release(bypass.inode, but: name.uid, generation: bypass.generation)
             noteOwn(bypass)

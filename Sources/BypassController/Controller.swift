@@ -33,6 +33,9 @@ actor Controller {
     }
 
     var tracked: [String: Tracked] = [:]
+    /// The newest decision about each namespace of which the daemon has told. Answers come on another way than events, and
+    /// may be older.
+    var decided: [UInt64: Int] = [:]
     /// Nothing is done before the labels are known, nor while the bypasses are not.
     var knowsPods = false
     var knowsBypasses = false
@@ -144,7 +147,7 @@ actor Controller {
                     known: pod.bypass)
                 logger.info("bypassed", metadata: ["pod": "\(pod.name)", "inode": "\(bypass.inode)"])
                 tracked[uid]?.applied = options
-                tracked[uid]?.take(bypass)
+                if decided[bypass.inode, default: 0] <= bypass.generation ?? 0 { tracked[uid]?.take(bypass) }
             case .turnOff:
                 guard let bypass = pod.bypass else { return }
                 let status = try await calls.turnOff(bypass)
@@ -174,10 +177,13 @@ actor Controller {
     private func isOdd(_ uid: String, at failure: DaemonCalls.Failure) -> Bool {
         switch failure {
         case .foreign: return true
-        case .call(.refused(let error)) where ![.netnsNotFound, .netnsMismatch].contains(error.known): return true
+        case .call(.refused(let error)) where !Self.passing.contains(error.known): return true
         case .call: return isOddForLong(uid)
         }
     }
+
+    /// What is over within moments, nearly always.
+    private static let passing: Set<ErrorCode?> = [.netnsNotFound, .netnsMismatch, .limitExceeded]
 
     private func isOddForLong(_ uid: String) -> Bool {
         let since = tracked[uid]?.oddSince ?? .now

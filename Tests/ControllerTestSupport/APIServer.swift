@@ -35,6 +35,8 @@ public final class APIServer: Sendable {
     let lastBookmark = Mutex(0)
     private let running = Mutex<(task: Task<Void, Never>, channel: any Channel)?>(nil)
     private let lastPort = Mutex(0)
+    /// Also those that nobody has got round to serve.
+    private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
 
     public init(bookmarkInterval: Int = 60_000, tls: TLSConfiguration? = nil) throws {
         self.bookmarkInterval = bookmarkInterval
@@ -76,7 +78,8 @@ public final class APIServer: Sendable {
         let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .bind(host: "127.0.0.1", port: lastPort.withLock(\.self)) { channel in
-                channel.eventLoop.makeCompletedFuture {
+                self.note(channel)
+                return channel.eventLoop.makeCompletedFuture {
                     if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     return try Connection(wrappingChannelSynchronously: channel)
@@ -106,6 +109,13 @@ public final class APIServer: Sendable {
         task.cancel()
         try? await channel.close()
         await task.value
+        for connection in connections.withLock({ Array($0.values) }) { try? await connection.close() }
+    }
+
+    private func note(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        connections.withLock { $0[id] = channel }
+        channel.closeFuture.whenComplete { _ in self.connections.withLock { _ = $0.removeValue(forKey: id) } }
     }
 
     /// Ends every connection, and takes new ones at once.

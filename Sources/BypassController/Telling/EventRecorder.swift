@@ -41,7 +41,7 @@ actor EventRecorder {
     private var allowances: [String: Allowance] = [:]
 
     static let component = "kmesh-bypass-controller"
-    /// As many as client-go remembers.
+    /// As many as client-go remembers; then all are forgotten.
     private static let most = 4096
 
     init(_ client: APIClient, node: String) {
@@ -52,6 +52,7 @@ actor EventRecorder {
     /// Tells an Event about a pod. One that cannot be written is lost.
     func tell(_ event: PodState.Event, about pod: PodName) async throws(APIError) {
         let now = Timestamp.now
+        if allowances.count >= Self.most { allowances = [:] }
         guard allowances[pod.uid, default: Allowance(at: now)].take(at: now) else { return }
         let key = Key(uid: pod.uid, event: event)
         if var known = written[key] {
@@ -65,11 +66,6 @@ actor EventRecorder {
             }
         }
         try await write(key, about: pod, at: now)
-    }
-
-    func forget(_ uid: String) {
-        allowances[uid] = nil
-        written = written.filter { $0.key.uid != uid }
     }
 
     private func countUp(_ known: Written, in namespace: String, at now: Timestamp) async throws(APIError) {

@@ -41,14 +41,25 @@ actor MutualTLS {
 
     private func rules(in namespace: String) async -> [PeerAuthentication] {
         if let known = known[namespace], known.until > .now { return known.rules }
-        // No such resource, or no permission to see it: then nothing is known, and nothing is wrong.
-        let path = "/apis/security.istio.io/v1/namespaces/\(namespace)/peerauthentications"
-        let items = (try? await client.get(path))?.object?["items"]?.array ?? []
-        let rules = items.compactMap {
+        let rules = await items(in: namespace).compactMap {
             try? JSONDecoding.decode(PeerAuthentication.self, from: $0, unknownMembers: .ignore)
         }
         known[namespace] = (rules, .now + .seconds(30))
         return rules
+    }
+
+    /// No such resource, or no permission to see it: then nothing is known, and nothing is wrong.
+    private func items(in namespace: String) async -> [JSONValue] {
+        // v1 since Istio 1.22.
+        for version in ["v1", "v1beta1"] {
+            let path = "/apis/security.istio.io/\(version)/namespaces/\(namespace)/peerauthentications"
+            do throws(APIError) {
+                return try await client.get(path).object?["items"]?.array ?? []
+            } catch {
+                if error.code != 404 { break }
+            }
+        }
+        return []
     }
 }
 

@@ -22,7 +22,7 @@ actor Teller {
     private let gate = Gate(4)
     private var waiting: [String: News] = [:]
     private var workers: [String: Task<Void, Never>] = [:]
-    /// What each pod's annotation says, as far as this process has written it.
+    /// What each pod's annotation says, as far as this process has written it; many may be forgotten.
     private var told: [String: String?] = [:]
 
     init(_ client: APIClient, node: String, logger: Logger) {
@@ -61,6 +61,7 @@ actor Teller {
             do throws(APIError) {
                 try await gate.run { () throws(APIError) in try await write(news) }
                 backoff.reset()
+                if told.count >= 4096 { told = [:] }
                 if news.state.text == nil { forget(uid) } else { told[uid] = .some(news.state.text) }
             } catch {
                 if error == .cancelled { break }

@@ -148,8 +148,6 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
                 place = nil
                 age = nil
                 if error.code == 410 { return nil }
-            case let code? where place == nil && code == 400:
-                age = nil
             default: break
             }
             wasDisconnected = true
