@@ -147,6 +147,7 @@ let package = Package(
             name: "kmesh-bypassctlTests",
             dependencies: [
                 "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", arguments,
+                yaml,
             ],
             swiftSettings: strict),
 

@@ -24,7 +24,7 @@ struct Bypassctl: AsyncParsableCommand {
         version: Product.version,
         subcommands: [
             On.self, Off.self, Extend.self, Status.self, List.self, Watch.self, Clear.self, Info.self, Metrics.self,
-            PolicyCommand.self, Doctor.self, Demo.self,
+            PolicyCommand.self, Manifest.self, Doctor.self, Demo.self,
         ]
     )
 }

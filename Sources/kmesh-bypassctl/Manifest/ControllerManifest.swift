@@ -1,0 +1,223 @@
+internal import BypassAPI
+
+/// What a cluster needs in order to run the controller on every node: YAML, written by hand, since its comments are for
+/// the people who review it. Every value that is put in stands in quotes: a namespace may be called `1e3` or `null`.
+struct ControllerManifest {
+    let image: ImageReference
+    let group: GroupNumber
+    let namespace: NamespaceName
+
+    /// Of the cluster's objects, whose names all namespaces share.
+    private static let name = "kmesh-bypass-controller"
+    /// Of the namespace's.
+    private static let shortName = "bypass-controller"
+
+    var text: String {
+        [head + namespaceObject, account, role, binding, daemonSet].joined(separator: "---\n")
+    }
+
+    private var labels: String {
+        """
+            app.kubernetes.io/name: \(Self.name)
+            app.kubernetes.io/version: "\(Product.version)"
+        """
+    }
+
+    private var head: String {
+        """
+        # kmesh-bypass-controller \(Product.version): bypasses the sidecars of pods with kmesh.net/bypass=enabled.
+        # Apply it:   kmesh-bypassctl manifest | kubectl apply -f -
+        # Remove it, and leave the namespace and what else is in it alone:
+        #   kubectl delete daemonset,serviceaccount,clusterrolebinding,clusterrole \\
+        #     --namespace \(namespace) --selector app.kubernetes.io/name=\(Self.name)
+
+        """
+    }
+
+    /// Has no label of the controller's, by which it would be deleted with it.
+    private var namespaceObject: String {
+        """
+        apiVersion: v1
+        kind: Namespace
+        metadata:
+          name: "\(namespace)"
+          labels:
+            # The socket is in a folder of the node's: no lower level lets a pod have one.
+            pod-security.kubernetes.io/enforce: privileged
+
+        """
+    }
+
+    private var account: String {
+        """
+        apiVersion: v1
+        kind: ServiceAccount
+        metadata:
+          name: \(Self.shortName)
+          namespace: "\(namespace)"
+          labels:
+        \(labels)
+        # The DaemonSet below asks for the token; no other pod gets it by naming the account.
+        automountServiceAccountToken: false
+
+        """
+    }
+
+    private var role: String {
+        """
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: ClusterRole
+        metadata:
+          name: \(Self.name)
+          labels:
+        \(labels)
+        rules:
+          # Finds the node's labelled pods, and notes on them how their bypass stands. RBAC cannot say "of this node".
+          - apiGroups: [""]
+            resources: [pods]
+            verbs: [list, watch, patch]
+          # Tells of it in `kubectl describe pod`; an Event that happens again is counted up.
+          - apiGroups: [""]
+            resources: [events]
+            verbs: [create, patch]
+          # Warns where peers insist on mTLS, which a bypassed pod does not speak. Without Istio it does nothing.
+          - apiGroups: [security.istio.io]
+            resources: [peerauthentications]
+            verbs: [list]
+
+        """
+    }
+
+    private var binding: String {
+        """
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: ClusterRoleBinding
+        metadata:
+          name: \(Self.name)
+          labels:
+        \(labels)
+        roleRef:
+          apiGroup: rbac.authorization.k8s.io
+          kind: ClusterRole
+          name: \(Self.name)
+        subjects:
+          - kind: ServiceAccount
+            name: \(Self.shortName)
+            namespace: "\(namespace)"
+
+        """
+    }
+
+    private var daemonSet: String {
+        """
+        apiVersion: apps/v1
+        kind: DaemonSet
+        metadata:
+          name: \(Self.shortName)
+          namespace: "\(namespace)"
+          labels:
+        \(labels)
+        spec:
+          selector:
+            matchLabels:
+              app.kubernetes.io/name: \(Self.name)
+          # Bypasses outlive their controller, so many nodes may be without one for a moment.
+          updateStrategy:
+            type: RollingUpdate
+            rollingUpdate:
+              maxUnavailable: 10%
+          template:
+        \(podMetadata)
+        \(podSpec)
+
+        """
+    }
+
+    /// The mesh that is in the way shall not be in the controller's way.
+    private var podMetadata: String {
+        """
+            metadata:
+              labels:
+                app.kubernetes.io/name: \(Self.name)
+                app.kubernetes.io/version: "\(Product.version)"
+                # No mesh for the controller itself: it must work while the mesh does not.
+                sidecar.istio.io/inject: "false"
+                istio.io/dataplane-mode: none
+                kuma.io/sidecar-injection: disabled
+              annotations:
+                linkerd.io/inject: disabled
+                # Where older releases look.
+                sidecar.istio.io/inject: "false"
+                kuma.io/sidecar-injection: disabled
+        """
+    }
+
+    private var podSpec: String {
+        """
+            spec:
+              serviceAccountName: \(Self.shortName)
+              automountServiceAccountToken: true
+              # Wanted most when a node is in trouble: on every node, tainted or full. (GKE asks for a ResourceQuota for
+              # this class in the namespace.)
+              priorityClassName: system-node-critical
+              tolerations:
+                - operator: Exists
+              nodeSelector:
+                kubernetes.io/os: linux
+              securityContext:
+                runAsNonRoot: true
+                runAsUser: 65532
+                runAsGroup: 65532
+                # The nodes' group kmesh, which may use the daemon's socket. `getent group kmesh` must show this number on
+                # every node: where it does not, the pod does not become ready, and its log says why.
+                supplementalGroups: [\(group)]
+                seccompProfile:
+                  type: RuntimeDefault
+              containers:
+                - name: controller
+                  image: "\(image)"
+                  command: [kmesh-bypass-controller, --enable-bypass=true]
+                  env:
+                    - name: NODE_NAME
+                      valueFrom:
+                        fieldRef:
+                          fieldPath: spec.nodeName
+                  securityContext:
+                    allowPrivilegeEscalation: false
+                    readOnlyRootFilesystem: true
+                    capabilities:
+                      drop: [ALL]
+                  # Asked from inside: the port for health is on the pod's loopback only.
+                  livenessProbe:
+                    exec:
+                      command: [kmesh-bypass-controller, probe, healthz]
+                    initialDelaySeconds: 5
+                    periodSeconds: 20
+                    timeoutSeconds: 10
+                  readinessProbe:
+                    exec:
+                      command: [kmesh-bypass-controller, probe, readyz]
+                    periodSeconds: 10
+                    timeoutSeconds: 10
+                  # No limit of processor time: it would only make it late.
+                  resources:
+                    requests:
+                      cpu: 10m
+                      memory: 32Mi
+                    limits:
+                      memory: 128Mi
+                  terminationMessagePolicy: FallbackToLogsOnError
+                  volumeMounts:
+                    - name: socket
+                      mountPath: /run/kmesh
+                      readOnly: true
+              volumes:
+                # The folder: a socket that is made anew is seen in it. Read-only is enough to connect.
+                - name: socket
+                  hostPath:
+                    path: /run/kmesh
+                    # Where kmesh-bypassd is not installed the pod waits, and `kubectl describe` says for what.
+                    type: Directory
+        """
+    }
+}

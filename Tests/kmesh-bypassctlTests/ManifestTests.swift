@@ -1,0 +1,183 @@
+import ArgumentParser
+import BypassAPI
+import Linux
+import Testing
+import Yams
+
+@testable import kmesh_bypassctl
+
+/// `manifest`: read as a cluster reads it.
+@Suite struct ManifestTests {
+    @Test func `It has what runs the controller, in the order in which it can be made`() throws {
+        let objects = try manifest()
+        #expect(
+            objects.map { $0["kind"]?.string } == [
+                "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet",
+            ])
+        #expect(
+            objects.map { $0["apiVersion"]?.string } == [
+                "v1", "v1", "rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1", "apps/v1",
+            ])
+        #expect(
+            objects.map { $0["metadata"]?["name"]?.string } == [
+                "kmesh-system", "bypass-controller", "kmesh-bypass-controller", "kmesh-bypass-controller",
+                "bypass-controller",
+            ])
+    }
+
+    @Test func `The controller has the rights that it needs, and no others`() throws {
+        let objects = try manifest()
+        let rules = try #require(objects[2]["rules"]?.sequence).map { rule in
+            ["apiGroups", "resources", "verbs"].map { rule[$0]?.array().map { $0.string } }
+        }
+        #expect(
+            rules == [
+                [[""], ["pods"], ["list", "watch", "patch"]],
+                [[""], ["events"], ["create", "patch"]],
+                [["security.istio.io"], ["peerauthentications"], ["list"]],
+            ])
+        let binding = objects[3]
+        #expect(binding["roleRef"]?["name"] == objects[2]["metadata"]?["name"])
+        #expect(binding["subjects"]?[0]?["name"] == objects[1]["metadata"]?["name"])
+        #expect(binding["subjects"]?[0]?["namespace"]?.string == "kmesh-system")
+        let pod = try pod(of: objects)
+        #expect(pod["serviceAccountName"] == objects[1]["metadata"]?["name"])
+        // One of the two would keep the token from the controller.
+        #expect(objects[1]["automountServiceAccountToken"]?.bool == false)
+        #expect(pod["automountServiceAccountToken"]?.bool == true)
+    }
+
+    @Test func `The pod may do nothing on its node but connect to the socket`() throws {
+        let pod = try pod(of: try manifest("--gid", "987"))
+        let person = try #require(pod["securityContext"])
+        #expect(person["runAsNonRoot"]?.bool == true)
+        #expect(person["runAsUser"]?.int == 65532 && person["runAsGroup"]?.int == 65532)
+        #expect(person["supplementalGroups"]?.array().map { $0.int } == [987])
+        #expect(person["seccompProfile"]?["type"]?.string == "RuntimeDefault")
+
+        #expect(pod["containers"]?.sequence?.count == 1)
+        let container = try #require(pod["containers"]?[0])
+        let limits = try #require(container["securityContext"])
+        #expect(limits["readOnlyRootFilesystem"]?.bool == true)
+        #expect(limits["allowPrivilegeEscalation"]?.bool == false)
+        #expect(limits["capabilities"]?["drop"]?.array().map { $0.string } == ["ALL"])
+        #expect(limits["capabilities"]?["add"] == nil && limits["privileged"] == nil)
+        for name in ["hostNetwork", "hostPID", "hostIPC"] { #expect(pod[name] == nil) }
+
+        #expect(pod["volumes"]?.sequence?.count == 1)
+        #expect(Product.socketPath.hasPrefix("/run/kmesh/"))
+        #expect(pod["volumes"]?[0]?["hostPath"]?["path"]?.string == "/run/kmesh")
+        #expect(container["volumeMounts"]?.sequence?.count == 1)
+        #expect(container["volumeMounts"]?[0]?["mountPath"]?.string == "/run/kmesh")
+        #expect(container["volumeMounts"]?[0]?["readOnly"]?.bool == true)
+        #expect(container["volumeMounts"]?[0]?["name"] == pod["volumes"]?[0]?["name"])
+    }
+
+    @Test func `It runs on every node, knows which one, and is asked how it is`() throws {
+        let objects = try manifest("--image", "registry.example:5000/mesh/controller:1")
+        let pod = try pod(of: objects)
+        let container = try #require(pod["containers"]?[0])
+        #expect(container["image"]?.string == "registry.example:5000/mesh/controller:1")
+        #expect(
+            container["command"]?.array().map { $0.string } == ["kmesh-bypass-controller", "--enable-bypass=true"])
+        #expect(container["env"]?[0]?["name"]?.string == "NODE_NAME")
+        #expect(container["env"]?[0]?["valueFrom"]?["fieldRef"]?["fieldPath"]?.string == "spec.nodeName")
+        for (probe, page) in [("livenessProbe", "healthz"), ("readinessProbe", "readyz")] {
+            #expect(
+                container[probe]?["exec"]?["command"]?.array().map { $0.string } == [
+                    "kmesh-bypass-controller", "probe", page,
+                ])
+        }
+        #expect(container["resources"]?["limits"]?["memory"]?.string == "128Mi")
+        // Without a key it tolerates every taint.
+        #expect(pod["tolerations"]?[0]?.mapping?.count == 1)
+        #expect(pod["tolerations"]?[0]?["operator"]?.string == "Exists")
+        #expect(pod["nodeSelector"]?["kubernetes.io/os"]?.string == "linux")
+    }
+
+    @Test func `No mesh takes the controller in, and the DaemonSet finds its pods`() throws {
+        let objects = try manifest()
+        let template = try #require(objects[4]["spec"]?["template"]?["metadata"])
+        #expect(template["labels"]?["sidecar.istio.io/inject"]?.string == "false")
+        // A boolean here is refused by the API server.
+        #expect(template["labels"]?["sidecar.istio.io/inject"]?.tag.rawValue == "tag:yaml.org,2002:str")
+        #expect(template["labels"]?["istio.io/dataplane-mode"]?.string == "none")
+        #expect(template["labels"]?["kuma.io/sidecar-injection"]?.string == "disabled")
+        #expect(template["annotations"]?["linkerd.io/inject"]?.string == "disabled")
+        for (name, value) in try #require(objects[4]["spec"]?["selector"]?["matchLabels"]?.mapping) {
+            #expect(template["labels"]?[name] == value)
+        }
+    }
+
+    @Test func `Removing it by its label leaves the namespace alone`() throws {
+        let label = "app.kubernetes.io/name"
+        let names = try manifest().map { $0["metadata"]?["labels"]?[label]?.string }
+        #expect(names == [nil] + Array(repeating: "kmesh-bypass-controller", count: 4))
+    }
+
+    @Test(arguments: ["null", "true", "1e3", "007", "a-b"])
+    func `A namespace of any name is a text, wherever it stands`(name: String) throws {
+        let objects = try manifest("--namespace", name)
+        let found = [
+            objects[0]["metadata"]?["name"], objects[1]["metadata"]?["namespace"],
+            objects[3]["subjects"]?[0]?["namespace"], objects[4]["metadata"]?["namespace"],
+        ]
+        for node in found {
+            #expect(node?.scalar?.string == name)
+            #expect(node?.tag.rawValue == "tag:yaml.org,2002:str")
+        }
+    }
+
+    @Test(arguments: [
+        "controller", "controller:0.1.0", "localhost:5000/controller", "registry.example/a/b__c/d-e.f:V_1.2-x",
+        "[::1]:5000/controller", "controller@sha256:" + String(repeating: "0", count: 64),
+        "registry.example/a:1@sha512:" + String(repeating: "f", count: 128),
+    ])
+    func `An image may be named as container runtimes name it`(image: String) throws {
+        let pod = try pod(of: try manifest("--image", image))
+        #expect(pod["containers"]?[0]?["image"]?.string == image)
+    }
+
+    @Test(arguments: [
+        ["--image", ""], ["--image", "a b"], ["--image", "a\""], ["--image", "a\nprivileged: true"],
+        ["--image", "a\n"],
+        ["--image", "a\\"], ["--image", "A"], ["--image", "a:"], ["--image", "a:-"], ["--image", "a/"],
+        ["--image", "/a"], ["--image", "https://a/b"], ["--image", "a@sha256:0"], ["--image", "\u{e4}"],
+        ["--image", "a\u{301}"], ["--image", "a:" + String(repeating: "b", count: 129)],
+        ["--image", String(repeating: "a", count: 1000)],
+        ["--namespace", ""], ["--namespace", "A"], ["--namespace", "a.b"], ["--namespace", "-a"],
+        ["--namespace", "a-"],
+        ["--namespace", "a\n"], ["--namespace", "a\"\nb"], ["--namespace", String(repeating: "a", count: 64)],
+        ["--gid", "0"], ["--gid=-1"], ["--gid", "2147483648"], ["--gid", "kmesh"], ["--gid", "1]"],
+        ["--gid", "\u{661}"],
+        ["--gid", ""], ["more"],
+    ])
+    func `Whatever is no value is a fault of the command line`(arguments: [String]) throws {
+        let error = try #require(throws: (any Error).self) { try Bypassctl.parseAsRoot(["manifest"] + arguments) }
+        #expect(Bypassctl.exitCode(for: error).rawValue == 64)
+    }
+
+    @Test func `A refusal says what would be taken`() throws {
+        for (option, word) in [("--image", "registry.example"), ("--namespace", "63"), ("--gid", "getent group kmesh")]
+        {
+            let error = try #require(throws: (any Error).self) {
+                try Bypassctl.parseAsRoot(["manifest", option, "'"])
+            }
+            #expect(Bypassctl.message(for: error).contains(word))
+        }
+    }
+
+    /// What the command would print, as objects.
+    private func manifest(_ arguments: String...) throws -> [Node] {
+        let command = try #require(try Bypassctl.parseAsRoot(["manifest"] + arguments) as? Manifest)
+        let text = ControllerManifest(
+            image: command.image, group: command.gid ?? .usual, namespace: command.namespace
+        ).text
+        #expect(text.split(separator: "\n").allSatisfy { $0.utf8.count <= 130 && $0.last != " " })
+        return try Array(try compose_all(yaml: text))
+    }
+
+    private func pod(of objects: [Node]) throws -> Node {
+        try #require(objects[4]["spec"]?["template"]?["spec"])
+    }
+}
