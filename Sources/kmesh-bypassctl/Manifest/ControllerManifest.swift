@@ -168,8 +168,8 @@ struct ControllerManifest {
                 runAsNonRoot: true
                 runAsUser: 65532
                 runAsGroup: 65532
-                # The nodes' group kmesh, which may use the daemon's socket. `getent group kmesh` must show this number on
-                # every node: where it does not, the pod does not become ready, and its log says why.
+                # The nodes' group kmesh, which may use the daemon's socket. `getent group kmesh` must show this number
+                # on every node: where it does not, the pod does not become ready, and its log says why.
                 supplementalGroups: [\(group)]
                 seccompProfile:
                   type: RuntimeDefault
