@@ -2,13 +2,26 @@
 # Installs kmesh-bypassd and kmesh-bypassctl on Debian 12: packages, a release build, the binaries, and where systemd
 # runs the units, enabled and started; then a demo as proof. May be run again, also over an older version: bypasses stay
 # on. Needs root and a Swift 6.3 toolchain. PREFIX says where to (default /usr/local). BINARIES=FOLDER installs a build
-# that is there already, and needs no toolchain.
+# that is there already, and needs no toolchain. With --controller also what bypasses a Kubernetes node's labelled pods.
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
+usage="usage: install.sh [--controller]
+  --controller  also installs kmesh-bypass-controller, for a Kubernetes node; building it takes minutes more"
+
+controller_too=no
+for argument in "$@"; do
+    case $argument in
+    --controller) controller_too=yes ;;
+    --help) echo "$usage" && exit ;;
+    *) echo "$usage" >&2 && exit 64 ;;
+    esac
+done
+
 need_root
+if [ "$controller_too" = yes ]; then with_controller; fi
 prefix=${PREFIX:-/usr/local}
 [[ $prefix =~ ^(/[A-Za-z0-9._+-]+)+$ ]] || fail "PREFIX must be an absolute path of plain characters, not '$prefix'"
 if [ -n "${BINARIES:-}" ]; then
@@ -50,6 +63,27 @@ start_units() {
     systemctl status --no-pager --lines=0 kmesh-bypassd.service
 }
 
+# Not enabled by itself: who it is, for the API server, only the administrator knows. One that runs is made the new one.
+update_controller() {
+    echo "installed $controller.service in $units"
+    systemctl is-active --quiet "$controller.service" || return 0
+    systemctl restart "$controller.service" && return
+    systemctl status --no-pager --full --lines=20 "$controller.service" >&2 || true
+    fail "$controller was installed, but does not start"
+}
+
+tell_about_controller() {
+    cat <<END
+
+To run kmesh-bypass-controller on this node:
+  1. Write /etc/kmesh/controller.kubeconfig, for root's eyes only (chmod 600), with certificates and a token or key in
+     it. Its user needs the rights of the ClusterRole that 'kmesh-bypassctl manifest' prints.
+  2. If Kubernetes does not call this node '$(uname -n)': echo NODE_NAME=NAME >/etc/kmesh/controller.env
+  3. systemctl enable --now kmesh-bypass-controller
+To run it as a DaemonSet instead: kmesh-bypassctl manifest --help
+END
+}
+
 # One that somebody started by hand has the socket and the pins.
 stranger_runs() {
     ! systemctl is-active --quiet kmesh-bypassd.socket && ! systemctl is-active --quiet kmesh-bypassd.service &&
@@ -64,6 +98,10 @@ else
     install_programs
     install_units
     start_units
+    if [ "$controller_too" = yes ]; then update_controller; fi
 fi
 
 "$prefix/bin/kmesh-bypassctl" demo
+if [ "$controller_too" = yes ] && runs_systemd && ! systemctl is-enabled --quiet "$controller.service"; then
+    tell_about_controller
+fi

@@ -38,6 +38,7 @@ run_packages=(libbpf1 libmnl0 libnftnl11 libstdc++6)
 use_packages=(iproute2 iptables nftables socat util-linux mount procps)
 
 programs=(kmesh-bypassd kmesh-bypassctl)
+controller=kmesh-bypass-controller
 
 # Builds the programs for use, and sets `built` to the folder that they are in. The Swift runtime is linked in: the
 # machine that runs them needs no toolchain.
@@ -69,6 +70,12 @@ declare -A configuration=(
     [kmesh-bypassd.sysusers]=/usr/local/lib/sysusers.d/kmesh-bypassd.conf
     [kmesh-bypassd.tmpfiles]=/usr/local/lib/tmpfiles.d/kmesh-bypassd.conf
 )
+
+# Not every node has the controller: where it is meant as well, this is called first.
+with_controller() {
+    programs+=("$controller")
+    configuration[$controller.service]=$units/$controller.service
+}
 
 # What the daemon pins: the matcher, and the map that says who is bypassed.
 pins=(/sys/fs/bpf/bypass /sys/fs/bpf/bypassed_netns)

@@ -9,7 +9,7 @@ source systemd/setup.bash
 
 usage="usage: uninstall.sh [--remove-group] [--purge]
   --remove-group  also removes the group kmesh
-  --purge         also removes the policy and the administrator's changes to the units"
+  --purge         also removes the policy, the controller's credentials and changes to the units"
 
 remove_group=no
 purge=no
@@ -23,12 +23,15 @@ for argument in "$@"; do
 done
 
 need_root
+with_controller
 # The unit knows where the programs went.
 service=${configuration[kmesh-bypassd.service]}
 prefix=$(sed -n 's|^ExecStart=\(/.*\)/bin/kmesh-bypassd.*|\1|p' "$service" 2>/dev/null || true)
 prefix=${PREFIX:-${prefix:-/usr/local}}
 control=$prefix/bin/kmesh-bypassctl
 daemon=
+# What belongs to the administrator: policy, credentials, changes to the units.
+administrators=(/etc/kmesh /etc/systemd/system/{kmesh-bypassd.{socket,service},$controller.service}{,.d})
 
 # Removes what is there of its arguments, and says so.
 remove() {
@@ -62,6 +65,10 @@ is_unit() {
     runs_systemd && [ -f "$service" ]
 }
 
+is_controller() {
+    runs_systemd && [ -f "${configuration[$controller.service]}" ]
+}
+
 is_pinned() {
     local pin
     for pin in "${pins[@]}"; do
@@ -85,16 +92,22 @@ end_bypasses() {
 if ! is_unit && "$control" info >/dev/null 2>&1; then
     fail "a kmesh-bypassd runs that systemd did not start: end it first (its bypasses stay on)"
 fi
+# First, since it would turn bypasses on again.
+if is_controller; then systemctl stop "$controller.service"; fi
 if is_pinned; then end_bypasses; fi
+if is_controller; then
+    systemctl disable --quiet "$controller.service"
+    echo "stopped and disabled $controller.service"
+fi
 if is_unit; then
     systemctl disable --quiet --now kmesh-bypassd.socket kmesh-bypassd.service
     echo "stopped and disabled kmesh-bypassd.service and kmesh-bypassd.socket"
 fi
 remove "${pins[@]}" /run/kmesh "${configuration[@]}" "${programs[@]/#/$prefix/bin/}"
-if [ "$purge" = yes ]; then remove /etc/kmesh /etc/systemd/system/kmesh-bypassd.{socket,service}{,.d}; fi
+if [ "$purge" = yes ]; then remove "${administrators[@]}"; fi
 if runs_systemd; then
     systemctl daemon-reload
-    systemctl reset-failed kmesh-bypassd.socket kmesh-bypassd.service 2>/dev/null || true
+    systemctl reset-failed kmesh-bypassd.socket kmesh-bypassd.service "$controller.service" 2>/dev/null || true
 fi
 if [ "$remove_group" = yes ] && getent group kmesh >/dev/null; then
     groupdel kmesh
@@ -103,7 +116,7 @@ fi
 
 # What belongs to the administrator is left, unless asked for.
 rmdir --ignore-fail-on-non-empty /etc/kmesh 2>/dev/null || true
-for path in /etc/kmesh /etc/systemd/system/kmesh-bypassd.{socket,service}{,.d}; do
+for path in "${administrators[@]}"; do
     if [ -e "$path" ]; then echo "left $path (--purge removes it)"; fi
 done
 if getent group kmesh >/dev/null; then echo "left the group kmesh (--remove-group removes it)"; fi
