@@ -11,6 +11,7 @@ object is refused with 410 Gone, as a real server does with what it has forgotte
 
 import asyncio
 import datetime
+import os
 import re
 import sys
 import uuid
@@ -97,8 +98,7 @@ class Cluster(kmock.KubernetesEmulator):
             self.resources[f"v1/{plural}"] = kmock.ResourceInfo(
                 namespaced=True, kind=kind, singular=kind.lower(), verbs=verbs, shortnames=[short]
             )
-        # These come before kmock's own.
-        self[kmock.action.LIST] << self._list
+        # This comes before kmock's own.
         self[kmock.action.WATCH] << kmock.headers({"Content-Type": "application/json"}) << self._watch
 
     async def __call__(self, raw_request: aiohttp.web.BaseRequest) -> aiohttp.web.StreamResponse:
@@ -145,21 +145,26 @@ class Cluster(kmock.KubernetesEmulator):
         key = (request.resource, request.namespace, request.name)
         return self.objects[key] if key in self.objects and not self.objects[key].deleted else None
 
-    def _type(self, request: kmock.Request) -> tuple[str, str]:
-        """The kind and the API version of what a request is about."""
-        assert request.resource is not None and request.resource.plural is not None
+    async def _serve_version(self, request: kmock.Request) -> kmock.Payload:
+        # kmock calls the core's version `/v1`, and kubectl does not find it then.
+        served: Any = await super()._serve_version(request)
+        return {**served, "groupVersion": served["groupVersion"].removeprefix("/")}
+
+    def _type(self, request: kmock.Request) -> dict[str, str]:
+        """What the objects are that a request is about."""
+        assert request.resource is not None
         group, number, plural = request.resource.group, request.resource.version, request.resource.plural
         kind = self.resources[request.resource].kind if request.resource in self.resources else None
-        return kind or plural.capitalize(), f"{group}/{number}" if group else f"{number}"
+        return {"kind": kind or f"{plural}".capitalize(), "apiVersion": f"{group}/{number}" if group else f"{number}"}
 
-    async def _list(self, request: kmock.Request) -> kmock.Payload:
+    async def _serve_list(self, request: kmock.Request) -> kmock.Payload:
         selects = selection(request)
         async with self._changes:
-            listed: Any = await self._serve_list(request)
-            kind, api_version = self._type(request)
+            listed: Any = await super()._serve_list(request)
+            of = self._type(request)
             return {
-                "kind": kind + "List",
-                "apiVersion": api_version,
+                "kind": of["kind"] + "List",
+                "apiVersion": of["apiVersion"],
                 "metadata": {"resourceVersion": str(self._version)},
                 "items": [item for item in listed["items"] if selects(item)],
             }
@@ -220,21 +225,22 @@ class Cluster(kmock.KubernetesEmulator):
         """What happens, with bookmarks in between, until the time that the client has given the watch is over."""
         clock = asyncio.get_running_loop()
         end = clock.time() + int(request.params.get("timeoutSeconds") or 3600)
-        kind, api_version = self._type(request)
         while (left := end - clock.time()) > 0:
             before = self._version
             try:
                 yield await asyncio.wait_for(happened.get(), min(left, BOOKMARK_INTERVAL))
             except TimeoutError:
                 if request.params.get("allowWatchBookmarks") in ("1", "true") and self._version == before:
-                    mark = {"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": str(before)}}
-                    yield {"type": "BOOKMARK", "object": mark}
+                    place = {"metadata": {"resourceVersion": str(before)}}
+                    yield {"type": "BOOKMARK", "object": self._type(request) | place}
 
 
 async def main() -> None:
     async with Cluster() as cluster, kmock.Server(cluster) as server:
         print(server.port, flush=True)
         await asyncio.to_thread(sys.stdin.buffer.read)
+        # An orderly end would wait for every watch, and nothing needs one.
+        os._exit(0)
 
 
 if __name__ == "__main__":
