@@ -184,7 +184,7 @@ let package = Package(
                 "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "RootTestSupport", "Testbed",
                 "Linux",
                 "JSONRPC",
-            ], swiftSettings: strict),
+            ], exclude: ["kmock_server.py", "kmock_requirements.txt"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

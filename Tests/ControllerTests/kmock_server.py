@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp.web
@@ -37,9 +37,9 @@ def at_version(thing: Object, number: int) -> dict[str, Any]:
     return {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(number)}}
 
 
-def state(history: Iterable[Object | None], number: int) -> Object | None:
+def state(history: kmock.ObjectHistory, number: int) -> kmock.ObjectVersion | None:
     """What an object was like at a resource version; None if it was not there."""
-    last: Object | None = None
+    last: kmock.ObjectVersion | None = None
     for entry in history:
         if entry is not None and version(entry) > number:
             break
@@ -108,12 +108,16 @@ class Cluster(kmock.KubernetesEmulator):
         return await super().__call__(raw_request)
 
     async def _handle(self, request: kmock.Request) -> aiohttp.web.StreamResponse:
-        if request.action not in (kmock.action.CREATE, kmock.action.UPDATE, kmock.action.DELETE):
-            return await super()._handle(request)
-        async with self._changes:
-            self._version += 1
-            self._stamp(request, str(self._version))
-            return await super()._handle(request)
+        try:
+            if request.action not in (kmock.action.CREATE, kmock.action.UPDATE, kmock.action.DELETE):
+                return await super()._handle(request)
+            async with self._changes:
+                self._version += 1
+                self._stamp(request, str(self._version))
+                return await super()._handle(request)
+        finally:
+            # kmock goes through all that it remembers with every request: it became slow after some hundred.
+            self._requests.remove(request)
 
     def _stamp(self, request: kmock.Request, number: str) -> None:
         """Adds to a change what a real server would."""
@@ -177,6 +181,10 @@ class Cluster(kmock.KubernetesEmulator):
             known = self._known(request, selects)
             reader = asyncio.create_task(self._read(request, happened))
             await asyncio.sleep(0)
+            # In the order of the changes: the client goes on from the last version that it has seen.
+            there = [happened.get_nowait() for _ in range(happened.qsize())]
+            for event in sorted(there, key=lambda event: version(event["object"])):
+                happened.put_nowait(event)
         try:
             yield b""
             async for event in self._in_time(request, happened):
@@ -192,28 +200,28 @@ class Cluster(kmock.KubernetesEmulator):
             if event:
                 happened.put_nowait(event)
 
-    def _known(self, request: kmock.Request, selects: Predicate) -> dict[tuple[str, str], Object]:
-        """The objects that a client knows who has seen all up to the version that it asks from."""
-        known: dict[tuple[str, str], Object] = {}
+    def _known(self, request: kmock.Request, selects: Predicate) -> dict[str, Object]:
+        """The objects, by UID, that a client knows who has seen all up to the version that it asks from."""
+        known: dict[str, Object] = {}
         since = int(request.params.get("resourceVersion") or 0)
-        for (resource, namespace, name), held in self.objects.items():
+        for (resource, _, _), held in self.objects.items():
             before = state(held.history, since)
             if resource != request.resource or before is None or not selects(before):
                 continue
             if held.deleted or not selects(held) or held["metadata"]["uid"] != before["metadata"]["uid"]:
                 raise kmock.KubernetesError(410, "Expired", f"too old resource version: {since} ({self._version})")
-            known[namespace or "", name] = before
+            known[before["metadata"]["uid"]] = before.raw
         return known
 
     @staticmethod
-    def _seen(event: Any, known: dict[tuple[str, str], Object], selects: Predicate, since: int) -> kmock.Payload:
+    def _seen(event: Any, known: dict[str, Object], selects: Predicate, since: int) -> kmock.Payload:
         """What an event is to somebody who has selected some objects, and knows those; None if it is nothing."""
         thing, kind = event["object"], event["type"]
         if kind == "BOOKMARK":
             return {**event}
         if version(thing) <= since:
             return None
-        key = (thing["metadata"].get("namespace") or "", thing["metadata"]["name"])
+        key = thing["metadata"]["uid"]
         before = known.pop(key, None)
         if kind != "DELETED" and selects(thing):
             known[key] = thing
