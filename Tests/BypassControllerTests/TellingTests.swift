@@ -71,6 +71,9 @@ import Testing
             server.patch("web", ["metadata": ["labels": ["app": "web", "kmesh.net/bypass": "enabled"]]])
             await teller.tell(.init(pod: Self.name, state: .expired(at(60))), unless: "on until 1970-01-01T00:01:00Z")
             try await until("expired") { server.reasons(about: "web") == ["BypassExpired"] }
+            // Without its label the pod is no longer seen: what it says is left to be read.
+            await teller.tell(.init(pod: Self.name, state: .off(wasOn: false)), unless: nil)
+            await teller.stop()
             let metadata = server.pod("web")?["metadata"]
             #expect(metadata?["labels"] == ["app": "web"])
             #expect(metadata?["annotations"]?["kmesh.net/bypass-status"]?.string == "expired 1970-01-01T00:01:00Z")

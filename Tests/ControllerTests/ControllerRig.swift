@@ -76,19 +76,27 @@ final class ControllerRig: Sendable {
 
     // MARK: the controller
 
+    /// How the controller, and `kubectl`, find the API server.
+    private var kubeconfig: String {
+        """
+        apiVersion: v1
+        kind: Config
+        current-context: here
+        contexts: [{name: here, context: {cluster: here, user: me}}]
+        clusters:
+        - name: here
+          cluster: {server: "\(server.url)", certificate-authority: ca.pem, tls-server-name: kubernetes}
+        users: [{name: me, user: {token: \(Self.token)}}]
+        """
+    }
+
     /// Starts the controller, and waits until it is ready.
-    func start(_ arguments: [String] = ["--enable-bypass=true"], waits: Bool = true) async throws {
-        let kubeconfig = """
-            apiVersion: v1
-            kind: Config
-            current-context: here
-            contexts: [{name: here, context: {cluster: here, user: me}}]
-            clusters:
-            - name: here
-              cluster: {server: "\(server.url)", certificate-authority: ca.pem, tls-server-name: kubernetes}
-            users: [{name: me, user: {token: \(Self.token)}}]
-            """
-        try Files.write(Array(kubeconfig.utf8), to: folder + "/kubeconfig", mode: 0o644)
+    ///
+    /// - Parameter other: the kubeconfig of another API server than the rig's.
+    func start(
+        _ arguments: [String] = ["--enable-bypass=true"], waits: Bool = true, kubeconfig other: String? = nil
+    ) async throws {
+        try Files.write(Array((other ?? kubeconfig).utf8), to: folder + "/kubeconfig", mode: 0o644)
         try Files.write(TestCertificates.authority, to: folder + "/ca.pem", mode: 0o644)
         let child = try Child(
             executable: "/usr/bin/setpriv",
@@ -146,6 +154,13 @@ final class ControllerRig: Sendable {
         _ = try await rig.daemon.exit()
         try await rig.start()
         try await rig.openSocket()
+    }
+
+    /// Runs `kubectl` against the API server that the controller was started for.
+    func kubectl(_ words: String..., input: String? = nil) async throws -> String {
+        // Discovery is kept in a folder that goes with the test.
+        let options = ["--kubeconfig", folder + "/kubeconfig", "--cache-dir", folder + "/cache"]
+        return try await testbed.run(["kubectl"] + options + words, in: .host, input: input)
     }
 
     // MARK: what is

@@ -26,6 +26,12 @@ enum PodState: Hashable, Sendable {
         }
     }
 
+    /// Whether it has to be told where a pod's annotation is that one. That a bypass has ended by itself stays to be read.
+    func isNews(where annotation: String?) -> Bool {
+        if case .off(wasOn: false) = self, annotation?.hasPrefix("expired ") == true { return false }
+        return annotation != text
+    }
+
     private static func end(_ until: Timestamp?) -> String { until.map { " until \($0)" } ?? "" }
 
     /// When a bypass was to end, of which the annotation tells: the pod remembers that while controller and daemon do not.

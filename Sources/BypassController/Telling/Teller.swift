@@ -37,7 +37,7 @@ actor Teller {
     /// - Parameter annotation: what the pod's annotation says, as far as the caller knows.
     func tell(_ news: News, unless annotation: String?) {
         let uid = news.pod.uid
-        if waiting[uid] == nil, workers[uid] == nil, (told[uid] ?? annotation) == news.state.text {
+        if waiting[uid] == nil, workers[uid] == nil, !news.state.isNews(where: told[uid] ?? annotation) {
             if news.state.text == nil { forget(uid) }
             return
         }
@@ -57,7 +57,7 @@ actor Teller {
     private func work(_ uid: String) async {
         var backoff = Backoff()
         while let news = waiting.removeValue(forKey: uid), !Task.isCancelled {
-            if let known = told[uid], known == news.state.text { continue }
+            if let known = told[uid], !news.state.isNews(where: known) { continue }
             do throws(APIError) {
                 try await gate.run { () throws(APIError) in try await write(news) }
                 backoff.reset()

@@ -26,9 +26,9 @@ struct Manifest: ParsableCommand {
 
     func run() throws {
         let manifest = ControllerManifest(image: image, group: gid ?? Self.group(), namespace: namespace)
-        do {
+        do throws(OutputError) {
             try Process.print(manifest.text)
-        } catch let error as OutputError {
+        } catch {
             if !error.isReaderGone { Process.complain("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)
         }
