@@ -156,7 +156,8 @@ let package = Package(
             name: "ControllerTestSupport", dependencies: ["JSONRPC", nioCore, nioPosix, nioHTTP, nioTLS],
             path: "Tests/ControllerTestSupport", swiftSettings: strict),
         .testTarget(
-            name: "KubernetesTests", dependencies: ["Kubernetes", "ControllerTestSupport", "JSONRPC", "Linux", "Testbed", nioTLS],
+            name: "KubernetesTests",
+            dependencies: ["Kubernetes", "ControllerTestSupport", "JSONRPC", "Linux", "Testbed", nioTLS],
             swiftSettings: strict),
         .testTarget(
             name: "BypassControllerTests",

@@ -12,17 +12,18 @@ extension BypassClient {
     ///   - owner: Who wants it, such as `kubernetes:default/web-0`.
     ///   - reason: For the audit log.
     ///   - ifGeneration: Do nothing, but for a `conflict`, unless the namespace is at this generation.
+    ///   - ifOwner: Do nothing, but for a `conflict`, if there is a bypass of another owner.
     ///   - expectAddresses: Do nothing, but for a `netns-mismatch`, unless the namespace has one of these IP addresses.
     /// - Throws: ``BypassClientError``; after ``BypassClientError/refused(_:)`` nothing has changed.
     public func bypass(
         netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
-        reason: String? = nil, ifGeneration: Int? = nil, expectAddresses: [String]? = nil
+        reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil, expectAddresses: [String]? = nil
     ) async throws(BypassClientError) -> BypassMethod.Result {
         try await call(
             BypassMethod.self,
             with: .init(
                 netns: netns, state: state, direction: direction, ttl: ttl, owner: owner, reason: reason,
-                ifGeneration: ifGeneration, expectAddresses: expectAddresses))
+                ifGeneration: ifGeneration, ifOwner: ifOwner, expectAddresses: expectAddresses))
     }
 
     /// Gives a bypass more time: it ends that many seconds from now, unless it was to last longer anyway.

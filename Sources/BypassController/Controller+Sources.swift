@@ -49,7 +49,7 @@ extension Controller {
             $0.pod = nil
             $0.applied = nil
             $0.ended = nil
-            $0.blocked = nil
+            $0.isBlocked = false
             $0.oddSince = nil
             $0.backoff.reset()
         }
@@ -110,7 +110,7 @@ extension Controller {
         let end = event == .expired ? bypass.expiresAt ?? .now : nil
         release(bypass.inode, but: nil, generation: bypass.generation, end: end)
         guard !event.leavesBypass else { return }
-        for pod in tracked.values where pod.blocked == bypass.inode { look(at: pod.name.uid) }
+        for pod in tracked.values where pod.isBlocked { look(at: pod.name.uid) }
     }
 
     /// The namespace's bypass is no longer that of any pod but one.

@@ -22,8 +22,8 @@ actor Controller {
         /// When the daemon has told that time was over.
         var ended: Timestamp?
         var wasOn = false
-        /// The namespace that somebody else has bypassed.
-        var blocked: UInt64?
+        /// Whether somebody else has bypassed the pod.
+        var isBlocked = false
         var backoff = Backoff(first: .milliseconds(100), longest: .seconds(60))
         var isDirty = false
         var worker: Task<Void, Never>?
@@ -155,7 +155,7 @@ actor Controller {
                 tracked[uid]?.wasOn = true
                 tracked[uid]?.noteEnd(generation: status?.generation)
             }
-            tracked[uid]?.blocked = nil
+            tracked[uid]?.isBlocked = false
             tracked[uid]?.isDirty = true
         } catch {
             await fail(uid, error)
@@ -165,7 +165,7 @@ actor Controller {
     private func fail(_ uid: String, _ failure: DaemonCalls.Failure) async {
         guard var pod = tracked[uid], !Task.isCancelled else { return }
         let pause = pod.backoff.next()
-        if case .foreign(_, let inode) = failure { pod.blocked = inode }
+        if case .foreign = failure { pod.isBlocked = true }
         tracked[uid] = pod
         if !pod.isDirty { look(at: uid, after: pause) }
         if failure.isConflict { return }

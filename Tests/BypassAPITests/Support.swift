@@ -44,7 +44,7 @@ enum Sample {
             BypassMethod.self,
             BypassMethod.Parameters(
                 netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
-                reason: "test", ifGeneration: 17, expectAddresses: ["10.0.0.1"]),
+                reason: "test", ifGeneration: 17, ifOwner: "me", expectAddresses: ["10.0.0.1"]),
             [
                 BypassMethod.Result(status: status, changed: true),
                 BypassMethod.Result(status: statusOff, changed: false),

@@ -24,12 +24,13 @@ extension ControllerTests {
                         if event.name == "on" { bypassed.insert(event.bypass.inode) }
                     }
                     let time = start.duration(to: .now)
+                    let used = (daemon: try it.rig.daemon.usage().processorTime, controller: try it.usage.processorTime)
                     #expect(time < .seconds(20))
                     try await eventually("all of them say so", within: .seconds(60)) {
                         fleet.names.allSatisfy { it.server.annotation("kmesh.net/bypass-status", of: $0) == "on" }
                     }
                     let memory = try it.usage.residentMemory
-                    print("\(Self.size) pods bypassed after \(time); controller: \(memory >> 10) KiB")
+                    print("\(Self.size) pods bypassed after \(time); controller: \(memory >> 10) KiB; \(used)")
                     #expect(memory < 100 << 20)
                     // A restart finds everything as it is, and asks for nothing.
                     _ = it.server.takeRequests()
@@ -39,7 +40,8 @@ extension ControllerTests {
                     try await eventually("it works") { try await it.rig.list().count == Self.size - 1 }
                     let after = Set(try await it.rig.list().map(\.generation))
                     #expect(after.isSubset(of: generations))
-                    #expect(it.server.requests.count { $0.verb != "GET" } <= 2)
+                    // Only the one that was unlabelled is told. (Events may have been on their way before.)
+                    #expect(it.server.requests.count { $0.verb == "PATCH" } <= 1)
                     let last = try it.usage.residentMemory
                     print("after a restart with \(Self.size) pods: \(last >> 10) KiB")
                     for name in fleet.names { it.server.label(name, nil) }

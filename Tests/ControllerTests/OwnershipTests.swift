@@ -14,7 +14,8 @@ extension ControllerTests {
                 try await it.rig.on(direction: "inbound", owner: "alice")
                 it.server.label("web")
                 try await eventually("it is told: \(it.log)") {
-                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("failed: alice has") == true
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
+                        "failed: alice has bypassed pod:\(it.uid)") == true
                 }
                 #expect(try await it.testbed.ways == .bypassed("inbound"))
                 it.server.label("web", nil)
@@ -22,7 +23,8 @@ extension ControllerTests {
                 #expect(try await it.rig.list().map(\.owner) == ["alice"])
                 it.server.label("web")
                 try await eventually("it is told again") {
-                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("failed: alice has") == true
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
+                        "failed: alice has bypassed pod:\(it.uid)") == true
                 }
                 try await it.rig.off()
                 try await it.becomes(.app, within: .seconds(3))
@@ -38,7 +40,8 @@ extension ControllerTests {
                 try await it.becomes(.app)
                 try await it.rig.on(direction: "outbound", owner: "alice")
                 try await eventually("it is told: \(it.log)") {
-                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("failed: alice has") == true
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
+                        "failed: alice has bypassed pod:\(it.uid)") == true
                 }
                 it.server.label("web", nil)
                 try await it.says(nil)

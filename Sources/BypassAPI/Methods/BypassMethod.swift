@@ -10,12 +10,15 @@ public enum BypassMethod: RPCMethod {
         public var reason: String?
         /// The generation that the caller's decision was made on: if it is another by now, nothing is done.
         public var ifGeneration: Int?
+        /// The only one whose bypass may be changed or ended: if it is somebody else's, nothing is done.
+        public var ifOwner: String?
         /// IPv4 and IPv6 addresses, of which the namespace must have at least one: if it has none, nothing is done.
         public var expectAddresses: [String]?
 
         public init(
             netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
-            reason: String? = nil, ifGeneration: Int? = nil, expectAddresses: [String]? = nil
+            reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil,
+            expectAddresses: [String]? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -24,6 +27,7 @@ public enum BypassMethod: RPCMethod {
             self.owner = owner
             self.reason = reason
             self.ifGeneration = ifGeneration
+            self.ifOwner = ifOwner
             self.expectAddresses = expectAddresses
         }
     }
@@ -74,6 +78,9 @@ public enum BypassMethod: RPCMethod {
         Parameter("owner", "who wants it, such as `kubernetes:default/web-0`", .string(length: 1...256)),
         Parameter("reason", "for the audit log", .string(length: 0...256)),
         generation,
+        Parameter(
+            "ifOwner", "do nothing, but for a `conflict`, if there is a bypass of another owner",
+            .string(length: 1...256)),
         Parameter(
             "expectAddresses", "do nothing, but for a `netns-mismatch`, unless the namespace has one of these IPs",
             .array(of: .string(length: 1...64))),

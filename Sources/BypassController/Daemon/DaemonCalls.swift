@@ -8,8 +8,8 @@ internal import BypassClient
 struct DaemonCalls: Sendable {
     /// Why a pod is not bypassed.
     enum Failure: Error, Hashable, Sendable {
-        /// Somebody else has bypassed the pod's namespace: who, and which it is.
-        case foreign(owner: String?, inode: UInt64)
+        /// Somebody else has bypassed the pod's namespace: who, in the daemon's words.
+        case foreign(String)
         case call(BypassClientError)
     }
 
@@ -26,29 +26,24 @@ struct DaemonCalls: Sendable {
     /// Bypasses a pod, or changes how.
     ///
     /// - Parameters:
-    ///   - known: the bypass that is to be replaced. Without it, one that is there must be the pod's own.
+    ///   - known: the bypass that is to be replaced.
     func turnOn(
         _ pod: PodName, netns: String, addresses: [String], _ options: Options, ttl: Int?, known: BypassStatus?
     ) async throws(Failure) -> BypassStatus {
         try await call("on") { client throws(Failure) in
-            let generation: Int?
-            if let known {
-                generation = known.generation
-            } else {
-                let status = try await Self.daemon { () throws(BypassClientError) in
-                    try await client.status(netns: netns)
-                }
+            do throws(BypassClientError) {
                 // What somebody else wants is theirs to end.
-                guard status.state == .off || status.owner == pod.owner else {
-                    throw .foreign(owner: status.owner, inode: status.inode)
-                }
-                generation = status.generation
-            }
-            return try await Self.daemon { () throws(BypassClientError) in
-                try await client.bypass(
+                return try await client.bypass(
                     netns: netns, state: .on, direction: options.direction, ttl: ttl, owner: pod.owner,
-                    reason: options.reason, ifGeneration: generation, expectAddresses: addresses)
-            }.status
+                    reason: options.reason, ifGeneration: known?.generation, ifOwner: pod.owner,
+                    expectAddresses: addresses
+                ).status
+            } catch {
+                if known == nil, case .refused(let error) = error, error.known == .conflict {
+                    throw .foreign(error.message)
+                }
+                throw .call(error)
+            }
         }
     }
 
@@ -59,7 +54,8 @@ struct DaemonCalls: Sendable {
         try await call("off") { client throws(Failure) in
             do throws(BypassClientError) {
                 return try await client.bypass(
-                    netns: known.netns, state: .off, owner: known.owner, ifGeneration: known.generation
+                    netns: known.netns, state: .off, owner: known.owner, ifGeneration: known.generation,
+                    ifOwner: known.owner
                 ).status
             } catch {
                 if case .refused(let error) = error, error.known == .netnsNotFound { return nil }
@@ -131,8 +127,7 @@ extension DaemonCalls.Failure {
     /// Why the pod is not bypassed, and what to do; a clause.
     var reason: String {
         switch self {
-        case .foreign(let owner, _):
-            "\(owner ?? "somebody") has bypassed it already; this begins when that one ends (kmesh-bypassctl list)"
+        case .foreign(let words): words
         case .call(let error): error.description
         }
     }

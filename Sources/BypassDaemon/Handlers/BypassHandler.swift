@@ -21,6 +21,7 @@ extension Engine {
         let purpose: NamespaceSession.Purpose = parameters.state == .off ? .ownRules : .telling
         let done = withSession(purpose, in: subject, on: loop) { session throws(BypassError) in
             try self.check(parameters.ifGeneration, parameters.netns, in: session)
+            try self.check(owner: parameters.ifOwner, parameters.netns, in: session)
             return switch parameters.state {
             case .on: try self.turnOn(parameters, for: peer, in: &session)
             case .off: try self.turnOff(parameters.netns, in: &session)
@@ -130,6 +131,18 @@ extension Engine {
         throw .conflict(
             "\(netns.asPartOfSentence) is at generation \(current), not \(generation): somebody has decided about it "
                 + "meanwhile, ask for its status again")
+    }
+
+    /// What somebody else wants is not touched by who has asked for that.
+    private func check(
+        owner: String?, _ netns: String, in session: borrowing NamespaceSession
+    ) throws(BypassError) {
+        guard let owner, let record = registry[session.inode], record.owner != owner,
+            try state(of: session.inode)?.isLive(at: Clock.boottime) == true
+        else { return }
+        throw .conflict(
+            "\(record.owner?.asPartOfSentence ?? "somebody else") has bypassed \(netns.asPartOfSentence) already: nothing "
+                + "is done before that bypass ends")
     }
 
     /// CLOCK_BOOTTIME in nanoseconds, so many seconds from now.

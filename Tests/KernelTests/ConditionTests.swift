@@ -61,3 +61,44 @@ extension KernelTests {
         }
     }
 }
+
+extension KernelTests {
+    /// Who ends only what they have begun can say so.
+    @Suite struct OwnerTests {
+        @Test("A bypass of another owner is neither changed nor ended; one's own, and none, are no obstacle")
+        func conflict() async throws {
+            try await Rig.with { rig in
+                try await rig.testbed.install(.iptables)
+                func call(_ state: String, _ owner: String) async throws -> Refusal? {
+                    try await rig.refusal(
+                        "bypass",
+                        [
+                            "netns": .string(rig.testbed.pod), "state": .string(state), "owner": .string(owner),
+                            "ifOwner": .string(owner),
+                        ])
+                }
+                var refusal = try await call("off", "bob")
+                #expect(refusal == nil)
+                refusal = try await call("on", "alice")
+                #expect(refusal == nil)
+                refusal = try await call("on", "alice")
+                #expect(refusal == nil)
+                for state in ["on", "off"] {
+                    refusal = try await call(state, "bob")
+                    #expect(refusal == .conflict)
+                }
+                #expect(try await rig.list().map(\.owner) == ["alice"])
+                #expect(try await rig.testbed.ways == .app)
+                // Nobody's is somebody else's, too.
+                try await rig.on()
+                refusal = try await call("off", "alice")
+                #expect(refusal == .conflict)
+                // What is over is in nobody's way.
+                try await rig.on(ttl: 1, owner: "alice")
+                try await eventually("it is over") { try await rig.testbed.ways == .sidecar }
+                refusal = try await call("on", "bob")
+                #expect(refusal == nil)
+            }
+        }
+    }
+}
