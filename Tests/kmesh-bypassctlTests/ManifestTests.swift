@@ -175,8 +175,10 @@ import Yams
         ).text
         let lines = text.split(separator: "\n")
         #expect(lines.allSatisfy { ($0.utf8.count <= 130 || $0.contains(command.image.description)) && $0.last != " " })
-        let stream = try compose_all(yaml: text)
-        let objects = Array(stream)
+        // The sequence is a value: in a copy of it, as Array makes one, nobody would see that it ended with an error.
+        var stream = try compose_all(yaml: text)
+        var objects: [Node] = []
+        while let object = stream.next() { objects.append(object) }
         if let error = stream.error { throw error }
         return objects
     }

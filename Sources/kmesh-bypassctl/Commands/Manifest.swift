@@ -12,7 +12,9 @@ struct Manifest: ParsableCommand {
             kmesh-bypass-controller in its PATH.
             """)
 
-    @Option(help: .init("The controller's image.", valueName: "image"), transform: parse)
+    @Option(
+        help: .init("The controller's image (default: \(ImageReference.usual)).", valueName: "image"),
+        transform: parse)
     var image = ImageReference.usual
 
     @Option(
@@ -21,7 +23,9 @@ struct Manifest: ParsableCommand {
         transform: parse)
     var gid: GroupNumber?
 
-    @Option(help: .init("The Kubernetes namespace to run it in.", valueName: "name"), transform: parse)
+    @Option(
+        help: .init("The Kubernetes namespace to run it in (default: \(NamespaceName.usual)).", valueName: "name"),
+        transform: parse)
     var namespace = NamespaceName.usual
 
     func run() throws {

@@ -42,7 +42,7 @@ struct ControllerManifest {
         metadata:
           name: "\(namespace)"
           labels:
-            # The socket is in a folder of the node's: no lower level lets a pod have one.
+            # The socket is in a folder of the node's, which no stricter level lets a pod have.
             pod-security.kubernetes.io/enforce: privileged
 
         """
@@ -169,7 +169,7 @@ struct ControllerManifest {
                 runAsUser: 65532
                 runAsGroup: 65532
                 # The nodes' group kmesh, which may use the daemon's socket. `getent group kmesh` must show this number
-                # on every node: where it does not, the pod does not become ready, and its log says why.
+                # on every node: where it does not, the pod does not become ready, and `kubectl describe` says why.
                 supplementalGroups: [\(group)]
                 seccompProfile:
                   type: RuntimeDefault
