@@ -9,7 +9,8 @@ cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
 usage="usage: install.sh [--controller]
-  --controller  also installs kmesh-bypass-controller, for a Kubernetes node; building it takes minutes more"
+  --controller  also installs kmesh-bypass-controller, for a Kubernetes node, or a new version of it; building it takes
+                minutes more"
 
 controller_too=no
 for argument in "$@"; do

@@ -1,13 +1,13 @@
 # The machine: what goes in, and how it runs. Sourced by run.sh. It is emulated whole, since KVM is often not to be had,
 # and forgets what is written to its disk. An old processor is emulated quicker: without AVX, and without mitigations.
-# run.sh sets `work`, the folder for all of it, and image.bash sets `image`:
+# run.sh sets `work`, the folder for all of it, image.bash sets `image`, and setup.bash `programs`:
 # shellcheck disable=SC2154
 
 # Packs the second drive: the release binaries, systemd/ as it is in the working copy, and the tests.
 make_second_drive() {
     local folder=$work/payload
     mkdir -p "$folder/bin"
-    cp "$1/kmesh-bypassd" "$1/kmesh-bypassctl" "$folder/bin/"
+    cp "${programs[@]/#/$1/}" "$folder/bin/"
     cp -R systemd Tests/VirtualMachine/guest "$folder/"
     mke2fs -q -t ext4 -d "$folder" "$work/second-drive" 200M >/dev/null
 }

@@ -10,6 +10,7 @@ source Tests/VirtualMachine/image.bash
 source Tests/VirtualMachine/machine.bash
 
 need_root
+with_controller
 need_packages debootstrap e2fsprogs qemu-system-x86 util-linux
 if [ -n "${BINARIES:-}" ]; then
     built=$BINARIES

@@ -29,7 +29,7 @@ check "no rule is left" is "" traces
 check "no pin is left" is "" ls /sys/fs/bpf
 check "no unit is left" is "" units_left
 check "nothing is left under /run" fails test -e /run/kmesh
-check "no process is left" fails pgrep kmesh-bypassd
+check "no process is left" fails pgrep kmesh-bypass
 check "the policy and the group are left to the administrator" is "/etc/kmesh /etc/kmesh/bypassd.toml" files_left
 check "the group is there" getent group kmesh
 check "uninstall.sh may be run again, and takes those, too" says "removed the group" uninstall --remove-group --purge

@@ -18,10 +18,10 @@ check() {
     fi
 }
 
-# Ends the run. If a test failed, the service's journal says more than the test can.
+# Ends the run. If a test failed, the services' journal says more than the test can.
 finish() {
     if [ "$failed" -gt 0 ]; then
-        journalctl --no-pager --lines=80 --unit=kmesh-bypassd.service --unit=kmesh-bypassd.socket | sed 's/^/# /'
+        journalctl --no-pager --lines=80 --unit='kmesh-*' | sed 's/^/# /'
     fi
     echo "1..$count"
 }
