@@ -25,7 +25,19 @@ case ${1:-} in
     ;;
 esac
 need_swift
-need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-minimal shellcheck
+need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-venv shellcheck
+command -v kubectl >/dev/null || need_packages kubernetes-client
+
+# An API server that others wrote, for the controller to be tried against.
+need_kmock() {
+    local folder=.build-kmock wanted=Tests/ControllerTests/kmock_requirements.txt
+    if cmp -s "$wanted" "$folder/installed"; then return; fi
+    # Debian's Python: one that is first in PATH may be older than kmock wants.
+    /usr/bin/python3 -m venv --clear "$folder"
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-deps --only-binary :all: -r "$wanted"
+    cp "$wanted" "$folder/installed"
+}
+need_kmock
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
