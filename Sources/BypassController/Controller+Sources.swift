@@ -67,7 +67,7 @@ extension Controller {
             for bypass in bypasses {
                 if let name = PodName(owner: bypass.owner) { own[name.uid] = bypass }
             }
-            for uid in tracked.keys where own[uid] == nil { tracked[uid]?.bypass = nil }
+            for uid in tracked.keys { tracked[uid]?.bypass = nil }
             for bypass in own.values { noteOwn(bypass) }
             connect()
         case .change(let event, let bypass):
@@ -75,6 +75,7 @@ extension Controller {
         case .disconnected(let error):
             if knowsBypasses { metrics.noteDisconnection("daemon") }
             knowsBypasses = false
+            trouble = error.description
             metrics.isConnected.set(0)
             logger.warning("the daemon is not connected", metadata: ["error": "\(error)"])
             lookAtAll()

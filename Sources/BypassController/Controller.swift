@@ -1,5 +1,4 @@
 internal import BypassAPI
-internal import BypassClient
 internal import Kubernetes
 internal import Logging
 
@@ -39,13 +38,12 @@ actor Controller {
     /// Nothing is done before the labels are known, nor while the bypasses are not.
     var knowsPods = false
     var knowsBypasses = false
+    /// Why the bypasses are not known.
+    var trouble = "the daemon has not answered yet"
     let calls: DaemonCalls
     let teller: Teller
     let logger: Logger
     let metrics: ControllerMetrics
-
-    /// A daemon that is restarted, or a rule that is repaired, is no news.
-    static let patience = Duration.seconds(5)
 
     init(calls: DaemonCalls, teller: Teller, metrics: ControllerMetrics, logger: Logger) {
         self.calls = calls
@@ -65,7 +63,7 @@ actor Controller {
     /// Why this is not ready; nil if it is.
     var obstacle: String? {
         if !knowsPods { return "the pods are not known yet" }
-        return knowsBypasses ? nil : "the daemon is not connected"
+        return knowsBypasses ? nil : trouble
     }
 
     // MARK: one pod
@@ -92,7 +90,7 @@ actor Controller {
     }
 
     /// Looks again some time later, if nothing happens before.
-    private func look(at uid: String, after time: Duration) {
+    func look(at uid: String, after time: Duration) {
         tracked[uid]?.alarm?.cancel()
         tracked[uid]?.alarm = Task {
             do {
@@ -105,7 +103,7 @@ actor Controller {
     }
 
     /// Asks some time later what the bypass is like then, if nothing happens before.
-    private func check(_ uid: String, after time: Duration) {
+    func check(_ uid: String, after time: Duration) {
         tracked[uid]?.alarm?.cancel()
         tracked[uid]?.alarm = Task {
             do {
@@ -128,101 +126,6 @@ actor Controller {
         }
         tracked[uid]?.worker = nil
         if let pod = tracked[uid], pod.pod == nil, pod.bypass == nil, knowsPods, knowsBypasses { tracked[uid] = nil }
-    }
-
-    /// Does one thing for a pod.
-    private func settle(_ uid: String) async {
-        guard let pod = tracked[uid], knowsPods else { return }
-        let step = pod.view.step(at: .now)
-        guard knowsBypasses else { return await waitForDaemon(pod, step) }
-        do throws(DaemonCalls.Failure) {
-            switch step {
-            case .rest(let state):
-                tracked[uid]?.backoff.reset()
-                return await rest(pod, state)
-            case .turnOn(let options, let ttl):
-                guard let object = pod.pod else { return }
-                let bypass = try await calls.turnOn(
-                    pod.name, netns: "pod:" + object.kubeletUID, addresses: object.addresses, options, ttl: ttl,
-                    known: pod.bypass)
-                logger.info("bypassed", metadata: ["pod": "\(pod.name)", "inode": "\(bypass.inode)"])
-                tracked[uid]?.applied = options
-                if decided[bypass.inode, default: 0] <= bypass.generation ?? 0 { tracked[uid]?.take(bypass) }
-            case .turnOff:
-                guard let bypass = pod.bypass else { return }
-                let status = try await calls.turnOff(bypass)
-                logger.info("no longer bypassed", metadata: ["pod": "\(pod.name)", "inode": "\(bypass.inode)"])
-                tracked[uid]?.wasOn = true
-                tracked[uid]?.noteEnd(generation: status?.generation)
-            }
-            tracked[uid]?.isBlocked = false
-            tracked[uid]?.isDirty = true
-        } catch {
-            await fail(uid, error)
-        }
-    }
-
-    private func fail(_ uid: String, _ failure: DaemonCalls.Failure) async {
-        guard var pod = tracked[uid], !Task.isCancelled else { return }
-        let pause = pod.backoff.next()
-        if case .foreign = failure { pod.isBlocked = true }
-        tracked[uid] = pod
-        if !pod.isDirty { look(at: uid, after: pause) }
-        if failure.isConflict { return }
-        logger.notice("a pod could not be settled", metadata: ["pod": "\(pod.name)", "error": "\(failure.reason)"])
-        // The daemon's own end, and a pod whose network is just being made, are mended within moments.
-        if isOdd(uid, at: failure) { await say(.failed(failure.reason), of: pod) }
-    }
-
-    private func isOdd(_ uid: String, at failure: DaemonCalls.Failure) -> Bool {
-        switch failure {
-        case .foreign: return true
-        case .call(.refused(let error)) where !Self.passing.contains(error.known): return true
-        case .call: return isOddForLong(uid)
-        }
-    }
-
-    /// What is over within moments, nearly always.
-    private static let passing: Set<ErrorCode?> = [.netnsNotFound, .netnsMismatch, .limitExceeded]
-
-    private func isOddForLong(_ uid: String) -> Bool {
-        let since = tracked[uid]?.oddSince ?? .now
-        tracked[uid]?.oddSince = since
-        return since.duration(to: .now) >= Self.patience
-    }
-
-    private func waitForDaemon(_ pod: Tracked, _ step: Step) async {
-        guard case .turnOn = step else { return }
-        if isOddForLong(pod.name.uid) {
-            await say(.failed("no kmesh-bypassd answers on the node's \(calls.path)"), of: pod)
-        } else {
-            look(at: pod.name.uid, after: Self.patience)
-        }
-    }
-
-    private func rest(_ pod: Tracked, _ state: PodState?) async {
-        if case .notEffective = state {
-            // Damage is repaired within seconds, nearly always. What else wins against the bypass, and when that ends, is
-            // told by no event.
-            let isOld = isOddForLong(pod.name.uid)
-            check(pod.name.uid, after: isOld ? Self.patience * 2 : Self.patience)
-            if !isOld { return }
-        }
-        if case .on = state { tracked[pod.name.uid]?.oddSince = nil }
-        if let state { await say(state, of: pod) }
-    }
-
-    private func say(_ state: PodState, of pod: Tracked) async {
-        guard let last = pod.last ?? pod.pod else {
-            // Labelled no more while nobody looked: the pod may be there.
-            guard case .off(wasOn: true) = state else { return }
-            return await teller.tell(.init(pod: pod.name, state: state), unless: "unknown")
-        }
-        // A pod that is going has nobody to tell.
-        if case .off = state, last.metadata.deletionTimestamp != nil { return }
-        await teller.tell(
-            .init(pod: pod.name, state: state, direction: pod.bypass?.direction ?? .both, object: last),
-            unless: last.metadata.annotations[Names.status])
     }
 }
 

@@ -95,6 +95,15 @@ import Testing
         }
     }
 
+    @Test("A conflict passes: it is told again")
+    func conflict() async throws {
+        try await telling { teller, server in
+            server.fail(.status(409, "Conflict", "the object has been modified"), times: 2) { $0.verb == "PATCH" }
+            await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: nil)
+            try await until("told") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+        }
+    }
+
     @Test("What could not be told is told once the API server is back: the last news only")
     func outage() async throws {
         let errors = Errors()

@@ -116,8 +116,7 @@ extension APIServer {
             return .status(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
         }
         if let uid = body.text(at: "metadata.uid"), uid != object.text(at: "metadata.uid") {
-            return .status(
-                409, "Conflict", "Precondition failed: UID in precondition: \(uid), UID in object meta: another")
+            return .status(422, "Invalid", "metadata.uid: Invalid value: \"\(uid)\": field is immutable")
         }
         if let version = body.text(at: "metadata.resourceVersion"),
             version != object.text(at: "metadata.resourceVersion")

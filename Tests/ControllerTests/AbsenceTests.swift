@@ -125,7 +125,7 @@ extension ControllerTests {
                 try await it.start()
                 try await leave(.daemon, it)
                 it.server.label("web")
-                try await it.says("failed: no kmesh-bypassd answers on the node's \(it.rig.socket)")
+                try await it.says("failed: no daemon listens on \(it.rig.socket)")
                 #expect(try await it.probe("readyz").code == 1)
                 #expect(try await it.probe("healthz").code == 0)
                 try await comeBack(.daemon, it)

@@ -115,10 +115,15 @@ final class ControllerRig: Sendable {
     }
 
     /// A port of the test's own, as its namespaces' names are.
-    private var health: String { "127.0.0.1:\(20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000)" }
+    var health: String { "127.0.0.1:\(20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000)" }
 
     func probe(_ page: String) async throws -> Ending {
         try await testbed.ending(of: [program, "probe", page, "--health-address", health])
+    }
+
+    /// Runs the controller to its end, with an environment that says nothing.
+    func ending(_ arguments: [String]) async throws -> Ending {
+        try await testbed.ending(of: ["env", "--ignore-environment", program] + arguments)
     }
 
     func kill(_ signal: Int32) async {

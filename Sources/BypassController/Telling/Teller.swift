@@ -68,7 +68,7 @@ actor Teller {
                 logger.warning(
                     "a pod could not be told", metadata: ["pod": "\(news.pod)", "error": "\(error)"])
                 // A refusal that will be the same next time.
-                if [400, 403, 422].contains(error.code ?? 0) { continue }
+                if [400, 403].contains(error.code ?? 0) { continue }
                 if waiting[uid] == nil { waiting[uid] = news }
                 try? await Task.sleep(for: backoff.next())
             }
@@ -106,7 +106,7 @@ actor Teller {
     /// - Returns: false if the pod has gone, or another one has its name.
     private func annotate(_ news: News) async throws(APIError) -> Bool {
         var metadata: JSONValue = [
-            // The API server refuses with a conflict where the UID is another one.
+            // Immutable: the API server refuses where the UID is another one.
             "uid": .string(news.pod.uid),
             "annotations": [Names.status: news.state.text.map { .string($0) } ?? .null],
         ]
@@ -121,8 +121,17 @@ actor Teller {
                 "/api/v1/namespaces/\(news.pod.namespace)/pods/\(news.pod.name)", with: ["metadata": metadata])
             return true
         } catch {
-            if [404, 409].contains(error.code ?? 0) { return false }
+            if error.isOfAnotherObject { return false }
             throw error
         }
+    }
+}
+
+extension APIError {
+    /// Whether a patch that names a UID was refused since that object has gone, be it that another one has its name. The API
+    /// server calls a UID that does not fit invalid (422); what calls it a conflict says so. Other conflicts pass.
+    fileprivate var isOfAnotherObject: Bool {
+        guard case .refused(let status) = self else { return false }
+        return [404, 422].contains(status.code) || status.code == 409 && status.message.lowercased().contains("uid")
     }
 }

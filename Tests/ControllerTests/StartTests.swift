@@ -1,0 +1,53 @@
+import ControllerTestSupport
+import RootTestSupport
+import Testbed
+import Testing
+
+extension ControllerTests {
+    /// Why the controller does not start, in words and in numbers.
+    @Suite struct StartTests {
+        @Test("What is missing is told, with what to do")
+        func missing() async throws {
+            try await ControllerRig.with { it in
+                let node = ["--node-name", "node-a"]
+                var ending = try await it.ending([])
+                #expect(ending.code == 78 && ending.errors.joined().contains("Name it with --node-name"))
+                ending = try await it.ending(node + ["--kubeconfig", "/nowhere"])
+                #expect(ending.code == 78 && ending.errors.joined().contains("/nowhere cannot be read"))
+                ending = try await it.ending(node + ["--enable-bypass=perhaps"])
+                #expect(ending.code == 64)
+                ending = try await it.ending(node + ["--health-address", "9466"])
+                #expect(ending.code == 64 && ending.errors.joined().contains("HOST:PORT"))
+                ending = try await it.ending(node + ["--log-level", "loud"])
+                #expect(ending.code == 64 && ending.errors.joined().contains("there is no level loud"))
+            }
+        }
+
+        @Test("A port for health that somebody has is told, and the other controller goes on")
+        func port() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                let ending = try await it.ending([
+                    "--node-name", "node-a", "--kubeconfig", it.folder + "/kubeconfig", "--health-address", it.health,
+                ])
+                #expect(ending.code == 69 && ending.errors.joined().contains("name another with --health-address"))
+                #expect(try await it.probe("readyz").code == 0)
+                await it.kill(15)
+                let probe = try await it.probe("healthz")
+                #expect(probe.code == 1)
+            }
+        }
+
+        @Test("A socket that the user may not use is told")
+        func denied() async throws {
+            try await ControllerRig.with { it in
+                try await it.testbed.run(["chmod", "0600", it.rig.socket], in: .host)
+                it.server.label("web")
+                try await it.start(waits: false)
+                try await it.says("failed: access to \(it.rig.socket) is denied", within: .seconds(30))
+                try await it.rig.openSocket()
+                try await it.becomes(.app, within: .seconds(20))
+            }
+        }
+    }
+}
