@@ -13,4 +13,7 @@ check "it cannot get more" is "000000c000281000 0000000000000000 000000000000000
     bash -c "$(declare -f kernel_status property); echo \$(kernel_status CapBnd; kernel_status CapInh; kernel_status CapAmb)"
 check "no new privileges" is 1 kernel_status NoNewPrivs
 check "its system calls are filtered" is 2 kernel_status Seccomp
+check "it may look at a namespace's addresses" is on \
+    field .state call root bypass '{"netns":"peer","state":"on","expectAddresses":["10.7.0.2"]}'
+check "and ends that bypass" is off field .state call root bypass '["peer","off"]'
 check "records are kept where only root looks" is "drwx------ root root" stat --format='%A %U %G' /run/kmesh/state
