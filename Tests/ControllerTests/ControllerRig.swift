@@ -33,7 +33,8 @@ final class ControllerRig: Sendable {
 
     /// Makes it, with daemon and API server running; the pod is in the API server and has no label.
     static func with(
-        _ driver: PodGroup.Driver = .cgroupfs, _ body: (ControllerRig) async throws -> Void
+        _ driver: PodGroup.Driver = .cgroupfs, _ version: PodGroup.Version = .two,
+        _ body: (ControllerRig) async throws -> Void
     ) async throws {
         try await Rig.withoutDaemon { rig in
             try await rig.withUsers(operators: ["controller"]) { users in
@@ -43,7 +44,7 @@ final class ControllerRig: Sendable {
                 try await APIServer.with(tls: TestCertificates.serverConfiguration(asksClients: false)) { server in
                     server.allow([token])
                     try await rig.testbed.install(.iptables)
-                    try await PodGroup.with(driver, rig.testbed) { group in
+                    try await PodGroup.with(driver, version, rig.testbed) { group in
                         try await rig.testbed.withProcess(in: .pod) { pid in
                             try await group.add(pid)
                             server.put("web", uid: group.uid, addresses: ["10.89.0.1", "fd89::1"])

@@ -21,7 +21,7 @@ struct Fleet {
         _ count: Int, _ it: ControllerRig, filler: Int = 0, _ body: (Fleet) async throws -> Void
     ) async throws {
         let fleet = Fleet(names: (0..<count).map { "p\($0)" }, uids: (0..<count).map(uid))
-        let root = try await PodGroup.mount(it.testbed) + "/" + it.testbed.peer + "-fleet"
+        let root = try await PodGroup.mount(.two, it.testbed) + "/" + it.testbed.peer + "-fleet"
         try await scoped {
             try await it.testbed.run(["sh", "-e"], in: .host, input: fleet.script(root))
             for (number, name) in fleet.names.enumerated() {

@@ -9,9 +9,9 @@ extension ControllerTests {
     @Suite struct LabelTests {
         @Test(
             "The label takes the sidecar out of the pod's traffic, and its end puts it back",
-            arguments: PodGroup.Driver.allCases)
-        func label(_ driver: PodGroup.Driver) async throws {
-            try await ControllerRig.with(driver) { it in
+            arguments: PodGroup.Driver.allCases, PodGroup.Version.allCases)
+        func label(_ driver: PodGroup.Driver, _ version: PodGroup.Version) async throws {
+            try await ControllerRig.with(driver, version) { it in
                 try await it.start()
                 #expect(try await it.testbed.ways == .sidecar)
                 for _ in 0..<3 {

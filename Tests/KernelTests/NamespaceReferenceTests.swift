@@ -54,11 +54,11 @@ extension KernelTests {
             }
         }
 
-        @Test(arguments: PodGroup.Driver.allCases)
-        func aPodIsFoundByItsUID(_ driver: PodGroup.Driver) async throws {
+        @Test(arguments: PodGroup.Driver.allCases, PodGroup.Version.allCases)
+        func aPodIsFoundByItsUID(_ driver: PodGroup.Driver, _ version: PodGroup.Version) async throws {
             try await Rig.with { rig in
                 try await rig.testbed.install(.iptables)
-                try await PodGroup.with(driver, rig.testbed) { group in
+                try await PodGroup.with(driver, version, rig.testbed) { group in
                     let reference = "pod:\(group.uid)"
                     #expect(try await rig.refusal("status", [.string(reference)]) == .notFound)
                     try await rig.testbed.withProcess(in: .pod) { sandbox in

@@ -7,13 +7,18 @@ public struct PodGroup {
         case systemd, cgroupfs
     }
 
+    /// Of control groups. Version 1 has a tree for each controller, of which the kubelet uses all.
+    public enum Version: String, CaseIterable, Sendable {
+        case one, two
+    }
+
     public let uid: String
     private let testbed: Testbed
     /// From the test's own to the container's, which holds the processes.
     private let folders: [String]
 
     public static func with<Result>(
-        _ driver: Driver, _ testbed: Testbed, _ body: (PodGroup) async throws -> Result
+        _ driver: Driver, _ version: Version = .two, _ testbed: Testbed, _ body: (PodGroup) async throws -> Result
     ) async throws -> Result {
         let number = testbed.pod.filter(\.isNumber)
         let uid = "3f1c0000-\(driver == .systemd ? "5ed1" : "c4f5")-4000-8000-\(number)"
@@ -27,7 +32,7 @@ public struct PodGroup {
             case .cgroupfs: ["kubepods", "besteffort", "pod\(uid)", "4711"]
             }
         // Not the pod's own name: what has "-pod" in its name is taken for a pod's.
-        var folders = [try await mount(testbed) + "/" + testbed.peer]
+        var folders = [try await mount(version, testbed) + "/" + testbed.peer]
         for name in below { folders.append("\(folders[folders.count - 1])/\(name)") }
         let group = PodGroup(uid: uid, testbed: testbed, folders: folders)
         return try await scoped {
@@ -50,13 +55,13 @@ public struct PodGroup {
         try await testbed.run(["sh", "-c", "echo \(pid) > \(file)"], in: .host)
     }
 
-    /// Version 2 where it is mounted, else version 1's tree of systemd's.
-    public static func mount(_ testbed: Testbed) async throws -> String {
+    /// Where that version is mounted, or else the other one.
+    public static func mount(_ version: Version, _ testbed: Testbed) async throws -> String {
         let mounts = try await testbed.run(["cat", "/proc/self/mounts"], in: .host).split(separator: "\n")
             .map { $0.split(separator: " ") }
-        let found =
-            mounts.first { $0.count > 3 && $0[2] == "cgroup2" }
-            ?? mounts.first { $0.count > 3 && $0[2] == "cgroup" && $0[3].contains("name=systemd") }
+        let two = mounts.first { $0.count > 3 && $0[2] == "cgroup2" }
+        let one = mounts.first { $0.count > 3 && $0[2] == "cgroup" && $0[3].contains("name=systemd") }
+        let found = version == .two ? two ?? one : one ?? two
         guard let found else { throw NeverHappened(description: "no control groups are mounted") }
         return String(found[1])
     }
