@@ -27,7 +27,7 @@ extension ControllerTests {
                         "failed: alice has bypassed pod:\(it.uid)") == true
                 }
                 try await it.rig.off()
-                try await it.becomes(.app, within: .seconds(3))
+                try await it.becomes(.app, within: .seconds(5))
                 #expect(try await it.rig.list().map(\.owner) == [it.owner])
             }
         }

@@ -120,9 +120,9 @@ extension ControllerTests {
                 }
                 try await it.start()
                 it.server.label("web")
-                try await it.becomes(.app, within: .seconds(2))
+                try await it.becomes(.app, within: .seconds(5))
                 it.server.label("web", nil)
-                try await it.becomes(.sidecar, within: .seconds(2))
+                try await it.becomes(.sidecar, within: .seconds(5))
                 try await eventually("it is told: \(it.log)", within: .seconds(20)) {
                     it.server.annotation("kmesh.net/bypass-status", of: "lost7")?.contains("no network namespace")
                         == true
