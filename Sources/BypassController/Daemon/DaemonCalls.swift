@@ -14,7 +14,8 @@ struct DaemonCalls: Sendable {
     }
 
     let path: String
-    private let gate = Gate(8)
+    /// Half of the connections that the daemon lets one user have.
+    private let gate = Gate(32)
     private let note: @Sendable (_ operation: String, _ outcome: String) -> Void
 
     /// - Parameter note: told of each call, and what came of it.
