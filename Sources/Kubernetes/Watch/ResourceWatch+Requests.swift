@@ -4,7 +4,7 @@ internal import JSONRPC
 extension ResourceWatch {
     struct List {
         var items: [Object] = []
-        var resourceVersion: String?
+        var resourceVersion = ""
     }
 
     /// Everything that is selected, page by page.
@@ -30,9 +30,11 @@ extension ResourceWatch {
                 }
                 list.items.append(item)
             }
-            list.resourceVersion = metadata["resourceVersion"]?.string
+            list.resourceVersion = metadata["resourceVersion"]?.string ?? ""
             rest = metadata["continue"]?.string.flatMap { $0.isEmpty ? nil : $0 }
         } while rest != nil
+        // Without it there is nowhere to watch from.
+        if list.resourceVersion.isEmpty { throw .invalidAnswer("a list without a resource version") }
         return list
     }
 

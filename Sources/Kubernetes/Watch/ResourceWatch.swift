@@ -58,6 +58,9 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
         private var pause: Duration?
         private var wasDisconnected = false
 
+        /// Seconds; whatever a server wants, or what stands between wants.
+        private static var longestPause: Int { 300 }
+
         fileprivate init(watch: ResourceWatch) {
             self.watch = watch
         }
@@ -106,7 +109,8 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
         private mutating func event() async throws(APIError) -> Element? {
             guard let event = try await stream?.next() else {
                 // A clean end is how the server ends each watch some time; but if it does so at once, it is in trouble.
-                if stream?.wasOfUse == true { backoff.reset() } else { pause = backoff.next() }
+                if stream?.wasOfUse == true { backoff.reset() }
+                if stream?.isShort == true { pause = backoff.next() }
                 stream = nil
                 return nil
             }
@@ -140,7 +144,7 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
             if let stream, stream.wasOfUse { backoff.reset() }
             stream = nil
             let wanted = if case .refused(let status) = error { status.retryAfter } else { Int?.none }
-            pause = Swift.max(backoff.next(), .seconds(wanted ?? 0))
+            pause = Swift.max(backoff.next(), .seconds(Swift.min(wanted ?? 0, Self.longestPause)))
             switch error.code {
             case 410, 504:
                 // 410 Gone: the server has forgotten that version. 504 with "Too large resource version": this server has

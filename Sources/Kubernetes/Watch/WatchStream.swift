@@ -17,8 +17,9 @@ struct WatchStream {
     private let began = ContinuousClock.now
     private(set) var events = 0
 
+    var isShort: Bool { began.duration(to: .now) < .seconds(1) }
     /// Whether it has shown that it works: an end soon after its beginning, and nothing in between, has not.
-    var wasOfUse: Bool { events > 0 || began.duration(to: .now) > .seconds(2) }
+    var wasOfUse: Bool { events > 0 || !isShort }
 
     init(_ response: HTTPClientResponse) {
         body = response.body.makeAsyncIterator()
