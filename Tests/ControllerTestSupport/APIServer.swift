@@ -155,6 +155,7 @@ public final class APIServer: Sendable {
         case .silence?: try await Task.sleep(for: .seconds(3600))
         case .delay(let milliseconds)?: try await Task.sleep(for: .milliseconds(milliseconds))
         case .drop?: throw FaultBook.CutOff()
+        case .answer(let value)?: return try await Answer(200, value).write(to: outbound)
         case .garbage?: return try await Answer(200, "<html>not what you think</html>").write(to: outbound)
         case .inWatch(let fault)? where request.isWatch: return try await watch(request, outbound, fault)
         case .inWatch?, nil: break

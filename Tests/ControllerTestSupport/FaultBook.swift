@@ -1,3 +1,4 @@
+public import JSONRPC
 import Synchronization
 
 /// What is to go wrong, and when.
@@ -11,6 +12,8 @@ public final class FaultBook: Sendable {
         case delay(Int)
         /// The connection is closed instead of an answer.
         case drop
+        /// This, with code 200.
+        case answer(JSONValue)
         /// HTML with code 200, as a captive proxy would answer.
         case garbage
         case inWatch(WatchFault)

@@ -188,6 +188,33 @@ import Testing
         }
     }
 
+    @Test("A list that says not where to watch from is none, and is not asked for without end")
+    func placelessList() async throws {
+        try await APIServer.with { server in
+            server.put("a", labels: Self.enabled)
+            server.fail(.answer(["kind": "PodList", "metadata": [:], "items": []]), times: 3)
+            try await server.watching { elements in
+                for _ in 0..<3 { await elements.expect("disconnected ") }
+                await elements.expect("snapshot a")
+            }
+            #expect(server.requests.count { !$0.isWatch } == 4)
+        }
+    }
+
+    @Test("Watches that end as soon as they begin are not begun without end")
+    func shortWatches() async throws {
+        try await APIServer.with { server in
+            server.put("a", labels: Self.enabled)
+            server.failWatch(.end, times: .max)
+            try await server.watching { elements in
+                await elements.expect("snapshot a")
+                try await Task.sleep(for: .seconds(2))
+            }
+            let watches = server.requests.count(where: \.isWatch)
+            #expect((2...12).contains(watches), "\(watches) in two seconds")
+        }
+    }
+
     @Test("A server that wants to be left alone is")
     func retryAfter() async throws {
         try await APIServer.with { server in
