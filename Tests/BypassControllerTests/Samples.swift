@@ -7,7 +7,8 @@ import Kubernetes
 func pod(
     labels: [String: String] = [:], annotations: [String: String] = [:], hostNetwork: Bool? = nil,
     containers: [String] = ["app", "istio-proxy"], initContainers: [Pod.Container]? = nil, phase: String? = "Running",
-    initialized: String? = "True", addresses: [String] = ["10.0.0.7"], deletionTimestamp: String? = nil
+    initialized: String? = "True", initStatuses: [Pod.ContainerStatus]? = nil,
+    addresses: [String] = ["10.0.0.7"], deletionTimestamp: String? = nil
 ) -> Pod {
     Pod(
         metadata: ObjectMeta(
@@ -18,7 +19,7 @@ func pod(
             initContainers: initContainers),
         status: Pod.Status(
             phase: phase, conditions: initialized.map { [Pod.Condition("Initialized", $0)] },
-            podIPs: addresses.map(Pod.Address.init)))
+            podIPs: addresses.map(Pod.Address.init), initContainerStatuses: initStatuses))
 }
 
 func bypass(

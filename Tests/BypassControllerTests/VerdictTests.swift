@@ -15,6 +15,10 @@ import Testing
             pod(containers: ["app"], initContainers: [Pod.Container("linkerd-proxy", restartPolicy: "Always")]),
             // Kubernetes has not always had this condition at the time of the first look.
             pod(initialized: nil),
+            pod(initialized: nil, initStatuses: [Pod.ContainerStatus("istio-init", exitCode: 0)]),
+            pod(
+                initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
+                initStatuses: [Pod.ContainerStatus("istio-proxy", started: true)]),
         ])
     func qualifies(_ pod: Pod) {
         #expect(Verdict(of: pod) == .bypass(Options()))
@@ -41,7 +45,14 @@ import Testing
         "One that cannot be yet is waited for",
         arguments: [
             (pod(phase: "Pending", initialized: "False"), "init containers"),
-            (pod(phase: "Running", initialized: "False"), "init containers"), (pod(phase: "Pending"), "not running"),
+            (pod(phase: "Running", initialized: "False"), "init containers"),
+            (pod(initialized: nil, initStatuses: [Pod.ContainerStatus("istio-validation")]), "init containers"),
+            (pod(initialized: nil, initStatuses: [Pod.ContainerStatus("setup", exitCode: 1)]), "init containers"),
+            (
+                pod(
+                    initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
+                    initStatuses: [Pod.ContainerStatus("istio-proxy", started: false)]), "init containers"
+            ), (pod(phase: "Pending"), "not running"),
             (pod(phase: nil), "not running"), (pod(addresses: []), "no address"),
         ])
     func waits(_ pod: Pod, _ words: String) {

@@ -33,10 +33,20 @@ enum Verdict: Hashable, Sendable {
     /// Why the pod cannot be bypassed now. Init containers come first: a mesh's validator among them, which asks whether
     /// traffic is redirected, would fail the pod.
     private static func obstacle(_ pod: Pod) -> String? {
-        if pod.status?.conditions?.first(where: { $0.type == "Initialized" })?.status == "False" {
-            return "its init containers have not finished"
-        }
+        let isInitialized = pod.status?.conditions?.first { $0.type == "Initialized" }?.status != "False"
+        if !isInitialized || pod.hasUnfinishedInitContainer { return "its init containers have not finished" }
         if pod.status?.phase != "Running" { return "it is not running yet" }
         return pod.addresses.isEmpty ? "it has no address yet" : nil
+    }
+}
+
+extension Pod {
+    /// As far as the kubelet has told: it sets the condition a moment later.
+    fileprivate var hasUnfinishedInitContainer: Bool {
+        let sidecars = Set((spec.initContainers ?? []).filter { $0.restartPolicy == "Always" }.map(\.name))
+        return (status?.initContainerStatuses ?? []).contains { container in
+            sidecars.contains(container.name)
+                ? container.started == false : container.state?.terminated?.exitCode != 0
+        }
     }
 }

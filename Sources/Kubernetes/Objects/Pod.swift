@@ -37,14 +37,17 @@ public struct Pod: WatchedObject, Hashable {
         public var conditions: [Condition]?
         public var podIP: String?
         public var podIPs: [Address]?
+        public var initContainerStatuses: [ContainerStatus]?
 
         public init(
-            phase: String? = nil, conditions: [Condition]? = nil, podIP: String? = nil, podIPs: [Address]? = nil
+            phase: String? = nil, conditions: [Condition]? = nil, podIP: String? = nil, podIPs: [Address]? = nil,
+            initContainerStatuses: [ContainerStatus]? = nil
         ) {
             self.phase = phase
             self.conditions = conditions
             self.podIP = podIP
             self.podIPs = podIPs
+            self.initContainerStatuses = initContainerStatuses
         }
     }
 
@@ -55,6 +58,27 @@ public struct Pod: WatchedObject, Hashable {
         public init(_ type: String, _ status: String) {
             self.type = type
             self.status = status
+        }
+    }
+
+    public struct ContainerStatus: Decodable, Hashable, Sendable {
+        public var name: String
+        /// Of a container that restarts: whether it has come up.
+        public var started: Bool?
+        public var state: State?
+
+        public struct State: Decodable, Hashable, Sendable {
+            public var terminated: Terminated?
+        }
+
+        public struct Terminated: Decodable, Hashable, Sendable {
+            public var exitCode: Int
+        }
+
+        public init(_ name: String, started: Bool? = nil, exitCode: Int? = nil) {
+            self.name = name
+            self.started = started
+            state = State(terminated: exitCode.map { Terminated(exitCode: $0) })
         }
     }
 
