@@ -91,19 +91,24 @@ actor Controller {
 
     /// Looks again some time later, if nothing happens before.
     func look(at uid: String, after time: Duration) {
-        tracked[uid]?.alarm?.cancel()
-        tracked[uid]?.alarm = Task {
-            do {
-                try await Task.sleep(for: time)
-            } catch {
-                return
-            }
-            self.look(at: uid)
-        }
+        setAlarm(uid, after: time) { controller in controller.look(at: uid) }
     }
 
     /// Asks some time later what the bypass is like then, if nothing happens before.
     func check(_ uid: String, after time: Duration) {
+        setAlarm(uid, after: time) { controller in
+            guard let bypass = controller.tracked[uid]?.bypass else { return }
+            if let status = try? await controller.calls.status(of: bypass), status.owner == bypass.owner {
+                controller.tracked[uid]?.take(status)
+            }
+            controller.look(at: uid)
+        }
+    }
+
+    /// A pod has one alarm: a later one takes the place of the one before, and a look ends it.
+    private func setAlarm(
+        _ uid: String, after time: Duration, _ body: @escaping @Sendable (isolated Controller) async -> Void
+    ) {
         tracked[uid]?.alarm?.cancel()
         tracked[uid]?.alarm = Task {
             do {
@@ -111,11 +116,7 @@ actor Controller {
             } catch {
                 return
             }
-            guard let bypass = self.tracked[uid]?.bypass else { return }
-            if let status = try? await self.calls.status(of: bypass), status.owner == bypass.owner {
-                self.tracked[uid]?.take(status)
-            }
-            self.look(at: uid)
+            await body(self)
         }
     }
 
