@@ -92,7 +92,7 @@ extension Controller {
     }
 
     private func say(_ state: PodState, of pod: Tracked) async {
-        guard let last = pod.last ?? pod.pod else {
+        guard let last = pod.last else {
             // Labelled no more while nobody looked: the pod may be there.
             guard case .off(wasOn: true) = state else { return }
             return await teller.tell(.init(pod: pod.name, state: state), unless: "unknown")

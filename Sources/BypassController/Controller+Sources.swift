@@ -63,12 +63,8 @@ extension Controller {
         switch element {
         case .snapshot(let bypasses):
             decided = [:]
-            var own: [String: BypassStatus] = [:]
-            for bypass in bypasses {
-                if let name = PodName(owner: bypass.owner) { own[name.uid] = bypass }
-            }
             for uid in tracked.keys { tracked[uid]?.bypass = nil }
-            for bypass in own.values { noteOwn(bypass) }
+            for bypass in bypasses { noteOwn(bypass) }
             connect()
         case .change(let event, let bypass):
             note(event, bypass)

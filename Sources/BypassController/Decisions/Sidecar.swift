@@ -8,10 +8,7 @@ enum Sidecar: String, Hashable, Sendable, CaseIterable {
 
     /// nil if the pod has none. Each mesh's injector leaves a container with a name of its own; Istio's an annotation, too.
     init?(in pod: Pod) {
-        // An init container that restarts is a sidecar as Kubernetes has them since 1.28; others end before the pod runs.
-        let names = Set(
-            (pod.spec.containers ?? []).map(\.name)
-                + (pod.spec.initContainers ?? []).filter { $0.restartPolicy == "Always" }.map(\.name))
+        let names = Set(((pod.spec.containers ?? []) + pod.sidecars).map(\.name))
         if pod.metadata.annotations["sidecar.istio.io/status"] != nil {
             self = .istio
         } else if let found = Self.allCases.first(where: { names.contains($0.container) }) {

@@ -43,7 +43,7 @@ enum Verdict: Hashable, Sendable {
 extension Pod {
     /// As far as the kubelet has told: it sets the condition a moment later.
     fileprivate var hasUnfinishedInitContainer: Bool {
-        let sidecars = Set((spec.initContainers ?? []).filter { $0.restartPolicy == "Always" }.map(\.name))
+        let sidecars = Set(sidecars.map(\.name))
         return (status?.initContainerStatuses ?? []).contains { container in
             sidecars.contains(container.name)
                 ? container.started == false : container.state?.terminated?.exitCode != 0

@@ -29,8 +29,6 @@ struct HealthServer: Sendable {
         self.answer = answer
     }
 
-    var port: Int? { server.channel.localAddress?.port }
-
     /// Serves until the task is cancelled.
     func run() async {
         try? await server.executeThenClose { connections in

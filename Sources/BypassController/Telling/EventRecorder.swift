@@ -14,7 +14,6 @@ actor EventRecorder {
     private struct Written {
         var name: String
         var count: Int
-        var first: Timestamp
     }
 
     /// A pod may have 25 Events at once, and then one in five minutes (client-go's spam filter).
@@ -79,7 +78,7 @@ actor EventRecorder {
         // Names must be unique for as long as the API server keeps Events: client-go takes the time as well.
         let number = String(UInt64(bitPattern: Clock.realtime) &+ UInt64(written.count), radix: 16)
         let name = pod.name.prefix(230) + "." + number
-        written[key] = Written(name: name, count: 1, first: now)
+        written[key] = Written(name: name, count: 1)
         let time = JSONValue.string(now.description)
         _ = try await client.create(
             [

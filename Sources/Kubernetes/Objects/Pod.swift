@@ -94,6 +94,9 @@ public struct Pod: WatchedObject, Hashable {
         self.status = status
     }
 
+    /// The init containers that run beside the others (Kubernetes 1.28); the rest end before the pod runs.
+    public var sidecars: [Container] { (spec.initContainers ?? []).filter { $0.restartPolicy == "Always" } }
+
     /// All of the pod's addresses, of both families.
     public var addresses: [String] {
         let all = status?.podIPs?.map(\.ip) ?? []
