@@ -81,7 +81,7 @@ public struct ControllerService: Service {
         for await element in BypassWatch(configuration.socket) { await controller.take(element) }
     }
 
-    private func answer(_ path: String, _ controller: Controller) async -> HealthServer.Answer? {
+    private func answer(_ path: String, _ controller: Controller) async -> HealthAnswer? {
         switch path {
         case "/healthz": return .init(isGood: true, text: "ok\n")
         case "/readyz":

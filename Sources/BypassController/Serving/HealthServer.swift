@@ -4,19 +4,14 @@ internal import NIOPosix
 
 /// Answers `/healthz`, `/readyz` and `/metrics` on a port, by default one that only the node itself can reach.
 struct HealthServer: Sendable {
-    struct Answer: Sendable {
-        var isGood: Bool
-        var text: String
-    }
-
     typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
 
     private let server: NIOAsyncChannel<Connection, Never>
-    private let answer: @Sendable (_ path: String) async -> Answer?
+    private let answer: @Sendable (_ path: String) async -> HealthAnswer?
 
     /// Listens. Throws if the port cannot be had.
     init(
-        host: String, port: Int, _ answer: @escaping @Sendable (_ path: String) async -> Answer?
+        host: String, port: Int, _ answer: @escaping @Sendable (_ path: String) async -> HealthAnswer?
     ) async throws {
         server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -48,7 +43,7 @@ struct HealthServer: Sendable {
                 case .head(let head): path = String(head.uri.prefix { $0 != "?" })
                 case .body: break
                 case .end:
-                    let answer = await answer(path) ?? Answer(isGood: false, text: "no such page\n")
+                    let answer = await answer(path) ?? HealthAnswer(isGood: false, text: "no such page\n")
                     let bytes = ByteBuffer(string: answer.text)
                     let headers: HTTPHeaders = [
                         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",

@@ -38,7 +38,7 @@ actor Teller {
     func tell(_ news: News, unless annotation: String?) {
         let uid = news.pod.uid
         if waiting[uid] == nil, workers[uid] == nil, !news.state.isNews(where: told[uid] ?? annotation) {
-            if news.state.text == nil { forget(uid) }
+            if news.state.text == nil { told[uid] = nil }
             return
         }
         waiting[uid] = news
@@ -62,7 +62,7 @@ actor Teller {
                 try await gate.run { () throws(APIError) in try await write(news) }
                 backoff.reset()
                 if told.count >= 4096 { told = [:] }
-                if news.state.text == nil { forget(uid) } else { told[uid] = .some(news.state.text) }
+                if news.state.text == nil { told[uid] = nil } else { told[uid] = .some(news.state.text) }
             } catch {
                 if error == .cancelled { break }
                 logger.warning(
@@ -75,8 +75,6 @@ actor Teller {
         }
         workers[uid] = nil
     }
-
-    private func forget(_ uid: String) { told[uid] = nil }
 
     private func write(_ news: News) async throws(APIError) {
         guard try await annotate(news) else { return }
