@@ -54,6 +54,8 @@ extension ClusterAccess {
 
     func tlsConfiguration() throws(AccessError) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
+        // A server that is hung or out of reach does not answer a farewell, and nothing hangs on its answer.
+        tls.shutdownTimeout = .milliseconds(250)
         do {
             if let authority { tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority)) }
             if !verifiesServer { tls.certificateVerification = .none }

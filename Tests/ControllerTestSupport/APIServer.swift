@@ -33,10 +33,13 @@ public final class APIServer: Sendable {
     private let log = Mutex<[Request]>([])
     /// The version of the last bookmark that was sent to anybody.
     let lastBookmark = Mutex(0)
-    private let running = Mutex<(task: Task<Void, Never>, channel: any Channel)?>(nil)
     private let lastPort = Mutex(0)
-    /// Also those that nobody has got round to serve.
-    private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let state = Mutex(State())
+
+    private struct State {
+        var listener: (any Channel)?
+        var connections: [ObjectIdentifier: (channel: any Channel, task: Task<Void, Never>)] = [:]
+    }
 
     public init(bookmarkInterval: Int = 60_000, tls: TLSConfiguration? = nil) throws {
         self.bookmarkInterval = bookmarkInterval
@@ -62,7 +65,9 @@ public final class APIServer: Sendable {
     /// Only requests with one of these tokens are answered from now on.
     public func allow(_ tokens: Set<String>) { self.tokens.withLock { $0 = tokens } }
 
-    public var url: String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(lastPort.withLock(\.self))" }
+    public var port: Int { lastPort.withLock(\.self) }
+    public var url: String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(port)" }
+
     /// Every request since the server was made, or since the last time that this was asked.
     public func takeRequests() -> [Request] {
         log.withLock { log in
@@ -75,47 +80,40 @@ public final class APIServer: Sendable {
 
     public func start() async throws {
         let tls = tls
-        let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: "127.0.0.1", port: lastPort.withLock(\.self)) { channel in
-                self.note(channel)
-                return channel.eventLoop.makeCompletedFuture {
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
                     if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    return try Connection(wrappingChannelSynchronously: channel)
+                    self.begin(try Connection(wrappingChannelSynchronously: channel))
                 }
             }
-        lastPort.withLock { $0 = server.channel.localAddress?.port ?? 0 }
-        let task = Task { () -> Void in
-            _ = try? await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        group.addTask { try? await self.serve(connection) }
-                    }
-                }
-            }
-        }
-        running.withLock { $0 = (task, server.channel) }
+            .bind(host: "127.0.0.1", port: port).get()
+        lastPort.withLock { $0 = listener.localAddress?.port ?? 0 }
+        state.withLock { $0.listener = listener }
     }
 
     /// Ends every connection; what is known is kept.
     public func stop() async {
-        guard
-            let (task, channel) = running.withLock({ running in
-                defer { running = nil }
-                return running
-            })
-        else { return }
-        task.cancel()
-        try? await channel.close()
-        await task.value
-        for connection in connections.withLock({ Array($0.values) }) { try? await connection.close() }
+        guard let listener = state.withLock({ $0.listener.take() }) else { return }
+        try? await listener.close()
+        for (channel, task) in state.withLock({ Array($0.connections.values) }) {
+            try? await channel.close()
+            await task.value
+        }
     }
 
-    private func note(_ channel: any Channel) {
-        let id = ObjectIdentifier(channel)
-        connections.withLock { $0[id] = channel }
-        channel.closeFuture.whenComplete { _ in self.connections.withLock { _ = $0.removeValue(forKey: id) } }
+    /// A connection is served from the moment that it is one: NIO takes it for a fault if one with an asynchronous writer
+    /// is dropped, as those would be that wait in a sequence to be served when the server ends.
+    private func begin(_ connection: Connection) {
+        let id = ObjectIdentifier(connection.channel)
+        let task = Task { () -> Void in try? await serve(connection) }
+        state.withLock { $0.connections[id] = (connection.channel, task) }
+        connection.channel.closeFuture.whenComplete { _ in
+            self.state.withLock { _ = $0.connections.removeValue(forKey: id) }
+            task.cancel()
+        }
     }
 
     /// Ends every connection, and takes new ones at once.

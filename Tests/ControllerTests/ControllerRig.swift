@@ -116,7 +116,8 @@ final class ControllerRig: Sendable {
     }
 
     /// A port of the test's own, as its namespaces' names are.
-    var health: String { "127.0.0.1:\(20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000)" }
+    var healthPort: Int { 20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000 }
+    var health: String { "127.0.0.1:\(healthPort)" }
 
     func probe(_ page: String) async throws -> Ending {
         try await testbed.ending(of: [program, "probe", page, "--health-address", health])
@@ -127,11 +128,12 @@ final class ControllerRig: Sendable {
         try await testbed.ending(of: ["env", "--ignore-environment", program] + arguments)
     }
 
-    func kill(_ signal: Int32) async {
-        guard let child = running.withLock(\.self) else { return }
+    /// Ends it, if it runs; its log can be read until another is started.
+    @discardableResult
+    func kill(_ signal: Int32) async -> DaemonProcess.Exit? {
+        guard let child = running.withLock(\.self) else { return nil }
         child.signal(signal)
-        _ = try? await child.exit()
-        running.withLock { $0 = nil }
+        return try? await child.exit()
     }
 
     /// What it uses now.

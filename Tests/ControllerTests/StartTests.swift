@@ -38,6 +38,20 @@ extension ControllerTests {
             }
         }
 
+        @Test("Told to end, it does so at once and in good order, whoever is knocking at its port for health")
+        func end() async throws {
+            try await ControllerRig.with { it in
+                for _ in 0..<5 {
+                    try await it.start()
+                    let start = ContinuousClock.now
+                    let exit = try await knocking(on: it.healthPort) { await it.kill(15) }
+                    #expect(exit == .code(0), "\(it.log)")
+                    // This API server does not see that a connection on which it is answering a watch is being closed.
+                    #expect(start.duration(to: .now) < .seconds(3))
+                }
+            }
+        }
+
         @Test("A socket that the user may not use is told")
         func denied() async throws {
             try await ControllerRig.with { it in

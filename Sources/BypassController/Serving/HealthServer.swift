@@ -4,57 +4,69 @@ internal import NIOPosix
 
 /// Answers `/healthz`, `/readyz` and `/metrics` on a port, by default one that only the node itself can reach.
 struct HealthServer: Sendable {
-    typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
-
-    private let server: NIOAsyncChannel<Connection, Never>
-    private let answer: @Sendable (_ path: String) async -> HealthAnswer?
+    private let listener: any Channel
 
     /// Listens. Throws if the port cannot be had.
     init(
         host: String, port: Int, _ answer: @escaping @Sendable (_ path: String) async -> HealthAnswer?
     ) async throws {
-        server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: host, port: port) { channel in
+            .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    return try Connection(wrappingChannelSynchronously: channel)
+                    try channel.pipeline.syncOperations.addHandler(HealthHandler(answer))
                 }
             }
+            .bind(host: host, port: port).get()
+    }
+
+    /// Serves until the task is cancelled. A request that is being answered then gets its answer.
+    func run() async {
+        await withTaskCancellationHandler {
+            try? await listener.closeFuture.get()
+        } onCancel: {
+            listener.close(promise: nil)
+        }
+    }
+}
+
+/// A handler and not a `NIOAsyncChannel`: a connection may come while the server ends, and there would be nobody to end
+/// that one in the way that it has to be, on pain of a trap.
+private final class HealthHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+
+    private let answer: @Sendable (_ path: String) async -> HealthAnswer?
+    private var path = ""
+
+    init(_ answer: @escaping @Sendable (_ path: String) async -> HealthAnswer?) {
         self.answer = answer
     }
 
-    /// Serves until the task is cancelled.
-    func run() async {
-        try? await server.executeThenClose { connections in
-            try await withThrowingDiscardingTaskGroup { group in
-                for try await connection in connections {
-                    group.addTask { try? await serve(connection) }
-                }
-            }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): path = String(head.uri.prefix { $0 != "?" })
+        case .body: break
+        case .end:
+            let (channel, path, answer) = (context.channel, path, answer)
+            Task { channel.end(with: await answer(path)) }
         }
     }
+}
 
-    private func serve(_ connection: Connection) async throws {
-        try await connection.executeThenClose { inbound, outbound in
-            var path = ""
-            for try await part in inbound {
-                switch part {
-                case .head(let head): path = String(head.uri.prefix { $0 != "?" })
-                case .body: break
-                case .end:
-                    let answer = await answer(path) ?? HealthAnswer(isGood: false, text: "no such page\n")
-                    let bytes = ByteBuffer(string: answer.text)
-                    let headers: HTTPHeaders = [
-                        "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
-                        "Content-Length": "\(bytes.readableBytes)",
-                    ]
-                    let status: HTTPResponseStatus = answer.isGood ? .ok : .serviceUnavailable
-                    try await outbound.write(.head(.init(version: .http1_1, status: status, headers: headers)))
-                    try await outbound.write(.body(.byteBuffer(bytes)))
-                    try await outbound.write(.end(nil))
-                }
-            }
-        }
+extension Channel {
+    /// The only answer of its connection: nobody asks often.
+    fileprivate func end(with answer: HealthAnswer?) {
+        let bytes = ByteBuffer(string: answer?.text ?? "no such page\n")
+        let headers: HTTPHeaders = [
+            "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+            "Content-Length": "\(bytes.readableBytes)",
+            "Connection": "close",
+        ]
+        let status: HTTPResponseStatus = answer.map { $0.isGood ? .ok : .serviceUnavailable } ?? .notFound
+        let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
+        write(HTTPServerResponsePart.head(head), promise: nil)
+        write(HTTPServerResponsePart.body(.byteBuffer(bytes)), promise: nil)
+        writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in self.close(promise: nil) }
     }
 }
