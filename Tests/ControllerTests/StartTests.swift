@@ -33,8 +33,9 @@ extension ControllerTests {
                 #expect(ending.code == 69 && ending.errors.joined().contains("name another with --health-address"))
                 #expect(try await it.probe("readyz").code == 0)
                 await it.kill(15)
+                let start = ContinuousClock.now
                 let probe = try await it.probe("healthz")
-                #expect(probe.code == 1)
+                #expect(probe.code == 1 && start.duration(to: .now) < .seconds(3))
             }
         }
 
