@@ -161,7 +161,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "BypassControllerTests",
-            dependencies: ["BypassController", "BypassAPI", "ControllerTestSupport", "JSONRPC", "Kubernetes", logging],
+            dependencies: [
+                "BypassController", "BypassAPI", "ControllerTestSupport", "JSONRPC", "Kubernetes", logging, nioCore,
+                nioPosix,
+            ],
             swiftSettings: strict),
 
         // Tests that need root share their rig.

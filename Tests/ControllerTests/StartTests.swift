@@ -32,6 +32,10 @@ extension ControllerTests {
                 ])
                 #expect(ending.code == 69 && ending.errors.joined().contains("name another with --health-address"))
                 #expect(try await it.probe("readyz").code == 0)
+                // Its end of input is a client's last word, not the end of the connection.
+                let page = try await it.testbed.run(
+                    ["socat", "-", "TCP:\(it.health)"], in: .host, input: "GET /healthz HTTP/1.0\r\n\r\n")
+                #expect(page.hasSuffix("\r\n\r\nok\n"), "\(page)")
                 await it.kill(15)
                 let start = ContinuousClock.now
                 let probe = try await it.probe("healthz")

@@ -7,19 +7,29 @@ struct HealthServer: Sendable {
     private let listener: any Channel
 
     /// Listens. Throws if the port cannot be had.
+    ///
+    /// - Parameter patience: a connection, which is for one request, is closed after that time: whoever can reach the port
+    ///   can open as many as the process may have descriptors, and forget them.
     init(
-        host: String, port: Int, _ answer: @escaping @Sendable (_ path: String) async -> HealthAnswer?
+        host: String, port: Int, patience: TimeAmount = .seconds(10),
+        _ answer: @escaping @Sendable (_ path: String) async -> HealthAnswer?
     ) async throws {
         listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                let end = channel.eventLoop.scheduleTask(in: patience) { channel.close(promise: nil) }
+                channel.closeFuture.whenComplete { _ in end.cancel() }
+                return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(HealthHandler(answer))
                 }
             }
             .bind(host: host, port: port).get()
     }
+
+    /// Where it listens.
+    var address: SocketAddress? { listener.localAddress }
 
     /// Serves until the task is cancelled. A request that is being answered then gets its answer.
     func run() async {
@@ -38,6 +48,7 @@ private final class HealthHandler: ChannelInboundHandler {
 
     private let answer: @Sendable (_ path: String) async -> HealthAnswer?
     private var path = ""
+    private var isAsked = false
 
     init(_ answer: @escaping @Sendable (_ path: String) async -> HealthAnswer?) {
         self.answer = answer
@@ -48,14 +59,20 @@ private final class HealthHandler: ChannelInboundHandler {
         case .head(let head): path = String(head.uri.prefix { $0 != "?" })
         case .body: break
         case .end:
+            isAsked = true
             let (channel, path, answer) = (context.channel, path, answer)
             Task { channel.end(with: await answer(path)) }
         }
     }
+
+    /// Who has said the last word may wait for an answer (`socat` does); who has asked nothing waits for none.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent, !isAsked { context.close(promise: nil) }
+    }
 }
 
 extension Channel {
-    /// The only answer of its connection: nobody asks often.
+    /// The only answer on its connection: nobody asks often.
     fileprivate func end(with answer: HealthAnswer?) {
         let bytes = ByteBuffer(string: answer?.text ?? "no such page\n")
         let headers: HTTPHeaders = [
