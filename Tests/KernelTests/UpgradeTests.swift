@@ -134,9 +134,7 @@ extension KernelTests {
                         .init(
                             executable: rig.executable, socket: rig.folder.path + "/other", bpffs: other.path,
                             stateDirectory: rig.folder.path + "/other-state", arguments: arguments))
-                    try await eventually("it has searched") {
-                        daemon.standardError.contains("searched for leftovers")
-                    }
+                    try await daemon.searchForLeftovers()
                     let off = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.testbed.pod)","off"]}"#
                     #expect(try await daemon.call(off).contains(#""changed":false"#))
                     #expect(try await daemon.terminate() == .code(0))

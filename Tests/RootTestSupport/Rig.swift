@@ -158,6 +158,13 @@ public final class Rig: Sendable {
     }
 }
 
+extension DaemonProcess {
+    /// Waits for the end of the look that follows each start, beside the calls.
+    public func searchForLeftovers() async throws {
+        try await eventually("it has searched") { standardError.contains("searched for leftovers") }
+    }
+}
+
 extension Rig {
     /// Arguments of a daemon that repairs nothing without being asked: for tests of what is until then.
     public static let unattended = ["--check-interval", "86400"]

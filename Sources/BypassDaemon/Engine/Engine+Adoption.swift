@@ -72,6 +72,7 @@ extension Engine {
                 ])
         }.flatMapErrorThrowing { error in
             if case BypassError.netnsNotFound = error { return }
+            self.counted.noteError(error)
             self.logger.warning(
                 "a namespace could not be searched for leftovers",
                 metadata: ["netns": "\(path)", "error": "\(ErrorObject(error).message)"])
