@@ -1,0 +1,81 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// A thread that the project owns. Kernel work (setns, blocking netlink) happens only on these.
+///
+/// Stacks are small, since most threads wait for a client most of the time: what lies untouched costs nothing, and a
+/// guard page below ends the process where the stack would run over.
+package final class Thread: Sendable {
+    /// Room for the deepest work there is: reading JSON at the greatest depth that can be set, and a path walk.
+    package static let stackSize = 512 * 1024
+
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    private let hasEnded = Monitor(false)
+
+    private init() {}
+
+    /// Runs `body` on a new thread.
+    ///
+    /// - Parameter name: as `top -H` and gdb show it; at most 15 bytes.
+    /// - Throws: EAGAIN if the process may have no more threads.
+    @discardableResult
+    package static func start(
+        _ name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(SystemCallError) -> Thread {
+        let thread = Thread()
+        let start = Start(name) {
+            body()
+            thread.hasEnded.update { $0 = true }
+        }
+        let argument = unsafe Unmanaged.passRetained(start)
+        do throws(SystemCallError) {
+            try systemCall("pthread_create") {
+                unsafe clinux_thread_start(stackSize, { Thread.run($0) }, argument.toOpaque())
+            }
+        } catch {
+            unsafe argument.release()
+            throw error
+        }
+        return thread
+    }
+
+    /// Waits until the body has returned.
+    package func join() {
+        hasEnded.wait { $0 ? () : nil }
+    }
+
+    /// Runs `body` on this thread and on `count - 1` others side by side, and returns when all have ended. If the process
+    /// may have no more threads, fewer do the work.
+    package static func inParallel(_ count: Int, named name: String, _ body: @escaping @Sendable () -> Void) {
+        let helpers = (1..<max(count, 1)).compactMap { _ in try? Thread.start(name, body) }
+        body()
+        for helper in helpers { helper.join() }
+    }
+
+    private static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        guard let argument = unsafe argument else { return nil }
+        let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        unsafe pthread_setname_np(pthread_self(), start.name)
+        start.body()
+        return nil
+    }
+}
+
+/// Settings of the whole process that keep many threads cheap.
+package enum ProcessMemory {
+    /// Lets all threads share two of malloc's arenas. With one for each thread, an idle connection would hold what its
+    /// thread once needed.
+    package static func shareArenas() {
+        clinux_share_arenas()
+    }
+}
