@@ -63,19 +63,16 @@ let package = Package(
         .target(
             name: "Netfilter", dependencies: ["Linux", "CLibmnl", "CLibnftnl", system],
             swiftSettings: strict + [faultPoints]),
-        .target(
-            name: "Matcher", dependencies: ["Linux", "CBypassABI", "CLibbpf", system], swiftSettings: strict,
-            plugins: ["CompileMatcher"]),
 
         // Pure: the wire and the decisions.
         .target(name: "JSONRPC", dependencies: [nioCore], swiftSettings: strict),
         .target(name: "BypassAPI", swiftSettings: strict),
-        .target(name: "Bypass", swiftSettings: strict),
-        .target(name: "PolicyFile", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
+        .target(name: "Bypass", dependencies: ["BypassAPI"], swiftSettings: strict),
+        .target(name: "BypassPolicy", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
 
         .target(
-            name: "BypassKernel", dependencies: ["Bypass", "Netfilter", "Matcher", "Linux", system],
-            swiftSettings: strict),
+            name: "Datapath", dependencies: ["Bypass", "Netfilter", "Linux", "CBypassABI", "CLibbpf", system],
+            swiftSettings: strict, plugins: ["CompileMatcher"]),
 
         .target(name: "PrometheusMetrics", dependencies: [metrics], swiftSettings: strict),
 
@@ -83,7 +80,7 @@ let package = Package(
         .target(
             name: "BypassDaemon",
             dependencies: [
-                "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile",
+                "Linux", "Netfilter", "Datapath", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
                 "PrometheusMetrics", nioCore, nioPosix, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .target(
@@ -116,7 +113,7 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
+                "BypassClient", "Bypass", "BypassAPI", "Datapath", "BypassPolicy", "Linux", "JSONRPC",
                 "Testbed", signals, arguments,
             ],
             swiftSettings: strict),
@@ -133,8 +130,9 @@ let package = Package(
             name: "BypassAPITests", dependencies: ["BypassAPI", "JSONRPC", "Linux", nioCore], swiftSettings: strict),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
-        .testTarget(name: "BypassTests", dependencies: ["Bypass"], swiftSettings: strict),
-        .testTarget(name: "PolicyFileTests", dependencies: ["PolicyFile", "Bypass"], swiftSettings: strict),
+        .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .testTarget(
+            name: "BypassPolicyTests", dependencies: ["BypassPolicy", "Bypass", "BypassAPI"], swiftSettings: strict),
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
@@ -146,7 +144,7 @@ let package = Package(
         .testTarget(
             name: "kmesh-bypassctlTests",
             dependencies: [
-                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "JSONRPC", arguments,
+                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "BypassPolicy", "Linux", "JSONRPC", arguments,
                 yaml,
             ],
             swiftSettings: strict),
@@ -195,7 +193,7 @@ let package = Package(
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [
-    "Bypass", "BypassAPI", "BypassDaemon", "BypassKernel", "JSONRPC", "Linux", "Netfilter", "PolicyFile", nioCore,
+    "Bypass", "BypassAPI", "BypassDaemon", "BypassPolicy", "Datapath", "JSONRPC", "Linux", "Netfilter", nioCore,
 ]
 let fuzzers = ["RequestLine", "NetlinkReplies", "PolicyText"]
 if Context.environment["KMESH_FUZZ"] == nil {

@@ -1,5 +1,5 @@
-/// Why a call was not carried out. After any of these nothing has changed.
-public enum BypassError: Error, Hashable, Sendable {
+/// Why a call failed. After any of these nothing has changed.
+package enum BypassError: Error, Hashable, Sendable {
     case permissionDenied(String)
     case netnsNotFound(String)
     case notNetns(String)

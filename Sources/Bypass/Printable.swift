@@ -1,10 +1,9 @@
 extension String {
     /// The text with all that a terminal would act on, or that would not be seen, shown as an escape.
     ///
-    /// Owners, reasons and names are whatever somebody once sent to the daemon. Control characters would let that
-    /// person write to the screen of whoever looks, or forge a line of a log; marks of direction would let text pass
-    /// for another.
-    public var printable: String {
+    /// Owners, reasons and names are what clients once sent to the daemon. Control characters would let a client write
+    /// to a reader's screen, or forge a line of a log; marks of direction would let one text pass for another.
+    package var printable: String {
         guard unicodeScalars.contains(where: \.needsEscape) else { return self }
         var result = ""
         for scalar in unicodeScalars {
@@ -21,16 +20,16 @@ extension String {
     }
 
     /// The text between quotes, printable, and with no quote in it that could be taken for the end.
-    public var quoted: String {
+    package var quoted: String {
         "\"" + printable.unicodeScalars.map { $0 == "\"" ? "\\\"" : String($0) }.joined() + "\""
     }
 
     /// The same, cut where it is long.
-    public var excerpt: String { cut.quoted }
+    package var excerpt: String { cut.quoted }
 
     /// A client's text as a part of a sentence: where it could be taken for more of the sentence, it is in quotes, and
     /// where it is long, cut.
-    public var asPartOfSentence: String {
+    package var asPartOfSentence: String {
         let text = cut
         return text.unicodeScalars.allSatisfy(\.isPlain) && !text.isEmpty ? text : text.quoted
     }
@@ -49,7 +48,7 @@ extension Unicode.Scalar {
     }
 
     fileprivate var needsEscape: Bool {
-        // The backslash too, so that what is shown can be told from an escape.
+        // The backslash too, so that it is not mistaken for an escape.
         if isASCII { return value < 0x20 || value == 0x7F || self == "\\" }
         switch properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: return true

@@ -19,14 +19,24 @@ public protocol RPCMethod: Sendable {
     static var errors: [ErrorCode] { get }
 }
 
-/// What a caller has to be allowed to do.
-public enum Permission: String, Codable, Sendable, CaseIterable {
+/// What a caller has to be allowed to do. A permission includes those before it.
+public enum Permission: String, Codable, Hashable, Sendable, Comparable, CaseIterable {
     /// Look at bypasses.
     case read
     /// Turn bypasses on and off.
     case bypass
     /// All that the daemon does.
     case admin
+
+    public static func < (a: Permission, b: Permission) -> Bool { a.rank < b.rank }
+
+    private var rank: Int {
+        switch self {
+        case .read: 0
+        case .bypass: 1
+        case .admin: 2
+        }
+    }
 }
 
 /// A parameter as OpenRPC describes it (its Content Descriptor Object).

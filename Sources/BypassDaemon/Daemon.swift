@@ -2,10 +2,10 @@ internal import Bypass
 public import BypassAPI
 internal import Linux
 public import Logging
-internal import Matcher
+internal import Datapath
 internal import NIOCore
 internal import NIOPosix
-internal import PolicyFile
+internal import BypassPolicy
 public import ServiceLifecycle
 
 /// The daemon: a socket, a router, and the engine behind them. A `Service`, so that whoever runs it decides about
@@ -20,7 +20,7 @@ public final class Daemon: Service {
         /// Who may do what; a file that is not there allows what ``Bypass/Policy`` has built in.
         public var policy = "/etc/kmesh/bypassd.toml"
         /// Where audit records go: the journal's socket; nil for where the log goes.
-        public var journal = ServiceManager.journal
+        public var journal = Systemd.journal
         public var limits = Limits()
         /// Where metrics are written for node_exporter's textfile collector; nil for nowhere.
         public var metricsFile: String?
@@ -64,7 +64,7 @@ public final class Daemon: Service {
 
     /// Answers clients until it is asked to end; then answers what was begun, and leaves every bypass as it is.
     public func run() async throws {
-        let startedAt = Clock.boottime
+        let startedAt = BootClock.now
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: min(2, System.coreCount))
         let background = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let acceptor = NIOThreadPool(numberOfThreads: 1)

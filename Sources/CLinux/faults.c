@@ -34,7 +34,7 @@ void clinux_fault_arm(struct clinux_fault_plan *plan, const struct clinux_fault_
 	memcpy(plan->operation, next->operation, sizeof(plan->operation));
 	memset(plan->last, 0, sizeof(plan->last));
 	__atomic_store_n(&plan->seen, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&plan->struck, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&plan->injected, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&plan->fault, next->fault, __ATOMIC_SEQ_CST);
 }
 
@@ -48,12 +48,12 @@ uint64_t clinux_fault_seen(const struct clinux_fault_plan *plan)
 	return __atomic_load_n(&plan->seen, __ATOMIC_SEQ_CST);
 }
 
-uint64_t clinux_fault_struck(const struct clinux_fault_plan *plan)
+uint64_t clinux_fault_injected(const struct clinux_fault_plan *plan)
 {
-	return __atomic_load_n(&plan->struck, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&plan->injected, __ATOMIC_SEQ_CST);
 }
 
-uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operation)
+uint32_t clinux_fault_inject(struct clinux_fault_plan *plan, const char *operation)
 {
 	uint32_t fault = __atomic_load_n(&plan->fault, __ATOMIC_SEQ_CST);
 	uint64_t number;
@@ -64,16 +64,16 @@ uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operati
 	if (number < plan->skip || number - plan->skip >= plan->times)
 		return CLINUX_FAULT_NONE;
 	strncpy(plan->last, operation, sizeof(plan->last) - 1);
-	__atomic_add_fetch(&plan->struck, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&plan->injected, 1, __ATOMIC_SEQ_CST);
 	return fault;
 }
 
-uint32_t clinux_fault_spoil(struct clinux_fault_plan *plan, const char *operation, void *buffer, uint32_t length)
+uint32_t clinux_fault_corrupt(struct clinux_fault_plan *plan, const char *operation, void *buffer, uint32_t length)
 {
 	struct nlmsghdr *message = buffer;
 	struct nlmsgerr *answer = NLMSG_DATA(message);
 
-	switch (clinux_fault_strike(plan, operation)) {
+	switch (clinux_fault_inject(plan, operation)) {
 	case CLINUX_FAULT_CUT:
 		return length / 2;
 	case CLINUX_FAULT_REFUSE:

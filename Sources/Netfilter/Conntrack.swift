@@ -6,7 +6,7 @@ extension NetlinkSocket {
     ///
     /// nil where it cannot be counted: the kernel has no conntrack netlink (nf_conntrack_netlink), or the namespace has
     /// more than `limit` connections (a walk through the kernel's table takes time for each).
-    public mutating func redirectedConnections(limit: Int = 65536) -> Int? {
+    package mutating func redirectedConnections(limit: Int = 65536) -> Int? {
         do throws(NetfilterError) {
             // The number of all is kept by the kernel; most pods that are asked about have few, and many have none.
             guard let known = try trackedConnections(), known <= limit else { return nil }

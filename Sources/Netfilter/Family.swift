@@ -1,7 +1,7 @@
 internal import CLibnftnl
 
 /// The address family of a table, as nf_tables numbers it (NFPROTO_* of linux/netfilter.h).
-public enum Family: UInt8, Hashable, Sendable, CaseIterable {
+package enum Family: UInt8, Hashable, Sendable, CaseIterable {
     case inet = 1
     case ip = 2
     case arp = 3
@@ -10,7 +10,7 @@ public enum Family: UInt8, Hashable, Sendable, CaseIterable {
     case ip6 = 10
 
     /// As `nft` writes it.
-    public var name: String {
+    package var name: String {
         switch self {
         case .inet: "inet"
         case .ip: "ip"
@@ -23,7 +23,7 @@ public enum Family: UInt8, Hashable, Sendable, CaseIterable {
 }
 
 /// Where in a packet's way a base chain stands (NF_INET_* of linux/netfilter.h).
-public enum Hook: UInt32, Hashable, Sendable, CaseIterable {
+package enum Hook: UInt32, Hashable, Sendable, CaseIterable {
     case prerouting = 0
     case input = 1
     case forward = 2
@@ -31,7 +31,7 @@ public enum Hook: UInt32, Hashable, Sendable, CaseIterable {
     case postrouting = 4
 
     /// As `nft` writes it.
-    public var name: String {
+    package var name: String {
         switch self {
         case .prerouting: "prerouting"
         case .input: "input"
@@ -42,7 +42,7 @@ public enum Hook: UInt32, Hashable, Sendable, CaseIterable {
     }
 
     /// The built-in chain of iptables at this hook.
-    public var chain: String {
+    package var chain: String {
         switch self {
         case .prerouting: "PREROUTING"
         case .input: "INPUT"
@@ -54,34 +54,34 @@ public enum Hook: UInt32, Hashable, Sendable, CaseIterable {
 }
 
 /// Where and when a base chain is asked.
-public struct BaseChain: Hashable, Sendable {
+package struct BaseChain: Hashable, Sendable {
     /// `filter`, `nat` or `route`.
-    public var type: String
-    public var hook: Hook
+    package var type: String
+    package var hook: Hook
     /// Lower is earlier.
-    public var priority: Int32
+    package var priority: Int32
 
-    public init(type: String, hook: Hook, priority: Int32) {
+    package init(type: String, hook: Hook, priority: Int32) {
         self.type = type
         self.hook = hook
         self.priority = priority
     }
 
     /// The priority of destination nat in PREROUTING and OUTPUT (NF_IP_PRI_NAT_DST), where iptables has its nat chains.
-    public static let dstnat: Int32 = -100
+    package static let dstnat: Int32 = -100
 }
 
 /// A chain, named in full.
-public struct ChainName: Hashable, Sendable, CustomStringConvertible {
-    public var family: Family
-    public var table: String
-    public var chain: String
+package struct ChainName: Hashable, Sendable, CustomStringConvertible {
+    package var family: Family
+    package var table: String
+    package var chain: String
 
-    public init(_ family: Family, _ table: String, _ chain: String) {
+    package init(_ family: Family, _ table: String, _ chain: String) {
         self.family = family
         self.table = table
         self.chain = chain
     }
 
-    public var description: String { "\(family.name) \(table) \(chain)" }
+    package var description: String { "\(family.name) \(table) \(chain)" }
 }

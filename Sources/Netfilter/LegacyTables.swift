@@ -1,23 +1,23 @@
 internal import CLibnftnl
 internal import Glibc
-public import Linux
+package import Linux
 internal import SystemPackage
 
 /// What iptables-legacy has put into a namespace: x_tables' own tables, which nf_tables knows nothing of.
-public enum LegacyTables {
+package enum LegacyTables {
     /// The interceptions in the legacy tables of the calling thread's network namespace.
     ///
     /// Reads only tables that are there: asking x_tables for a table makes it.
-    public static func interceptions() throws(SystemCallError) -> [Interception] {
-        var found: [Interception] = []
+    package static func redirects() throws(SystemCallError) -> [Redirect] {
+        var found: [Redirect] = []
         for version in [InternetProtocol.four, .six] {
             guard let names = try? Files.text("/proc/thread-self/net/" + version.tableNames) else { continue }
             for name in names.split(separator: "\n") {
                 switch name {
                 case "nat":
-                    found += try blob("nat", version)?.interceptions(.nat, at: [.prerouting, .output]) ?? []
+                    found += try blob("nat", version)?.redirects(.nat, at: [.prerouting, .output]) ?? []
                 case "mangle":
-                    found += try blob("mangle", version)?.interceptions(.transparentProxy, at: [.prerouting]) ?? []
+                    found += try blob("mangle", version)?.redirects(.transparentProxy, at: [.prerouting]) ?? []
                 default: break
                 }
             }
@@ -92,25 +92,25 @@ struct LegacyTable {
     var entries: [UInt8]
     var chains: Chains
 
-    func interceptions(_ means: Interception.Means, at hooks: [Hook]) -> [Interception] {
-        hooks.filter { reaches(means, from: $0) }.map { hook in
-            Interception(
+    func redirects(_ mechanism: Redirect.Mechanism, at hooks: [Hook]) -> [Redirect] {
+        hooks.filter { reaches(mechanism, from: $0) }.map { hook in
+            Redirect(
                 chain: ChainName(version.family, name, hook.chain), backend: .legacy, hook: hook,
-                priority: means == .nat ? BaseChain.dstnat : -150,  // NF_IP_PRI_MANGLE
-                means: means)
+                priority: mechanism == .nat ? BaseChain.dstnat : -150,  // NF_IP_PRI_MANGLE
+                mechanism: mechanism)
         }
     }
 
     /// Follows the entries of a built-in chain and every chain that it jumps to.
-    private func reaches(_ means: Interception.Means, from hook: Hook) -> Bool {
+    private func reaches(_ mechanism: Redirect.Mechanism, from hook: Hook) -> Bool {
         guard let start = chains.start[hook], let end = chains.end[hook] else { return false }
         var seen: Set<Int> = [start]
         var waiting = [(start, end)]
         while var (offset, end) = waiting.popLast() {
             while offset <= end, let entry = entry(at: offset) {
                 switch entry.target {
-                case "REDIRECT", "DNAT": if means == .nat { return true }
-                case "TPROXY": if means == .transparentProxy { return true }
+                case "REDIRECT", "DNAT": if mechanism == .nat { return true }
+                case "TPROXY": if mechanism == .transparentProxy { return true }
                 // The head of the next user chain: this one ends here.
                 case "ERROR": end = -1
                 // A standard verdict that is no negative number is the place of a chain.

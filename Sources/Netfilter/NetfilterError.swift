@@ -1,8 +1,8 @@
-public import Linux
-public import SystemPackage
+package import Linux
+package import SystemPackage
 
 /// What can go wrong between us and netfilter.
-public enum NetfilterError: Error, Hashable, Sendable {
+package enum NetfilterError: Error, Hashable, Sendable {
     /// The kernel refused one message of a batch, so all of it. `detail` is the kernel's own word, where it has one.
     case refused(Transaction.Operation, Errno, detail: String?)
     /// The ruleset is not the one that was read: read again and plan again.

@@ -1,16 +1,16 @@
 internal import CLinux
 internal import Glibc
-public import Linux
+package import Linux
 
 /// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
 /// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
-public struct NetlinkSocket: ~Copyable {
+package struct NetlinkSocket: ~Copyable {
     private let descriptor: OwnedDescriptor
     private var sequence: UInt32 = 0
     private let buffer = ReceiveBuffer()
 
     /// Opens a socket in the calling thread's network namespace.
-    public init() throws(SystemCallError) {
+    package init() throws(SystemCallError) {
         let number = try systemCall("socket NETLINK_NETFILTER") { clinux_netfilter_socket() }
         self.init(adopting: OwnedDescriptor(adopting: number))
     }
@@ -21,12 +21,12 @@ public struct NetlinkSocket: ~Copyable {
     }
 
     /// Gives the descriptor away, to be closed later.
-    public consuming func intoDescriptor() -> OwnedDescriptor {
+    package consuming func intoDescriptor() -> OwnedDescriptor {
         descriptor
     }
 
     /// A number that no other namespace has had since boot; nil before Linux 5.14.
-    public var namespaceCookie: UInt64? {
+    package var namespaceCookie: UInt64? {
         var cookie: UInt64 = 0
         return unsafe clinux_netns_cookie(descriptor.rawValue, &cookie) == 0 ? cookie : nil
     }

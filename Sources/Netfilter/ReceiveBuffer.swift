@@ -41,7 +41,7 @@ struct ReceiveBuffer: ~Copyable {
         for index in 0..<Int(count) where progress == .more {
             let slot = unsafe start + index * Self.slotSize
             #if FAULT_POINTS
-                let length = unsafe FaultPlan.spoil(operation, slot, length: Int(lengths[index]))
+                let length = unsafe FaultInjection.corrupt(operation, slot, length: Int(lengths[index]))
             #else
                 let length = Int(lengths[index])
             #endif

@@ -2,7 +2,7 @@ internal import CLibnftnl
 internal import Glibc
 
 /// The expressions that the daemon's rules are made of.
-public enum RuleExpression: Hashable, Sendable {
+package enum RuleExpression: Hashable, Sendable {
     /// `-m bpf --object-pinned PATH`, as iptables-nft 1.8 writes it.
     case matchBPF(pin: String)
     /// Only packets of this family pass (`meta nfproto`, in a table of family inet).

@@ -7,12 +7,12 @@ extension NetlinkSocket {
     /// Reads the namespace's ruleset, all of one generation.
     ///
     /// Throws `rulesetChanged` if it is of another generation, or changes meanwhile.
-    public mutating func ruleset(generation: UInt32) throws(NetfilterError) -> Ruleset {
+    package mutating func ruleset(generation: UInt32) throws(NetfilterError) -> Ruleset {
         var ruleset = Ruleset(generation: generation)
         ruleset.tables = try dump(MessageType.getTable, "reading tables") { $0.table }
         if ruleset.tables.isEmpty { return ruleset }
         ruleset.chains = try dump(MessageType.getChain, "reading chains") { $0.chain }
-        for table in ruleset.tables where ruleset.chains.contains(where: { $0.mayIntercept(in: table) }) {
+        for table in ruleset.tables where ruleset.chains.contains(where: { $0.mayRedirect(in: table) }) {
             ruleset.rules += try rules(of: table, ruleset.chains)
         }
         // The dumps above are each of one generation; this one says that it was the same.
@@ -39,7 +39,7 @@ extension NetlinkSocket {
     }
 
     /// The generation of the namespace's ruleset.
-    public mutating func generation() throws(NetfilterError) -> UInt32 {
+    package mutating func generation() throws(NetfilterError) -> UInt32 {
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
         request.append(MessageType.getGeneration, family: 0, sequence: sequence)
@@ -56,7 +56,7 @@ extension NetlinkSocket {
     }
 
     /// The same rules with their counters as they are now. Throws `rulesetChanged` if one has gone.
-    public mutating func reread(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
+    package mutating func reread(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
         if rules.isEmpty { return rules }
         let operation = "reading counters"
         let first = takeSequence(rules.count)
@@ -115,7 +115,7 @@ extension NetlinkMessage {
 
 extension Ruleset.Chain {
     /// Destination nat is done by chains of type nat in PREROUTING and OUTPUT, TPROXY by any chain in PREROUTING.
-    fileprivate func mayIntercept(in table: Ruleset.Table) -> Bool {
+    fileprivate func mayRedirect(in table: Ruleset.Table) -> Bool {
         guard let base, name.family == table.family, name.table == table.name else { return false }
         return base.hook == .prerouting || base.hook == .output && base.type == "nat"
     }

@@ -3,9 +3,9 @@ internal import Glibc
 internal import Linux
 internal import SystemPackage
 
-/// One batch of changes, for all families of a namespace, that the kernel carries out as a whole or not at all.
-public struct Transaction: Hashable, Sendable {
-    public enum Operation: Hashable, Sendable {
+/// One batch of changes, for all families of a namespace, that the kernel executes as a whole or not at all.
+package struct Transaction: Hashable, Sendable {
+    package enum Operation: Hashable, Sendable {
         case addTable(Family, String)
         case addChain(ChainName, BaseChain)
         /// At the head of the chain.
@@ -17,17 +17,17 @@ public struct Transaction: Hashable, Sendable {
         case deleteTable(Family, String)
     }
 
-    public var operations: [Operation]
+    package var operations: [Operation]
 
-    /// What the kernel told of a transaction that it carried out.
-    public struct Outcome: Hashable, Sendable {
+    /// What the kernel reported about a transaction that it executed.
+    package struct Outcome: Hashable, Sendable {
         /// For each operation that makes a rule, the rule as the kernel holds it.
-        public var made: [Ruleset.Rule?]
-        /// The ruleset's generation since then; nil if the kernel did not tell.
-        public var generation: UInt32?
+        package var created: [Ruleset.Rule?]
+        /// The ruleset's generation since then; nil if the kernel did not report it.
+        package var generation: UInt32?
     }
 
-    public init(_ operations: [Operation]) {
+    package init(_ operations: [Operation]) {
         self.operations = operations
     }
 
@@ -37,7 +37,7 @@ public struct Transaction: Hashable, Sendable {
         buffer.appendBatchBegin(generation: generation, sequence: sequence)
         for (index, operation) in operations.enumerated() {
             var flags: MessageFlags = []
-            // The kernel tells the new generation if the first message wants an echo.
+            // The kernel reports the new generation if the first message wants an echo.
             if index == 0 { flags.insert(.echo) }
             // One acknowledgement, for the last message: the kernel reports the errors of the others unasked.
             if index == operations.count - 1 { flags.insert(.acknowledge) }
@@ -100,7 +100,7 @@ extension Transaction.Operation {
 
 extension Transaction.Operation: CustomStringConvertible {
     /// What is asked of the kernel, in nf_tables' words.
-    public var description: String {
+    package var description: String {
         switch self {
         case .addTable(let family, let table): "NEWTABLE \(family.name) \(table)"
         case .addChain(let name, _): "NEWCHAIN \(name)"
@@ -111,7 +111,7 @@ extension Transaction.Operation: CustomStringConvertible {
         }
     }
 
-    public var family: Family {
+    package var family: Family {
         switch self {
         case .addTable(let family, _), .deleteTable(let family, _): family
         case .addChain(let name, _), .insertRule(let name, _), .appendRule(let name, _), .deleteRule(let name, _),
@@ -136,14 +136,14 @@ extension BaseChain {
 }
 
 extension NetlinkSocket {
-    /// Carries out a transaction.
+    /// Executes a transaction.
     ///
     /// - Parameter generation: only if the ruleset is still of this generation, else `rulesetChanged`.
-    public mutating func commit(
+    package mutating func commit(
         _ transaction: Transaction, generation: UInt32?
     ) throws(NetfilterError) -> Transaction.Outcome {
         let operations = transaction.operations
-        var outcome = Transaction.Outcome(made: Array(repeating: nil, count: operations.count))
+        var outcome = Transaction.Outcome(created: Array(repeating: nil, count: operations.count))
         if operations.isEmpty { return outcome }
         let first = takeSequence(operations.count + 2)
         try send(transaction.encoded(sequence: first, generation: generation), for: "nf_tables batch")
@@ -166,7 +166,7 @@ extension NetlinkSocket {
             if message.type == MessageType.newGeneration {
                 outcome.generation = message.generation
             } else if offset > 0, let rule = message.rule {
-                outcome.made[offset - 1] = rule
+                outcome.created[offset - 1] = rule
             }
             return .more
         }

@@ -1,10 +1,10 @@
-public import CoreMetrics
+package import CoreMetrics
 internal import Synchronization
 
 /// A backend of swift-metrics that keeps what is counted, for Prometheus to fetch.
 ///
 /// A metric's label is its name in Prometheus, as it is. Timers become histograms in seconds.
-public final class PrometheusFactory: MetricsFactory {
+package final class PrometheusFactory: MetricsFactory {
     /// What is kept of one name with one set of labels.
     enum Series: Sendable {
         case counter(Count)
@@ -17,39 +17,39 @@ public final class PrometheusFactory: MetricsFactory {
     private let families = Mutex<[String: [String: Series]]>([:])
 
     /// - Parameter help: what each metric is about, by name; those without it are told without it.
-    public init(help: [String: String] = [:]) {
+    package init(help: [String: String] = [:]) {
         self.help = help
     }
 
     // MARK: swift-metrics
 
-    public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+    package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         let series = series(label, dimensions) { .counter(Count()) }
         guard case .counter(let count) = series else { preconditionFailure("\(label) is no counter") }
         return count
     }
 
-    public func makeRecorder(
+    package func makeRecorder(
         label: String, dimensions: [(String, String)], aggregate: Bool
     ) -> any RecorderHandler {
         precondition(!aggregate, "\(label): what is to be aggregated is a timer here")
         return gauge(label, dimensions)
     }
 
-    public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
+    package func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
         gauge(label, dimensions)
     }
 
-    public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+    package func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         let series = series(label, dimensions) { .histogram(Histogram()) }
         guard case .histogram(let histogram) = series else { preconditionFailure("\(label) is no timer") }
         return histogram
     }
 
-    public func destroyCounter(_ handler: any CounterHandler) {}
-    public func destroyRecorder(_ handler: any RecorderHandler) {}
-    public func destroyMeter(_ handler: any MeterHandler) {}
-    public func destroyTimer(_ handler: any TimerHandler) {}
+    package func destroyCounter(_ handler: any CounterHandler) {}
+    package func destroyRecorder(_ handler: any RecorderHandler) {}
+    package func destroyMeter(_ handler: any MeterHandler) {}
+    package func destroyTimer(_ handler: any TimerHandler) {}
 
     private func gauge(_ label: String, _ dimensions: [(String, String)]) -> Gauge {
         let series = series(label, dimensions) { .gauge(Gauge()) }
@@ -74,7 +74,7 @@ public final class PrometheusFactory: MetricsFactory {
     // MARK: Prometheus
 
     /// Everything in Prometheus' text format, by name and labels.
-    public var text: String {
+    package var text: String {
         let families = families.withLock(\.self)
         var exposition = Exposition()
         for (name, series) in families.sorted(by: { $0.key < $1.key }) {

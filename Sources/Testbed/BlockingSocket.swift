@@ -13,7 +13,7 @@ struct BlockingSocket: ~Copyable, Sendable {
     init(connectingTo address: SocketAddress, from namespace: borrowing NetworkNamespace) throws(SystemCallError) {
         let family = address.protocol == .inet ? AF_INET : AF_INET6
         // The socket stays in the namespace: only its making has to happen inside.
-        let socket = try namespace.inside { () throws(SystemCallError) in try Self.open(family) }
+        let socket = try namespace.withEntered { () throws(SystemCallError) in try Self.open(family) }
         // Closing resets the connection. Otherwise each would hold its port for a minute (TIME_WAIT), and a prober
         // would run out of ports within seconds.
         try Self.set(SOL_SOCKET, SO_LINGER, to: linger(l_onoff: 1, l_linger: 0), of: socket)

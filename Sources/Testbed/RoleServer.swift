@@ -36,7 +36,7 @@ enum RoleServer {
     /// A socket for both families, bound to every address. It belongs to the namespace, whoever accepts from it.
     private static func bind(port: Int, namespace: String) throws -> OwnedDescriptor {
         let address = try SocketAddress(ipAddress: "::", port: port)
-        return try NamespaceReference.name(namespace).open().inside { () throws(SystemCallError) in
+        return try NamespaceReference.name(namespace).open().withEntered { () throws(SystemCallError) in
             let socket = try BlockingSocket.open(AF_INET6)
             try BlockingSocket.set(IPPROTO_IPV6, IPV6_V6ONLY, to: CInt(0), of: socket)
             // TPROXY hands a connection over only to a socket that may answer for addresses not its own.

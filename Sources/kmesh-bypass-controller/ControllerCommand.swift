@@ -57,18 +57,18 @@ struct Run: AsyncParsableCommand {
     var logLevel = Logger.Level.info
 
     func run() async throws {
-        guard let node = nodeName ?? Environment["NODE_NAME"], !node.isEmpty else {
+        guard let node = nodeName ?? ProcessEnvironment["NODE_NAME"], !node.isEmpty else {
             throw fail(78, "which node is this? Name it with --node-name, or set NODE_NAME (kubectl get nodes)")
         }
         var logger = Logger(label: "kmesh-bypass-controller", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         var configuration = ControllerService.Configuration(node: node)
         configuration.isEnabled = enableBypass
-        configuration.socket = socket ?? Environment[Product.socketVariable] ?? Product.socketPath
+        configuration.socket = socket ?? ProcessEnvironment[Product.socketVariable] ?? Product.socketPath
         (configuration.healthHost, configuration.healthPort) = (health.host, health.port)
         let service: ControllerService
         do throws(AccessError) {
-            let access = try ClusterAccess.find(kubeconfig: kubeconfig, environment: { Environment[$0] })
+            let access = try ClusterAccess.find(kubeconfig: kubeconfig, environment: { ProcessEnvironment[$0] })
             service = try ControllerService(configuration, access, logger: logger)
         } catch {
             throw fail(78, error.description)
@@ -83,7 +83,7 @@ struct Run: AsyncParsableCommand {
     }
 
     private func fail(_ code: Int32, _ message: String) -> ExitCode {
-        complain("kmesh-bypass-controller: \(message)")
+        printError("kmesh-bypass-controller: \(message)")
         return ExitCode(code)
     }
 }

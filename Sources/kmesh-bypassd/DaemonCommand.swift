@@ -69,7 +69,7 @@ struct DaemonCommand: AsyncParsableCommand {
         var logger = Logger(label: Product.name) { _ in JournalLogHandler() }
         logger.logLevel = logLevel.level
         var configuration = Daemon.Configuration()
-        configuration.socket = socket ?? Environment[Product.socketVariable] ?? Product.socketPath
+        configuration.socket = socket ?? ProcessEnvironment[Product.socketVariable] ?? Product.socketPath
         configuration.bpffs = bpffs
         configuration.stateFolder = stateDir
         configuration.policy = policy
@@ -83,7 +83,7 @@ struct DaemonCommand: AsyncParsableCommand {
         do throws(StartError) {
             daemon = try Daemon(configuration, logger: logger)
         } catch {
-            complain("\(Product.name): \(error)")
+            printError("\(Product.name): \(error)")
             throw ExitCode(error.exitCode)
         }
         try await ServiceGroup(

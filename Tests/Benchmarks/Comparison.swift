@@ -53,7 +53,7 @@ enum Comparison {
         var pointers = unsafe words.map { unsafe strdup($0) } + [nil]
         defer { for index in 0..<words.count { unsafe free(pointers[index]) } }
         var pid: pid_t = 0
-        try namespace.inside { () throws(SystemCallError) in
+        try namespace.withEntered { () throws(SystemCallError) in
             _ = unsafe posix_spawnp(&pid, words[0], &actions, nil, &pointers, environ)
         }
         var status: CInt = 0

@@ -10,7 +10,7 @@ import Testing
 
 /// The server on a real socket, with methods that ask no kernel.
 @Suite struct ServerTests {
-    private static let path = "/tmp/kmesh-bypass-server-tests-\(Clock.boottime).sock"
+    private static let path = "/tmp/kmesh-bypass-server-tests-\(BootClock.now).sock"
 
     /// Runs `body` with a server that listens on a socket of its own.
     private func withServer(

@@ -32,7 +32,7 @@ struct ModelNamespace: Hashable, Sendable {
     var guardChains: [Hook: GuardChain]?
     /// Something of somebody else's is in the guard's table.
     var isGuardShared = false
-    var entry: Entry?
+    var entry: MapEntry?
     var now: UInt64 = 10
     private(set) var lastHandle: UInt64 = 0
 
@@ -57,14 +57,14 @@ struct ModelNamespace: Hashable, Sendable {
     }
 
     /// The places whose new connections pass the sidecar by.
-    var direct: Set<Place> {
+    var direct: Set<NATChain> {
         guard let entry, entry.isLive(at: now) else { return [] }
         return Set(
-            Place.all.filter { place in
-                if let chain = guardChains?[place.hook], chain.families.contains(place.family), !chain.isStale {
+            NATChain.all.filter { natChain in
+                if let chain = guardChains?[natChain.hook], chain.families.contains(natChain.family), !chain.isStale {
                     return true
                 }
-                guard let first = tables[place.family]?.chains[place.hook]?.first else { return false }
+                guard let first = tables[natChain.family]?.chains[natChain.hook]?.first else { return false }
                 return first.isOurs && !first.isStale
             })
     }
@@ -73,12 +73,12 @@ struct ModelNamespace: Hashable, Sendable {
     var canonical: ModelNamespace {
         var copy = self
         copy.lastHandle = 0
-        for place in Place.all {
-            guard let rules = copy.tables[place.family]?.chains[place.hook] else { continue }
+        for natChain in NATChain.all {
+            guard let rules = copy.tables[natChain.family]?.chains[natChain.hook] else { continue }
             let renumbered = rules.map { rule in
                 Rule(handle: copy.nextHandle(), isOurs: rule.isOurs, isStale: rule.isStale)
             }
-            copy.tables[place.family]?.chains[place.hook] = renumbered
+            copy.tables[natChain.family]?.chains[natChain.hook] = renumbered
         }
         return copy
     }
@@ -113,32 +113,32 @@ struct ModelNamespace: Hashable, Sendable {
             if !isPossible { throw Refusal(action: action) }
         }
         switch action {
-        case .makeTable(let family):
+        case .createTable(let family):
             try check(tables[family] == nil)
             tables[family] = Table()
-        case .makeChain(let place):
-            try check(tables[place.family] != nil && tables[place.family]?.chains[place.hook] == nil)
-            tables[place.family]?.chains[place.hook] = []
-        case .insertRule(let place):
-            let table = tables[place.family]
-            try check(table?.chains[place.hook] != nil && table?.closed.contains(place.hook) == false)
+        case .createChain(let natChain):
+            try check(tables[natChain.family] != nil && tables[natChain.family]?.chains[natChain.hook] == nil)
+            tables[natChain.family]?.chains[natChain.hook] = []
+        case .insertRule(let natChain):
+            let table = tables[natChain.family]
+            try check(table?.chains[natChain.hook] != nil && table?.closed.contains(natChain.hook) == false)
             let rule = Rule(handle: nextHandle(), isOurs: true)
-            tables[place.family]?.chains[place.hook]?.insert(rule, at: 0)
-        case .deleteRule(let place, let handle):
-            let index = tables[place.family]?.chains[place.hook]?.firstIndex { $0.handle == handle }
+            tables[natChain.family]?.chains[natChain.hook]?.insert(rule, at: 0)
+        case .deleteRule(let natChain, let handle):
+            let index = tables[natChain.family]?.chains[natChain.hook]?.firstIndex { $0.handle == handle }
             try check(index != nil)
-            if let index { tables[place.family]?.chains[place.hook]?.remove(at: index) }
-        case .deleteChain(let place):
-            let table = tables[place.family]
-            try check(table?.chains[place.hook] == [] && table?.closed.contains(place.hook) == false)
-            tables[place.family]?.chains[place.hook] = nil
+            if let index { tables[natChain.family]?.chains[natChain.hook]?.remove(at: index) }
+        case .deleteChain(let natChain):
+            let table = tables[natChain.family]
+            try check(table?.chains[natChain.hook] == [] && table?.closed.contains(natChain.hook) == false)
+            tables[natChain.family]?.chains[natChain.hook] = nil
         case .deleteTable(let family):
             try check(tables[family] != nil)
             tables[family] = nil
-        case .makeGuardTable:
+        case .createGuardTable:
             try check(guardChains == nil)
             guardChains = [:]
-        case .makeGuardChain(let hook, let families):
+        case .createGuardChain(let hook, let families):
             try check(guardChains != nil && guardChains?[hook] == nil)
             guardChains?[hook] = GuardChain(families: Set(families))
         case .deleteGuardChain(let hook):
@@ -153,6 +153,6 @@ struct ModelNamespace: Hashable, Sendable {
     }
 }
 
-extension Place {
-    static let all = Family.allCases.flatMap { family in Hook.allCases.map { Place(family, $0) } }
+extension NATChain {
+    static let all = Family.allCases.flatMap { family in Hook.allCases.map { NATChain(family, $0) } }
 }

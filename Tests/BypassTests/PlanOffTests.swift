@@ -12,9 +12,9 @@ import Testing
         let plan = Plan(for: .off, given: .bypassedIstio())
         #expect(
             plan.actions == [
-                .setEntry(Entry(deadline: Entry.passed, hooks: both)), .deleteGuardTable,
+                .setEntry(MapEntry(deadline: MapEntry.expired, hooks: both)), .deleteGuardTable,
                 .deleteRule(ipPrerouting, handle: 7), .deleteRule(ipOutput, handle: 8),
-                .deleteRule(Place(.ip6, .prerouting), handle: 7), .deleteRule(Place(.ip6, .output), handle: 8),
+                .deleteRule(NATChain(.ip6, .prerouting), handle: 7), .deleteRule(NATChain(.ip6, .output), handle: 8),
                 .removeEntry,
             ])
     }
@@ -67,7 +67,7 @@ import Testing
     @Test("A table stays for a chain that was there before")
     func foreignChain() {
         var observation = Observation.bypassedNothing()
-        observation.entry?.made.remove(.chain(ipOutput))
+        observation.entry?.created.remove(.chain(ipOutput))
         let actions = Plan(for: .off, given: observation).touching(.ip)
         #expect(!actions.contains(.deleteTable(.ip)))
         #expect(!actions.contains(.deleteChain(ipOutput)))
@@ -79,7 +79,7 @@ import Testing
         observation.entry = nil
         #expect(
             Plan(for: .off, given: observation).actions
-                == [.deleteGuardTable] + Place.all.map { .deleteRule($0, handle: 1) })
+                == [.deleteGuardTable] + NATChain.all.map { .deleteRule($0, handle: 1) })
     }
 
     @Test("A bypass that has ended by itself needs no second no")
@@ -92,7 +92,7 @@ import Testing
     @Test("An entry of a turning on that was cut short goes")
     func unfinished() {
         var observation = Observation(now: 10)
-        observation.entry = Entry(deadline: Entry.passed, hooks: [], made: [.table(.ip), .chain(ipOutput)])
+        observation.entry = MapEntry(deadline: MapEntry.expired, hooks: [], created: [.table(.ip), .chain(ipOutput)])
         #expect(Plan(for: .off, given: observation).actions == [.removeEntry])
     }
 }

@@ -2,20 +2,20 @@ import Bypass
 import Testing
 
 @Suite struct PlanOnTests {
-    private let on = Wish.on(both, deadline: 0)
+    private let on = DesiredState.on(both, deadline: 0)
 
     @Test("In an empty namespace tables and chains are made, and the entry says so before they are")
     func fromNothing() {
         let plan = Plan(for: .on([.output], deadline: 0), given: Observation(now: 10))
-        let ip6Output = Place(.ip6, .output)
-        let made: Set<Made> = [.table(.ip), .table(.ip6), .chain(ipOutput), .chain(ip6Output)]
+        let ip6Output = NATChain(.ip6, .output)
+        let created: Set<CreatedObject> = [.table(.ip), .table(.ip6), .chain(ipOutput), .chain(ip6Output)]
         #expect(
             plan.actions == [
-                .setEntry(Entry(deadline: Entry.passed, hooks: [], made: made)),
-                .makeTable(.ip), .makeChain(ipOutput), .insertRule(ipOutput),
-                .makeTable(.ip6), .makeChain(ip6Output), .insertRule(ip6Output),
-                .makeGuardTable, .makeGuardChain(.output, [.ip, .ip6]),
-                .setEntry(Entry(deadline: 0, hooks: [.output], made: made)),
+                .setEntry(MapEntry(deadline: MapEntry.expired, hooks: [], created: created)),
+                .createTable(.ip), .createChain(ipOutput), .insertRule(ipOutput),
+                .createTable(.ip6), .createChain(ip6Output), .insertRule(ip6Output),
+                .createGuardTable, .createGuardChain(.output, [.ip, .ip6]),
+                .setEntry(MapEntry(deadline: 0, hooks: [.output], created: created)),
             ])
     }
 
@@ -23,12 +23,12 @@ import Testing
     func inIstio() {
         let plan = Plan(for: on, given: .istio())
         #expect(
-            plan.actions == [.setEntry(Entry(deadline: Entry.passed, hooks: []))]
+            plan.actions == [.setEntry(MapEntry(deadline: MapEntry.expired, hooks: []))]
                 + Family.allCases.flatMap { family in
-                    Hook.allCases.map { .insertRule(Place(family, $0)) }
+                    Hook.allCases.map { .insertRule(NATChain(family, $0)) }
                 } + [
-                    .makeGuardTable, .makeGuardChain(.prerouting, [.ip, .ip6]), .makeGuardChain(.output, [.ip, .ip6]),
-                    .setEntry(Entry(deadline: 0, hooks: both)),
+                    .createGuardTable, .createGuardChain(.prerouting, [.ip, .ip6]), .createGuardChain(.output, [.ip, .ip6]),
+                    .setEntry(MapEntry(deadline: 0, hooks: both)),
                 ])
     }
 
@@ -40,8 +40,8 @@ import Testing
         let guards = Plan(for: on, given: observation).actions.filter(\.isInRuleset).suffix(3)
         #expect(
             guards == [
-                .deleteGuardChain(.output), .makeGuardChain(.prerouting, [.ip, .ip6]),
-                .makeGuardChain(.output, [.ip, .ip6]),
+                .deleteGuardChain(.output), .createGuardChain(.prerouting, [.ip, .ip6]),
+                .createGuardChain(.output, [.ip, .ip6]),
             ])
     }
 
@@ -63,13 +63,13 @@ import Testing
     @Test("Another deadline is one update of the map")
     func anotherDeadline() {
         let plan = Plan(for: .on(both, deadline: 99), given: .bypassedIstio())
-        #expect(plan.actions == [.setEntry(Entry(deadline: 99, hooks: both))])
+        #expect(plan.actions == [.setEntry(MapEntry(deadline: 99, hooks: both))])
     }
 
     @Test("A passed deadline's rules are still good")
     func afterTheDeadline() {
         #expect(
-            Plan(for: on, given: .bypassedIstio(deadline: 5)).actions == [.setEntry(Entry(deadline: 0, hooks: both))])
+            Plan(for: on, given: .bypassedIstio(deadline: 5)).actions == [.setEntry(MapEntry(deadline: 0, hooks: both))])
     }
 
     @Test("A rule that is no longer first is inserted anew before the old one goes")
@@ -93,10 +93,10 @@ import Testing
     @Test(
         "Rules without a finished entry may ask a program of the past, so they are made anew",
         arguments: [
-            nil, Entry(deadline: Entry.passed, hooks: [], made: []),
-            Entry(deadline: 0, hooks: both, isCurrent: false),
+            nil, MapEntry(deadline: MapEntry.expired, hooks: [], created: []),
+            MapEntry(deadline: 0, hooks: both, isCurrent: false),
         ])
-    func untrusted(_ entry: Entry?) {
+    func untrusted(_ entry: MapEntry?) {
         var observation = Observation.bypassedIstio()
         observation.entry = entry
         let plan = Plan(for: on, given: observation)
@@ -106,7 +106,7 @@ import Testing
                 .insertRule(ipOutput), .deleteRule(ipOutput, handle: 8),
             ])
         #expect(plan.actions.contains(.deleteGuardTable))
-        #expect(plan.actions.last == .setEntry(Entry(deadline: 0, hooks: both)))
+        #expect(plan.actions.last == .setEntry(MapEntry(deadline: 0, hooks: both)))
     }
 
     @Test("A guard that somebody changed is made anew in one batch")
@@ -116,17 +116,17 @@ import Testing
         let plan = Plan(for: on, given: observation)
         #expect(
             plan.actions.dropLast() == [
-                .deleteGuardTable, .makeGuardTable, .makeGuardChain(.prerouting, [.ip, .ip6]),
-                .makeGuardChain(.output, [.ip, .ip6]),
+                .deleteGuardTable, .createGuardTable, .createGuardChain(.prerouting, [.ip, .ip6]),
+                .createGuardChain(.output, [.ip, .ip6]),
             ])
-        #expect(plan.actions.last == .setEntry(Entry(deadline: 0, hooks: both)))
+        #expect(plan.actions.last == .setEntry(MapEntry(deadline: 0, hooks: both)))
     }
 
     @Test("Without nat for IPv6 the bypass is one of IPv4")
     func reducedToIPv4() {
         let plan = Plan(for: on, given: .istio([.ip]), families: [.ip])
         #expect(plan.touching(.ip6) == [])
-        #expect(plan.actions.contains(.makeGuardChain(.output, [.ip])))
+        #expect(plan.actions.contains(.createGuardChain(.output, [.ip])))
     }
 
     private static let changes: [(Set<Hook>, Set<Hook>)] = [
@@ -140,15 +140,15 @@ import Testing
         for hook in Hook.allCases {
             let comes = new.contains(hook) && !old.contains(hook)
             let goes = old.contains(hook) && !new.contains(hook)
-            #expect(plan.actions.contains(.makeGuardChain(hook, [.ip, .ip6])) == comes)
+            #expect(plan.actions.contains(.createGuardChain(hook, [.ip, .ip6])) == comes)
             #expect(plan.actions.contains(.deleteGuardChain(hook)) == goes)
             for family in Family.allCases {
-                let place = Place(family, hook)
-                #expect(plan.actions.contains(.insertRule(place)) == comes)
-                #expect(plan.actions.contains(.deleteRule(place, handle: hook == .output ? 8 : 7)) == goes)
+                let natChain = NATChain(family, hook)
+                #expect(plan.actions.contains(.insertRule(natChain)) == comes)
+                #expect(plan.actions.contains(.deleteRule(natChain, handle: hook == .output ? 8 : 7)) == goes)
             }
         }
         #expect(!plan.actions.contains(.deleteGuardTable))
-        #expect(plan.actions.last == .setEntry(Entry(deadline: 0, hooks: new)))
+        #expect(plan.actions.last == .setEntry(MapEntry(deadline: 0, hooks: new)))
     }
 }

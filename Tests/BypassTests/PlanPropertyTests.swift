@@ -5,13 +5,13 @@ import Testing
 /// Holds every plan to its promises, in every state that a model of the kernel can come to.
 @Suite struct PlanPropertyTests {
     struct Case: Sendable, CustomTestStringConvertible {
-        var world: World
+        var world: InitialState
         var families: [Family]
 
         var testDescription: String { "\(world), \(families)" }
 
         static let all =
-            [World.nothing, .halfTable, .istio].map { Case(world: $0, families: Family.allCases) }
+            [InitialState.nothing, .halfTable, .istio].map { Case(world: $0, families: Family.allCases) }
             + [.nothing, .istioForIPv4, .strangers].map { Case(world: $0, families: [.ip]) }
     }
 
@@ -20,23 +20,23 @@ import Testing
         arguments: Case.all)
     func everyWishFromEverywhere(_ given: Case) throws {
         for state in try given.world.reachable(families: given.families) {
-            for wish in Wish.samples {
-                let plan = Plan(for: wish, given: state.observation, families: given.families)
+            for desired in DesiredState.samples {
+                let plan = Plan(for: desired, given: state.observation, families: given.families)
                 var after = state
                 let history = try after.execute(plan.actions)
-                if let complaint = after.complaint(wish, given.families, since: state) {
-                    Issue.record("\(complaint): \(wish) in \(state) gave \(plan.actions)")
+                if let complaint = after.complaint(desired, given.families, since: state) {
+                    Issue.record("\(complaint): \(desired) in \(state) gave \(plan.actions)")
                     return
                 }
-                let again = Plan(for: wish, given: after.observation, families: given.families)
+                let again = Plan(for: desired, given: after.observation, families: given.families)
                 #expect(again.actions == [], "the same wish again, in \(after)")
                 #expect(try isForeseen(plan, state), "\(plan.actions) in \(state)")
                 for moment in history where moment.direct != state.direct && moment.direct != after.direct {
-                    Issue.record("half a bypass on the way to \(wish) in \(state): \(moment)")
+                    Issue.record("half a bypass on the way to \(desired) in \(state): \(moment)")
                     return
                 }
                 for moment in history where moment.isLost && !state.isLost {
-                    Issue.record("nobody would find what is left on the way to \(wish) in \(state): \(moment)")
+                    Issue.record("nobody would find what is left on the way to \(desired) in \(state): \(moment)")
                     return
                 }
             }
@@ -54,14 +54,14 @@ import Testing
         return known == state.observation
     }
 
-    @Test("Off leads from wherever wishes and crashes led back to the beginning", arguments: World.allCases)
-    func offUndoesEverything(_ world: World) throws {
+    @Test("Off leads from wherever wishes and crashes led back to the beginning", arguments: InitialState.allCases)
+    func offUndoesEverything(_ world: InitialState) throws {
         var undisturbed: Set<ModelNamespace> = [world.namespace]
         var waiting = [world.namespace]
         while let state = waiting.popLast() {
-            for wish in Wish.samples {
+            for desired in DesiredState.samples {
                 var copy = state
-                let next = try copy.execute(Plan(for: wish, given: state.observation).actions)
+                let next = try copy.execute(Plan(for: desired, given: state.observation).actions)
                 for state in next.map(\.canonical) where undisturbed.insert(state).inserted { waiting.append(state) }
             }
         }
@@ -72,13 +72,13 @@ import Testing
         }
     }
 
-    @Test("Connections of a direction that stays bypassed never meet the sidecar", arguments: World.allCases)
-    func changesOfDirectionHaveNoGap(_ world: World) throws {
-        let wishes = Wish.samples.filter { $0 != .off }
-        for first in wishes {
+    @Test("Connections of a direction that stays bypassed never meet the sidecar", arguments: InitialState.allCases)
+    func changesOfDirectionHaveNoGap(_ world: InitialState) throws {
+        let desiredStates = DesiredState.samples.filter { $0 != .off }
+        for first in desiredStates {
             var on = world.namespace
             _ = try on.execute(Plan(for: first, given: on.observation).actions)
-            for second in wishes {
+            for second in desiredStates {
                 var changed = on
                 let history = try changed.execute(Plan(for: second, given: on.observation).actions)
                 let stays = on.direct.intersection(changed.direct)
@@ -96,26 +96,26 @@ extension ModelNamespace {
     }
 
     /// What is not as the wish demands; nil if everything is.
-    fileprivate func complaint(_ wish: Wish, _ families: [Family], since before: ModelNamespace) -> String? {
-        guard case .on(let hooks, let deadline) = wish else {
+    fileprivate func complaint(_ desired: DesiredState, _ families: [Family], since before: ModelNamespace) -> String? {
+        guard case .on(let hooks, let deadline) = desired else {
             return canonical == before.withoutBypass ? nil : "not what is left without a bypass"
         }
         if entry?.hooks != hooks || entry?.deadline != deadline { return "the entry is not the wish's" }
-        let wanted = Set(Place.all.filter { families.contains($0.family) && hooks.contains($0.hook) })
+        let wanted = Set(NATChain.all.filter { families.contains($0.family) && hooks.contains($0.hook) })
         if direct != wanted { return "other connections are direct" }
-        for place in Place.all where families.contains(place.family) {
-            let rules = tables[place.family]?.chains[place.hook] ?? []
-            let isOpen = tables[place.family]?.closed.contains(place.hook) != true
-            let hasRule = wanted.contains(place) && isOpen
+        for natChain in NATChain.all where families.contains(natChain.family) {
+            let rules = tables[natChain.family]?.chains[natChain.hook] ?? []
+            let isOpen = tables[natChain.family]?.closed.contains(natChain.hook) != true
+            let hasRule = wanted.contains(natChain) && isOpen
             if rules.count(where: \.isOurs) != (hasRule ? 1 : 0) { return "rules too many or too few" }
             if hasRule && rules.first?.isOurs != true { return "our rule is not first" }
         }
         if Set(guardChains?.keys.map(\.self) ?? []) != hooks { return "other chains in the guard" }
         // A stale mark would take away, at the next off, what somebody else makes meanwhile.
-        let stale = entry?.made.filter { made in
-            switch made {
+        let stale = entry?.created.filter { created in
+            switch created {
             case .table(let family): tables[family] == nil
-            case .chain(let place): tables[place.family]?.chains[place.hook] == nil
+            case .chain(let natChain): tables[natChain.family]?.chains[natChain.hook] == nil
             }
         }
         return stale?.isEmpty == false ? "the entry says that something was made that is not there" : nil

@@ -3,15 +3,15 @@ import Testing
 @testable import Bypass
 
 @Suite struct ReconcilerTests {
-    private let on = Wish.on(both, deadline: 0)
+    private let on = DesiredState.on(both, deadline: 0)
 
     @Test("What was before and what is now are told, and whether there was anything to do")
     func outcome() throws {
-        var kernel = FakeKernel(World.istio.namespace)
+        var kernel = FakeKernel(InitialState.istio.namespace)
         let first = try Reconciler.reconcile(on, in: &kernel)
         #expect(first.changed)
         #expect(first.before.entry == nil)
-        #expect(first.after.entry == Entry(deadline: 0, hooks: both))
+        #expect(first.after.entry == MapEntry(deadline: 0, hooks: both))
         let second = try Reconciler.reconcile(on, in: &kernel)
         #expect(!second.changed)
         #expect(second.after == first.after)
@@ -19,15 +19,15 @@ import Testing
 
     @Test("A ruleset that somebody changes meanwhile is looked at again", arguments: [1, 15])
     func changedRuleset(_ times: Int) throws {
-        var kernel = FakeKernel(World.nothing.namespace)
+        var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.refusals = Array(repeating: .rulesetChanged, count: times)
         #expect(try Reconciler.reconcile(on, in: &kernel).changed)
-        #expect(kernel.namespace.direct == Set(Place.all))
+        #expect(kernel.namespace.direct == Set(NATChain.all))
     }
 
     @Test("A ruleset that never holds still is given up, and nothing has changed")
     func neverStill() {
-        var kernel = FakeKernel(World.nothing.namespace)
+        var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.refusals = Array(repeating: .rulesetChanged, count: 1000)
         #expect {
             try Reconciler.reconcile(on, in: &kernel)
@@ -36,23 +36,23 @@ import Testing
             return true
         }
         #expect(kernel.refusals.count > 900)
-        #expect(kernel.namespace == World.nothing.namespace)
+        #expect(kernel.namespace == InitialState.nothing.namespace)
     }
 
-    @Test("After a failure everything is as it was", arguments: World.allCases, Wish.samples)
-    func undo(_ world: World, _ before: Wish) throws {
-        for wish in Wish.samples {
+    @Test("After a failure everything is as it was", arguments: InitialState.allCases, DesiredState.samples)
+    func undo(_ world: InitialState, _ before: DesiredState) throws {
+        for desired in DesiredState.samples {
             for failing in [FakeKernel.Step.ruleset, .lastEntry] {
                 var kernel = FakeKernel(world.namespace)
                 _ = try Reconciler.reconcile(before, in: &kernel)
                 let old = kernel.namespace.canonical
                 kernel.failing = failing
                 do throws(BypassError) {
-                    _ = try Reconciler.reconcile(wish, in: &kernel)
+                    _ = try Reconciler.reconcile(desired, in: &kernel)
                 } catch {
                     #expect(error == FakeKernel.refusal)
                     if kernel.namespace.canonical != old {
-                        Issue.record("\(before), then \(wish) that failed: \(old) became \(kernel.namespace)")
+                        Issue.record("\(before), then \(desired) that failed: \(old) became \(kernel.namespace)")
                         return
                     }
                 }
@@ -62,11 +62,11 @@ import Testing
 
     @Test("A kernel without nat for IPv6 gets a bypass of IPv4, once")
     func withoutIPv6() throws {
-        var kernel = FakeKernel(World.nothing.namespace)
+        var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.unsupported = [.ip6]
         let outcome = try Reconciler.reconcile(on, in: &kernel)
         #expect(outcome.changed)
-        #expect(Assessment(outcome.after).state == .on)
+        #expect(Health(outcome.after).state == .on)
         #expect(kernel.namespace.direct == [ipPrerouting, ipOutput])
         let whole = kernel.namespace.canonical
 
@@ -75,12 +75,12 @@ import Testing
         #expect(kernel.namespace.canonical == whole)
 
         #expect(try Reconciler.reconcile(.off, in: &kernel).changed)
-        #expect(kernel.namespace.canonical == World.nothing.namespace)
+        #expect(kernel.namespace.canonical == InitialState.nothing.namespace)
     }
 
     @Test("A kernel without nat at all is unsupported")
     func withoutNat() {
-        var kernel = FakeKernel(World.nothing.namespace)
+        var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.unsupported = [.ip, .ip6]
         #expect {
             try Reconciler.reconcile(on, in: &kernel)
@@ -88,29 +88,29 @@ import Testing
             guard case BypassError.unsupported = error else { return false }
             return true
         }
-        #expect(kernel.namespace == World.nothing.namespace)
+        #expect(kernel.namespace == InitialState.nothing.namespace)
     }
 
     @Test("A namespace that cannot be looked at is left alone")
     func cannotObserve() {
-        var kernel = FakeKernel(World.istio.namespace)
+        var kernel = FakeKernel(InitialState.istio.namespace)
         kernel.isBlind = true
         #expect(throws: FakeKernel.refusal) { try Reconciler.reconcile(on, in: &kernel) }
-        #expect(kernel.namespace == World.istio.namespace)
+        #expect(kernel.namespace == InitialState.istio.namespace)
     }
 
     @Test("What is remembered and no longer so is found out, and looked at again")
     func outdatedMemory() throws {
-        var kernel = FakeKernel(World.istio.namespace)
+        var kernel = FakeKernel(InitialState.istio.namespace)
         kernel.memory = Observation(now: 1)
         let outcome = try Reconciler.reconcile(on, in: &kernel)
-        #expect(outcome.before.tables == World.istio.namespace.observation.tables)
-        #expect(Assessment(kernel.namespace.observation).state == .on)
+        #expect(outcome.before.tables == InitialState.istio.namespace.observation.tables)
+        #expect(Health(kernel.namespace.observation).state == .on)
     }
 
     @Test("An outdated memory in whose place nothing can be done leaves no entry")
     func outdatedMemoryOfWhatIsRefused() {
-        var kernel = FakeKernel(World.nothing.namespace)
+        var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.memory = Observation(now: 1)
         // Since then somebody has made the guard's table theirs.
         kernel.namespace.guardChains = [:]
@@ -122,30 +122,30 @@ import Testing
 
     @Test("What is repaired while a plan for an outdated memory is undone was changed, too")
     func repairedOnTheWay() throws {
-        var kernel = FakeKernel(World.istio.namespace)
+        var kernel = FakeKernel(InitialState.istio.namespace)
         _ = try Reconciler.reconcile(on, in: &kernel)
         // Remembered: the guard is gone. Since then iptables' rules of IPv6 have gone, too.
         kernel.memory = kernel.namespace.observation
         kernel.memory?.guardChains = nil
         let entry = try #require(kernel.namespace.observation.entry)
-        kernel.namespace = World.istio.namespace
+        kernel.namespace = InitialState.istio.namespace
         kernel.namespace.entry = entry
         let outcome = try Reconciler.reconcile(on, in: &kernel)
         #expect(outcome.changed)
-        #expect(Assessment(outcome.after).state == .on)
+        #expect(Health(outcome.after).state == .on)
     }
 
     @Test("A memory in which all is done is not believed")
     func deceptiveMemory() throws {
-        var kernel = FakeKernel(World.istio.namespace)
+        var kernel = FakeKernel(InitialState.istio.namespace)
         _ = try Reconciler.reconcile(on, in: &kernel)
         kernel.memory = kernel.namespace.observation
         let entry = kernel.namespace.observation.entry
-        kernel.namespace = World.istio.namespace
+        kernel.namespace = InitialState.istio.namespace
         kernel.memory?.entry = entry
         let outcome = try Reconciler.reconcile(on, in: &kernel)
         #expect(outcome.changed)
-        #expect(Assessment(kernel.namespace.observation).state == .on)
+        #expect(Health(kernel.namespace.observation).state == .on)
     }
 }
 
@@ -178,7 +178,7 @@ struct FakeKernel: NamespaceKernel {
         self.namespace = namespace
     }
 
-    mutating func recall() throws(KernelFailure) -> Observation? {
+    mutating func cachedObservation() throws(KernelFailure) -> Observation? {
         basis = memory
         return memory
     }
@@ -229,10 +229,10 @@ extension Action {
     /// The last of the families that it is about: a kernel without nat for IPv6 refuses the inet rule, too.
     fileprivate var family: Family? {
         switch self {
-        case .makeTable(let family), .deleteTable(let family): family
-        case .makeChain(let place), .insertRule(let place), .deleteRule(let place, _), .deleteChain(let place):
-            place.family
-        case .makeGuardChain(_, let families): families.last
+        case .createTable(let family), .deleteTable(let family): family
+        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _), .deleteChain(let natChain):
+            natChain.family
+        case .createGuardChain(_, let families): families.last
         default: nil
         }
     }

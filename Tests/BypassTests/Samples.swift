@@ -1,8 +1,8 @@
 import Bypass
 
 let both = Set(Hook.allCases)
-let ipOutput = Place(.ip, .output)
-let ipPrerouting = Place(.ip, .prerouting)
+let ipOutput = NATChain(.ip, .output)
+let ipPrerouting = NATChain(.ip, .prerouting)
 
 extension Observation {
     /// A namespace as iptables-nft leaves it behind Istio's init container: rules in both chains, and chains of its own.
@@ -24,26 +24,26 @@ extension Observation {
         }
         observation.guardChains = Dictionary(
             uniqueKeysWithValues: hooks.map { ($0, .intact(Set(Family.allCases))) })
-        observation.entry = Entry(deadline: deadline, hooks: hooks)
+        observation.entry = MapEntry(deadline: deadline, hooks: hooks)
         return observation
     }
 
     /// Nothing but what the daemon made.
     static func bypassedNothing() -> Observation {
         var observation = Observation(now: 10)
-        var made: Set<Made> = []
+        var created: Set<CreatedObject> = []
         for family in Family.allCases {
             let chain = Chain(own: [1], ownIsFirst: true)
             observation.tables[family] = Table(chains: [.prerouting: chain, .output: chain])
-            made.formUnion([.table(family), .chain(Place(family, .prerouting)), .chain(Place(family, .output))])
+            created.formUnion([.table(family), .chain(NATChain(family, .prerouting)), .chain(NATChain(family, .output))])
         }
         observation.guardChains = [.prerouting: .intact([.ip, .ip6]), .output: .intact([.ip, .ip6])]
-        observation.entry = Entry(deadline: 0, hooks: both, made: made)
+        observation.entry = MapEntry(deadline: 0, hooks: both, created: created)
         return observation
     }
 
-    mutating func setChain(_ place: Place, _ chain: Chain?) {
-        tables[place.family]?.chains[place.hook] = chain
+    mutating func setChain(_ natChain: NATChain, _ chain: Chain?) {
+        tables[natChain.family]?.chains[natChain.hook] = chain
     }
 }
 
@@ -52,9 +52,9 @@ extension Plan {
     func touching(_ family: Family) -> [Action] {
         actions.filter { action in
             switch action {
-            case .makeTable(let other), .deleteTable(let other): other == family
-            case .makeChain(let place), .insertRule(let place), .deleteRule(let place, _), .deleteChain(let place):
-                place.family == family
+            case .createTable(let other), .deleteTable(let other): other == family
+            case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _), .deleteChain(let natChain):
+                natChain.family == family
             default: false
             }
         }

@@ -72,9 +72,9 @@ extension KernelTests {
                         let before = try await Facts(rig)
                         faults.plan.arm(.fail(error), skip: number)
                         let outcome = await Outcome { try await operation.call(rig) }
-                        let (struck, last) = (faults.plan.struck > 0, faults.plan.last)
+                        let (injected, last) = (faults.plan.injected > 0, faults.plan.last)
                         faults.plan.disarm()
-                        guard struck else { break }
+                        guard injected else { break }
                         let place: Comment = "\(error) at call \(number), \(last)"
                         switch outcome {
                         case .answered:
@@ -122,7 +122,7 @@ extension KernelTests {
                         do {
                             try await rig.start(environment: faults.environment)
                             _ = try? await rig.subscribe()
-                            if faults.plan.struck == 0 { break }
+                            if faults.plan.injected == 0 { break }
                             faults.plan.disarm()
                             #expect(try await rig.list().map(\.owner) == ["somebody"], place)
                         } catch let failure as DaemonProcess.NotServing {
@@ -140,8 +140,8 @@ extension KernelTests {
         }
 
         /// Messages of the kernel's that are cut off, say no, or do not fit together: nothing is taken for what it is not.
-        @Test(arguments: [FaultPlan.Fault.cut, .refuse(.noMemory), .refuse(.resourceBusy), .interrupt])
-        func aReplyThatIsNoneChangesNothing(_ fault: FaultPlan.Fault) async throws {
+        @Test(arguments: [FaultInjection.Fault.cut, .refuse(.noMemory), .refuse(.resourceBusy), .interrupt])
+        func aReplyThatIsNoneChangesNothing(_ fault: FaultInjection.Fault) async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
@@ -153,9 +153,9 @@ extension KernelTests {
                         let before = try await Facts(rig)
                         faults.plan.arm(fault, skip: number)
                         let outcome = await Outcome { try await operation.call(rig) }
-                        let (struck, last) = (faults.plan.struck > 0, faults.plan.last)
+                        let (injected, last) = (faults.plan.injected > 0, faults.plan.last)
                         faults.plan.disarm()
-                        guard struck else { break }
+                        guard injected else { break }
                         let place: Comment = "\(operation) with reply \(number), \(last)"
                         if case .answered = outcome {
                             #expect(try await rig.testbed.ways == operation.ways, place)
@@ -182,7 +182,7 @@ extension KernelTests {
                 #expect(try await subscriber.next().name == "on")
                 faults.plan.arm(.fail(error), at: "send: nf_tables batch", times: 2)
                 try await eventually("the rules are gone") { try await rig.testbed.rules == before }
-                #expect(faults.plan.struck == 2)
+                #expect(faults.plan.injected == 2)
                 #expect(try await subscriber.next().name == "expired")
                 #expect(try await rig.entries == 0)
             }

@@ -21,7 +21,7 @@ extension KernelTests {
                 for operation in ["open /run/netns", "open"] {
                     faults.plan.arm(.fail(error), at: operation, times: .max)
                     try await eventually("the daemon has looked twice, and could not: \(operation)") {
-                        faults.plan.struck >= 4
+                        faults.plan.injected >= 4
                     }
                     #expect(try await rig.testbed.ways == .app)
                     #expect(try await rig.entries == 1)

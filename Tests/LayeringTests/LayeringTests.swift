@@ -13,11 +13,11 @@ import Testing
             "BypassDaemon", "BypassAPI", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
         ],
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
+            "BypassClient", "Bypass", "BypassAPI", "Datapath", "BypassPolicy", "Linux", "JSONRPC",
             "Testbed", "ArgumentParser", "UnixSignals",
         ],
         "BypassDaemon": [
-            "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", "NIOCore",
+            "Linux", "Netfilter", "Datapath", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy", "NIOCore",
             "NIOPosix", "Logging", "CoreMetrics", "PrometheusMetrics", "ServiceLifecycle", "SystemPackage",
         ],
         "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
@@ -35,12 +35,11 @@ import Testing
             "FoundationEssentials",
         ],
         "PrometheusMetrics": ["CoreMetrics"],
-        "BypassKernel": ["Bypass", "Netfilter", "Matcher", "Linux", "SystemPackage"],
-        "PolicyFile": ["Bypass", "BypassAPI", "Linux"],
-        "Bypass": [],
+        "Datapath": ["Bypass", "Netfilter", "Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
+        "BypassPolicy": ["Bypass", "BypassAPI", "Linux"],
+        "Bypass": ["BypassAPI"],
         "BypassAPI": [],
         "JSONRPC": ["NIOCore"],
-        "Matcher": ["Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
         "Netfilter": ["Linux", "CLinux", "CLibmnl", "CLibnftnl", "SystemPackage"],
         "Linux": ["CLinux", "SystemPackage"],
     ]
@@ -75,7 +74,7 @@ import Testing
 
     @Test("unsafe stays where C is spoken to")
     func unsafe() throws {
-        let targets: Set<String> = ["Linux", "Netfilter", "Matcher", "Testbed"]
+        let targets: Set<String> = ["Linux", "Netfilter", "Datapath", "Testbed"]
         let files: Set<String> = [
             "Sources/BypassDaemon/Startup/JournalLogHandler.swift", "Sources/kmesh-bypassctl/Process.swift",
         ]
@@ -112,7 +111,7 @@ import Testing
             internal import Linux
             @testable public import struct NIOCore.ByteBuffer
             import Glibc  // unsafe
-            let text = "unsafe import Matcher"
+            let text = "unsafe import Datapath"
             let start = unsafe pointer.pointee
             """
         let file = Repository.File(path: "Sources/A/a.swift", text: text)

@@ -4,7 +4,7 @@ import Testing
 @testable import Linux
 
 @Suite struct UnixListenerTests {
-    private static let path = "/tmp/kmesh-bypass-listener-tests-\(Clock.boottime).sock"
+    private static let path = "/tmp/kmesh-bypass-listener-tests-\(BootClock.now).sock"
 
     /// A client's end of a connection to `path`.
     private func connect(_ path: String) throws -> OwnedDescriptor {
@@ -77,6 +77,6 @@ import Testing
             ("0::/\n", nil), ("", nil),
         ])
     func units(_ lines: String, _ unit: String?) {
-        #expect(ControlGroup.path(lines).flatMap(ControlGroup.unit) == unit)
+        #expect(Cgroup.path(lines).flatMap(Cgroup.unit) == unit)
     }
 }

@@ -61,18 +61,18 @@ import Testing
     @Test(
         "A redirect in a chain that OUTPUT jumps to is OUTPUT's", arguments: [Version.four, .six], ["REDIRECT", "DNAT"])
     func jump(_ version: Version, _ target: String) {
-        let found = istio(version, target: target).interceptions(.nat, at: [.prerouting, .output])
+        let found = istio(version, target: target).redirects(.nat, at: [.prerouting, .output])
         #expect(
             found == [
-                Interception(
+                Redirect(
                     chain: ChainName(version.family, "nat", "OUTPUT"), backend: .legacy, hook: .output,
-                    priority: -100, means: .nat)
+                    priority: -100, mechanism: .nat)
             ])
     }
 
     @Test("A redirect in a chain that nothing jumps to does not count", arguments: [Version.four, .six])
     func unreachable(_ version: Version) {
-        #expect(istio(version, jumps: false).interceptions(.nat, at: [.prerouting, .output]) == [])
+        #expect(istio(version, jumps: false).redirects(.nat, at: [.prerouting, .output]) == [])
     }
 
     @Test("A redirect in the built-in chain itself, up to its policy and no further")
@@ -82,8 +82,8 @@ import Testing
         let output = blob.add("REDIRECT", size: 56)
         let policy = blob.add("", verdict: -2)
         let table = blob.table(output: output...policy, prerouting: prerouting...prerouting)
-        #expect(table.interceptions(.nat, at: [.prerouting, .output]).map(\.hook) == [.output])
-        #expect(table.interceptions(.transparentProxy, at: [.output]) == [])
+        #expect(table.redirects(.nat, at: [.prerouting, .output]).map(\.hook) == [.output])
+        #expect(table.redirects(.transparentProxy, at: [.output]) == [])
     }
 
     @Test("TPROXY is looked for in mangle's PREROUTING")
@@ -92,7 +92,7 @@ import Testing
         let start = blob.add("TPROXY", size: 64)
         let end = blob.add("", verdict: -2)
         let found = blob.table("mangle", output: end...end, prerouting: start...end)
-            .interceptions(.transparentProxy, at: [.prerouting])
+            .redirects(.transparentProxy, at: [.prerouting])
         #expect(found.map(\.chain) == [ChainName(.ip6, "mangle", "PREROUTING")])
         #expect(found.map(\.priority) == [-150])
     }
@@ -104,7 +104,7 @@ import Testing
             blob.add("", verdict: verdict)
             blob.add("", verdict: 0)
             let end = blob.add("", verdict: -2)
-            #expect(blob.table(output: 0...end).interceptions(.nat, at: [.output]) == [])
+            #expect(blob.table(output: 0...end).redirects(.nat, at: [.output]) == [])
         }
     }
 
@@ -115,13 +115,13 @@ import Testing
             for value: UInt8 in [0, 1, 0x70, 0x7f, 0x80, 0xff] {
                 var copy = table
                 copy.entries[index] = value
-                #expect(copy.interceptions(.nat, at: [.prerouting, .output]).count <= 2)
+                #expect(copy.redirects(.nat, at: [.prerouting, .output]).count <= 2)
             }
         }
         for length in 0..<table.entries.count {
             var copy = table
             copy.entries = Array(table.entries.prefix(length))
-            #expect(copy.interceptions(.nat, at: [.output]).count <= 1)
+            #expect(copy.redirects(.nat, at: [.output]).count <= 1)
         }
     }
 
@@ -129,8 +129,8 @@ import Testing
     func hostileChains(_ offset: Int) {
         var table = istio(.four)
         table.chains.start[.output] = offset
-        #expect(table.interceptions(.nat, at: [.output]) == [])
+        #expect(table.redirects(.nat, at: [.output]) == [])
         table.chains.end[.output] = offset
-        _ = table.interceptions(.nat, at: [.output])
+        _ = table.redirects(.nat, at: [.output])
     }
 }

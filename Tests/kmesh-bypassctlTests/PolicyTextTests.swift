@@ -1,7 +1,7 @@
 import ArgumentParser
 import Bypass
 import BypassAPI
-import PolicyFile
+import BypassPolicy
 import Testing
 
 @testable import kmesh_bypassctl
@@ -10,7 +10,7 @@ import Testing
 @Suite struct PolicyTextTests {
     private let plain = Style(isColored: false, now: Timestamp(secondsSince1970: 0))
 
-    private func source(distrust: String? = nil) throws -> PolicySource {
+    private func source(untrustedReason: String? = nil) throws -> PolicySource {
         let accounts = AccountLookup(
             uid: { ["alice": 1001, "bob": 1002][$0] }, gid: { ["kmesh": 900, "wheel": 10][$0] })
         let text = """
@@ -30,7 +30,7 @@ import Testing
             host = true
             """
         return PolicySource(
-            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts), distrust: distrust)
+            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts), untrustedReason: untrustedReason)
     }
 
     @Test func `A summary says what each grant means`() throws {
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `That the daemon would not believe the file is said`() throws {
-        let text = summary(of: try source(distrust: "f belongs to \u{1B}uid 7"), plain)
+        let text = summary(of: try source(untrustedReason: "f belongs to \u{1B}uid 7"), plain)
         #expect(text.hasSuffix("warning: the daemon will not take the file as it is: f belongs to \\u{1b}uid 7\n"))
     }
 

@@ -76,7 +76,7 @@ actor EventRecorder {
     private func write(_ key: Key, about pod: PodName, at now: Timestamp) async throws(APIError) {
         if written.count >= Self.most { written = [:] }
         // Names must be unique for as long as the API server keeps Events: client-go takes the time as well.
-        let number = String(UInt64(bitPattern: Clock.realtime) &+ UInt64(written.count), radix: 16)
+        let number = String(UInt64(bitPattern: WallClock.now) &+ UInt64(written.count), radix: 16)
         let name = pod.name.prefix(230) + "." + number
         written[key] = Written(name: name, count: 1)
         let time = JSONValue.string(now.description)
@@ -101,5 +101,5 @@ actor EventRecorder {
 }
 
 extension Timestamp {
-    static var now: Timestamp { Timestamp(secondsSince1970: Clock.realtime / 1_000_000_000) }
+    static var now: Timestamp { Timestamp(secondsSince1970: WallClock.now / 1_000_000_000) }
 }

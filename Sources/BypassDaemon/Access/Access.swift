@@ -1,7 +1,8 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import JSONRPC
+internal import BypassPolicy
 internal import Linux
 
 /// Who may do what, asked at two places: before a request's parameters are looked at, and once its namespace is open.
@@ -13,9 +14,7 @@ struct Access: Sendable {
     /// Before anything is done: whether the caller may call such a method at all.
     func refusal(of peer: Peer, asking permission: Permission, in request: Request) -> BypassError? {
         let what = "call \(request.method)"
-        guard let refusal = policy.current.refusal(of: peer.caller, asking: Role(permission), to: what) else {
-            return nil
-        }
+        guard let refusal = policy.current.roleRefusal(of: peer.caller, asking: permission, to: what) else { return nil }
         let record = AuditRecord(peer: peer, method: request.method, netns: request.netns)
         audit.note(record.failing(with: refusal))
         return refusal
@@ -23,18 +22,15 @@ struct Access: Sendable {
 
     /// Whether the caller may look at a namespace.
     func check(_ namespace: FoundNamespace, netns: String, for peer: Peer) throws(BypassError) {
-        guard namespace.isHost else { return }
-        if let refusal = policy.current.hostRefusal(of: peer.caller, netns: netns) { throw refusal }
+        try policy.current.authorizeRead(netns: netns, isHost: namespace.isHost, by: peer.caller)
     }
 
     /// Whether the caller may make a change in a namespace.
     func check(
-        _ namespace: FoundNamespace, netns: String, for peer: Peer, _ wish: Change.Wish
+        _ namespace: FoundNamespace, netns: String, for peer: Peer, _ wish: Change.Operation
     ) throws(BypassError) {
         let policy = policy.current
-        if let refusal = policy.refusal(of: peer.caller, for: try Change(namespace, netns, peer, wish, policy)) {
-            throw refusal
-        }
+        _ = try policy.authorize(try Change(namespace, netns, peer, wish, policy), by: peer.caller)
     }
 
     /// The end of a bypass that the caller may turn on without saying one, in seconds; nil for none.
@@ -43,13 +39,13 @@ struct Access: Sendable {
     ) throws(BypassError) -> Int? {
         let policy = policy.current
         let change = try Change(namespace, netns, peer, .on(hooks: hooks, ttl: nil), policy)
-        return policy.defaultTTL(of: peer.caller, for: change)
+        return try policy.authorize(change, by: peer.caller).ttl
     }
 }
 
 extension Change {
     fileprivate init(
-        _ namespace: FoundNamespace, _ netns: String, _ peer: Peer, _ wish: Wish, _ policy: Policy
+        _ namespace: FoundNamespace, _ netns: String, _ peer: Peer, _ wish: Operation, _ policy: Policy
     ) throws(BypassError) {
         let names: [NamespaceReference]
         do throws(SystemCallError) {
@@ -58,7 +54,7 @@ extension Change {
             throw BypassError(error)
         }
         self.init(
-            netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical), wish: wish,
+            netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical), operation: wish,
             isHost: namespace.isHost)
     }
 }
@@ -66,16 +62,6 @@ extension Change {
 extension Peer {
     var caller: Caller {
         Caller(uid: credentials.uid, gid: credentials.gid, groups: credentials.groups, pid: credentials.pid)
-    }
-}
-
-extension Role {
-    init(_ permission: Permission) {
-        switch permission {
-        case .read: self = .read
-        case .bypass: self = .bypass
-        case .admin: self = .admin
-        }
     }
 }
 

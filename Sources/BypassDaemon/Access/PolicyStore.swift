@@ -1,5 +1,5 @@
 internal import Bypass
-internal import PolicyFile
+internal import BypassPolicy
 internal import Synchronization
 
 /// The policy that is in force, from the policy file, read at the start and at each reload.
@@ -31,7 +31,7 @@ final class PolicyStore: Sendable {
 
     private static func read(_ path: String) throws(PolicyLoadingError) -> Policy {
         let loaded = try PolicyFile.load(path)
-        if let distrust = loaded.distrust { throw PolicyLoadingError(lines: [distrust]) }
+        if let untrustedReason = loaded.untrustedReason { throw PolicyLoadingError(lines: [untrustedReason]) }
         return loaded.policy
     }
 }

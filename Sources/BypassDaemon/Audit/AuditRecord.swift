@@ -43,7 +43,7 @@ struct AuditRecord: Sendable {
     /// The same, of what was begun at a time of CLOCK_BOOTTIME and is done now.
     func taking(since began: UInt64) -> AuditRecord {
         var copy = self
-        copy.duration = Int64((Clock.boottime - began) / 1000)
+        copy.duration = Int64((BootClock.now - began) / 1000)
         return copy
     }
 

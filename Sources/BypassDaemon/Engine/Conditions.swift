@@ -6,7 +6,7 @@ final class Conditions: Sendable {
     struct Condition {
         /// Whether everybody has been told that it is degraded.
         var isDegraded = false
-        var pace = RepairPace()
+        var pace = ExponentialBackoff.repair
         /// What was complained about last in the log: the same again is not.
         var complaint: String?
     }

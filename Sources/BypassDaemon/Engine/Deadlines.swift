@@ -16,7 +16,7 @@ final class Deadlines: Sendable {
     /// - Parameter deadline: CLOCK_BOOTTIME in nanoseconds; 0 for none.
     func set(_ inode: UInt64, to deadline: UInt64, _ body: @escaping @Sendable () -> Void) {
         guard deadline != 0 else { return cancel(inode) }
-        let now = Clock.boottime
+        let now = BootClock.now
         let left = deadline > now ? Int64(clamping: deadline - now) : 0
         let alarm = loop.scheduleTask(in: .nanoseconds(left)) {
             self.alarms.withLock { $0[inode] = nil }

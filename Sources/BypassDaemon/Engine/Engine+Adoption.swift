@@ -1,10 +1,9 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import JSONRPC
 internal import Linux
 internal import Logging
-internal import Matcher
 internal import NIOCore
 internal import NIOPosix
 
@@ -22,7 +21,7 @@ extension Engine {
         }
         for (inode, _) in registry.all {
             do throws(SystemCallError) {
-                if let entry = try matcher.state(of: inode) {
+                if let entry = try matcher.entry(of: inode) {
                     watch(inode, deadline: entry.deadline)
                 } else {
                     // An `off` came as far as that.
@@ -84,7 +83,7 @@ extension Engine {
     private func restoreEntries() {
         for (inode, record) in registry.all {
             guard let direction = record.direction, let deadline = record.deadline else { continue }
-            let entry = Entry(deadline: deadline, hooks: direction.hooks, isCurrent: false)
+            let entry = MapEntry(deadline: deadline, hooks: direction.hooks, isCurrent: false)
             do throws(SystemCallError) {
                 try matcher.set(entry, of: inode)
             } catch {
@@ -113,5 +112,5 @@ extension Engine {
 }
 
 extension Timestamp {
-    static var now: Timestamp { Timestamp(secondsSince1970: Clock.realtime / 1_000_000_000) }
+    static var now: Timestamp { Timestamp(secondsSince1970: WallClock.now / 1_000_000_000) }
 }

@@ -1,11 +1,10 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import CoreMetrics
 internal import JSONRPC
 internal import Linux
 internal import Logging
-internal import Matcher
 internal import NIOCore
 internal import NIOPosix
 
@@ -17,7 +16,7 @@ extension Engine {
     /// - Parameter isFirst: whether it is the first look of this daemon at it.
     @discardableResult
     func care(for inode: UInt64, _ record: Record, isFirst: Bool = false) -> EventLoopFuture<Void> {
-        withSession(.telling, in: .bypassed(inode, record), on: background) { session throws(BypassError) in
+        withSession(.full, in: .bypassed(inode, record), on: background) { session throws(BypassError) in
             // It may have been ended, or changed, while this waited for its turn.
             guard let record = self.registry[inode] else { return }
             let observation = try Reconciler.observe(&session)
@@ -54,12 +53,12 @@ extension Engine {
 
     /// Puts a damaged bypass right, if it is time for that; until then everybody knows that it is damaged.
     private func repair(
-        _ wish: Wish, _ observation: Observation, _ record: Record, in session: inout NamespaceSession
+        _ wish: DesiredState, _ observation: Observation, _ record: Record, in session: inout NamespaceSession
     ) {
         let inode = session.inode
         let isTime = conditions.change(inode) { condition in
             guard observation.now >= condition.pace.next else { return false }
-            condition.pace.noteRepair(at: observation.now)
+            condition.pace.recordAttempt(at: observation.now)
             return true
         }
         if isTime {
@@ -67,7 +66,7 @@ extension Engine {
                 let outcome = try Reconciler.reconcile(wish, in: &session)
                 conditions.noteWhole(inode)
                 counted.repairs.increment()
-                let damage = Assessment(observation).warnings.map(\.code).joined(separator: ",")
+                let damage = Health(observation).warnings.map(\.code).joined(separator: ",")
                 logger.notice(
                     "bypass repaired",
                     metadata: ["netns": "\(record.netns)", "inode": "\(inode)", "damage": "\(damage)"])
@@ -85,7 +84,7 @@ extension Engine {
 
     /// The time is over, or an earlier daemon came no further. The matcher has ended it; what is left to do is to clean up.
     private func finish(_ record: Record, _ observation: Observation, in session: inout NamespaceSession) {
-        let how: BypassEvent.Name = observation.entry?.deadline == Entry.passed ? .off : .expired
+        let how: BypassEvent.Name = observation.entry?.deadline == MapEntry.expired ? .off : .expired
         let outcome: Reconciler.Outcome
         do throws(BypassError) {
             outcome = try Reconciler.reconcile(.off, in: &session)
@@ -109,7 +108,7 @@ extension Engine {
         if how == .gone {
             registry.remove(inode)
             try? matcher.remove(inode)
-            views.forget(inode)
+            views.remove(inode)
         } else {
             registry.end(inode, cookie: cookie)
             if how == .expired { counted.expiries.increment() }

@@ -1,5 +1,5 @@
 internal import Bypass
-internal import BypassKernel
+internal import Datapath
 internal import Linux
 
 /// A namespace that was opened for a caller, before anything is done in it.

@@ -1,9 +1,8 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import Linux
 internal import Logging
-internal import Matcher
 internal import NIOCore
 internal import NIOPosix
 
@@ -20,7 +19,7 @@ final class Engine: Sendable {
     let counted: DaemonMetrics
     let logger: Logger
     let deadlines: Deadlines
-    let views = NamespaceViews()
+    let views = RulesetCache()
     let lanes = NamespaceLanes()
     private let parkingLot: ParkingLot
     let threads: NIOThreadPool
@@ -62,7 +61,7 @@ final class Engine: Sendable {
     /// Runs `work` on one of the engine's threads, in the lane of the namespace that `subject` leads to, with a session in
     /// it. The namespace is opened once, there: what was opened is what is checked and used.
     func withSession<Result: Sendable>(
-        _ purpose: NamespaceSession.Purpose, in subject: Subject, on loop: any EventLoop,
+        _ purpose: NamespaceSession.Detail, in subject: Subject, on loop: any EventLoop,
         _ work: @escaping @Sendable (inout NamespaceSession) throws(BypassError) -> Result
     ) -> EventLoopFuture<Result> {
         let promise = loop.makePromise(of: Result.self)
@@ -79,11 +78,11 @@ final class Engine: Sendable {
     }
 
     private func run<Result: Sendable>(
-        _ work: (inout NamespaceSession) throws(BypassError) -> Result, _ purpose: NamespaceSession.Purpose,
+        _ work: (inout NamespaceSession) throws(BypassError) -> Result, _ purpose: NamespaceSession.Detail,
         in namespace: OpenNamespace, _ promise: EventLoopPromise<Result>
     ) {
         do throws(BypassError) {
-            var session = try NamespaceSession(namespace.descriptor, for: purpose, matcher: matcher, views: views)
+            var session = try NamespaceSession(namespace.descriptor, detail: purpose, matcher: matcher, cache: views)
             endPredecessor(of: session)
             do throws(BypassError) {
                 promise.succeed(try work(&session))

@@ -28,7 +28,7 @@ struct Record: Codable, Hashable, Sendable {
     }
 
     /// What is needed so that it is as it says.
-    func care(given observation: Observation) -> Care {
-        Care(hooks: direction?.hooks, deadline: deadline, given: observation)
+    func care(given observation: Observation) -> ReconcileDecision {
+        ReconcileDecision(hooks: direction?.hooks, deadline: deadline, given: observation)
     }
 }

@@ -69,7 +69,7 @@ final class Registry: Sendable {
     }
 
     /// Milliseconds since 1970.
-    private static var now: Int { Int(Clock.realtime / 1_000_000) }
+    private static var now: Int { Int(WallClock.now / 1_000_000) }
 
     private static func note(
         _ inode: UInt64, _ record: Record?, in state: inout State

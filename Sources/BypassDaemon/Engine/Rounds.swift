@@ -1,8 +1,7 @@
 internal import Bypass
-internal import BypassKernel
+internal import Datapath
 internal import JSONRPC
 internal import Logging
-internal import Matcher
 internal import NIOCore
 internal import Synchronization
 

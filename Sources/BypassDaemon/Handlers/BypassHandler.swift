@@ -1,6 +1,7 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import BypassPolicy
+internal import Datapath
 internal import JSONRPC
 internal import Linux
 internal import Logging
@@ -12,13 +13,13 @@ extension Engine {
         _ parameters: BypassMethod.Parameters, for peer: Peer, on loop: any EventLoop
     ) -> EventLoopFuture<BypassMethod.Result> {
         if let refusal = Self.refusal(parameters) { return loop.makeFailedFuture(refusal) }
-        let began = Clock.boottime
-        let wish = Change.Wish(parameters)
+        let began = BootClock.now
+        let wish = Change.Operation(parameters)
         let addresses = parameters.expectAddresses?.compactMap(IPAddress.init)
         let subject = Subject.named(parameters.netns, for: peer.credentials.uid, expecting: addresses) {
             found throws(BypassError) in try self.access.check(found, netns: parameters.netns, for: peer, wish)
         }
-        let purpose: NamespaceSession.Purpose = parameters.state == .off ? .ownRules : .telling
+        let purpose: NamespaceSession.Detail = parameters.state == .off ? .ownRules : .full
         let done = withSession(purpose, in: subject, on: loop) { session throws(BypassError) in
             try self.check(parameters.ifGeneration, parameters.netns, in: session)
             try self.check(owner: parameters.ifOwner, parameters.netns, in: session)
@@ -64,7 +65,7 @@ extension Engine {
             }
         let deadline = ttl.map(Self.deadline) ?? 0
         let old = registry[session.inode]
-        let wasOn = try state(of: session.inode)?.isLive(at: Clock.boottime) ?? false
+        let wasOn = try state(of: session.inode)?.isLive(at: BootClock.now) ?? false
         let new = Record(
             netns: parameters.netns, path: session.path, cookie: session.cookie,
             since: wasOn ? old?.since ?? .now : .now, direction: direction, deadline: deadline,
@@ -114,9 +115,9 @@ extension Engine {
     }
 
     /// A namespace's entry in the matcher's map.
-    func state(of inode: UInt64) throws(BypassError) -> Entry? {
+    func state(of inode: UInt64) throws(BypassError) -> MapEntry? {
         do throws(SystemCallError) {
-            return try matcher.state(of: inode)
+            return try matcher.entry(of: inode)
         } catch {
             throw BypassError(error)
         }
@@ -138,7 +139,7 @@ extension Engine {
         owner: String?, _ netns: String, in session: borrowing NamespaceSession
     ) throws(BypassError) {
         guard let owner, let record = registry[session.inode], record.owner != owner,
-            try state(of: session.inode)?.isLive(at: Clock.boottime) == true
+            try state(of: session.inode)?.isLive(at: BootClock.now) == true
         else { return }
         throw .conflict(
             "\(record.owner?.asPartOfSentence ?? "somebody else") has bypassed \(netns.asPartOfSentence) already: nothing "
@@ -146,7 +147,7 @@ extension Engine {
     }
 
     /// CLOCK_BOOTTIME in nanoseconds, so many seconds from now.
-    static func deadline(after seconds: Int) -> UInt64 { Clock.boottime + UInt64(seconds) * 1_000_000_000 }
+    static func deadline(after seconds: Int) -> UInt64 { BootClock.now + UInt64(seconds) * 1_000_000_000 }
 
     /// CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
     static func refusal(ttl: Int) -> BypassError? {
@@ -171,7 +172,7 @@ extension Engine {
     }
 }
 
-extension Change.Wish {
+extension Change.Operation {
     fileprivate init(_ parameters: BypassMethod.Parameters) {
         switch parameters.state {
         case .on: self = .on(hooks: (parameters.direction ?? .both).hooks, ttl: parameters.ttl)
@@ -182,22 +183,7 @@ extension Change.Wish {
 
 extension Record {
     /// What the kernel has to do for it. One that was found without a record is not carried out, but looked after.
-    fileprivate var wish: Wish { .on((direction ?? .both).hooks, deadline: deadline ?? 0) }
-}
-
-extension Direction {
-    var hooks: Set<Hook> {
-        switch self {
-        case .both: [.prerouting, .output]
-        case .inbound: [.prerouting]
-        case .outbound: [.output]
-        }
-    }
-
-    init?(_ hooks: Set<Hook>) {
-        guard let direction = Self.allCases.first(where: { $0.hooks == hooks }) else { return nil }
-        self = direction
-    }
+    fileprivate var wish: DesiredState { .on((direction ?? .both).hooks, deadline: deadline ?? 0) }
 }
 
 extension BypassStatus.Peer {

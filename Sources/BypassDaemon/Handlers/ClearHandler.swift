@@ -1,6 +1,6 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import Linux
 internal import NIOCore
 
@@ -31,7 +31,7 @@ extension Engine {
     private func end(
         _ inode: UInt64, _ record: Record, for peer: Peer, on loop: any EventLoop
     ) -> EventLoopFuture<Result<ClearMethod.Result.Cleared, StillBypassed>> {
-        let began = Clock.boottime
+        let began = BootClock.now
         let cleared = ClearMethod.Result.Cleared(netns: record.netns, inode: inode)
         let audited = AuditRecord(
             peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, owner: record.owner)

@@ -1,6 +1,6 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import Linux
 internal import NIOCore
 
@@ -10,14 +10,14 @@ extension Engine {
         _ parameters: ExtendMethod.Parameters, for peer: Peer, on loop: any EventLoop
     ) -> EventLoopFuture<ExtendMethod.Result> {
         if let refusal = Self.refusal(ttl: parameters.ttl) { return loop.makeFailedFuture(refusal) }
-        let began = Clock.boottime
+        let began = BootClock.now
         let netns = parameters.netns
         // To give a bypass more time is to turn it on again as it is.
         let subject = Subject.named(netns, for: peer.credentials.uid) { found throws(BypassError) in
             let hooks = (self.registry[found.inode]?.direction ?? .both).hooks
             try self.access.check(found, netns: netns, for: peer, .on(hooks: hooks, ttl: parameters.ttl))
         }
-        let done = withSession(.telling, in: subject, on: loop) { session throws(BypassError) in
+        let done = withSession(.full, in: subject, on: loop) { session throws(BypassError) in
             try self.check(parameters.ifGeneration, netns, in: session)
             return try self.extend(netns, by: parameters.ttl, in: &session)
         }
@@ -32,7 +32,7 @@ extension Engine {
         _ netns: String, by seconds: Int, in session: inout NamespaceSession
     ) throws(BypassError) -> ExtendMethod.Result {
         let now = try state(of: session.inode)
-        guard let old = registry[session.inode], let entry = now, entry.isLive(at: Clock.boottime) else {
+        guard let old = registry[session.inode], let entry = now, entry.isLive(at: BootClock.now) else {
             throw .conflict("\(netns.asPartOfSentence) is not bypassed: there is nothing to extend, turn the bypass on")
         }
         let deadline = Self.deadline(after: seconds)

@@ -1,12 +1,12 @@
 internal import BypassAPI
 internal import Linux
-internal import Matcher
+internal import Datapath
 
 extension Engine {
     /// `info`: what is known without asking anybody.
     func info(startedAt: UInt64, kernel: String) -> InfoMethod.Result {
         InfoMethod.Result(
-            kernel: kernel, uptimeSeconds: Int((Clock.boottime - startedAt) / 1_000_000_000), bypassed: registry.count,
+            kernel: kernel, uptimeSeconds: Int((BootClock.now - startedAt) / 1_000_000_000), bypassed: registry.count,
             matcher: .init(pin: matcher.pin, tag: matcher.tagText))
     }
 }

@@ -1,6 +1,6 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import JSONRPC
 internal import Logging
 internal import NIOCore
@@ -28,7 +28,7 @@ extension Engine {
 
     /// nil if the namespace has gone.
     private func look(_ inode: UInt64, _ record: Record, on loop: any EventLoop) -> EventLoopFuture<BypassStatus?> {
-        withSession(.telling, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
+        withSession(.full, in: .bypassed(inode, record), on: loop) { session throws(BypassError) -> BypassStatus? in
             self.status(of: try Reconciler.observe(&session), record.netns, in: &session, countingConnections: false)
         }.flatMapErrorWithEventLoop { error, loop in
             if case BypassError.netnsNotFound = error {

@@ -1,6 +1,6 @@
 internal import Bypass
 internal import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import Linux
 internal import NIOCore
 internal import Netfilter
@@ -14,7 +14,7 @@ extension Engine {
         let subject = Subject.named(netns, for: peer.credentials.uid) { found throws(BypassError) in
             try self.access.check(found, netns: netns, for: peer)
         }
-        return withSession(.telling, in: subject, on: loop) { session throws(BypassError) in
+        return withSession(.full, in: subject, on: loop) { session throws(BypassError) in
             let observation = try Reconciler.observe(&session)
             return self.status(of: observation, parameters.netns, in: &session)
         }
@@ -29,9 +29,9 @@ extension Engine {
         of observation: Observation, _ netns: String, in session: inout NamespaceSession,
         countingConnections: Bool = true, also additional: [Warning] = []
     ) -> BypassStatus {
-        let assessment = Assessment(observation)
+        let assessment = Health(observation)
         var status = BypassStatus(
-            netns: netns, inode: session.inode, state: assessment.state.onTheWire, effective: assessment.effective,
+            netns: netns, inode: session.inode, state: assessment.state, effective: assessment.effective,
             generation: registry.generation(of: session.inode, cookie: session.cookie),
             rules: session.rules.map(BypassStatus.Rule.init).sorted {
                 ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
@@ -48,12 +48,12 @@ extension Engine {
             status.owner = record?.owner
             status.reason = record?.reason
             status.setBy = record?.setBy
-            let isIntercepted = observation.interceptions.contains { entry.hooks.contains($0.hook) }
+            let isIntercepted = observation.redirects.contains { entry.hooks.contains($0.hook) }
             if countingConnections, isIntercepted, let warning = session.establishedConnections() {
                 warnings.append(warning)
             }
         }
-        status.warnings = warnings.map { .init(code: $0.code, message: $0.message) }
+        status.warnings = warnings.map(BypassStatus.Warning.init)
         return status
     }
 
@@ -66,8 +66,8 @@ extension Engine {
     /// What CLOCK_BOOTTIME's `deadline` is on the wall clock; nil for none.
     private static func moment(ofDeadline deadline: UInt64) -> Timestamp? {
         guard deadline != 0 else { return nil }
-        let left = Int64(clamping: deadline) - Int64(clamping: Clock.boottime)
-        return Timestamp(secondsSince1970: (Clock.realtime + left) / 1_000_000_000)
+        let left = Int64(clamping: deadline) - Int64(clamping: BootClock.now)
+        return Timestamp(secondsSince1970: (WallClock.now + left) / 1_000_000_000)
     }
 }
 
@@ -76,16 +76,6 @@ extension NamespaceSession {
     fileprivate mutating func establishedConnections() -> Warning? {
         let count = redirectedConnections()
         return count == 0 ? nil : .establishedConnections(count)
-    }
-}
-
-extension Assessment.State {
-    fileprivate var onTheWire: BypassStatus.State {
-        switch self {
-        case .on: .on
-        case .off: .off
-        case .degraded: .degraded
-        }
     }
 }
 

@@ -41,7 +41,7 @@ final class DaemonMetrics: Sendable {
         Meter(
             label: Self.prefix + "build_info", dimensions: [("version", Product.version)], factory: factory
         ).set(1)
-        Meter(label: Self.prefix + "start_time_seconds", factory: factory).set(Clock.realtime / 1_000_000_000)
+        Meter(label: Self.prefix + "start_time_seconds", factory: factory).set(WallClock.now / 1_000_000_000)
     }
 
     /// All of it, in Prometheus' text format.
@@ -70,7 +70,7 @@ final class DaemonMetrics: Sendable {
         ///   - failure: what came of it; nil if all went well.
         ///   - began: CLOCK_BOOTTIME in nanoseconds.
         func note(_ failure: String?, since began: UInt64) {
-            duration.recordNanoseconds(Int64(Clock.boottime - began))
+            duration.recordNanoseconds(Int64(BootClock.now - began))
             guard let failure else { return succeeded.increment() }
             failed.withLock { failed in
                 let counter = failed[failure] ?? metrics.callCounter(method, failure)

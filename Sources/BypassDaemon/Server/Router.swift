@@ -62,7 +62,7 @@ struct Router: Sendable {
 
     /// Carries a request out, or refuses it before anything is done.
     func run(_ request: Request, _ call: Call) -> Outcome {
-        let began = Clock.boottime
+        let began = BootClock.now
         let method = methods[request.method]
         let calls = method?.calls ?? unknownCalls
         switch run(method, request, call) {

@@ -21,7 +21,7 @@ final class ServiceStatus: Sendable {
             (state.bypassed, state.isReady) = (bypassed, true)
             return Self.text(state)
         }
-        ServiceManager.notify("READY=1", "STATUS=" + text)
+        Systemd.notify("READY=1", "STATUS=" + text)
     }
 
     /// The number of bypassed namespaces, however often it is said.
@@ -34,7 +34,7 @@ final class ServiceStatus: Sendable {
             return state.isReady ? Self.text(state) : nil
         }
         guard let text else { return }
-        background.execute { ServiceManager.notify("STATUS=" + text) }
+        background.execute { Systemd.notify("STATUS=" + text) }
     }
 
     /// What is wrong with the daemon's surroundings, however often it is said; nil if nothing is.
@@ -49,7 +49,7 @@ final class ServiceStatus: Sendable {
             return Self.text(state)
         }
         guard let text else { return false }
-        background.execute { ServiceManager.notify("STATUS=" + text) }
+        background.execute { Systemd.notify("STATUS=" + text) }
         return true
     }
 
@@ -57,17 +57,17 @@ final class ServiceStatus: Sendable {
     ///
     /// - Parameter body: gives what an administrator should know of it; nil if all is well.
     func reloading(_ body: () -> String?) {
-        ServiceManager.notify("RELOADING=1", "MONOTONIC_USEC=\(ServiceManager.monotonicMicroseconds)")
+        Systemd.notify("RELOADING=1", "MONOTONIC_USEC=\(Systemd.monotonicMicroseconds)")
         let remark = body()
         let text = state.withLock { state in
             state.remark = remark
             return Self.text(state)
         }
-        ServiceManager.notify("READY=1", "STATUS=" + text)
+        Systemd.notify("READY=1", "STATUS=" + text)
     }
 
     func stopping() {
-        ServiceManager.notify("STOPPING=1")
+        Systemd.notify("STOPPING=1")
     }
 
     private static func text(_ state: State) -> String {
@@ -84,11 +84,11 @@ final class ServiceStatus: Sendable {
     static func startWatchdog(
         _ loops: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, on background: any EventLoop
     ) -> RepeatedTask? {
-        guard let allowed = ServiceManager.watchdogMicroseconds else { return nil }
+        guard let allowed = Systemd.watchdogMicroseconds else { return nil }
         let interval = TimeAmount.microseconds(allowed / 2)
         return background.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: interval) { _ in
             let alive = loops.makeIterator().map { $0.submit {} } + [threads.runIfActive(eventLoop: background) {}]
-            return EventLoopFuture.andAllSucceed(alive, on: background).map { ServiceManager.notify("WATCHDOG=1") }
+            return EventLoopFuture.andAllSucceed(alive, on: background).map { Systemd.notify("WATCHDOG=1") }
         }
     }
 }

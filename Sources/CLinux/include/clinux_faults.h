@@ -25,14 +25,14 @@ enum clinux_fault {
 struct clinux_fault_plan {
 	uint32_t fault;
 	int32_t error;
-	/* Calls that match are let pass, so many of them; and so many are then struck. */
+	/* Calls that match are let pass, so many of them; and so many then get the fault. */
 	uint64_t skip;
 	uint64_t times;
 	/* What the name of the operation has to begin with; empty for any. */
 	char operation[96];
-	/* How many have matched, and were struck, since the plan was armed; and the last that was. */
+	/* How many have matched, and how many got the fault, since the plan was armed; and the last that did. */
 	uint64_t seen;
-	uint64_t struck;
+	uint64_t injected;
 	char last[96];
 };
 
@@ -45,13 +45,13 @@ void clinux_fault_arm(struct clinux_fault_plan *plan, const struct clinux_fault_
 uint32_t clinux_fault_planned(const struct clinux_fault_plan *plan);
 /* What it tells. */
 uint64_t clinux_fault_seen(const struct clinux_fault_plan *plan);
-uint64_t clinux_fault_struck(const struct clinux_fault_plan *plan);
-/* Counts a call, and returns the fault that strikes it. */
-uint32_t clinux_fault_strike(struct clinux_fault_plan *plan, const char *operation);
+uint64_t clinux_fault_injected(const struct clinux_fault_plan *plan);
+/* Counts a call, and returns the fault that is injected into it. */
+uint32_t clinux_fault_inject(struct clinux_fault_plan *plan, const char *operation);
 /*
  * Does to what netlink has sent what is planned for it. Returns how long it then is; the buffer has room for an error
  * message.
  */
-uint32_t clinux_fault_spoil(struct clinux_fault_plan *plan, const char *operation, void *buffer, uint32_t length);
+uint32_t clinux_fault_corrupt(struct clinux_fault_plan *plan, const char *operation, void *buffer, uint32_t length);
 
 #endif

@@ -106,7 +106,7 @@ final class TokenSource: Sendable {
         case nil: return nil
         case .text(let text): return text
         case .file(let path):
-            let now = Clock.boottime
+            let now = BootClock.now
             if let known = cached.withLock(\.self), now - known.readAt < Self.age { return known.text }
             do throws(SystemCallError) {
                 let text = String(try Files.text(path).filter { !$0.isWhitespace })

@@ -40,7 +40,7 @@ struct Manifest: ParsableCommand {
 
     /// Groups get their numbers as machines are set up, so another machine's can only be guessed.
     private static func group() -> GroupNumber {
-        if let number = try? Accounts.group(named: Policy.groupName), let own = try? GroupNumber("\(number)") {
+        if let number = try? UserDatabase.group(named: Policy.groupName), let own = try? GroupNumber("\(number)") {
             return own
         }
         Process.complain(

@@ -1,7 +1,6 @@
-internal import BypassKernel
+internal import Datapath
 internal import JSONRPC
 internal import Linux
-internal import Matcher
 
 /// What the daemon needs of the machine.
 struct KernelChecks {

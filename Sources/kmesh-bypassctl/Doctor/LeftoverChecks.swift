@@ -1,7 +1,6 @@
 internal import Bypass
-internal import BypassKernel
+internal import Datapath
 internal import Linux
-internal import Matcher
 
 /// What a bypass can have left behind: rules without an entry, entries without a namespace.
 struct LeftoverChecks {
@@ -31,9 +30,9 @@ struct LeftoverChecks {
             found.looked += 1
             do {
                 let namespace = try NetworkNamespace(path: path)
-                let chains = try Survey.ownChains(in: namespace, pin: pin)
-                let entry = entries.contains(inode) ? try matcher?.state(of: inode) : nil
-                let isWanted = entry.map { isAttended || $0.isLive(at: Clock.boottime) } ?? false
+                let chains = try OrphanScan.ownChains(in: namespace, pin: pin)
+                let entry = entries.contains(inode) ? try matcher?.entry(of: inode) : nil
+                let isWanted = entry.map { isAttended || $0.isLive(at: BootClock.now) } ?? false
                 if !chains.isEmpty && !isWanted && namespace.inode == inode {
                     found.rules.append((inode, path, chains))
                 }
@@ -89,7 +88,7 @@ struct LeftoverChecks {
             let found = try look()
             if found.rules.isEmpty && found.entries.isEmpty { return [.ok("repair", "there was nothing to do")] }
             let matcher = try Matcher.load(into: bpffs)
-            let views = NamespaceViews()
+            let views = RulesetCache()
             var done: [Finding] = []
             for inode in found.entries {
                 try matcher.remove(inode)
@@ -99,7 +98,7 @@ struct LeftoverChecks {
                 let namespace = try NetworkNamespace(path: rule.path)
                 // Its name may lead elsewhere by now.
                 guard namespace.inode == rule.inode else { continue }
-                var session = try NamespaceSession(namespace, for: .ownRules, matcher: matcher, views: views)
+                var session = try NamespaceSession(namespace, detail: .ownRules, matcher: matcher, cache: views)
                 guard try Reconciler.observe(&session).holdsLeftovers else { continue }
                 _ = try Reconciler.reconcile(.off, in: &session)
                 done.append(.ok("repair", "\(rule.path) is as it was without a bypass"))

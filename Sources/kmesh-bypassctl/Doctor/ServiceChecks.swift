@@ -2,7 +2,7 @@ internal import Bypass
 internal import BypassAPI
 internal import BypassClient
 internal import Linux
-internal import PolicyFile
+internal import BypassPolicy
 
 /// Whether the daemon is installed, runs and answers.
 struct ServiceChecks {
@@ -16,8 +16,8 @@ struct ServiceChecks {
     private func policy() -> Finding {
         do throws(PolicySource.Failure) {
             let source = try PolicySource(PolicyFile.path)
-            if let distrust = source.distrust {
-                return .problem("policy", distrust, "the daemon takes it once root alone can write it")
+            if let untrustedReason = source.untrustedReason {
+                return .problem("policy", untrustedReason, "the daemon takes it once root alone can write it")
             }
             return .ok(
                 "policy",

@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import BypassPolicy
 
 /// What a user may do, and why.
 struct Explanation {
@@ -40,23 +41,32 @@ struct Explanation {
         guard let place else { return [] }
         return [.on(hooks: hooks, ttl: ttl), .off].map {
             Change(
-                netns: place.netns, reference: place.reference, names: place.names, wish: $0, isHost: place.isHost)
+                netns: place.netns, reference: place.reference, names: place.names, operation: $0, isHost: place.isHost)
         }
     }
 
-    private func row(_ what: String, _ role: Role) -> [Cell] {
-        row(what, policy.refusal(of: caller, asking: role, to: what), policy.explain(role, for: caller), isHost: false)
+    private func row(_ what: String, _ role: Permission) -> [Cell] {
+        row(what, policy.roleRefusal(of: caller, asking: role, to: what), policy.explain(role, for: caller), isHost: false)
     }
 
     private func row(_ change: Change) -> [Cell] {
         row(
-            change.description, policy.refusal(of: caller, for: change), policy.explain(change, for: caller),
+            change.description, refusal(of: change), policy.explain(change, for: caller),
             isHost: change.isHost)
     }
 
-    private func row(_ what: String, _ refusal: BypassError?, _ verdicts: [Policy.Verdict], isHost: Bool) -> [Cell] {
+    private func refusal(of change: Change) -> BypassError? {
+        do throws(BypassError) {
+            _ = try policy.authorize(change, by: caller)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func row(_ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool) -> [Cell] {
         if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.sentence)] }
-        let grant = verdicts.first(where: \.allows).map { "\($0.grant)\($0.asSubject)" }
+        let grant = evaluations.first(where: \.allows).map { "\($0.grant)\($0.asSubject)" }
         let reason = caller.isRoot && !isHost ? "root is always admin" : grant ?? "root is always admin"
         return [Cell(what), Cell("yes", .green), Cell(reason)]
     }
@@ -65,18 +75,18 @@ struct Explanation {
 
     private var grants: [[Cell]] {
         let question = changes.first
-        let verdicts = question.map { policy.explain($0, for: caller) } ?? policy.explain(.bypass, for: caller)
-        if verdicts.isEmpty { return [[Cell("there are no grants")]] }
+        let evaluations = question.map { policy.explain($0, for: caller) } ?? policy.explain(.bypass, for: caller)
+        if evaluations.isEmpty { return [[Cell("there are no grants")]] }
         let title = question.map { "TO \($0)" } ?? "MEANS"
         let titles = ["GRANT", "THROUGH", title].map { Cell($0, .bold) }
         return [titles]
-            + verdicts.map { verdict in
-                let name = verdict.grant.line.map { "line \($0)" } ?? "built in"
-                guard let subject = verdict.subject else {
-                    return [Cell(name), Cell("-"), Cell("is not this user's: \(verdict.grant.sentence)")]
+            + evaluations.map { evaluation in
+                let name = evaluation.grant.line.map { "line \($0)" } ?? "built in"
+                guard let subject = evaluation.subject else {
+                    return [Cell(name), Cell("-"), Cell("is not this user's: \(evaluation.grant.sentence)")]
                 }
-                let words = verdict.allows ? "allows it" : verdict.lacks.words
-                return [Cell(name), Cell(subject.description), Cell(question == nil ? verdict.grant.sentence : words)]
+                let words = evaluation.allows ? "allows it" : evaluation.unmetRequirements.words
+                return [Cell(name), Cell(subject.description), Cell(question == nil ? evaluation.grant.sentence : words)]
             }
     }
 
@@ -101,6 +111,6 @@ extension BypassError {
     }
 }
 
-extension Policy.Verdict {
+extension GrantEvaluation {
     fileprivate var asSubject: String { subject.map { ", through \($0)" } ?? "" }
 }

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import Bypass
-internal import PolicyFile
+internal import BypassPolicy
 
 /// `policy check [FILE]`
 struct PolicyCheck: ParsableCommand {
@@ -19,7 +19,7 @@ struct PolicyCheck: ParsableCommand {
         try PolicySource.complaining {
             let source = try PolicySource(file)
             // In its place the daemon would refuse it.
-            if let distrust = source.distrust, file == PolicyFile.path { throw PolicySource.Failure(lines: [distrust]) }
+            if let untrustedReason = source.untrustedReason, file == PolicyFile.path { throw PolicySource.Failure(lines: [untrustedReason]) }
             try Process.print(summary(of: source, .ofStandardOutput))
         }
     }

@@ -36,7 +36,7 @@ extension PolicyExplain {
             case .notFound: "there is no such namespace now"
             case .systemCall(let error), .firstProcess(let error): "\(error)"
             case .notFollowed(let sentence): sentence
-            case .notNetworkNamespace, .concealed: "it is no network namespace"
+            case .notNetworkNamespace, .hiddenFromCaller: "it is no network namespace"
             }
         }
     }

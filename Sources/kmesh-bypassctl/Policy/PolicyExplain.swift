@@ -1,7 +1,8 @@
 internal import ArgumentParser
+internal import Bypass
 internal import BypassAPI
+internal import BypassPolicy
 internal import Linux
-internal import PolicyFile
 
 /// `policy explain --user U`
 struct PolicyExplain: ParsableCommand {

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import Bypass
-internal import PolicyFile
+internal import BypassPolicy
 
 /// The policy that holds, and where it comes from.
 struct PolicySource {
@@ -12,12 +12,12 @@ struct PolicySource {
     var path: String
     var policy: Policy
     /// Why the daemon would not take the file as it is.
-    var distrust: String?
+    var untrustedReason: String?
 
-    init(path: String, policy: Policy, distrust: String? = nil) {
+    init(path: String, policy: Policy, untrustedReason: String? = nil) {
         self.path = path
         self.policy = policy
-        self.distrust = distrust
+        self.untrustedReason = untrustedReason
     }
 
     /// Reads a policy file. Where the daemon looks for one and there is none, what is built in holds.
@@ -29,14 +29,14 @@ struct PolicySource {
             throw Failure(lines: error.lines)
         }
         if loaded.policy.isBuiltIn && path != PolicyFile.path { throw Failure(lines: ["there is no \(path)"]) }
-        self.init(path: path, policy: loaded.policy, distrust: loaded.distrust)
+        self.init(path: path, policy: loaded.policy, untrustedReason: loaded.untrustedReason)
     }
 
     /// What has to be said besides, as warnings.
     func notes(_ style: Style) -> String {
-        guard let distrust else { return "" }
+        guard let untrustedReason else { return "" }
         return style.paint("warning:", .yellow) + " "
-            + "the daemon will not take the file as it is: \(distrust)".printable + "\n"
+            + "the daemon will not take the file as it is: \(untrustedReason)".printable + "\n"
     }
 
     /// Runs what a `policy` command does, and ends the process as all commands do if it fails.

@@ -1,4 +1,5 @@
 internal import Bypass
+internal import BypassPolicy
 
 extension Grant {
     /// What it means, in words.
@@ -35,7 +36,7 @@ extension Policy {
     var sentenceAboutRoot: String {
         let root = Caller(uid: 0, gid: 0)
         return "root may do everything"
-            + (hostRefusal(of: root, netns: "") == nil
+            + ((try? authorizeRead(netns: "", isHost: true, by: root)) != nil
                 ? ", in the host's namespace too" : " but touch the host's namespace")
     }
 }

@@ -7,8 +7,8 @@ extension EndToEndTests {
     /// KMESH_SOAK says for how many seconds (Tests/run.sh --soak), KMESH_SEED what the clients do.
     @Suite struct SoakTests {
         @Test func manyWhoDecideAtTheSameTimeAreAllToldTheTruth() async throws {
-            let seconds = Environment["KMESH_SOAK"].flatMap { Int($0) } ?? 5
-            let seed = Environment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
+            let seconds = ProcessEnvironment["KMESH_SOAK"].flatMap { Int($0) } ?? 5
+            let seed = ProcessEnvironment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
             await Watched.warmUp()
             try await Rig.withoutDaemon { rig in
                 let soak = Soak(rig, seed: seed)

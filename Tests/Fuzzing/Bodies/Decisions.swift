@@ -1,44 +1,44 @@
 internal import Bypass
 internal import Netfilter
 
-@testable internal import BypassKernel
+@testable internal import Datapath
 
 /// What is decided on a ruleset, whatever it holds: nothing that is not ours may be touched.
 enum Decisions {
     static let pin = "/sys/fs/bpf/bypass"
 
     static func check(_ ruleset: Ruleset) throws(BrokenPromise) {
-        let seen = NamespaceView(ruleset, cookie: 1, pin: pin).observation
-        let made = Set(Bypass.Family.allCases.map(Made.table) + places.map(Made.chain))
-        for entry in [nil, Entry(deadline: 0, hooks: Set(Bypass.Hook.allCases), made: made)] {
+        let seen = CachedRuleset(ruleset, cookie: 1, pin: pin).observation
+        let created = Set(Bypass.Family.allCases.map(CreatedObject.table) + natChains.map(CreatedObject.chain))
+        for entry in [nil, MapEntry(deadline: 0, hooks: Set(Bypass.Hook.allCases), created: created)] {
             var observation = seen
             observation.entry = entry
-            _ = Assessment(observation).warnings.map(\.message)
-            for wish in [Wish.off, .on(Set(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5)] {
-                let actions = Plan(for: wish, given: observation).actions
+            _ = Health(observation).warnings.map(\.message)
+            for desired in [DesiredState.off, .on(Set(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5)] {
+                let actions = Plan(for: desired, given: observation).actions
                 for action in actions { try check(action, ruleset) }
-                let operations = actions.flatMap { RuleForms.operations(for: $0, pin: pin) }
+                let operations = actions.flatMap { RuleTemplates.operations(for: $0, pin: pin) }
                 _ = Transaction(operations).operations.map(\.description)
             }
         }
     }
 
-    private static let places = Bypass.Family.allCases.flatMap { family in
-        Bypass.Hook.allCases.map { Place(family, $0) }
+    private static let natChains = Bypass.Family.allCases.flatMap { family in
+        Bypass.Hook.allCases.map { NATChain(family, $0) }
     }
 
     private static func check(_ action: Action, _ ruleset: Ruleset) throws(BrokenPromise) {
         switch action {
-        case .deleteRule(let place, let handle):
-            let isOurs = ruleset.rules.contains { $0.chain == place.chainName && $0.handle == handle && $0.isOurs(pin) }
+        case .deleteRule(let natChain, let handle):
+            let isOurs = ruleset.rules.contains { $0.chain == natChain.chainName && $0.handle == handle && $0.isOurs(pin) }
             try promise(isOurs, "\(action) deletes a rule of somebody else's in \(ruleset)")
-        case .insertRule(let place):
-            guard let chain = ruleset.chains.first(where: { $0.name == place.chainName }) else { break }
-            let isNat = chain.base?.type == "nat" && chain.base?.hook == place.hook.netfilter
+        case .insertRule(let natChain):
+            guard let chain = ruleset.chains.first(where: { $0.name == natChain.chainName }) else { break }
+            let isNat = chain.base?.type == "nat" && chain.base?.hook == natChain.hook.netfilter
             try promise(isNat, "\(action) changes what a chain of somebody else's does, in \(ruleset)")
         case .deleteGuardTable:
             let own = Bypass.Hook.allCases.map(\.guardChain)
-            let table = ruleset.tables.first { ($0.family, $0.name) == RuleForms.guardTable }
+            let table = ruleset.tables.first { ($0.family, $0.name) == RuleTemplates.guardTable }
             let count = own.count { name in ruleset.chains.contains { $0.name == name } }
             try promise(Int(table?.use ?? 0) <= count, "\(action) deletes what is somebody else's, in \(ruleset)")
         default: break

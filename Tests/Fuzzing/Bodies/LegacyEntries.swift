@@ -9,7 +9,7 @@ enum LegacyEntries {
         (chains.start[.output], chains.end[.output]) = (places[0], places[1])
         (chains.start[.prerouting], chains.end[.prerouting]) = (places[2], places[3])
         let table = LegacyTable(name: "nat", version: version, entries: Array(input[8...]), chains: chains)
-        _ = table.interceptions(.nat, at: [.prerouting, .output])
-        _ = table.interceptions(.transparentProxy, at: [.prerouting])
+        _ = table.redirects(.nat, at: [.prerouting, .output])
+        _ = table.redirects(.transparentProxy, at: [.prerouting])
     }
 }

@@ -40,7 +40,7 @@ public enum NetlinkReplies {
         var outcome: Transaction.Outcome?
         ask(replies) { socket in outcome = try? socket.commit(transaction, generation: 7) }
         if let outcome {
-            try promise(outcome.made.count == transaction.operations.count, "one answer an operation: \(outcome)")
+            try promise(outcome.created.count == transaction.operations.count, "one answer an operation: \(outcome)")
         }
     }
 

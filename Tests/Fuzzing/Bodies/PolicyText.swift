@@ -1,5 +1,5 @@
 internal import Bypass
-internal import PolicyFile
+internal import BypassPolicy
 
 /// What an administrator writes, and what is decided by it.
 public enum PolicyText {
@@ -16,7 +16,7 @@ public enum PolicyText {
         Caller(uid: 0, gid: 0), Caller(uid: 1000, gid: 1000), Caller(uid: 7, gid: 7, groups: [50]),
         Caller(uid: 4711, gid: 4711),
     ]
-    private static let wishes: [Change.Wish] = [
+    private static let operations: [Change.Operation] = [
         .off, .on(hooks: [.output], ttl: 60), .on(hooks: Set(Hook.allCases), ttl: nil),
     ]
 
@@ -28,8 +28,8 @@ public enum PolicyText {
             return try check(error, input)
         }
         for caller in callers {
-            for wish in wishes {
-                for isHost in [false, true] { try check(policy, caller, wish, isHost) }
+            for operation in operations {
+                for isHost in [false, true] { try check(policy, caller, operation, isHost) }
             }
         }
     }
@@ -37,27 +37,27 @@ public enum PolicyText {
     /// A place in the file, and words that do nothing to a terminal.
     private static func check(_ error: PolicyFileError, _ input: [UInt8]) throws(BrokenPromise) {
         let lineCount = input.count { $0 == UInt8(ascii: "\n") } + 1
-        try promise(!error.complaints.isEmpty, "refused without a word")
-        for complaint in error.complaints {
-            try promise((1...lineCount + 1).contains(complaint.line), "no such line: \(complaint)")
-            let isQuiet = !complaint.message.unicodeScalars.contains(where: \.isControl)
-            try promise(isQuiet, "a control character in \(complaint)")
+        try promise(!error.diagnostics.isEmpty, "refused without a word")
+        for diagnostic in error.diagnostics {
+            try promise((1...lineCount + 1).contains(diagnostic.line), "no such line: \(diagnostic)")
+            let isQuiet = !diagnostic.message.unicodeScalars.contains(where: \.isControl)
+            try promise(isQuiet, "a control character in \(diagnostic)")
         }
     }
 
     private static func check(
-        _ policy: Policy, _ caller: Caller, _ wish: Change.Wish, _ isHost: Bool
+        _ policy: Policy, _ caller: Caller, _ operation: Change.Operation, _ isHost: Bool
     ) throws(BrokenPromise) {
-        let change = Change(netns: "web", names: ["db-1", "\u{1b}"], wish: wish, isHost: isHost)
-        let isAllowed = policy.refusal(of: caller, for: change) == nil
+        let change = Change(netns: "web", names: ["db-1", "\u{1b}"], operation: operation, isHost: isHost)
+        let isAllowed = (try? policy.authorize(change, by: caller)) != nil
         let isExplained = policy.explain(change, for: caller).contains(where: \.allows)
         try promise(
             isAllowed == isExplained || caller.isRoot && !isHost && isAllowed,
             "\(caller) \(isAllowed ? "may" : "may not") \(change), and is told otherwise: \(policy)")
         if policy.looksAtNames(for: caller) { return }
-        let unnamed = Change(netns: "web", wish: wish, isHost: isHost)
+        let unnamed = Change(netns: "web", operation: operation, isHost: isHost)
         try promise(
-            (policy.refusal(of: caller, for: unnamed) == nil) == isAllowed,
+            ((try? policy.authorize(unnamed, by: caller)) != nil) == isAllowed,
             "names that nobody looks at decide for \(caller): \(policy)")
     }
 }

@@ -90,8 +90,8 @@ final class CrashHarness {
         var allowed = behaviours.map { Set([$0]) }
         for index in chosen { allowed[index] = step.allowed(behaviours[index]) }
         let traffic = CrashTraffic(pods, allowed: allowed)
-        let fault: FaultPlan.Fault = random.next(below: 2) == 0 ? .killBefore : .killAfter
-        let struck = try await cutOff(step, chosen, fault, skip)
+        let fault: FaultInjection.Fault = random.next(below: 2) == 0 ? .killBefore : .killAfter
+        let injected = try await cutOff(step, chosen, fault, skip)
         for index in chosen { try await settle(index, allowed[index], step) }
         try await rig.start(environment: faults.environment)
         if case .expiry = step { try await waitForEnd(chosen) }
@@ -99,7 +99,7 @@ final class CrashHarness {
         let (count, wrong) = await traffic.end()
         connections += count
         kills[step.kind, default: 0] += 1
-        if complaints.isEmpty && wrong.isEmpty { return struck }
+        if complaints.isEmpty && wrong.isEmpty { return injected }
         throw NeverHappened(
             description: "after a kill in \(step) at \(killedAt) (call \(skip), pods \(chosen)): "
                 + (complaints + wrong.map { "pod \($0.pod): \($0)" }).joined(separator: "; ")
@@ -123,7 +123,7 @@ final class CrashHarness {
 
     /// Has the daemon die while it carries out the step, or at the latest when it has.
     private func cutOff(
-        _ step: CrashStep, _ chosen: [Int], _ fault: FaultPlan.Fault, _ skip: Int
+        _ step: CrashStep, _ chosen: [Int], _ fault: FaultInjection.Fault, _ skip: Int
     ) async throws -> Bool {
         if step.isStart {
             try rig.daemon.kill(9)
@@ -139,13 +139,13 @@ final class CrashHarness {
             await call(step, chosen)
         }
         if case .expiry = step { try await waitForEnd(chosen) }
-        let struck = faults.plan.struck > 0
-        killedAt = struck ? Self.point(faults.plan.last) : "rest"
+        let injected = faults.plan.injected > 0
+        killedAt = injected ? Self.point(faults.plan.last) : "rest"
         points[killedAt, default: 0] += 1
         faults.plan.disarm()
         try? rig.daemon.kill(9)
         _ = try? await rig.daemon.exit()
-        return struck
+        return injected
     }
 
     /// All at once; that the daemon goes away meanwhile is what this is about.
@@ -169,7 +169,7 @@ final class CrashHarness {
     /// Until the daemon has cleaned up, or has died over it.
     private func waitForEnd(_ chosen: [Int]) async throws {
         try await eventually("bypasses with a second to live have ended, or the daemon has") { [rig] in
-            if faults.plan.struck > 0 { return true }
+            if faults.plan.injected > 0 { return true }
             let list = (try? await rig.list()) ?? []
             let info = try? await rig.call("info")
             return list.allSatisfy { bypass in !chosen.contains { pods[$0].pod == bypass.netns } }

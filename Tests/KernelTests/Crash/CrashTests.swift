@@ -8,11 +8,11 @@ extension KernelTests {
     ///
     /// KMESH_KILLS says how often (Tests/run.sh --crash), KMESH_SEED which kills.
     @Suite struct CrashTests {
-        static let isThorough = Environment["KMESH_KILLS"] != nil
+        static let isThorough = ProcessEnvironment["KMESH_KILLS"] != nil
 
         @Test func aKillAnywhereLeavesTheOldOrTheNewAndTheNextStartPutsTheRestRight() async throws {
-            let kills = Environment["KMESH_KILLS"].flatMap { Int($0) } ?? 40
-            let seed = Environment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
+            let kills = ProcessEnvironment["KMESH_KILLS"].flatMap { Int($0) } ?? 40
+            let seed = ProcessEnvironment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let harness = try await CrashHarness(rig, seed: seed)
                 try await scoped {

@@ -1,0 +1,69 @@
+/// One step towards the desired state. Actions are data: the planner writes them down, one place executes them.
+///
+/// Steps in the ruleset that stand next to each other are one batch, which the kernel executes as a whole.
+package enum Action: Hashable, Sendable {
+    /// iptables' nat table.
+    case createTable(Family)
+    case createChain(NATChain)
+    /// Our RETURN at the head of the chain.
+    case insertRule(NATChain)
+    case deleteRule(NATChain, handle: UInt64)
+    case deleteChain(NATChain)
+    case deleteTable(Family)
+    /// The guard's own table.
+    case createGuardTable
+    /// A chain of the guard's, with its rules for these families.
+    case createGuardChain(Hook, [Family])
+    case deleteGuardChain(Hook)
+    /// With all that is in it.
+    case deleteGuardTable
+    /// The switch. A step of its own, at once in force.
+    case setEntry(MapEntry)
+    case removeEntry
+
+    /// Whether it is executed in the ruleset, not in the matcher's map.
+    package var isInRuleset: Bool {
+        switch self {
+        case .setEntry, .removeEntry: false
+        default: true
+        }
+    }
+}
+
+extension Observation {
+    /// The observation after an action in the ruleset that the kernel has executed, with nothing else in between.
+    ///
+    /// - Parameter handle: of the rule that `insertRule` made.
+    /// - Returns: false if that is only known after another observation.
+    package mutating func apply(_ action: Action, handle: UInt64?) -> Bool {
+        switch action {
+        case .createTable(let family): tables[family] = tables[family] ?? Table()
+        case .createChain(let natChain): tables[natChain.family]?.chains[natChain.hook] = Chain()
+        case .insertRule(let natChain):
+            guard let handle else { return false }
+            tables[natChain.family]?.chains[natChain.hook]?.own.insert(handle, at: 0)
+            tables[natChain.family]?.chains[natChain.hook]?.ownIsFirst = true
+        case .deleteRule(let natChain, let handle):
+            guard var chain = chain(natChain), let index = chain.own.firstIndex(of: handle) else { return false }
+            chain.own.remove(at: index)
+            // Which rule is first now depends on where the others stand.
+            if index == 0 && chain.ownIsFirst && !chain.own.isEmpty { return false }
+            chain.ownIsFirst = chain.ownIsFirst && index != 0
+            tables[natChain.family]?.chains[natChain.hook] = chain
+        case .deleteChain(let natChain): tables[natChain.family]?.chains[natChain.hook] = nil
+        case .deleteTable(let family): tables[family] = nil
+        case .createGuardTable:
+            guardChains = guardChains ?? [:]
+            isGuardOurs = true
+        case .createGuardChain(let hook, let families): guardChains?[hook] = .intact(Set(families))
+        case .deleteGuardChain(let hook): guardChains?[hook] = nil
+        case .deleteGuardTable:
+            guardChains = nil
+            isGuardShared = false
+            isGuardOurs = true
+        case .setEntry(let entry): self.entry = entry
+        case .removeEntry: entry = nil
+        }
+        return true
+    }
+}

@@ -1,0 +1,77 @@
+package import BypassAPI
+
+/// How an observed bypass fares.
+package struct Health: Hashable, Sendable {
+    package var state: BypassStatus.State
+    /// Whether every redirect found, in the direction that was asked for, is overridden. False while off.
+    package var effective: Bool
+    package var warnings: [Warning]
+
+    package init(_ observation: Observation) {
+        guard let entry = observation.entry, entry.isLive(at: observation.now) else {
+            self.init(state: .off, effective: false, warnings: [])
+            return
+        }
+        let hooks = Hook.allCases.filter(entry.hooks.contains)
+        let damage = Self.damage(hooks, observation)
+        let asked = observation.redirects.filter { entry.hooks.contains($0.hook) }
+        let active = asked.filter { !$0.isOverridden(in: observation) }
+        let warnings =
+            damage
+            + active.map(Warning.init(active:))
+        self.init(
+            state: damage.isEmpty ? .on : .degraded, effective: active.isEmpty,
+            warnings: warnings + (asked.isEmpty ? [.noInterception] : []))
+    }
+
+    private init(state: BypassStatus.State, effective: Bool, warnings: [Warning]) {
+        self.state = state
+        self.effective = effective
+        self.warnings = warnings
+    }
+
+    private static func damage(_ hooks: [Hook], _ observation: Observation) -> [Warning] {
+        var damage: [Warning] = []
+        for hook in hooks {
+            for family in observation.families {
+                let natChain = NATChain(family, hook)
+                if observation.chain(natChain)?.isClosed == true { continue }
+                guard let chain = observation.chain(natChain), !chain.own.isEmpty else {
+                    damage.append(.ruleMissing(natChain))
+                    continue
+                }
+                if !chain.ownIsFirst { damage.append(.ruleNotFirst(natChain)) }
+            }
+            let isGuarded = observation.families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
+            if !isGuarded { damage.append(.guardMissing(hook)) }
+        }
+        return damage
+    }
+}
+
+extension Warning {
+    fileprivate init(active redirect: Observation.Redirect) {
+        switch redirect.mechanism {
+        case .transparentProxy: self = .transparentProxy(redirect.name)
+        case .nat where redirect.priority <= Guard.priority: self = .earlierRedirect(redirect.name)
+        case .nat: self = .redirect(redirect.name)
+        }
+    }
+}
+
+extension Observation.Redirect {
+    /// The guard overrides every nat chain that is asked later than it, whatever made that; our rule overrides its own chain.
+    fileprivate func isOverridden(in observation: Observation) -> Bool {
+        guard mechanism == .nat else { return false }
+        let isGuarded = families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
+        if isGuarded && priority > Guard.priority { return true }
+        return natChain.flatMap(observation.chain)?.ownIsFirst == true
+    }
+}
+
+/// The table that overrides redirects in whatever table they are.
+package enum Guard {
+    package static let table = "kmesh_bypass"
+    /// One before the priority of destination nat (NF_IP_PRI_NAT_DST, -100), at which every mesh redirects.
+    package static let priority: Int32 = -101
+}

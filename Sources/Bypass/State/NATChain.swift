@@ -1,0 +1,60 @@
+/// The address families that a bypass covers.
+package enum Family: Hashable, Sendable, CaseIterable {
+    case ip, ip6
+}
+
+/// Where a connection's first packet can be taken to the sidecar.
+package enum Hook: Hashable, Sendable, CaseIterable {
+    /// Inbound connections.
+    case prerouting
+    /// Outbound connections.
+    case output
+}
+
+/// A base chain of iptables' nat table.
+package struct NATChain: Hashable, Sendable {
+    package var family: Family
+    package var hook: Hook
+
+    package init(_ family: Family, _ hook: Hook) {
+        self.family = family
+        self.hook = hook
+    }
+}
+
+/// What the daemon made in a namespace because it was not there, and takes away again.
+package enum CreatedObject: Hashable, Sendable {
+    case table(Family)
+    case chain(NATChain)
+}
+
+/// A namespace's entry in the matcher's map: the switch.
+package struct MapEntry: Hashable, Sendable {
+    /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not end by itself.
+    package var deadline: UInt64
+    package var hooks: Set<Hook>
+    package var created: Set<CreatedObject>
+    /// Whether the rules ask the matcher that is pinned now. A rule keeps the program that it was made with.
+    package var isCurrent: Bool
+
+    package init(deadline: UInt64, hooks: Set<Hook>, created: Set<CreatedObject> = [], isCurrent: Bool = true) {
+        self.deadline = deadline
+        self.hooks = hooks
+        self.created = created
+        self.isCurrent = isCurrent
+    }
+
+    /// Whether the matcher says yes.
+    package func isLive(at now: UInt64) -> Bool {
+        deadline == 0 || now < deadline
+    }
+
+    /// A moment that has always passed: the matcher says no, and what was made is still known.
+    package static let expired: UInt64 = 1
+}
+
+/// The state that a namespace is to be in.
+package enum DesiredState: Hashable, Sendable {
+    case on(Set<Hook>, deadline: UInt64)
+    case off
+}

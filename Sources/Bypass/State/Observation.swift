@@ -1,0 +1,147 @@
+/// What was found in a namespace, and in the matcher's map for it.
+package struct Observation: Hashable, Sendable {
+    /// A chain of iptables' nat table.
+    package struct Chain: Hashable, Sendable {
+        /// The handles of our rules in it, in their order.
+        package var own: [UInt64]
+        /// Whether the chain's first rule is ours.
+        package var ownIsFirst: Bool
+        /// Whether there are rules of others.
+        package var hasForeignRules: Bool
+        /// Whether our rule has no place here: this is not iptables' chain, though it has the name, or its table belongs
+        /// to another process. The guard does without.
+        package var isClosed: Bool
+
+        package init(
+            own: [UInt64] = [], ownIsFirst: Bool = false, hasForeignRules: Bool = false, isClosed: Bool = false
+        ) {
+            self.own = own
+            self.ownIsFirst = ownIsFirst
+            self.hasForeignRules = hasForeignRules
+            self.isClosed = isClosed
+        }
+    }
+
+    /// iptables' nat table of one family.
+    package struct Table: Hashable, Sendable {
+        package var chains: [Hook: Chain]
+        /// Whether there is anything in it besides `chains`.
+        package var hasForeignObjects: Bool
+
+        package init(chains: [Hook: Chain] = [:], hasForeignObjects: Bool = false) {
+            self.chains = chains
+            self.hasForeignObjects = hasForeignObjects
+        }
+    }
+
+    /// A chain of the guard's table.
+    package enum GuardChain: Hashable, Sendable {
+        /// Where and what it was made as, with nothing before its rules, which are for these families.
+        case intact(Set<Family>)
+        case damaged
+
+        func covers(_ families: some Sequence<Family>) -> Bool {
+            if case .intact(let covered) = self { covered.isSuperset(of: families) } else { false }
+        }
+    }
+
+    /// A base chain that takes connections to a proxy.
+    package struct Redirect: Hashable, Sendable {
+        package enum Mechanism: Hashable, Sendable {
+            case nat, transparentProxy
+        }
+
+        package var mechanism: Mechanism
+        package var hook: Hook
+        /// One, or both for a chain of family inet.
+        package var families: Set<Family>
+        package var priority: Int32
+        /// iptables' own nat chain, where it is one: our RETURN at its head overrides it.
+        package var natChain: NATChain?
+        /// For people, such as `ip nat PREROUTING (iptables-legacy)`.
+        package var name: String
+
+        package init(
+            mechanism: Mechanism, hook: Hook, families: Set<Family>, priority: Int32, natChain: NATChain?, name: String
+        ) {
+            self.mechanism = mechanism
+            self.hook = hook
+            self.families = families
+            self.priority = priority
+            self.natChain = natChain
+            self.name = name
+        }
+    }
+
+    package var tables: [Family: Table]
+    /// nil if the guard's table is not there.
+    package var guardChains: [Hook: GuardChain]?
+    /// Another program has put something into the guard's table: that has to stay.
+    package var isGuardShared = false
+    /// The guard's rules ask the program at our pin, or there is nothing in its table. Otherwise it is that of a daemon that
+    /// has other pins.
+    package var isGuardOurs = true
+    package var redirects: [Redirect]
+    package var entry: MapEntry?
+    /// CLOCK_BOOTTIME in nanoseconds when the entry was read.
+    package var now: UInt64
+
+    package init(
+        tables: [Family: Table] = [:], guardChains: [Hook: GuardChain]? = nil, redirects: [Redirect] = [],
+        entry: MapEntry? = nil, now: UInt64
+    ) {
+        self.tables = tables
+        self.guardChains = guardChains
+        self.redirects = redirects
+        self.entry = entry
+        self.now = now
+    }
+
+    /// Whether there is neither a rule of ours nor our guard.
+    package var holdsNothingOfOurs: Bool { ownChains.isEmpty }
+
+    /// Whether something of ours stands here and no bypass is on: it does nothing, and nobody else takes it away.
+    package var holdsLeftovers: Bool {
+        !holdsNothingOfOurs && entry?.isLive(at: now) != true
+    }
+
+    /// The chains in which something of ours stands, as people name them.
+    package var ownChains: [String] {
+        let natChains = Family.allCases.flatMap { family in Hook.allCases.map { NATChain(family, $0) } }
+        let hasGuard = guardChains != nil && isGuardOurs
+        return natChains.filter { chain($0)?.own.isEmpty == false }.map(\.name)
+            + (hasGuard ? ["table inet \(Guard.table)"] : [])
+    }
+
+    /// Whether everything of ours, and what matters of others', is as in another observation.
+    func hasSameRuleset(as other: Observation) -> Bool {
+        (tables, guardChains, isGuardShared, isGuardOurs)
+            == (other.tables, other.guardChains, other.isGuardShared, other.isGuardOurs)
+    }
+
+    func chain(_ natChain: NATChain) -> Chain? {
+        tables[natChain.family]?.chains[natChain.hook]
+    }
+
+    /// What was created and still exists. `off` would remove another program's object if it had the mark of one that is gone.
+    var standing: Set<CreatedObject> {
+        (entry?.created ?? []).filter { created in
+            switch created {
+            case .table(let family): tables[family] != nil
+            case .chain(let natChain): chain(natChain)?.isClosed == false
+            }
+        }
+    }
+
+    /// Whether the guard takes the first packets of this family's connections at a hook.
+    func isGuarded(_ natChain: NATChain) -> Bool {
+        guardChains?[natChain.hook]?.covers([natChain.family]) ?? false
+    }
+
+    /// The families that the bypass was made for: without IPv6 where the kernel could do no nat for it.
+    var families: [Family] {
+        let ipOnly = guardChains?.values.allSatisfy { $0 == .intact([.ip]) } ?? false
+        let hasOwnIP6 = tables[.ip6]?.chains.values.contains { !$0.own.isEmpty } ?? false
+        return ipOnly && guardChains?.isEmpty == false && !hasOwnIP6 ? [.ip] : Family.allCases
+    }
+}

@@ -1,0 +1,94 @@
+package import BypassAPI
+
+/// What a user of a bypass has to know.
+package enum Warning: Hashable, Sendable {
+    /// Nothing takes connections to a proxy here, in the direction that was asked for.
+    case noInterception
+    /// Connections that are older than the bypass stay in the proxy. How many, where that can be counted.
+    case establishedConnections(Int?)
+    /// TPROXY still takes inbound connections.
+    case transparentProxy(String)
+    /// A nat chain that is asked before the guard still takes connections.
+    case earlierRedirect(String)
+    /// A nat chain still takes connections, since the guard is not whole.
+    case redirect(String)
+    case ruleMissing(NATChain)
+    case ruleNotFirst(NATChain)
+    case guardMissing(Hook)
+    /// The record of who wants the bypass could not be written.
+    case notRecorded(String)
+    /// Another program damages the bypass again and again.
+    case contested(seconds: Int)
+    /// The namespace cannot be observed now.
+    case unseen(String)
+
+    /// For programs.
+    package var code: String {
+        switch self {
+        case .noInterception: "no-interception"
+        case .establishedConnections: "established-connections"
+        case .transparentProxy: "tproxy"
+        case .earlierRedirect: "earlier-redirect"
+        case .redirect: "redirect"
+        case .ruleMissing: "rule-missing"
+        case .ruleNotFirst: "rule-not-first"
+        case .guardMissing: "guard-missing"
+        case .notRecorded: "not-recorded"
+        case .contested: "contested"
+        case .unseen: "unseen"
+        }
+    }
+
+    /// One sentence for people.
+    package var message: String {
+        switch self {
+        case .noInterception:
+            "nothing in this namespace takes connections to a proxy in this direction: there is nothing to bypass"
+        case .establishedConnections(nil):
+            "connections that were redirected before stay in the proxy until they end"
+        case .establishedConnections(let count?):
+            "\(count) established \(count == 1 ? "connection stays" : "connections stay") in the proxy until closed: "
+                + "only new connections take the bypass"
+        case .transparentProxy(let chain):
+            "inbound connections still go to the proxy: \(chain) takes them by TPROXY, which is not bypassed yet"
+        case .redirect(let chain):
+            "\(chain) still redirects connections to the proxy: \(Self.remedy)"
+        case .earlierRedirect(let chain):
+            "\(chain) redirects before the bypass is asked (its priority is \(Guard.priority) or lower)"
+        case .ruleMissing(let natChain):
+            "the bypass rule is missing from \(natChain.name): \(Self.remedy)"
+        case .ruleNotFirst(let natChain):
+            "the bypass rule is no longer first in \(natChain.name): \(Self.remedy)"
+        case .guardMissing(let hook):
+            "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: \(Self.remedy)"
+        case .notRecorded(let reason):
+            "the bypass is on, but who wants it will be forgotten when the daemon restarts: \(reason)"
+        case .contested(let seconds):
+            "another program keeps changing these rules: the daemon repairs them again in \(seconds) s; find that program, "
+                + "or turn the bypass off"
+        case .unseen(let reason):
+            "the namespace cannot be looked at now, and this is what was known last: \(reason)"
+        }
+    }
+
+    private static let remedy = "it is repaired within seconds, or at once by turning the bypass on again"
+}
+
+extension BypassStatus.Warning {
+    /// As it is on the wire: the one place where a warning gets there.
+    package init(_ warning: Bypass.Warning) {
+        self.init(code: warning.code, message: warning.message)
+    }
+}
+
+extension NATChain {
+    /// As `nft` and `iptables` name the chain.
+    package var name: String {
+        "\(family == .ip ? "ip" : "ip6") nat \(hook == .output ? "OUTPUT" : "PREROUTING")"
+    }
+}
+
+extension Hook {
+    /// The guard's chain, and `nft`'s name of the hook.
+    package var chain: String { self == .output ? "output" : "prerouting" }
+}

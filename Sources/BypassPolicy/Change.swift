@@ -1,0 +1,60 @@
+package import Bypass
+
+/// A change of one namespace, as it was asked for.
+package struct Change: Hashable, Sendable {
+    package enum Operation: Hashable, Sendable {
+        /// `ttl` in seconds; nil for a bypass that does not end by itself.
+        case on(hooks: Set<Hook>, ttl: Int?)
+        case off
+    }
+
+    /// As the caller wrote it.
+    package var netns: String
+    /// What grants' globs are held against: `netns` in the one spelling that it has, and what else that very namespace is
+    /// called under /run/netns, if ``Policy/looksAtNames(for:)``.
+    package var designations: [String]
+    package var operation: Operation
+    /// Whether it is the host's namespace.
+    package var isHost: Bool
+
+    /// - Parameters:
+    ///   - reference: `netns` in its one spelling, if it is another.
+    ///   - names: what else the namespace is called, each in the one spelling that it has.
+    package init(
+        netns: String, reference: String? = nil, names: [String] = [], operation: Operation, isHost: Bool = false
+    ) {
+        self.netns = netns
+        designations = [reference ?? netns] + names
+        self.operation = operation
+        self.isHost = isHost
+    }
+}
+
+extension Change: CustomStringConvertible {
+    /// As it follows "may" and "may not", with all that was asked for.
+    package var description: String {
+        words(direction: true, ttl: true)
+    }
+
+    /// The same, but of direction and ttl only what the unmet requirements are about.
+    func words(about unmet: [UnmetRequirement]) -> String {
+        var (direction, ttl) = (false, false)
+        for requirement in unmet {
+            switch requirement {
+            case .direction: direction = true
+            case .ttlMissing, .ttlTooLong: ttl = true
+            case .role, .host, .namespace: break
+            }
+        }
+        return words(direction: direction, ttl: ttl)
+    }
+
+    private func words(direction tellsDirection: Bool, ttl tellsTTL: Bool) -> String {
+        let netns = netns.asPartOfSentence
+        guard case .on(let hooks, let ttl) = operation else { return "turn off \(netns)" }
+        var words = "turn on \(netns)"
+        if tellsDirection { words += hooks.count > 1 ? " in \(hooks.directionName)" : " \(hooks.directionName)" }
+        if tellsTTL { words += ttl.map { " for \($0) seconds" } ?? " without a ttl" }
+        return words
+    }
+}

@@ -1,0 +1,34 @@
+/// What is wrong with a policy file, and where.
+package struct Diagnostic: Hashable, Sendable, Error {
+    /// From 1 on.
+    package var line: Int
+    /// What is wrong, and what to do about it.
+    package var message: String
+
+    init(_ line: Int, _ message: String) {
+        self.line = line
+        self.message = message
+    }
+}
+
+/// Why a policy file is not taken: all of it, so that it can be put right in one go.
+package struct PolicyFileError: Error, Hashable, Sendable {
+    /// By line; at least one.
+    package let diagnostics: [Diagnostic]
+    /// Whether the reader gave up before the end of the file.
+    package let isCutShort: Bool
+
+    /// Beyond this many nobody reads on; and nobody who writes a file can make the daemon keep more of it.
+    static let maxDiagnostics = 100
+
+    init(_ diagnostics: [Diagnostic]) {
+        self.diagnostics = Array(diagnostics.sorted { $0.line < $1.line }.prefix(Self.maxDiagnostics))
+        isCutShort = diagnostics.count > Self.maxDiagnostics
+    }
+
+    /// A line for each diagnostic, such as `/etc/kmesh/bypassd.toml:7: no user is named "alcie"`.
+    package func lines(about path: String) -> [String] {
+        let lines = diagnostics.map { "\(path):\($0.line): \($0.message)" }
+        return isCutShort ? lines + ["\(path): more is wrong than fits here: put these right first"] : lines
+    }
+}

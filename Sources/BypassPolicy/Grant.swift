@@ -1,0 +1,88 @@
+package import Bypass
+package import BypassAPI
+
+/// One grant of the policy: to whom, which role, and within which limits.
+///
+/// The limits go with role `bypass`. Those of direction and ttl are about turning on: a user who may bypass a namespace may
+/// also end any bypass in it, since to be back in the mesh is what the policy protects.
+package struct Grant: Hashable, Sendable {
+    /// A user or a group.
+    package enum Subject: Hashable, Sendable {
+        /// `written` is what the policy file says, a name or a number.
+        case user(UInt32, written: String)
+        case group(UInt32, written: String)
+
+        package func includes(_ caller: Caller) -> Bool {
+            switch self {
+            case .user(let uid, _): caller.uid == uid
+            case .group(let gid, _): caller.isMember(of: gid)
+            }
+        }
+    }
+
+    /// Where it stands in the policy file; nil of a built-in one.
+    package var line: Int?
+    package var subjects: [Subject]
+    package var role: Permission
+    /// nil for all but the host's.
+    package var namespaces: [Glob]?
+    /// Where connections may be let past the sidecar; nil for everywhere.
+    package var hooks: Set<Hook>?
+    /// Seconds.
+    package var maxTTL: Int?
+    /// Whether a bypass has to end by itself. One that does not is longer than any `maxTTL`, so that implies this.
+    package var requiresTTL: Bool
+    /// Seconds, for a bypass that is turned on without a word about its end.
+    package var defaultTTL: Int?
+    /// Whether the host's namespace may be bypassed too.
+    package var allowsHost: Bool
+    /// Whether its subjects' calls wait for no other user's.
+    package var hasPriority: Bool
+
+    package init(
+        line: Int? = nil, subjects: [Subject], role: Permission, namespaces: [Glob]? = nil, hooks: Set<Hook>? = nil,
+        maxTTL: Int? = nil, requiresTTL: Bool = false, defaultTTL: Int? = nil,
+        allowsHost: Bool = false, hasPriority: Bool = false
+    ) {
+        self.line = line
+        self.subjects = subjects
+        self.role = role
+        self.namespaces = namespaces
+        self.hooks = hooks
+        self.maxTTL = maxTTL
+        self.requiresTTL = requiresTTL
+        self.defaultTTL = defaultTTL
+        self.allowsHost = allowsHost
+        self.hasPriority = hasPriority
+    }
+
+    /// The subject through which a caller has this grant; nil if it is not the caller's.
+    package func subject(including caller: Caller) -> Subject? {
+        subjects.first { $0.includes(caller) }
+    }
+
+    /// Whether the host's namespace is in it: for an administrator who was given it by word.
+    var includesHost: Bool { role == .admin && allowsHost }
+
+    /// Whether the role does not allow every change yet.
+    var isLimited: Bool {
+        namespaces != nil || hooks != nil || maxTTL != nil || requiresTTL || defaultTTL != nil
+    }
+}
+
+extension Grant.Subject: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .user(_, let written): "user \(written.printable)"
+        case .group(_, let written): "group \(written.printable)"
+        }
+    }
+}
+
+extension Grant: CustomStringConvertible {
+    /// What a sentence calls it.
+    package var description: String {
+        if let line { return "the grant in line \(line)" }
+        return "the built-in grant to " + subjects.map(\.description).joined(separator: ", ")
+    }
+}

@@ -1,0 +1,81 @@
+package import Bypass
+package import BypassAPI
+
+/// What keeps a grant from allowing what was asked for.
+package enum UnmetRequirement: Hashable, Sendable {
+    /// The role is too low.
+    case role(has: Permission, needed: Permission)
+    case host
+    /// The namespace is none of these.
+    case namespace([Glob])
+    case direction(allowed: Set<Hook>)
+    case ttlMissing(atMost: Int?)
+    case ttlTooLong(atMost: Int)
+}
+
+extension Grant {
+    /// What of this grant, if it is the caller's, is not enough for calling what needs a role.
+    func unmetRequirements(for role: Permission) -> [UnmetRequirement] {
+        self.role < role ? [.role(has: self.role, needed: role)] : []
+    }
+
+    /// What of this grant, if it is the caller's, is not enough for a change.
+    func unmetRequirements(for change: Change) -> [UnmetRequirement] {
+        if role < .bypass { return unmetRequirements(for: .bypass) }
+        if change.isHost { return includesHost ? [] : [.host] }
+        var unmet: [UnmetRequirement] = []
+        if let namespaces {
+            let matches = namespaces.contains { glob in change.designations.contains { glob.matches($0) } }
+            if !matches { unmet.append(.namespace(namespaces)) }
+        }
+        guard case .on(let asked, let ttl) = change.operation else { return unmet }
+        if let hooks, !asked.isSubset(of: hooks) { unmet.append(.direction(allowed: hooks)) }
+        if let ttl = ttl ?? defaultTTL {
+            if let maxTTL, ttl > maxTTL { unmet.append(.ttlTooLong(atMost: maxTTL)) }
+        } else if requiresTTL || maxTTL != nil {
+            unmet.append(.ttlMissing(atMost: maxTTL))
+        }
+        return unmet
+    }
+}
+
+extension UnmetRequirement: CustomStringConvertible {
+    /// What the grant does instead, after words such as "the grant in line 7".
+    package var description: String {
+        switch self {
+        case .role(let has, let needed): "gives role \(has.rawValue), and this needs role \(needed.rawValue)"
+        case .host: "is not for the host's namespace"
+        case .namespace(let globs): "is for \(Self.listed(globs)) only"
+        case .direction(let allowed): "allows \(allowed.directionName) only"
+        case .ttlMissing(nil): "requires one"
+        case .ttlMissing(let seconds?): "requires one of at most \(seconds) seconds"
+        case .ttlTooLong(let seconds): "allows at most \(seconds) seconds"
+        }
+    }
+
+    private static func listed(_ globs: [Glob]) -> String {
+        let shown = 4
+        let head = globs.prefix(shown).map(\.description).joined(separator: ", ")
+        return globs.count > shown ? "\(head) and \(globs.count - shown) more" : head
+    }
+}
+
+extension [UnmetRequirement] {
+    /// All of them, as one sentence goes on after what the grant is called.
+    package var words: String {
+        let words = map(\.description)
+        return words.count < 2
+            ? words.joined() : words.dropLast().joined(separator: ", ") + " and " + words[words.count - 1]
+    }
+}
+
+extension Set<Hook> {
+    /// As the parameter of the call has it.
+    var directionName: String {
+        switch (contains(.prerouting), contains(.output)) {
+        case (true, true): "both directions"
+        case (true, false): "inbound"
+        case (false, _): "outbound"
+        }
+    }
+}

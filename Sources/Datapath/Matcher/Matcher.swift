@@ -1,0 +1,185 @@
+package import Bypass
+internal import CBypassABI
+internal import CLibbpf
+internal import Glibc
+package import Linux
+internal import SystemPackage
+
+/// Why the matcher could not be set up.
+package enum MatcherError: Error, Hashable, Sendable {
+    /// The folder is not on a BPF file system.
+    case noBPFFileSystem(String)
+    /// The kernel was built without BTF (CONFIG_DEBUG_INFO_BTF), so the program cannot be fitted to it.
+    case noBTF
+    /// Something else is pinned under one of our names.
+    case foreignPin(String)
+    case systemCall(SystemCallError)
+}
+
+/// The loaded matcher: a program pinned where rules name it, and its map, the switch of every namespace.
+///
+/// Pins outlive the daemon. The next one takes over the map with all its entries, and the program if it is the same.
+package final class Matcher: Sendable {
+    /// The path that rules name.
+    package let pin: String
+    /// The program's tag. An entry holds the one of the program that its rules ask.
+    package let tag: UInt64
+    /// As `bpftool prog` prints it.
+    package var tagText: String {
+        let digits = String(tag, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+    /// Whether there was no map to take over: what was bypassed, if anything was, is not known from it.
+    package let isMapNew: Bool
+    private let folder: String
+    private let program: OwnedDescriptor
+    private let map: MatcherMap
+
+    private init(
+        folder: String, tag: UInt64, isMapNew: Bool, program: consuming OwnedDescriptor, map: consuming MatcherMap
+    ) {
+        self.folder = folder
+        pin = folder + "/" + BYPASS_PROGRAM_PIN
+        self.tag = tag
+        self.isMapNew = isMapNew
+        self.program = program
+        self.map = map
+    }
+
+    /// Loads the program into the kernel and pins it and its map in `folder`, or takes over what is pinned there.
+    package static func load(into folder: String) throws(MatcherError) -> Matcher {
+        try checkFileSystem(of: folder)
+        guard Files.exists("/sys/kernel/btf/vmlinux") else { throw .noBTF }
+        // A socket filter reads packets and changes nothing: libbpf's messages add nothing to the error.
+        unsafe libbpf_set_print(nil)
+        let object: MatcherObject
+        let isMapNew: Bool
+        switch try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN) {
+        case nil:
+            object = try loadObject(reusing: nil)
+            isMapNew = true
+        case let earlier?:
+            isMapNew = false
+            if earlier.isOfThisVersion {
+                object = try loadObject(reusing: earlier.intoDescriptor())
+            } else {
+                object = try loadObject(reusing: nil)
+                // Rules that stand go on asking the old map, which holds the same, until they are replaced.
+                try mapError(try MatcherMap(object.map()).copyEntries(of: earlier))
+            }
+        }
+        let program = try mapError(try object.program())
+        let matcher = Matcher(
+            folder: folder, tag: try mapError(try ProgramInformation(program).tag), isMapNew: isMapNew, program: program,
+            map: MatcherMap(try mapError(try object.map())))
+        try matcher.ensurePinned()
+        return matcher
+    }
+
+    private static func loadObject(reusing map: consuming OwnedDescriptor?) throws(MatcherError) -> MatcherObject {
+        do throws(SystemCallError) {
+            return try MatcherObject.load(reusing: map)
+        } catch {
+            throw .systemCall(error)
+        }
+    }
+
+    /// What is pinned in `folder`, as it is, without changing anything; nil if program or map is not there, or the map is of
+    /// another version.
+    package static func attached(to folder: String) throws(MatcherError) -> Matcher? {
+        try checkFileSystem(of: folder)
+        let path = folder + "/" + BYPASS_PROGRAM_PIN
+        guard let program = try mapError(try Pin.open(path)),
+            let map = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
+        else { return nil }
+        guard let found = try mapError(try ProgramInformation(ofObject: program)), found.isMatcher else {
+            throw .foreignPin(path)
+        }
+        if !map.isOfThisVersion { return nil }
+        return Matcher(folder: folder, tag: found.tag, isMapNew: false, program: program, map: map)
+    }
+
+    private static func checkFileSystem(of folder: String) throws(MatcherError) {
+        do throws(SystemCallError) {
+            if try Files.isBPFFileSystem(folder) { return }
+        } catch {
+            if error.errno != .noSuchFileOrDirectory { throw .systemCall(error) }
+        }
+        throw .noBPFFileSystem(folder)
+    }
+
+    /// Pins program and map again if a pin has gone, or holds another program (an older version's): rules that are made
+    /// from now on are of this one. Rules that stand keep their program until they are replaced.
+    ///
+    /// - Returns: whether anything had to be done.
+    @discardableResult
+    package func ensurePinned() throws(MatcherError) -> Bool {
+        do throws(MatcherError) {
+            let isMapPinned = try ensureMapIsPinned()
+            let isProgramPinned = try ensureProgramIsPinned()
+            return !isMapPinned || !isProgramPinned
+        } catch {
+            // EPERM is the kernel's answer where the file system has been unmounted since.
+            if case .systemCall(let error) = error, error.errno == .notPermitted { throw .noBPFFileSystem(folder) }
+            throw error
+        }
+    }
+
+    /// - Returns: whether it was.
+    private func ensureMapIsPinned() throws(MatcherError) -> Bool {
+        let path = folder + "/" + BYPASS_MAP_PIN
+        guard let pinned = try MatcherMap.pinned(at: path) else {
+            try mapError(try Pin.make(path, of: map.descriptor))
+            return false
+        }
+        let isSame = try mapError(try MapInformation(pinned.descriptor).id == MapInformation(map.descriptor).id)
+        if isSame { return true }
+        // Nothing would read the entries of another map.
+        try mapError(try Pin.replace(path, by: map.descriptor))
+        return false
+    }
+
+    /// - Returns: whether it was.
+    private func ensureProgramIsPinned() throws(MatcherError) -> Bool {
+        guard let pinned = try mapError(try Pin.open(pin)) else {
+            try mapError(try Pin.make(pin, of: program))
+            return false
+        }
+        guard let found = try mapError(try ProgramInformation(ofObject: pinned)), found.isMatcher else {
+            throw .foreignPin(pin)
+        }
+        // The same program with another map would not read our entries, either.
+        let ownMap = try mapError(try MapInformation(map.descriptor).id)
+        if found.tag == tag && found.map == ownMap { return true }
+        try mapError(try Pin.replace(pin, by: program))
+        return false
+    }
+
+    /// The entry of a namespace; nil if it is in the mesh.
+    package func entry(of inode: UInt64) throws(SystemCallError) -> MapEntry? {
+        try map.entry(of: inode).map { MapEntry($0, tag: tag) }
+    }
+
+    /// Makes or replaces the entry of a namespace. From this moment the matcher says yes there.
+    package func set(_ entry: MapEntry, of inode: UInt64) throws(SystemCallError) {
+        try map.set(entry.raw(tag: tag), of: inode)
+    }
+
+    /// Takes the entry of a namespace away. From this moment the matcher says no there.
+    package func remove(_ inode: UInt64) throws(SystemCallError) { try map.remove(inode) }
+
+    /// Every namespace that has an entry, by inode.
+    package func inodes() throws(SystemCallError) -> [UInt64] { try map.inodes() }
+}
+
+/// What a system call gives, for the matcher.
+@discardableResult
+func mapError<Result: ~Copyable>(
+    _ result: @autoclosure () throws(SystemCallError) -> Result
+) throws(MatcherError) -> Result {
+    do throws(SystemCallError) {
+        return try result()
+    } catch {
+        throw .systemCall(error)
+    }
+}

@@ -1,0 +1,92 @@
+internal import Bypass
+internal import CBypassABI
+
+/// One bypassed namespace in the matcher's map, as it lies there: `struct bypass_value` of bypass_abi.h.
+struct RawMapEntry: Hashable, Sendable {
+    /// BYPASS_HOOK_*: where the namespace's rules stand.
+    struct Hooks: OptionSet, Hashable, Sendable {
+        let rawValue: UInt32
+        init(rawValue: UInt32) { self.rawValue = rawValue }
+
+        static let prerouting = Self(rawValue: BYPASS_HOOK_PREROUTING)
+        static let output = Self(rawValue: BYPASS_HOOK_OUTPUT)
+    }
+
+    /// BYPASS_MADE_*: what was made in the namespace and has to go again.
+    struct Created: OptionSet, Hashable, Sendable {
+        let rawValue: UInt32
+        init(rawValue: UInt32) { self.rawValue = rawValue }
+
+        static let ipTable = Self(rawValue: BYPASS_MADE_IP_TABLE)
+        static let ipPrerouting = Self(rawValue: BYPASS_MADE_IP_PREROUTING)
+        static let ipOutput = Self(rawValue: BYPASS_MADE_IP_OUTPUT)
+        static let ip6Table = Self(rawValue: BYPASS_MADE_IP6_TABLE)
+        static let ip6Prerouting = Self(rawValue: BYPASS_MADE_IP6_PREROUTING)
+        static let ip6Output = Self(rawValue: BYPASS_MADE_IP6_OUTPUT)
+    }
+
+    /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not end by itself.
+    var deadline: UInt64
+    var hooks: Hooks
+    var created: Created
+    /// The tag of the program that the namespace's rules ask; 0 if that is not known.
+    var program: UInt64
+
+    init(deadline: UInt64, hooks: Hooks, created: Created, program: UInt64) {
+        self.deadline = deadline
+        self.hooks = hooks
+        self.created = created
+        self.program = program
+    }
+
+    init(_ value: bypass_value) {
+        self.init(
+            deadline: value.deadline_ns, hooks: Hooks(rawValue: value.hooks), created: Created(rawValue: value.made),
+            program: value.program)
+    }
+
+    var value: bypass_value {
+        bypass_value(deadline_ns: deadline, hooks: hooks.rawValue, made: created.rawValue, program: program)
+    }
+}
+
+extension MapEntry {
+    /// - Parameter tag: of the matcher that is pinned now.
+    init(_ entry: RawMapEntry, tag: UInt64) {
+        let hooks = Hook.allCases.filter { entry.hooks.contains($0.bit) }
+        let created = CreatedObject.everything.filter { entry.created.contains($0.bit) }
+        self.init(
+            deadline: entry.deadline, hooks: Set(hooks), created: Set(created), isCurrent: entry.program == tag)
+    }
+
+    /// As it is written to the map of the matcher with this tag.
+    func raw(tag: UInt64) -> RawMapEntry {
+        RawMapEntry(
+            deadline: deadline, hooks: .init(hooks.map(\.bit)), created: .init(created.map(\.bit)),
+            program: isCurrent ? tag : 0)
+    }
+}
+
+extension Hook {
+    fileprivate var bit: RawMapEntry.Hooks { self == .output ? .output : .prerouting }
+}
+
+extension CreatedObject {
+    fileprivate static let everything: [CreatedObject] = Family.allCases.flatMap { family in
+        [.table(family)] + Hook.allCases.map { .chain(NATChain(family, $0)) }
+    }
+
+    fileprivate var bit: RawMapEntry.Created {
+        switch self {
+        case .table(.ip): .ipTable
+        case .table(.ip6): .ip6Table
+        case .chain(let natChain):
+            switch (natChain.family, natChain.hook) {
+            case (.ip, .prerouting): .ipPrerouting
+            case (.ip, .output): .ipOutput
+            case (.ip6, .prerouting): .ip6Prerouting
+            case (.ip6, .output): .ip6Output
+            }
+        }
+    }
+}

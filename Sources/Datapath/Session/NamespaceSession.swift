@@ -1,0 +1,177 @@
+package import Bypass
+package import Linux
+package import Netfilter
+internal import SystemPackage
+
+/// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
+package struct NamespaceSession: NamespaceKernel, ~Copyable {
+    /// How much is observed.
+    package enum Detail: Sendable {
+        /// Our own rules only: neither iptables-legacy's redirects nor the rules' counters.
+        case ownRules
+        /// Everything that a status shows.
+        case full
+    }
+
+    package let inode: UInt64
+    /// What the namespace was opened by.
+    package let path: String
+    private let matcher: Matcher
+    private let cache: RulesetCache
+    private let detail: Detail
+    private let legacy: [Redirect]
+    /// The namespace's own number, never given twice; nil before Linux 5.14.
+    package let cookie: UInt64?
+    private var socket: NetlinkSocket
+    /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
+    private var known: CachedRuleset?
+    /// The kernel's answer to the last batch says that `known` is what it holds: nothing has to be read again.
+    private var isCurrent = false
+
+    /// Our rules as they were observed last.
+    package var rules: [Ruleset.Rule] { known?.rules ?? [] }
+
+    /// Enters the namespace on the calling thread, which the caller owns.
+    package init(
+        _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache
+    ) throws(BypassError) {
+        let inside = try Self.enter(namespace, detail)
+        inode = namespace.inode
+        path = namespace.path
+        self.matcher = matcher
+        self.cache = cache
+        self.detail = detail
+        legacy = inside.legacy
+        cookie = inside.socket.namespaceCookie
+        socket = inside.socket
+    }
+
+    private struct Inside: ~Copyable {
+        var socket: NetlinkSocket
+        var legacy: [Redirect]
+    }
+
+    private static func enter(
+        _ namespace: borrowing NetworkNamespace, _ detail: Detail
+    ) throws(BypassError) -> Inside {
+        do throws(SystemCallError) {
+            return try namespace.withEntered { () throws(SystemCallError) -> Inside in
+                let legacy = detail == .full ? try LegacyTables.redirects() : []
+                return Inside(socket: try NetlinkSocket(), legacy: legacy)
+            }
+        } catch {
+            throw BypassError(error)
+        }
+    }
+
+    /// What an earlier call observed, if it is cached. It may be out of date: then the kernel refuses the batch.
+    package mutating func cachedObservation() throws(KernelFailure) -> Observation? {
+        guard let cached = cache.ruleset(of: inode, cookie: cookie) else { return nil }
+        known = cached
+        return try merging(cached)
+    }
+
+    package mutating func observe() throws(KernelFailure) -> Observation {
+        let current: CachedRuleset
+        do throws(NetfilterError) {
+            current = try currentRuleset()
+        } catch {
+            cache.remove(inode)
+            throw KernelFailure(error)
+        }
+        known = current
+        cache.insert(current, of: inode)
+        return try merging(current)
+    }
+
+    /// The ruleset as it is now. If it is of the generation that is known, only our rules' counters are asked for.
+    private mutating func currentRuleset() throws(NetfilterError) -> CachedRuleset {
+        if isCurrent, let known {
+            isCurrent = false
+            return known
+        }
+        let generation = try socket.generation()
+        if let known, known.generation == generation { return known }
+        if var cached = cache.ruleset(of: inode, cookie: cookie), cached.generation == generation {
+            if detail == .full { cached.rules = try socket.reread(cached.rules) }
+            return cached
+        }
+        // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
+        return CachedRuleset(try socket.ruleset(generation: generation), cookie: cookie ?? 0, pin: matcher.pin)
+    }
+
+    private func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
+        do throws(SystemCallError) {
+            return ruleset.observation.merging(
+                legacy: legacy, entry: try matcher.entry(of: inode), now: BootClock.now)
+        } catch {
+            throw .refused(BypassError(error))
+        }
+    }
+
+    package mutating func execute(_ actions: [Action]) throws(KernelFailure) {
+        var rest = actions[...]
+        while let action = rest.first {
+            let batch = rest.prefix { $0.isInRuleset }
+            if !batch.isEmpty {
+                rest = rest.dropFirst(batch.count)
+                try commit(batch)
+                continue
+            }
+            rest = rest.dropFirst()
+            do throws(SystemCallError) {
+                switch action {
+                case .setEntry(let entry): try matcher.set(entry, of: inode)
+                case .removeEntry: try matcher.remove(inode)
+                default: preconditionFailure("\(action) is executed in the ruleset")
+                }
+            } catch {
+                throw .refused(BypassError(error))
+            }
+        }
+    }
+
+    private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
+        let operations = batch.map { RuleTemplates.operations(for: $0, pin: matcher.pin) }
+        do throws(NetfilterError) {
+            let outcome = try socket.commit(Transaction(operations.flatMap(\.self)), generation: known?.generation)
+            // What is known holds on, unless another program changes the ruleset: then its generation is another one.
+            var rest = outcome.created[...]
+            let created = operations.map { operations in
+                defer { rest = rest.dropFirst(operations.count) }
+                return rest.prefix(operations.count).compactMap(\.self)
+            }
+            if known?.apply(batch, created: created) != true { known = nil }
+            isCurrent = outcome.generation != nil && outcome.generation == known?.generation
+        } catch {
+            isCurrent = false
+            try repairPin(after: error)
+            throw KernelFailure(error)
+        }
+    }
+
+    /// xt_bpf looks the pin up when a rule is made. If the pin has gone, or something else stands there, it is put
+    /// back, and the batch can be tried again.
+    private func repairPin(after error: NetfilterError) throws(KernelFailure) {
+        guard case .refused(.insertRule, let errno, _) = error,
+            [.noSuchFileOrDirectory, .permissionDenied, .invalidArgument].contains(errno)
+        else { return }
+        let wasRepaired: Bool
+        do throws(MatcherError) {
+            wasRepaired = try matcher.ensurePinned()
+        } catch {
+            throw .refused(BypassError(error))
+        }
+        if wasRepaired { throw .rulesetChanged }
+    }
+
+    /// How many connections were redirected before, and stay so; nil where that cannot be counted.
+    package mutating func redirectedConnections() -> Int? {
+        socket.redirectedConnections()
+    }
+
+    /// Ends the session. The socket has to be closed where nobody waits.
+    package consuming func close() -> SharedDescriptor {
+        SharedDescriptor(socket.intoDescriptor())
+    }
+}

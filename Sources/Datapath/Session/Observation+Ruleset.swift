@@ -1,0 +1,127 @@
+internal import Bypass
+internal import Netfilter
+
+extension Observation {
+    /// What nf_tables shows.
+    ///
+    /// - Parameter pin: what makes a rule ours: it asks the program that is pinned there.
+    init(_ ruleset: Ruleset, pin: String) {
+        self.init(now: 0)
+        let rules = Dictionary(grouping: ruleset.rules, by: \.chain)
+        for family in Bypass.Family.allCases {
+            tables[family] = Table(family, ruleset, rules, pin)
+        }
+        guardChains = Self.guardChains(ruleset, rules, pin)
+        isGuardShared = Self.guardTable(ruleset).map { Int($0.use) > guardChains?.count ?? 0 } ?? false
+        isGuardOurs = Self.isGuardOurs(ruleset, pin)
+        redirects = ruleset.redirects(except: RuleTemplates.guardTable).compactMap(Redirect.init)
+    }
+
+    /// The same, with what is not in nf_tables.
+    func merging(legacy: [Netfilter.Redirect], entry: MapEntry?, now: UInt64) -> Observation {
+        var whole = self
+        whole.redirects += legacy.compactMap(Redirect.init)
+        whole.entry = entry
+        whole.now = now
+        return whole
+    }
+
+    private static func guardTable(_ ruleset: Ruleset) -> Ruleset.Table? {
+        ruleset.tables.first { ($0.family, $0.name) == RuleTemplates.guardTable }
+    }
+
+    private static func isGuardOurs(_ ruleset: Ruleset, _ pin: String) -> Bool {
+        guard let table = guardTable(ruleset) else { return true }
+        let chains = ruleset.chains.filter { ($0.name.family, $0.name.table) == RuleTemplates.guardTable }
+        if Int(table.use) == chains.count && chains.allSatisfy({ $0.use == 0 }) { return true }
+        return ruleset.rules.contains {
+            ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable && $0.expressions.contains(.matchBPF(pin: pin))
+        }
+    }
+
+    private static func guardChains(
+        _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
+    ) -> [Bypass.Hook: GuardChain]? {
+        guard let table = guardTable(ruleset) else { return nil }
+        var found: [Bypass.Hook: GuardChain] = [:]
+        for hook in Bypass.Hook.allCases {
+            guard let chain = ruleset.chains.first(where: { $0.name == hook.guardChain }) else { continue }
+            let base = BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority)
+            guard chain.base == base, !table.isDormant else {
+                found[hook] = .damaged
+                continue
+            }
+            let families = rules[chain.name, default: []].lazy.map { $0.guardedFamily(pin) }.prefix { $0 != nil }
+            found[hook] = families.isEmpty ? .damaged : .intact(Set(families.compactMap(\.self)))
+        }
+        return found
+    }
+}
+
+extension Observation.Table {
+    fileprivate init?(
+        _ family: Bypass.Family, _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
+    ) {
+        guard
+            let table = ruleset.tables.first(where: {
+                $0.family == family.netfilter && $0.name == RuleTemplates.natTable
+            })
+        else { return nil }
+        self.init()
+        if table.hasOwner {
+            // Nothing in it can be changed, so it does not matter what is in it.
+            for hook in Bypass.Hook.allCases { chains[hook] = .init(hasForeignRules: true, isClosed: true) }
+            hasForeignObjects = true
+            return
+        }
+        for hook in Bypass.Hook.allCases {
+            let name = NATChain(family, hook).chainName
+            guard let chain = ruleset.chains.first(where: { $0.name == name }) else { continue }
+            let inChain = rules[name, default: []]
+            let own = inChain.filter { $0.isOurs(pin) }.map(\.handle)
+            // Where it filters, a RETURN would let through what others block; at another hook it would meet other packets.
+            let isNat = chain.base?.type == "nat" && chain.base?.hook == hook.netfilter
+            chains[hook] = Observation.Chain(
+                own: own, ownIsFirst: isNat && inChain.first?.isOurs(pin) ?? false,
+                hasForeignRules: Int(chain.use) > own.count, isClosed: !isNat)
+        }
+        hasForeignObjects = Int(table.use) > chains.count
+    }
+}
+
+extension Ruleset.Rule {
+    /// Whether this is the rule that we insert, in every word.
+    func isOurs(_ pin: String) -> Bool {
+        guard expressions.count == 3, case .counter = expressions[1] else { return false }
+        return expressions[0] == .matchBPF(pin: pin) && expressions[2] == .returnVerdict
+    }
+
+    /// The family of a rule of the guard's; nil for any other rule.
+    func guardedFamily(_ pin: String) -> Bypass.Family? {
+        guard expressions.count == 6, expressions[2] == .matchBPF(pin: pin),
+            case .counter = expressions[3], case .destinationNat(let family) = expressions[5]
+        else { return nil }
+        return family == .ip ? .ip : family == .ip6 ? .ip6 : nil
+    }
+}
+
+extension Observation.Redirect {
+    /// nil for a redirect in a family that a bypass does not cover.
+    fileprivate init?(_ found: Netfilter.Redirect) {
+        let families: Set<Bypass.Family>
+        switch found.chain.family {
+        case .ip: families = [.ip]
+        case .ip6: families = [.ip6]
+        case .inet: families = [.ip, .ip6]
+        case .arp, .netdev, .bridge: return nil
+        }
+        let hook: Bypass.Hook = found.hook == .output ? .output : .prerouting
+        // iptables-legacy has a chain of the same name, in tables of its own.
+        let natChain = families.first.map { NATChain($0, hook) }
+            .flatMap { found.backend == .nftables && $0.chainName == found.chain ? $0 : nil }
+        self.init(
+            mechanism: found.mechanism == .nat ? .nat : .transparentProxy, hook: hook, families: families,
+            priority: found.priority, natChain: natChain,
+            name: found.backend == .legacy ? "\(found.chain) (iptables-legacy)" : "\(found.chain)")
+    }
+}

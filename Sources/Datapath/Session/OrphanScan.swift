@@ -1,0 +1,31 @@
+package import Bypass
+package import Linux
+internal import Netfilter
+internal import SystemPackage
+
+/// Finds what stands of a bypass in a namespace, without a matcher.
+package enum OrphanScan {
+    /// The chains in which rules stand that ask the matcher of a pin. Changes nothing.
+    package static func ownChains(
+        in namespace: borrowing NetworkNamespace, pin: String
+    ) throws(BypassError) -> [String] {
+        do throws(SystemCallError) {
+            var socket = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket() }
+            return Observation(try Self.ruleset(by: &socket), pin: pin).ownChains
+        } catch {
+            throw BypassError(error)
+        }
+    }
+
+    private static func ruleset(by socket: inout NetlinkSocket) throws(SystemCallError) -> Ruleset {
+        // It may change meanwhile.
+        for _ in 0..<16 {
+            do throws(NetfilterError) {
+                return try socket.ruleset(generation: socket.generation())
+            } catch {
+                if case .systemCall(let error) = error { throw error }
+            }
+        }
+        throw SystemCallError("reading the ruleset", .resourceTemporarilyUnavailable)
+    }
+}

@@ -1,0 +1,58 @@
+internal import Bypass
+internal import Netfilter
+
+/// The nf_tables operations of each action.
+enum RuleTemplates {
+    /// The guard's table; nothing in it is another program's.
+    static let guardTable = (Netfilter.Family.inet, Guard.table)
+    static let natTable = "nat"
+    /// The chains in which a rule of ours can stand.
+    static let natChains = Bypass.Family.allCases.flatMap { family in
+        Bypass.Hook.allCases.map { NATChain(family, $0).chainName }
+    }
+
+    /// What iptables-nft makes of `-m bpf --object-pinned PIN -j RETURN`, word for word.
+    static func iptablesRule(_ pin: String) -> [RuleExpression] {
+        [.matchBPF(pin: pin), .counter, .returnVerdict]
+    }
+
+    /// The matcher says yes: nat to the address that the packet has, so that no later nat chain is asked.
+    static func guardRule(_ pin: String, _ family: Bypass.Family) -> [RuleExpression] {
+        [.isFamily(family.netfilter), .matchBPF(pin: pin), .counter, .dnatToOwnAddress(family.netfilter)]
+    }
+
+    static func operations(for action: Action, pin: String) -> [Transaction.Operation] {
+        switch action {
+        case .createTable(let family): return [.addTable(family.netfilter, natTable)]
+        case .createChain(let natChain):
+            let hook = natChain.hook.netfilter
+            return [.addChain(natChain.chainName, BaseChain(type: "nat", hook: hook, priority: BaseChain.dstnat))]
+        case .insertRule(let natChain): return [.insertRule(natChain.chainName, iptablesRule(pin))]
+        case .deleteRule(let natChain, let handle): return [.deleteRule(natChain.chainName, handle: handle)]
+        case .deleteChain(let natChain): return [.deleteChain(natChain.chainName)]
+        case .deleteTable(let family): return [.deleteTable(family.netfilter, natTable)]
+        case .createGuardTable: return [.addTable(guardTable.0, guardTable.1)]
+        case .createGuardChain(let hook, let families):
+            let base = BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority)
+            return [.addChain(hook.guardChain, base)]
+                + families.map { .appendRule(hook.guardChain, guardRule(pin, $0)) }
+        case .deleteGuardChain(let hook): return [.deleteChain(hook.guardChain)]
+        case .deleteGuardTable: return [.deleteTable(guardTable.0, guardTable.1)]
+        case .setEntry, .removeEntry: return []
+        }
+    }
+}
+
+extension Bypass.Family {
+    var netfilter: Netfilter.Family { self == .ip ? .ip : .ip6 }
+}
+
+extension Bypass.Hook {
+    var netfilter: Netfilter.Hook { self == .output ? .output : .prerouting }
+
+    var guardChain: ChainName { ChainName(RuleTemplates.guardTable.0, RuleTemplates.guardTable.1, chain) }
+}
+
+extension NATChain {
+    var chainName: ChainName { ChainName(family.netfilter, RuleTemplates.natTable, hook.netfilter.chain) }
+}

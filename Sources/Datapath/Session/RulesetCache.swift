@@ -1,0 +1,81 @@
+internal import Bypass
+internal import Netfilter
+internal import Synchronization
+
+/// What is known of a namespace's ruleset, and of which ruleset: as long as namespace and generation are the same, the
+/// kernel holds just that, and need not be asked for it again.
+struct CachedRuleset: Sendable {
+    /// The namespace's own number, never given twice: an inode number can be.
+    var cookie: UInt64
+    var generation: UInt32
+    /// Without what is not in nf_tables: the entry, the time, legacy tables.
+    var observation: Observation
+    /// Our rules.
+    var rules: [Ruleset.Rule]
+
+    init(_ ruleset: Ruleset, cookie: UInt64, pin: String) {
+        self.cookie = cookie
+        generation = ruleset.generation
+        observation = Observation(ruleset, pin: pin)
+        rules = ruleset.rules.filter {
+            $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
+                || ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
+        }
+    }
+
+    /// Applies a batch that the kernel has executed on this generation.
+    ///
+    /// - Parameter created: for each action of the batch, the rules that the kernel says it made.
+    /// - Returns: false if the ruleset has to be read again.
+    mutating func apply(_ batch: ArraySlice<Action>, created: [[Ruleset.Rule]]) -> Bool {
+        generation &+= 1
+        if generation == 0 { generation = 1 }  // as nf_tables_commit counts
+        for (action, ruleset) in zip(batch, created) {
+            guard observation.apply(action, handle: ruleset.first?.handle) else { return false }
+            if case .insertRule = action { rules = ruleset + rules } else { rules += ruleset }
+            rules.removeAll { $0.isGone(after: action) }
+        }
+        return true
+    }
+}
+
+extension Ruleset.Rule {
+    fileprivate func isGone(after action: Action) -> Bool {
+        switch action {
+        case .deleteRule(let natChain, let handle): chain == natChain.chainName && self.handle == handle
+        case .deleteChain(let natChain): chain == natChain.chainName
+        case .deleteTable(let family): (chain.family, chain.table) == (family.netfilter, RuleTemplates.natTable)
+        case .deleteGuardChain(let hook): chain == hook.guardChain
+        case .deleteGuardTable: (chain.family, chain.table) == RuleTemplates.guardTable
+        default: false
+        }
+    }
+}
+
+/// The rulesets of the namespaces that were worked on, by inode.
+package final class RulesetCache: Sendable {
+    private let rulesets = Mutex<[UInt64: CachedRuleset]>([:])
+    private static let maxEntries = 4096
+
+    package init() {}
+
+    func ruleset(of inode: UInt64, cookie: UInt64?) -> CachedRuleset? {
+        guard let ruleset = rulesets.withLock({ $0[inode] }), ruleset.cookie == cookie else { return nil }
+        return ruleset
+    }
+
+    func insert(_ ruleset: CachedRuleset, of inode: UInt64) {
+        rulesets.withLock { rulesets in
+            // Any of them can be read again; which one goes matters little.
+            if rulesets.count >= Self.maxEntries, rulesets[inode] == nil, let other = rulesets.keys.first {
+                rulesets[other] = nil
+            }
+            rulesets[inode] = ruleset
+        }
+    }
+
+    /// To be called when the namespace is gone.
+    package func remove(_ inode: UInt64) {
+        rulesets.withLock { $0[inode] = nil }
+    }
+}

@@ -1,0 +1,41 @@
+internal import CLinux
+internal import Glibc
+
+/// What the kernel itself knows of a file. The file is not opened, and the server of its file system is not asked: that
+/// can be a user's program, which may never answer.
+struct FileStatus: Hashable {
+    var device: UInt64
+    var inode: UInt64
+    var owner: UInt32
+    var mode: UInt32
+
+    init(device: UInt64, inode: UInt64, owner: UInt32, mode: UInt32) {
+        self.device = device
+        self.inode = inode
+        self.owner = owner
+        self.mode = mode
+    }
+
+    init(of handle: borrowing OwnedDescriptor) throws(SystemCallError) {
+        try self.init(folder: handle.rawValue, name: "", operation: "statx")
+    }
+
+    /// What a path itself is, also if it is a link.
+    init(path: String) throws(SystemCallError) {
+        try self.init(folder: AT_FDCWD, name: path, operation: "statx \(path)")
+    }
+
+    private init(folder: CInt, name: String, operation: String) throws(SystemCallError) {
+        var status = clinux_status()
+        try systemCall(operation) { unsafe clinux_status(folder, name, &status) }
+        self.init(device: status.device, inode: status.inode, owner: status.owner, mode: status.mode)
+    }
+
+    var isLink: Bool { mode & S_IFMT == S_IFLNK }
+
+    /// Whether only root can put something into this folder, or take something out.
+    var isRootsAlone: Bool { owner == 0 && mode & (S_IWGRP | S_IWOTH) == 0 }
+
+    /// Whether this is a folder in which not everybody may look up what is there.
+    var isPrivateFolder: Bool { mode & S_IFMT == S_IFDIR && mode & S_IXOTH == 0 }
+}

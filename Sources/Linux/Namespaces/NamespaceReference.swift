@@ -1,0 +1,166 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// How a caller names a network namespace, as the wire contract has it.
+package enum NamespaceReference: Hashable, Sendable {
+    /// The file of that name under /run/netns, where `ip netns add` and most container runtimes keep them.
+    case name(String)
+    /// Any other absolute path.
+    case path(String)
+    /// The namespace of a process.
+    case pid(Int32)
+    /// The namespace of the Kubernetes pod with this UID.
+    case pod(String)
+
+    /// nil if `text` has none of the four forms, or is a path with `..` in it.
+    package init?(_ text: String) {
+        guard !text.isEmpty, text.utf8.count < 4096, !text.utf8.contains(0) else { return nil }
+        if text.utf8.first == 0x2f {
+            self.init(pathNames: text.pathNames)
+        } else if text.hasPrefix("pid:") {
+            guard let pid = Self.pid(text.dropFirst(4)) else { return nil }
+            self = .pid(pid)
+        } else if text.hasPrefix("pod:") {
+            let uid = String(text.dropFirst(4))
+            guard PodCgroup.isUID(uid) else { return nil }
+            self = .pod(uid)
+        } else {
+            guard text != ".", text != "..", text.utf8.count <= 255, !text.utf8.contains(0x2f) else { return nil }
+            self = .name(text)
+        }
+    }
+
+    /// What is one thing in two forms becomes one reference: /run/netns/web is `web`, /proc/4711/ns/net is `pid:4711`.
+    private init?(pathNames names: [String]) {
+        guard !names.contains("..") else { return nil }
+        // /var/run is /run (Filesystem Hierarchy Standard 3.0).
+        let isNamed = names.dropLast() == ["run", "netns"] || names.dropLast() == ["var", "run", "netns"]
+        if isNamed, let name = names.last, name != "." {
+            self = .name(name)
+        } else if names.count == 4, names[0] == "proc", names[2...] == ["ns", "net"], names[1].first != "0",
+            let pid = Self.pid(names[1])
+        {
+            self = .pid(pid)
+        } else {
+            self = .path("/" + names.joined(separator: "/"))
+        }
+    }
+
+    private static func pid(_ digits: some StringProtocol) -> Int32? {
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return Int32(digits).flatMap { $0 > 0 ? $0 : nil }
+    }
+
+    /// The reference as text: always the same one, in whichever way it was spelled. It reads back as this reference.
+    package var canonical: String {
+        switch self {
+        case .name(let name): Self(name) == self ? name : Self.folder + "/" + name
+        case .path(let path): path
+        case .pid(let pid): "pid:\(pid)"
+        case .pod(let uid): "pod:\(uid)"
+        }
+    }
+
+    /// Resolves the reference once. What is returned is the namespace itself, whatever happens to the name afterwards.
+    ///
+    /// - Parameter user: the caller. Only root is told what is in a folder that not every user may search.
+    package func open(for user: UInt32 = 0) throws(NamespaceError) -> NetworkNamespace {
+        switch self {
+        case .name(let name): return try Self.open(name: name, for: user)
+        case .path(let path): return try Self.resolve(path, for: user)
+        case .pid(let pid): return try Self.open(pid: pid)
+        case .pod(let uid):
+            return try Self.open(pid: try Self.process(ofPod: uid))
+        }
+    }
+
+    private static let folder = "/run/netns"
+
+    /// Nearly always the file is the namespace, and the kernel finds it in one step.
+    private static func open(name: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
+        let path = folder + "/" + name
+        do throws(SystemCallError) {
+            let handle = try Files.handle(on: path)
+            if let namespace = try? NetworkNamespace(handle, path: path) { return namespace }
+        } catch {
+            // A link on the way needs the careful resolution.
+            guard error.errno == .tooManySymbolicLinkLevels else { throw NamespaceError(error, path: path) }
+        }
+        return try resolve(path, for: user)
+    }
+
+    private static func process(ofPod uid: String) throws(NamespaceError) -> Int32 {
+        do throws(SystemCallError) {
+            if let pid = try PodCgroup.oldestProcess(uid: uid) { return pid }
+        } catch {
+            throw .systemCall(error)
+        }
+        throw .notFound("no process in a control group of pod \(uid)")
+    }
+
+    /// Nobody but the kernel makes the names in /proc/PID.
+    private static func open(pid: Int32) throws(NamespaceError) -> NetworkNamespace {
+        let path = "/proc/\(pid)/ns/net"
+        let handle: OwnedDescriptor
+        do throws(SystemCallError) {
+            handle = OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_path(path) })
+        } catch {
+            throw NamespaceError(error, path: path, process: "\(pid)")
+        }
+        return try NetworkNamespace(handle, path: path)
+    }
+
+    private static func resolve(_ path: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
+        var resolver = try SafePathResolver(path)
+        do throws(NamespaceError) {
+            try resolver.resolve()
+            return try NetworkNamespace(resolver.position, path: path)
+        } catch {
+            throw resolver.isPublic || user == 0 ? error : .hiddenFromCaller(path)
+        }
+    }
+
+    /// What a namespace is called under /run/netns, as references. Links there are not followed, and nothing is opened.
+    package static func named(inode: UInt64) throws(SystemCallError) -> [NamespaceReference] {
+        try named().filter { $0.inode == inode }.map { .name($0.name) }
+    }
+
+    /// What is under /run/netns.
+    private static func named() throws(SystemCallError) -> [(name: String, inode: UInt64)] {
+        var found: [(name: String, inode: UInt64)] = []
+        for name in try Files.entries(in: folder).map(\.name) {
+            do {
+                let status = try FileStatus(path: folder + "/" + name)
+                if status.device == HostNamespace.fileSystem { found.append((name, status.inode)) }
+            } catch {
+                if error.isShortage { throw error }
+            }
+        }
+        return found
+    }
+
+    /// The namespaces of processes.
+    private static func processes() throws(SystemCallError) -> [String] {
+        try Files.entries(in: "/proc").filter { Int32($0.name) != nil }.map { "/proc/\($0.name)/ns/net" }
+    }
+
+    /// Every network namespace but the host's that a file under /run/netns or a process has, by inode, with a path to it.
+    package static func visible() throws(SystemCallError) -> [UInt64: String] {
+        var found: [UInt64: String] = [:]
+        for path in try processes() {
+            if let inode = try Files.inode(of: path) { found[inode] = path }
+        }
+        // A file's name stays when processes end.
+        for (name, inode) in try named() { found[inode] = folder + "/" + name }
+        return found.filter { !HostNamespace.inodes.contains($0.key) }
+    }
+
+    /// Some name by which a namespace can be opened now; nil if no file and no process has it. Throws only if that is not
+    /// known.
+    package static func find(inode: UInt64) throws(SystemCallError) -> String? {
+        if let found = try named().first(where: { $0.inode == inode }) { return folder + "/" + found.name }
+        for path in try processes() where try Files.inode(of: path) == inode { return path }
+        return nil
+    }
+}

@@ -1,0 +1,223 @@
+import Bypass
+import BypassPolicy
+import Testing
+
+@Suite struct PolicyFileTests {
+    @Test func `A file is what it says`() throws {
+        let policy = try read(
+            """
+            # Who may do what on this node.
+            [[grant]]
+            users = ["alice", 1004]
+            groups = ["kmesh"]   # every operator
+            role = "bypass"
+            namespaces = [
+                "web-*",
+                'pod:*',  # all pods
+            ]
+            directions = ["inbound"]
+            max-ttl = "1h"
+            require-ttl = true
+
+            [[ grant ]]
+            "groups" = ["wheel"]
+            role = "admin"
+            host = true
+            """)
+        #expect(!policy.isBuiltIn)
+        #expect(
+            policy.grants == [
+                Grant(
+                    line: 2,
+                    subjects: [
+                        .user(1001, written: "alice"), .user(1004, written: "1004"), .group(900, written: "kmesh"),
+                    ], role: .bypass, namespaces: [try Glob("web-*"), try Glob("pod:*")], hooks: [.prerouting],
+                    maxTTL: 3600, requiresTTL: true),
+                Grant(line: 14, subjects: [.group(10, written: "wheel")], role: .admin, allowsHost: true),
+            ])
+    }
+
+    @Test(arguments: ["", "\n", "# nothing\r\n", "\t \n\n"])
+    func `A file without grants grants nothing`(text: String) throws {
+        let policy = try read(text)
+        #expect(policy.grants.isEmpty)
+        #expect(!policy.isBuiltIn)
+    }
+
+    @Test func `Both directions are no limit`() throws {
+        #expect(try read(bob + "directions = [\"both\"]").grants.map(\.hooks) == [nil])
+        #expect(try read(bob + "directions = [\"inbound\", \"outbound\"]").grants.map(\.hooks) == [nil])
+        #expect(try read(bob + "directions = [\"outbound\"]").grants.map(\.hooks) == [[.output]])
+    }
+
+    @Test(arguments: [("90", 90), ("\"90s\"", 90), ("3_155_760_000", 3_155_760_000), ("'2h'", 7200)])
+    func `A ttl is in seconds or as people write it`(text: String, seconds: Int) throws {
+        #expect(try read(bob + "max-ttl = \(text)").grants.map(\.maxTTL) == [seconds])
+        #expect(try read(bob + "default-ttl = \(text)").grants.map(\.defaultTTL) == [seconds])
+    }
+
+    @Test(arguments: ["read", "bypass", "admin"])
+    func `Priority goes with any role`(role: String) throws {
+        let grant = "[[grant]]\nusers = [\"bob\"]\nrole = \"\(role)\"\n"
+        #expect(try read(grant + "priority = true").grants.map(\.hasPriority) == [true])
+        #expect(try read(grant).grants.map(\.hasPriority) == [false])
+        #expect(diagnostics(grant + "priority = 1") == ["f:4: priority: takes true or false, not a number"])
+    }
+
+    private static let wrong: [(String, [String])] = [
+        // Names
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [\"alcie\",\n \"bob\",\n \"eve\"]",
+            [
+                "f:3: users: no user is named \"alcie\"; use a number for one that is not known here",
+                "f:5: users: no user is named \"eve\"; use a number for one that is not known here",
+            ]
+        ),
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [\"1001\"]",
+            ["f:3: users: no user is named \"1001\"; a number stands without quotes"]
+        ),
+        (
+            "[[grant]]\nrole = \"read\"\ngroups = [\"x\"]",
+            ["f:3: groups: no group is named \"x\"; use a number for one that is not known here"]
+        ),
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [\"slow\"]",
+            ["f:3: users: the user \"slow\" cannot be looked up now: no answer"]
+        ),
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [-1]",
+            ["f:3: users: -1 is no number of a user: they go from 0 to 4294967294"]
+        ),
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [4294967295]",
+            ["f:3: users: 4294967295 is no number of a user: they go from 0 to 4294967294"]
+        ),
+        ("[[grant]]\nrole = \"read\"\nusers = [true]", ["f:3: users: takes names and numbers, not true or false"]),
+        ("[[grant]]\nrole = \"read\"\nusers = [\"bob\", \"bob\"]", ["f:3: users: \"bob\" is there twice"]),
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [\"bob\",\n1002]",
+            ["f:4: users: \"1002\" and \"bob\" are the same user"]
+        ),
+        (
+            "[[grant]]\nrole = \"read\"\nusers = [\"root\"]",
+            ["f:3: users: root is always admin, so a grant of less says nothing"]
+        ),
+        // Keys
+        (bob + "namespace = [\"web\"]", ["f:4: a grant has no \"namespace\"; did you mean \"namespaces\"?"]),
+        (bob + "max_ttl = 5", ["f:4: a grant has no \"max_ttl\"; did you mean \"max-ttl\"?"]),
+        (
+            bob + "colour = 1",
+            [
+                "f:4: a grant has no \"colour\": it is one of users, groups, role, namespaces, directions, max-ttl, "
+                    + "require-ttl, default-ttl, host, priority"
+            ]
+        ),
+        ("role = \"read\"", ["f:1: \"role\" stands outside of a grant: begin one with [[grant]]"]),
+        ("[[grants]]", ["f:1: a table \"grants\" has no meaning here: a grant begins with [[grant]]"]),
+        ("[grant]\nusers = [\"bob\"]\nrole = \"read\"", ["f:1: write [[grant]], as there may be several"]),
+        // What is missing
+        ("[[grant]]\nrole = \"read\"", ["f:1: this grant is to nobody: give it users or groups"]),
+        ("\n[[grant]]\nusers = [1]", ["f:2: this grant has no role: it is one of read, bypass, admin"]),
+        ("[[grant]]\nusers = []\nrole = \"read\"", ["f:2: users: is empty: leave it out, or put something in"]),
+        (bob + "namespaces = []", ["f:4: namespaces: is empty: leave it out, or put something in"]),
+        // Types
+        (
+            "[[grant]]\nusers = \"bob\"\nrole = \"read\"",
+            ["f:2: users: takes an array, such as [\"kmesh\"], not a text"]
+        ),
+        ("[[grant]]\nusers = [1]\nrole = 7", ["f:3: role: takes a text, not a number"]),
+        ("[[grant]]\nusers = [1]\nrole = \"Admin\"", ["f:3: role: there is no \"Admin\"; did you mean \"admin\"?"]),
+        (
+            "[[grant]]\nusers = [1]\nrole = \"operator\"",
+            ["f:3: role: there is no \"operator\": it is one of read, bypass, admin"]
+        ),
+        (bob + "namespaces = \"web\"", ["f:4: namespaces: takes an array, such as [\"web-*\"], not a text"]),
+        (bob + "namespaces = [1]", ["f:4: namespaces: takes texts, not a number"]),
+        (bob + "require-ttl = 1", ["f:4: require-ttl: takes true or false, not a number"]),
+        (bob + "max-ttl = true", ["f:4: max-ttl: takes seconds, or a text such as \"15m\", not true or false"]),
+        // Values
+        (bob + "namespaces = [\"web-[\"]", ["f:4: namespaces: \"web-[\" is no pattern: a [ is not closed"]),
+        (bob + "namespaces = [\"\"]", ["f:4: namespaces: \"\" is no pattern: it is empty"]),
+        (bob + "namespaces = [\"a\", \"a\"]", ["f:4: namespaces: \"a\" is there twice"]),
+        (
+            bob + "namespaces = [\"/run/netns/web-*\"]",
+            ["f:4: namespaces: write \"web-*\": names under /run/netns go without the folder"]
+        ),
+        (
+            bob + "namespaces = [\"/srv/../web\"]",
+            ["f:4: namespaces: \"/srv/../web\" matches nothing: write the path without '//', '.' and '..'"]
+        ),
+        (
+            bob + "namespaces = [\"/proc/*/ns/net\"]",
+            ["f:4: namespaces: write \"pid:*\": /proc/PID/ns/net counts as pid:PID"]
+        ),
+        (bob + "directions = [\"in\"]", ["f:4: directions: there is no \"in\": it is one of both, inbound, outbound"]),
+        (
+            bob + "directions = [\"both\", \"inbound\"]",
+            ["f:4: directions: inbound overlaps with what stands before it"]
+        ),
+        (bob + "max-ttl = 60\ndefault-ttl = \"2m\"", ["f:5: default-ttl: is longer than max-ttl allows"]),
+        (bob + "default-ttl = 0", ["f:4: default-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
+        (bob + "max-ttl = 0", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
+        (bob + "max-ttl = 3155760001", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
+        (
+            bob + "max-ttl = \"1d\"",
+            ["f:4: max-ttl: \"1d\": give seconds, or a whole number with s, m or h, such as 15m"]
+        ),
+        // Contradictions
+        (bob + "host = true", ["f:4: host: goes with role admin only"]),
+        (bob + "require-ttl = false", ["f:4: require-ttl: false is what holds without it: leave it out"]),
+        (
+            bob + "max-ttl = 5\nrequire-ttl = false",
+            ["f:5: require-ttl: max-ttl requires one, since a bypass without end is longer than any"]
+        ),
+        (
+            "[[grant]]\nusers = [1]\nrole = \"admin\"\nnamespaces = [\"a\"]\nmax-ttl = 1",
+            [
+                "f:4: namespaces: goes with role bypass only; role admin has no limits",
+                "f:5: max-ttl: goes with role bypass only; role admin has no limits",
+            ]
+        ),
+        (bob + bob, ["f:4: this grant says the same as that of line 1"]),
+    ]
+
+    @Test(arguments: wrong)
+    func `What is wrong is told with its line`(text: String, said: [String]) {
+        #expect(diagnostics(text) == said)
+    }
+
+    @Test func `Everything that is wrong is told at once, by line`() {
+        let lines = diagnostics(
+            """
+            user = 1
+            [[grant]]
+            users = ["alcie"]
+            role = bypass
+            [[grant]]
+            groups = ["kmesh"
+            role = "admim"
+            host = maybe
+            """)
+        #expect(lines.map { $0.split(separator: ":")[1] } == ["1", "3", "4", "7", "7", "8"], "\(lines)")
+    }
+
+    @Test func `A thousand faults are told as a hundred, and that there are more`() {
+        let lines = diagnostics(String(repeating: "x = y\n", count: 1000))
+        #expect(lines.count == 101)
+        #expect(lines.last?.contains("more") == true)
+        #expect(
+            diagnostics("[[grant]]\nrole = \"read\"\nusers = [\(String(repeating: "-1,", count: 1000))]").count == 101)
+    }
+
+    @Test func `A long word is told in short`() {
+        let lines = diagnostics(String(repeating: "x", count: 100_000) + " = 1")
+        #expect(lines.count == 1 && lines.allSatisfy { $0.count < 300 })
+    }
+
+    @Test func `What others wrote into a file does not steer a terminal`() {
+        for line in diagnostics("[[grant]]\nusers = [\"\\u001b[2J\"]\nrole = \"\\u202E\"\n\"a\\nb\" = 1") {
+            #expect(line.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x202E }, "\(line)")
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Bypass
+import Testing
+
+@Suite struct HealthTests {
+    typealias Redirect = Observation.Redirect
+
+    private func assess(_ redirects: [Redirect], change: (inout Observation) -> Void = { _ in }) -> Health {
+        var observation = Observation.bypassedIstio()
+        observation.redirects = redirects
+        change(&observation)
+        return Health(observation)
+    }
+
+    private static func nat(
+        _ natChain: NATChain?, _ hook: Hook = .output, _ families: Set<Family> = [.ip], priority: Int32 = -100
+    ) -> Redirect {
+        .init(mechanism: .nat, hook: hook, families: families, priority: priority, natChain: natChain, name: "ip mesh chain")
+    }
+
+    @Test(
+        "A whole bypass is on, and effective against a redirect at any later priority",
+        arguments: [
+            nat(ipOutput), nat(nil), nat(nil, priority: -100), nat(nil, .prerouting, [.ip, .ip6], priority: 0),
+            nat(ipOutput, priority: -200),
+        ])
+    func on(_ redirect: Redirect) {
+        let health = assess([redirect])
+        #expect(health.state == .on)
+        #expect(health.effective)
+        #expect(health.warnings == [])
+    }
+
+    @Test(
+        "Without an entry, or after its deadline, it is off and nothing is said",
+        arguments: [
+            nil, MapEntry(deadline: MapEntry.expired, hooks: both), MapEntry(deadline: 10, hooks: both),
+        ])
+    func off(_ entry: MapEntry?) {
+        let health = assess([Self.nat(ipOutput)]) { $0.entry = entry }
+        #expect(health.state == .off)
+        #expect(!health.effective)
+        #expect(health.warnings == [])
+    }
+
+    @Test(
+        "What comes before the guard still wins, and TPROXY is beaten by no nat",
+        arguments: [
+            (nat(nil, priority: -101), "earlier-redirect"), (nat(nil, priority: -300), "earlier-redirect"),
+            (
+                Redirect(
+                    mechanism: .transparentProxy, hook: .prerouting, families: [.ip], priority: -150, natChain: nil,
+                    name: "ip mangle PREROUTING"), "tproxy"
+            ),
+        ])
+    func active(_ redirect: Redirect, code: String) {
+        let health = assess([Self.nat(ipOutput), redirect])
+        #expect(health.state == .on)
+        #expect(!health.effective)
+        #expect(health.warnings.map(\.code) == [code])
+        #expect(health.warnings.first?.message.contains(redirect.name) == true)
+    }
+
+    @Test("A direction that nobody asked for does not matter")
+    func otherDirection() {
+        let health = assess([Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]) {
+            $0.entry?.hooks = [.prerouting]
+        }
+        #expect(health.effective)
+        #expect(health.warnings == [])
+    }
+
+    @Test("Where nothing is intercepted there is nothing to bypass")
+    func nothing() {
+        let health = assess([])
+        #expect(health.state == .on)
+        #expect(health.effective)
+        #expect(health.warnings == [.noInterception])
+        #expect(health.warnings.map(\.code) == ["no-interception"])
+    }
+
+    @Test(
+        "Damage is told by place, and what is left still counts",
+        arguments: [
+            Damage("rule-missing", effective: true) { $0.setChain(ipOutput, .init(hasForeignRules: true)) },
+            Damage("rule-missing", effective: true) { $0.setChain(ipOutput, nil) },
+            Damage("rule-not-first", effective: true) {
+                $0.setChain(ipOutput, .init(own: [8], ownIsFirst: false, hasForeignRules: true))
+            },
+            Damage("guard-missing", effective: true) { $0.guardChains?[.output] = nil },
+            Damage("guard-missing", effective: true) { $0.guardChains?[.output] = .intact([.ip6]) },
+            Damage("guard-missing", effective: true) { $0.guardChains?[.output] = .damaged },
+        ])
+    func degraded(_ damage: Damage) {
+        let health = assess([Self.nat(ipOutput)], change: damage.change)
+        #expect(health.state == .degraded)
+        #expect(health.effective == damage.effective)
+        #expect(health.warnings.map(\.code) == [damage.code])
+    }
+
+    @Test("A chain that is not iptables' lacks nothing, and the guard beats what is elsewhere")
+    func closedChain() {
+        let health = assess([Self.nat(nil)]) { $0.setChain(ipOutput, .init(hasForeignRules: true, isClosed: true)) }
+        #expect(health.state == .on)
+        #expect(health.effective)
+        #expect(health.warnings == [])
+    }
+
+    @Test("Without the guard a redirect outside iptables' chain wins again")
+    func withoutGuard() {
+        let health = assess([Self.nat(nil)]) { $0.guardChains = nil }
+        #expect(health.state == .degraded)
+        #expect(!health.effective)
+        #expect(health.warnings.map(\.code) == ["guard-missing", "guard-missing", "redirect"])
+    }
+
+    @Test("A bypass of IPv4 alone, where the kernel has no nat for IPv6, is whole")
+    func ipv4Only() {
+        var observation = Observation.bypassedIstio()
+        observation.tables[.ip6] = nil
+        observation.guardChains = [.prerouting: .intact([.ip]), .output: .intact([.ip])]
+        observation.redirects = [Self.nat(ipOutput)]
+        #expect(Health(observation).state == .on)
+    }
+
+    struct Damage: Sendable, CustomTestStringConvertible {
+        var code: String
+        var effective: Bool
+        var change: @Sendable (inout Observation) -> Void
+
+        init(_ code: String, effective: Bool, _ change: @escaping @Sendable (inout Observation) -> Void) {
+            self.code = code
+            self.effective = effective
+            self.change = change
+        }
+
+        var testDescription: String { code }
+    }
+}
