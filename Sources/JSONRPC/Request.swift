@@ -21,8 +21,8 @@ public enum Params: Sendable, Hashable {
     case positional([JSONValue])
     case named(JSONObject)
 
-    /// Gives the values in the order of the method's parameters, nil for one that was not given; parameters after the
-    /// last one given by position may be left out of the array.
+    /// The values in the order of the method's parameters: nil for one that is not given, and nothing for those after
+    /// the last one given by position.
     ///
     /// - Parameter names: All parameters of the method, in order of position.
     /// - Throws: ``ErrorObject/invalidParams`` with a sentence about too many or unknown parameters.
@@ -46,40 +46,7 @@ public enum Params: Sendable, Hashable {
         }
     }
 
-    /// Gives each parameter its name. A parameter that was not given has no member.
-    ///
-    /// - Throws: As ``values(for:)``.
-    public func bind(to names: [String]) throws(ErrorObject) -> JSONObject {
-        let values = try values(for: names)
-        return JSONObject(uniqueMembers: zip(names, values).compactMap { name, value in value.map { (name, $0) } })
-    }
-
     private static func known(_ names: [String]) -> String {
         names.isEmpty ? "the method takes none" : "the method takes \(names.joined(separator: ", "))"
-    }
-}
-
-extension Request {
-    /// The parameters as a `Value`, whose members they become by name or by position.
-    ///
-    /// - Parameter names: All parameters of the method, in order of position.
-    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about the first parameter that does not fit.
-    public func parameters<Value: Decodable>(
-        _ type: Value.Type = Value.self, named names: [String]
-    ) throws(ErrorObject) -> Value {
-        try (params ?? .positional([])).bind(to: names).parameters()
-    }
-}
-
-extension JSONObject {
-    /// Bound parameters as a `Value`, whose members they are.
-    ///
-    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about the first parameter that does not fit.
-    public func parameters<Value: Decodable>(_ type: Value.Type = Value.self) throws(ErrorObject) -> Value {
-        do {
-            return try JSONDecoding.decode(type, from: .object(self))
-        } catch {
-            throw .invalidParams.detailed(error.description)
-        }
     }
 }

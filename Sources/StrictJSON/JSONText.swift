@@ -92,7 +92,7 @@ public struct JSONText: Sendable {
 
     /// Appends a member whose value is an object with the members that `write` appends.
     @inlinable
-    public mutating func member(_ key: StaticString, object write: (inout JSONText) -> Void) {
+    public mutating func member(_ key: StaticString, _ write: (inout JSONText) -> Void) {
         append(key: key)
         object(write)
     }
