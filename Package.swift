@@ -35,7 +35,7 @@ let package = Package(
         .executable(name: "kmesh-bypassd", targets: ["kmesh-bypassd"]),
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
         .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
-        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC"]),
+        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -65,8 +65,9 @@ let package = Package(
             swiftSettings: strict + [faultPoints]),
 
         // Pure: the wire and the decisions.
-        .target(name: "JSONRPC", dependencies: [nioCore], swiftSettings: strict),
-        .target(name: "BypassAPI", swiftSettings: strict),
+        .target(name: "StrictJSON", swiftSettings: strict),
+        .target(name: "JSONRPC", dependencies: ["StrictJSON"], swiftSettings: strict),
+        .target(name: "BypassAPI", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
         .target(name: "Bypass", dependencies: ["BypassAPI"], swiftSettings: strict),
         .target(name: "BypassPolicy", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
 

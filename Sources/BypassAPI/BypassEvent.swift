@@ -1,16 +1,18 @@
-/// Something that happened to a bypass: what a subscriber gets, as the parameters of a notification of the event's name.
-public struct BypassEvent: Codable, Hashable, Sendable {
+public import StrictJSON
+
+/// A change of a bypass: the parameters of the notification that a subscriber gets. Its method is the event's name.
+public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
     /// What happened; the notification's method.
     public enum Name: String, Codable, Hashable, Sendable, CaseIterable {
         /// Turned on; or, while on, given another direction, end, owner or reason.
         case on
         case off
-        /// Its time was over.
+        /// Its time to live has passed.
         case expired
-        /// Somebody has damaged it, and it is not repaired yet.
+        /// Another program has damaged it, and the daemon has not repaired it yet.
         case degraded
         case repaired
-        /// Its namespace has gone.
+        /// Its namespace was deleted.
         case gone
 
         /// Whether there is a bypass afterwards.
@@ -26,10 +28,10 @@ public struct BypassEvent: Codable, Hashable, Sendable {
             switch self {
             case .on: "turned on; or, while on, given another direction, end, owner or reason"
             case .off: "turned off"
-            case .expired: "its time was over"
-            case .degraded: "damaged by somebody else, and not repaired yet: `warnings` says what is wrong"
-            case .repaired: "whole again"
-            case .gone: "its namespace has gone"
+            case .expired: "expired"
+            case .degraded: "damaged by another program, and not repaired yet: see `warnings`"
+            case .repaired: "repaired"
+            case .gone: "its namespace was deleted"
             }
         }
     }
@@ -42,5 +44,10 @@ public struct BypassEvent: Codable, Hashable, Sendable {
     public init(sequence: Int, bypass: BypassStatus) {
         self.sequence = sequence
         self.bypass = bypass
+    }
+
+    public func writeMembers(to text: inout JSONText) {
+        text.member("sequence", sequence)
+        text.member("bypass", bypass)
     }
 }

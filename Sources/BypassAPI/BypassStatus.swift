@@ -1,18 +1,20 @@
-/// Which connections pass the sidecar by.
-public enum Direction: String, Codable, Hashable, Sendable, CaseIterable {
+public import StrictJSON
+
+/// The connections that bypass the sidecar.
+public enum Direction: String, Codable, JSONWritable, ParameterValue, Hashable, Sendable, CaseIterable {
     case both, inbound, outbound
 }
 
-/// What is wanted of a namespace.
-public enum Switch: String, Codable, Hashable, Sendable, CaseIterable {
+/// The desired state of a namespace's bypass.
+public enum BypassState: String, Codable, ParameterValue, Hashable, Sendable, CaseIterable {
     case on, off
 }
 
-/// The bypass of one namespace: what `bypass` and `status` give, and `list` a list of.
+/// The bypass of one namespace: the result of `bypass` and `status`, and an element of the result of `list`.
 public struct BypassStatus: Codable, Hashable, Sendable {
-    public enum State: String, Codable, Hashable, Sendable, CaseIterable {
+    public enum State: String, Codable, JSONWritable, Hashable, Sendable, CaseIterable {
         case on, off
-        /// Wanted, but a rule is missing or no longer first: `warnings` says which.
+        /// Wanted, but a rule is missing or no longer first: see `warnings`.
         case degraded
     }
 
@@ -29,7 +31,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         }
     }
 
-    /// A rule of the daemon's in the namespace, with the kernel's counters.
+    /// One of the daemon's rules in the namespace, with the kernel's counters.
     public struct Rule: Codable, Hashable, Sendable {
         public var family: String
         public var table: String
@@ -65,7 +67,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     /// The number that `lsns -t net` prints.
     public var inode: UInt64
     public var state: State
-    /// Whether every redirect found in the namespace, in the asked direction, is now beaten.
+    /// Whether the bypass now takes precedence over every redirect found in the namespace, in the requested direction.
     public var effective: Bool
     public var direction: Direction?
     public var since: Timestamp?
@@ -73,8 +75,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var owner: String?
     public var reason: String?
     public var setBy: Peer?
-    /// Grows with each decision about the namespace, to turn on, change, extend, turn off, or when time is over. No two
-    /// decisions have the same. nil from a daemon of a version that does not count them.
+    /// Grows with each decision about the namespace: turn on, change, extend, turn off, expire. No two decisions have the
+    /// same generation. nil from a daemon of a version without generations.
     public var generation: Int?
     public var rules: [Rule]
     public var warnings: [Warning]
@@ -104,11 +106,11 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         .init("netns", .string("the namespace, as the caller named it")),
         .init("inode", .integer("the namespace's inode number, as `lsns -t net` prints it")),
         .init("state", .oneOf(State.self, "`degraded`: wanted, but a rule is missing or no longer first")),
-        .init("effective", .boolean("whether every redirect found, in the asked direction, is now beaten")),
+        .init("effective", .boolean("whether the bypass takes precedence over every redirect found, in the requested direction")),
         .init("direction", .oneOf(Direction.self).orNull),
         .init("since", .string("RFC 3339, UTC").orNull),
-        .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not end by itself").orNull),
-        .init("owner", .string("who wants it, as the client said it").orNull),
+        .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not expire").orNull),
+        .init("owner", .string("as the client gave it").orNull),
         .init("reason", .string().orNull),
         .init(
             "setBy",
@@ -123,7 +125,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
             "rules",
             .array(
                 of: .object(
-                    "a rule of the daemon's, with the kernel's counters",
+                    "one of the daemon's rules, with the kernel's counters",
                     [
                         .init("family", .string("`ip`, `ip6` or `inet`")), .init("table", .string()),
                         .init("chain", .string()), .init("handle", .integer()), .init("packets", .integer()),
@@ -133,4 +135,50 @@ public struct BypassStatus: Codable, Hashable, Sendable {
             "warnings",
             .array(of: .object(nil, [.init("code", .string("for programs")), .init("message", .string("for people"))]))),
     ]
+}
+
+// MARK: JSON
+
+extension BypassStatus: JSONWritableObject {
+    public func writeMembers(to text: inout JSONText) {
+        text.member("netns", netns)
+        text.member("inode", inode)
+        text.member("state", state)
+        text.member("effective", effective)
+        text.member("direction", direction)
+        text.member("since", since)
+        text.member("expiresAt", expiresAt)
+        text.member("owner", owner)
+        text.member("reason", reason)
+        text.member("setBy", setBy)
+        text.member("generation", generation)
+        text.member("rules", rules)
+        text.member("warnings", warnings)
+    }
+}
+
+extension BypassStatus.Peer: JSONWritableObject {
+    public func writeMembers(to text: inout JSONText) {
+        text.member("uid", uid)
+        text.member("gid", gid)
+        text.member("pid", pid)
+    }
+}
+
+extension BypassStatus.Rule: JSONWritableObject {
+    public func writeMembers(to text: inout JSONText) {
+        text.member("family", family)
+        text.member("table", table)
+        text.member("chain", chain)
+        text.member("handle", handle)
+        text.member("packets", packets)
+        text.member("bytes", bytes)
+    }
+}
+
+extension BypassStatus.Warning: JSONWritableObject {
+    public func writeMembers(to text: inout JSONText) {
+        text.member("code", code)
+        text.member("message", message)
+    }
 }

@@ -1,3 +1,5 @@
+public import StrictJSON
+
 /// The daemon's own JSON-RPC error codes. `data.kind` of an error is the case's `kind`.
 public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
     case permissionDenied = -32001
@@ -25,26 +27,26 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
         }
     }
 
-    /// When it is given.
+    /// When it is returned.
     public var meaning: String {
         switch self {
-        case .permissionDenied: "the policy does not let this user do this"
-        case .netnsNotFound: "nothing has that name"
-        case .notANetns: "it is there, but is no network namespace"
+        case .permissionDenied: "the policy does not allow this user to do this"
+        case .netnsNotFound: "no such namespace"
+        case .notANetns: "it exists, but is not a network namespace"
         case .hostNetnsRefused: "the host's own network namespace"
-        case .kernelRefused: "the kernel said no: `data.operation`, `data.errno`"
-        case .unsupported: "this kernel or namespace lacks what is needed"
+        case .kernelRefused: "the kernel refused an operation: `data.operation`, `data.errno`"
+        case .unsupported: "this kernel or namespace lacks a required feature"
         case .limitExceeded: "`data.limit` names the limit"
-        case .conflict: "the namespace is not as the caller takes it to be: ask for its status again"
+        case .conflict: "the state of the namespace is not the one that the caller expects: get its status again"
         case .netnsMismatch: "the namespace has none of the addresses that the caller expects there"
         }
     }
 }
 
-/// `error.data`: what a program needs to know of an error.
-public struct ErrorData: Codable, Hashable, Sendable {
+/// `error.data`: the details of an error for programs.
+public struct ErrorData: Codable, JSONWritableObject, Hashable, Sendable {
     public var kind: String
-    /// Of `kernel-refused`: what was asked of the kernel.
+    /// Of `kernel-refused`: the operation that the kernel refused.
     public var operation: String?
     /// Of `kernel-refused`: the name of the error number, such as `EPERM`.
     public var errno: String?
@@ -58,12 +60,11 @@ public struct ErrorData: Codable, Hashable, Sendable {
         self.limit = limit
     }
 
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(kind, forKey: .kind)
-        // Only what this kind has: a null would ask what it means.
-        if let operation { try container.encode(operation, forKey: .operation) }
-        if let errno { try container.encode(errno, forKey: .errno) }
-        if let limit { try container.encode(limit, forKey: .limit) }
+    /// Writes only the members that this kind of error has.
+    public func writeMembers(to text: inout JSONText) {
+        text.member("kind", kind)
+        if let operation { text.member("operation", operation) }
+        if let errno { text.member("errno", errno) }
+        if let limit { text.member("limit", limit) }
     }
 }

@@ -1,4 +1,4 @@
-/// What one client may ask of the daemon. Past a limit a client gets `limit-exceeded` with the limit's name.
+/// The limits of one client. Beyond a limit a client gets `limit-exceeded` with the limit's name.
 public struct Limits: Hashable, Sendable {
     /// `line`: bytes in one line.
     public var line = 64 * 1024
@@ -10,13 +10,13 @@ public struct Limits: Hashable, Sendable {
     public var connections = 256
     /// `user-connections`: of one user at the same time.
     public var userConnections = 64
-    /// `line-seconds`: until a line that was begun is ended.
+    /// `line-seconds`: from the first byte of a line to its end.
     public var lineSeconds = 30
     /// `requests-per-second`: of one user, over all its connections; as many may come at once. Root is exempt.
     public var requestsPerSecond = 1000
-    /// `idle-seconds`: in which nothing is asked, and nothing is under way.
+    /// `idle-seconds`: without a request, and with none under way.
     public var idleSeconds = 600
-    /// `unread-seconds`: until a client that does not read its answers is cut off.
+    /// `unread-seconds`: until a client that does not read its answers is disconnected.
     public var unreadSeconds = 30
     /// `events`: that a subscriber may be behind.
     public var events = 1024
@@ -34,7 +34,7 @@ public struct Limits: Hashable, Sendable {
         case events
     }
 
-    /// How much a limit allows, as it is told to people.
+    /// What a limit allows, for people.
     public func allowance(_ name: Name) -> String {
         switch name {
         case .line: "\(line) bytes in a line"

@@ -1,31 +1,34 @@
-/// One method of the daemon: what it is called, what it takes and gives, and who may call it.
+public import JSONRPC
+public import StrictJSON
+
+/// One method of the daemon: its name, parameters, result and permission.
 ///
-/// The single description from which the router checks parameters, the client makes requests and the OpenRPC document
-/// is written.
+/// This is the single description from which the daemon checks parameters, the client makes requests and the OpenRPC
+/// document is written.
 public protocol RPCMethod: Sendable {
-    associatedtype Parameters: Codable & Sendable
-    associatedtype Result: Codable & Sendable
+    associatedtype Parameters: RPCParameters
+    associatedtype Result: Codable & JSONWritable & Sendable
 
     static var name: String { get }
     /// One line for a list of methods.
     static var summary: String { get }
-    /// Markdown: everything that a caller has to know.
+    /// Markdown: everything a caller must know.
     static var description: String { get }
     static var permission: Permission { get }
     /// In the order in which they are given by position.
-    static var parameters: [Parameter] { get }
+    static var parameters: ParameterTable { get }
     static var result: Schema { get }
     /// Besides the standard ones.
     static var errors: [ErrorCode] { get }
 }
 
-/// What a caller has to be allowed to do. A permission includes those before it.
+/// The role that a caller needs; each includes the ones before it.
 public enum Permission: String, Codable, Hashable, Sendable, Comparable, CaseIterable {
-    /// Look at bypasses.
+    /// Read the status of bypasses.
     case read
     /// Turn bypasses on and off.
     case bypass
-    /// All that the daemon does.
+    /// Call every method.
     case admin
 
     public static func < (a: Permission, b: Permission) -> Bool { a.rank < b.rank }
@@ -54,7 +57,24 @@ public struct Parameter: Sendable {
     }
 }
 
+/// The parameters of a method, in the order in which they are given by position.
+public struct ParameterTable: RandomAccessCollection, ExpressibleByArrayLiteral, Sendable {
+    private let parameters: [Parameter]
+    public let names: [String]
+
+    public init(arrayLiteral parameters: Parameter...) {
+        self.parameters = parameters
+        self.names = parameters.map(\.name)
+    }
+
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { parameters.count }
+    public subscript(position: Int) -> Parameter { parameters[position] }
+}
+
 /// Parameters of a method that takes none.
-public struct NoParameters: Codable, Hashable, Sendable {
+public struct NoParameters: RPCParameters, Hashable {
     public init() {}
+
+    public init(from bound: inout BoundParameters) throws(ErrorObject) {}
 }

@@ -1,13 +1,15 @@
+public import StrictJSON
+
 /// The part of JSON Schema (draft 7, as OpenRPC uses it) that the contract needs.
 public struct Schema: Sendable {
-    public enum Kind: String, Codable, Sendable {
+    public enum Kind: String, JSONWritable, Sendable {
         case string, integer, boolean, object, array, null
     }
 
     public struct Property: Sendable {
         public var name: String
         public var schema: Schema
-        /// Always there, though perhaps null.
+        /// Always present, but may be null.
         public var required: Bool
 
         public init(_ name: String, _ schema: Schema, required: Bool = true) {
@@ -67,36 +69,26 @@ public struct Schema: Sendable {
     }
 }
 
-extension Schema: Encodable {
-    private enum Keyword: String, CodingKey {
-        case reference = "$ref"
-        case description, type, `enum`, minimum, minLength, maxLength, properties, required, items
-    }
-
-    struct Name: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-
-        init(_ name: String) { stringValue = name }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Keyword.self)
-        if let reference { try container.encode("#/components/schemas/" + reference, forKey: .reference) }
-        if let description { try container.encode(description, forKey: .description) }
-        if kinds.count == 1 { try container.encode(kinds[0], forKey: .type) }
-        if kinds.count > 1 { try container.encode(kinds, forKey: .type) }
-        if !values.isEmpty { try container.encode(values + (kinds.contains(.null) ? [nil] : []), forKey: .enum) }
-        if let minimum { try container.encode(minimum, forKey: .minimum) }
-        if let minLength { try container.encode(minLength, forKey: .minLength) }
-        if let maxLength { try container.encode(maxLength, forKey: .maxLength) }
+extension Schema: JSONWritableObject {
+    /// Writes only the keywords that this schema has.
+    public func writeMembers(to text: inout JSONText) {
+        if let reference { text.member("$ref", "#/components/schemas/" + reference) }
+        if let description { text.member("description", description) }
+        if kinds.count == 1 { text.member("type", kinds[0]) }
+        if kinds.count > 1 { text.member("type", kinds) }
+        if !values.isEmpty { text.member("enum", values + (kinds.contains(.null) ? [nil] : [])) }
+        if let minimum { text.member("minimum", minimum) }
+        if let minLength { text.member("minLength", minLength) }
+        if let maxLength { text.member("maxLength", maxLength) }
         if !properties.isEmpty {
-            var named = container.nestedContainer(keyedBy: Name.self, forKey: .properties)
-            for property in properties { try named.encode(property.schema, forKey: Name(property.name)) }
-            try container.encode(properties.filter(\.required).map(\.name), forKey: .required)
+            text.member("properties") { text in
+                for property in properties {
+                    text.append(key: property.name)
+                    text.append(property.schema)
+                }
+            }
+            text.member("required", properties.filter(\.required).map(\.name))
         }
-        if let items = items.first { try container.encode(items, forKey: .items) }
+        if let items = items.first { text.member("items", items) }
     }
 }

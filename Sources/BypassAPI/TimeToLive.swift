@@ -1,11 +1,11 @@
-/// How long a bypass is to last, as people write it: `90`, `90s`, `15m` or `2h`.
+/// The time until a bypass expires, as people write it: `90`, `90s`, `15m` or `2h`.
 public struct TimeToLive: Hashable, Sendable {
     public let seconds: Int
 
     /// 100 years, in seconds: CLOCK_BOOTTIME in nanoseconds has to hold every deadline.
-    public static let longest = 3_155_760_000
+    public static let maxSeconds = 3_155_760_000
 
-    /// Why a text is no time; a sentence about what would be taken.
+    /// Why a text is not a time to live, as a hint at a valid one.
     public struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
         public let description: String
     }
@@ -20,13 +20,13 @@ public struct TimeToLive: Hashable, Sendable {
         default: unit = 0
         }
         if unit > 0 { digits.removeLast() }
-        // Int would take a sign as well.
+        // Int also takes a sign.
         guard !digits.isEmpty, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
             throw Malformed(description: "give seconds, or a whole number with s, m or h, such as 15m")
         }
         let product = Int(Substring(digits))?.multipliedReportingOverflow(by: max(unit, 1))
-        guard let (seconds, overflow) = product, !overflow, seconds <= Self.longest else {
-            throw Malformed(description: "it must be 100 years (\(Self.longest) seconds) or less")
+        guard let (seconds, overflow) = product, !overflow, seconds <= Self.maxSeconds else {
+            throw Malformed(description: "it must be 100 years (\(Self.maxSeconds) seconds) or less")
         }
         guard seconds > 0 else { throw Malformed(description: "it must be at least one second") }
         self.seconds = seconds

@@ -1,4 +1,6 @@
-/// A moment as the wire has it: RFC 3339 in UTC, to the second, such as `2026-11-23T23:12:07Z`.
+public import StrictJSON
+
+/// A moment as it is on the wire: RFC 3339 in UTC, to the second, such as `2026-11-23T23:12:07Z`.
 public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var secondsSince1970: Int64
 
@@ -9,17 +11,33 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
     public static func < (a: Self, b: Self) -> Bool { a.secondsSince1970 < b.secondsSince1970 }
 
     public var description: String {
-        let (day, second) = secondsSince1970.quotientAndRemainder(floored: 86400)
-        let date = CivilDate(daysSince1970: day)
-        func pad(_ value: Int64, _ width: Int = 2) -> String {
-            let digits = String(value)
-            return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-        }
-        return "\(pad(date.year, 4))-\(pad(date.month))-\(pad(date.day))"
-            + "T\(pad(second / 3600)):\(pad(second / 60 % 60)):\(pad(second % 60))Z"
+        String(decoding: text, as: UTF8.self)
     }
 
-    /// Takes what `description` gives, and nothing else.
+    private var text: [UInt8] {
+        let (day, second) = secondsSince1970.quotientAndRemainder(floored: 86400)
+        let date = CivilDate(daysSince1970: day)
+        var text: [UInt8] = []
+        text.reserveCapacity(20)
+        func append(_ value: Int64, _ separator: Unicode.Scalar) {
+            text.append(UInt8(ascii: "0") + UInt8(value / 10))
+            text.append(UInt8(ascii: "0") + UInt8(value % 10))
+            text.append(UInt8(ascii: separator))
+        }
+        // Four digits, as RFC 3339 has it; more where the moment is that far away.
+        let year = String(date.year)
+        text += repeatElement(UInt8(ascii: "0"), count: max(0, 4 - year.utf8.count))
+        text += year.utf8
+        text.append(UInt8(ascii: "-"))
+        append(date.month, "-")
+        append(date.day, "T")
+        append(second / 3600, ":")
+        append(second / 60 % 60, ":")
+        append(second % 60, "Z")
+        return text
+    }
+
+    /// Takes the form of `description`, and nothing else.
     public init?(_ text: String) {
         let bytes = Array(text.utf8)
         guard bytes.count == 20 else { return nil }
@@ -38,6 +56,12 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
         self.init(secondsSince1970: days * 86400 + hour * 3600 + minute * 60 + second)
         // Separators and ranges (a 13th month, a 31st of June) in one comparison.
         guard description == text else { return nil }
+    }
+}
+
+extension Timestamp: JSONWritable {
+    public func write(to text: inout JSONText) {
+        text.append(description)
     }
 }
 

@@ -16,7 +16,7 @@ extension BypassClient {
     ///   - expectAddresses: Do nothing, but for a `netns-mismatch`, unless the namespace has one of these IP addresses.
     /// - Throws: ``BypassClientError``; after ``BypassClientError/refused(_:)`` nothing has changed.
     public func bypass(
-        netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
+        netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
         reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil, expectAddresses: [String]? = nil
     ) async throws(BypassClientError) -> BypassMethod.Result {
         try await call(

@@ -1,3 +1,5 @@
+public import StrictJSON
+
 /// The `error` of a response. Methods throw it to fail with a code of their own.
 public struct ErrorObject: Error, Sendable, Hashable {
     public let code: Int
@@ -26,26 +28,21 @@ extension ErrorObject {
     /// The server failed.
     public static let internalError = ErrorObject(code: -32603, message: "Internal error")
 
-    /// The same error with its message continued by what happened here.
+    /// The same error, its message continued by `detail`.
     public func detailed(_ detail: String, data: JSONValue? = nil) -> ErrorObject {
         ErrorObject(code: code, message: "\(message): \(detail)", data: data ?? self.data)
     }
 }
 
-extension ErrorObject: Codable {
+extension ErrorObject: Codable, JSONWritableObject {
     private enum CodingKeys: CodingKey {
         case code, message, data
     }
 
-    /// The error as it stands in a response.
-    public var json: JSONValue {
-        var members: [(String, JSONValue)] = [("code", .number(JSONNumber(code))), ("message", .string(message))]
-        if let data { members.append(("data", data)) }
-        return .object(JSONObject(uniqueMembers: members))
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        try json.encode(to: encoder)
+    public func writeMembers(to text: inout JSONText) {
+        text.member("code", code)
+        text.member("message", message)
+        if let data { text.member("data", data) }
     }
 
     public init(from decoder: any Decoder) throws {

@@ -1,8 +1,8 @@
-public import NIOCore
+public import StrictJSON
 
-/// What a client said in one line.
+/// One line of a client.
 public enum Incoming: Sendable, Hashable {
-    /// A request, or a line that is to be refused as a whole.
+    /// A request, or a line that is refused as a whole.
     case single(Entry)
     /// The entries of a batch, never none, to be answered in one array.
     case batch([Entry])
@@ -10,9 +10,17 @@ public enum Incoming: Sendable, Hashable {
     public enum Entry: Sendable, Hashable {
         case request(Request)
         case rejection(Rejection)
+
+        /// The id that its answer carries; nil for a notification, which gets none.
+        public var id: RequestID? {
+            switch self {
+            case .request(let request): request.id
+            case .rejection(let rejection): rejection.id
+            }
+        }
     }
 
-    /// The bounds of what is taken in a line; its length is bounded by ``LineFramer``.
+    /// The bounds of a line besides its length, which ``LineFramer`` bounds.
     public struct Limits: Sendable, Hashable {
         /// The levels of arrays and objects, those of the batch and the request included.
         public var depth: Int
@@ -25,8 +33,13 @@ public enum Incoming: Sendable, Hashable {
         }
     }
 
-    /// Reads a line. Nothing in it can make this fail: what is wrong with it is told as rejections to answer with.
-    public static func read(_ line: ByteBuffer, limits: Limits = Limits()) -> Incoming {
+    /// Reads a line. This cannot fail: a fault of the line becomes a rejection to answer with.
+    public static func read(_ line: ArraySlice<UInt8>, limits: Limits = Limits()) -> Incoming {
+        read(line.span, limits: limits)
+    }
+
+    /// The same of a line that is only borrowed.
+    public static func read(_ line: Span<UInt8>, limits: Limits = Limits()) -> Incoming {
         let value: JSONValue
         do {
             value = try JSONReader.read(line, maximumDepth: limits.depth)

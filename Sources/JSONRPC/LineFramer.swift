@@ -1,92 +1,110 @@
-public import NIOCore
-
-/// Cuts a stream of bytes into lines ended by LF or CRLF; blank lines are passed over.
+/// Cuts a stream of bytes into lines ended by LF or CRLF.
 ///
-/// A connection feeds it what it reads and takes ``next()`` until that gives nil. Each byte is looked at once, however
-/// the stream is cut into reads, and no more than a line of the limit and one read is held.
+/// A connection feeds it each read and takes ``next()`` until that gives nil. Each byte is examined once, however the
+/// stream is cut into reads, and nothing is held but the beginning of a line that has not ended yet.
 public struct LineFramer: Sendable {
     public enum Frame: Sendable, Hashable {
-        /// A line without its ending.
-        case line(ByteBuffer)
-        /// A line went beyond the limit, told once and as soon as it is known. The rest of the line is dropped.
+        /// A line without its ending. It shares the memory of the read: use it up before the next one is fed.
+        case line(ArraySlice<UInt8>)
+        /// A line of spaces and tabs, or of nothing.
+        case blank
+        /// A line beyond the limit, reported once and as soon as it is known. The rest of the line is dropped.
         case overlong
     }
 
     /// The most bytes of a line, its ending not counted.
     public let limit: Int
 
-    private var input = ByteBuffer()
-    /// The beginning of a line whose end has not been read; of one that is overlong, nothing.
-    private var pending = ByteBuffer()
+    /// The pending line, and the reads after its beginning that have not been framed.
+    private var input: [UInt8] = []
+    /// Where the pending line begins, and up to where it has been searched for its end.
+    private var start = 0
+    private var searched = 0
     private var isOverlong = false
 
     public init(limit: Int = 64 * 1024) {
         self.limit = limit
     }
 
-    /// Whether the stream stands inside a line, that is whether bytes, be they blank, came after the last LF. It holds
-    /// once ``next()`` has given nil; a connection bounds the time for which it stays true.
-    public var isInsideLine: Bool { isOverlong || pending.readableBytes > 0 }
+    /// Whether the stream stands inside a line: whether bytes, even blank ones, came after the last LF. It holds once
+    /// ``next()`` has given nil; a connection bounds the time for which it stays true.
+    public var isInsideLine: Bool { isOverlong || start < input.count }
 
-    /// Takes in what was read. To be called when ``next()`` has given nil.
-    public mutating func feed(_ bytes: ByteBuffer) {
-        if input.readableBytes == 0 {
-            input = bytes
-        } else {
-            input.writeImmutableBuffer(bytes)
+    /// Takes in a read. To be called when ``next()`` has given nil.
+    public mutating func feed(_ bytes: Span<UInt8>) {
+        input.append(addingCapacity: bytes.count) { output in
+            for position in bytes.indices { output.append(bytes[position]) }
         }
+    }
+
+    /// The same, without a copy when no line is pending.
+    public mutating func feed(_ bytes: [UInt8]) {
+        if input.isEmpty { input = bytes } else { input += bytes }
     }
 
     /// The next line of what was fed, nil when no more ends in it.
     public mutating func next() -> Frame? {
-        while let length = input.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - input.readerIndex }),
-            let piece = input.readSlice(length: length)
-        {
-            input.moveReaderIndex(forwardBy: 1)
-            if let frame = endLine(with: piece) { return frame }
+        while let end = nextLineFeed() {
+            let line = start..<end
+            start = end + 1
+            searched = start
+            guard isOverlong else { return frame(line) }
+            isOverlong = false
         }
-        let rest = input
-        // A read without lines must not be kept alive by its last bytes.
-        input = ByteBuffer()
-        return keep(rest)
+        return keepPendingLine()
     }
 
     /// Ends the input, once ``next()`` has given nil, and gives its last line when that lacks an LF.
     public mutating func finish() -> Frame? {
-        endLine(with: ByteBuffer())
+        defer { self = LineFramer(limit: limit) }
+        return start < input.count ? frame(start..<input.count) : nil
     }
 
-    /// Completes the line that is pending by its last piece.
-    private mutating func endLine(with piece: ByteBuffer) -> Frame? {
-        guard !isOverlong else {
-            isOverlong = false
+    private func nextLineFeed() -> Int? {
+        let bytes = input.span
+        var position = searched
+        while position < bytes.count {
+            if bytes[position] == UInt8(ascii: "\n") { return position }
+            position += 1
+        }
+        return nil
+    }
+
+    private func frame(_ line: Range<Int>) -> Frame {
+        let bytes = input.span
+        var line = line
+        if let last = line.last, bytes[last] == UInt8(ascii: "\r") { line = line.lowerBound..<last }
+        guard line.count <= limit else { return .overlong }
+        for position in line where !isBlank(bytes[position]) { return .line(input[line]) }
+        return .blank
+    }
+
+    /// Holds back the beginning of a line, and no other memory.
+    private mutating func keepPendingLine() -> Frame? {
+        let length = input.count - start
+        guard !isOverlong, length > 0 else {
+            drop()
             return nil
         }
-        var line = ByteBuffer()
-        swap(&line, &pending)
-        if line.readableBytes == 0 { line = piece } else { line.writeImmutableBuffer(piece) }
-        if line.readableBytesView.last == UInt8(ascii: "\r") { line.moveWriterIndex(to: line.writerIndex - 1) }
-        guard line.readableBytes <= limit else { return .overlong }
-        return isBlank(line) ? nil : .line(line)
-    }
-
-    /// Holds back the beginning of a line.
-    private mutating func keep(_ piece: ByteBuffer) -> Frame? {
-        guard !isOverlong, piece.readableBytes > 0 else { return nil }
-        let length = pending.readableBytes + piece.readableBytes
         // One byte beyond the limit may be the CR of the line's ending.
-        guard length <= limit || length == limit + 1 && piece.readableBytesView.last == UInt8(ascii: "\r") else {
-            pending = ByteBuffer()
+        guard length <= limit || length == limit + 1 && input.last == UInt8(ascii: "\r") else {
             isOverlong = true
+            drop()
             return .overlong
         }
-        pending.writeImmutableBuffer(piece)
+        if start > 0 { input = Array(input[start...]) }
+        start = 0
+        searched = input.count
         return nil
+    }
+
+    private mutating func drop() {
+        input = []
+        start = 0
+        searched = 0
     }
 }
 
-private func isBlank(_ line: ByteBuffer) -> Bool {
-    line.readableBytesView.allSatisfy {
-        $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r")
-    }
+private func isBlank(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
 }

@@ -1,4 +1,6 @@
-/// A line, or an entry of a batch, that is no request and is answered with an error.
+internal import StrictJSON
+
+/// A line, or an entry of a batch, that is not a request and is answered with an error.
 public struct Rejection: Sendable, Hashable {
     public enum Limit: String, Sendable, Hashable {
         case depth
@@ -14,7 +16,7 @@ public struct Rejection: Sendable, Hashable {
         case limitExceeded(Limit, allowed: Int)
     }
 
-    /// The id to answer to: the entry's, when it has one that can be one.
+    /// The id of the answer: the entry's, or null where that has none or one of an unsupported type.
     public let id: RequestID
     public let reason: Reason
 

@@ -1,6 +1,8 @@
+public import StrictJSON
+
 /// A call of a method.
 public struct Request: Sendable, Hashable {
-    /// nil makes it a notification, which is never answered. A null id is an id and is.
+    /// nil makes it a notification, which is never answered. A request with a null id is answered.
     public let id: RequestID?
     public let method: String
     public let params: Params?
@@ -19,53 +21,32 @@ public enum Params: Sendable, Hashable {
     case positional([JSONValue])
     case named(JSONObject)
 
-    /// Gives each parameter its name. A parameter that was not given has no member.
+    /// The values in the order of the method's parameters: nil for one that is not given, and nothing for those after
+    /// the last one given by position.
     ///
     /// - Parameter names: All parameters of the method, in order of position.
-    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about parameters too many or not known.
-    public func bind(to names: [String]) throws(ErrorObject) -> JSONObject {
+    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about too many or unknown parameters.
+    public func values(for names: [String]) throws(ErrorObject) -> [JSONValue?] {
         switch self {
         case .positional(let values):
             guard values.count <= names.count else {
                 let given = values.count == 1 ? "1 parameter" : "\(values.count) parameters"
                 throw .invalidParams.detailed("\(given) given, \(Self.known(names))")
             }
-            return JSONObject(uniqueMembers: Array(zip(names, values)))
+            return values
         case .named(let object):
-            for member in object.members where !names.contains(where: { hasSameBytes($0, member.key) }) {
-                throw .invalidParams.detailed("unknown parameter \(quoted(member.key)), \(Self.known(names))")
+            var values = [JSONValue?](repeating: nil, count: names.count)
+            for member in object.members {
+                guard let position = names.firstIndex(where: { hasSameBytes($0, member.key) }) else {
+                    throw .invalidParams.detailed("unknown parameter \(quoted(member.key)), \(Self.known(names))")
+                }
+                values[position] = member.value
             }
-            return object
+            return values
         }
     }
 
     private static func known(_ names: [String]) -> String {
         names.isEmpty ? "the method takes none" : "the method takes \(names.joined(separator: ", "))"
-    }
-}
-
-extension Request {
-    /// The parameters as a `Value`, whose members they become by name or by position.
-    ///
-    /// - Parameter names: All parameters of the method, in order of position.
-    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about the first parameter that does not fit. Nothing
-    ///   has been done then.
-    public func parameters<Value: Decodable>(
-        _ type: Value.Type = Value.self, named names: [String]
-    ) throws(ErrorObject) -> Value {
-        try (params ?? .positional([])).bind(to: names).parameters()
-    }
-}
-
-extension JSONObject {
-    /// Bound parameters as a `Value`, whose members they are.
-    ///
-    /// - Throws: ``ErrorObject/invalidParams`` with a sentence about the first parameter that does not fit.
-    public func parameters<Value: Decodable>(_ type: Value.Type = Value.self) throws(ErrorObject) -> Value {
-        do {
-            return try JSONDecoding.decode(type, from: .object(self))
-        } catch {
-            throw .invalidParams.detailed(error.description)
-        }
     }
 }

@@ -1,47 +1,32 @@
-public import NIOCore
+public import StrictJSON
 
-/// Writes the lines of requests, for clients.
+/// Writes the lines of requests, their LF included.
 public enum RequestWriter {
-    /// Appends a request and its LF to `buffer`.
-    ///
-    /// - Parameters:
-    ///   - params: What encodes as an object or an array.
-    ///   - id: nil makes it a notification.
-    /// - Throws: What ``JSONEncoding`` throws for `params`, and `EncodingError` when they encode as something else;
-    ///   nothing is written then.
-    public static func write(
-        method: String, params: some Encodable, id: RequestID?, into buffer: inout ByteBuffer
-    ) throws {
-        let output = EncoderOutput()
-        try output.write(params)
-        let encoded = try output.finish()
-        guard let first = encoded.bytes.first, first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
-            throw EncodingError.invalidValue(
-                params, .init(codingPath: [], debugDescription: "params must be an object or an array"))
-        }
-        var text = opening(method: method, id: id)
-        text.append(verbatim: ",\"params\":")
-        buffer.writeBytes(text.bytes)
-        buffer.writeBytes(encoded.bytes)
-        buffer.writeStaticString("}\n")
-    }
-
-    /// Appends a request without parameters and its LF to `buffer`.
-    public static func write(method: String, id: RequestID?, into buffer: inout ByteBuffer) {
-        buffer.writeBytes(opening(method: method, id: id).bytes)
-        buffer.writeStaticString("}\n")
-    }
-
-    /// A request up to its method.
-    private static func opening(method: String, id: RequestID?) -> JSONText {
+    /// A client's request.
+    public static func line(of request: Request) -> [UInt8] {
         var text = JSONText()
-        text.append(verbatim: "{\"jsonrpc\":\"2.0\"")
-        if let id {
-            text.append(verbatim: ",\"id\":")
-            text.append(id.json)
+        begin(&text, id: request.id, method: request.method)
+        switch request.params {
+        case nil: break
+        case .named(let object): text.member("params", object)
+        case .positional(let values): text.member("params", values)
         }
-        text.append(verbatim: ",\"method\":")
-        text.append(method)
-        return text
+        text.append(raw: "}\n")
+        return text.bytes
+    }
+
+    /// A notification, which a server sends too.
+    public static func notification(method: String, params: some JSONWritableObject) -> [UInt8] {
+        var text = JSONText(capacity: 1024)
+        begin(&text, id: nil, method: method)
+        text.member("params", params)
+        text.append(raw: "}\n")
+        return text.bytes
+    }
+
+    private static func begin(_ text: inout JSONText, id: RequestID?, method: String) {
+        text.append(raw: "{\"jsonrpc\":\"2.0\"")
+        if let id { text.member("id", id) }
+        text.member("method", method)
     }
 }

@@ -1,8 +1,8 @@
-public import NIOCore
+public import StrictJSON
 
 /// An answer, as a client reads it.
 public struct Response: Sendable, Hashable {
-    /// The id of the request; null answers a request of which the server could read no id.
+    /// The id of the request; null in the answer to a request whose id the server could not read.
     public let id: RequestID
     public let outcome: Result<JSONValue, ErrorObject>
 
@@ -11,7 +11,7 @@ public struct Response: Sendable, Hashable {
         self.outcome = outcome
     }
 
-    /// Why a line is no response.
+    /// Why a line is not a response.
     public enum ReadError: Error, Hashable {
         case notJSON(JSONReadError)
         /// The clause says what is wrong.
@@ -20,11 +20,11 @@ public struct Response: Sendable, Hashable {
 
     /// Reads the line of one response. Members beyond those of JSON-RPC are ignored.
     public static func read(
-        _ line: ByteBuffer, maximumDepth: Int = JSONReader.defaultDepth
+        _ line: ArraySlice<UInt8>, maximumDepth: Int = JSONReader.defaultDepth
     ) throws(ReadError) -> Response {
         let value: JSONValue
         do {
-            value = try JSONReader.read(line, maximumDepth: maximumDepth)
+            value = try JSONReader.read(line.span, maximumDepth: maximumDepth)
         } catch {
             throw .notJSON(error)
         }

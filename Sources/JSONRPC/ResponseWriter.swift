@@ -1,54 +1,52 @@
-public import NIOCore
+public import StrictJSON
 
-/// Gathers the answers to one line and gives the line to send back.
+/// Gathers the answers to one line after the other, and gives the line to send back for each.
 ///
-/// A server makes one for each ``Incoming``, answers its entries in any order, and sends what ``finish()`` gives.
+/// A server readies it for each ``Incoming``, answers the entries in any order, and sends the line of ``finish()``.
 public struct ResponseWriter: Sendable {
-    private let isBatch: Bool
-    private var text = JSONText()
+    private var isBatch = false
+    private var text: JSONText
     private var count = 0
 
+    /// A buffer beyond this is not kept for the next line: a connection without a request should cost little.
+    private static let keptCapacity = 4096
+
+    /// Ready for the answer to a single request.
+    public init() {
+        text = JSONText(capacity: 1024)
+    }
+
     public init(answering incoming: Incoming) {
-        if case .batch = incoming { self.isBatch = true } else { self.isBatch = false }
+        self.init()
+        isBatch = incoming.isBatch
+    }
+
+    /// Readies it for the next line, in the same memory if the array of ``finish()`` is not held any more.
+    public mutating func reset(answering incoming: Incoming) {
+        isBatch = incoming.isBatch
+        text.removeAll(keepingCapacity: Self.keptCapacity)
+        count = 0
     }
 
     /// Adds the answer to a request that succeeded.
-    ///
-    /// A result that cannot be encoded is answered with an internal error, of which the client learns no more; nothing
-    /// half-written remains.
-    ///
-    /// - Returns: the error of encoding `result`, for the log.
-    @discardableResult
-    public mutating func write(result: some Encodable, id: RequestID) -> (any Error)? {
-        let output = EncoderOutput()
-        do {
-            try output.write(result)
-            let encoded = try output.finish()
-            begin(id)
-            text.append(verbatim: ",\"result\":")
-            text.append(encoded)
-            text.append(ascii: "}")
-            return nil
-        } catch {
-            write(error: .internalError, id: id)
-            return error
-        }
+    public mutating func write(result: some JSONWritable, id: RequestID) {
+        begin(id)
+        text.member("result", result)
+        text.append(raw: "}")
     }
 
-    /// Adds the answer to a request that failed or was no request.
+    /// Adds the answer to a request that failed, or to a line that is not a request.
     public mutating func write(error: ErrorObject, id: RequestID) {
         begin(id)
-        text.append(verbatim: ",\"error\":")
-        text.append(error.json)
-        text.append(ascii: "}")
+        text.member("error", error)
+        text.append(raw: "}")
     }
 
     /// The line to send, its LF included; nil when there is nothing to answer, all entries being notifications.
-    public consuming func finish() -> ByteBuffer? {
+    public mutating func finish() -> [UInt8]? {
         guard count > 0 else { return nil }
-        if isBatch { text.append(ascii: "]") }
-        text.append(ascii: "\n")
-        return ByteBuffer(bytes: text.bytes)
+        text.append(raw: isBatch ? "]\n" : "\n")
+        return text.bytes
     }
 
     /// The bytes that are written and not handed over yet.
@@ -56,17 +54,24 @@ public struct ResponseWriter: Sendable {
 
     /// Hands over what is written, to be sent ahead of the rest, so that the answers to a batch need not all be held at
     /// a time.
-    public mutating func takeWritten() -> ByteBuffer {
-        let written = ByteBuffer(bytes: text.bytes)
+    public mutating func takeWritten() -> [UInt8] {
+        let written = text.bytes
         text = JSONText()
         return written
     }
 
     private mutating func begin(_ id: RequestID) {
         precondition(isBatch || count == 0, "one request has one answer")
-        if isBatch { text.append(ascii: count == 0 ? "[" : ",") }
+        if isBatch { text.append(raw: count == 0 ? "[" : ",") }
         count += 1
-        text.append(verbatim: "{\"jsonrpc\":\"2.0\",\"id\":")
-        text.append(id.json)
+        text.append(raw: "{\"jsonrpc\":\"2.0\"")
+        text.member("id", id)
+    }
+}
+
+extension Incoming {
+    fileprivate var isBatch: Bool {
+        guard case .batch = self else { return false }
+        return true
     }
 }

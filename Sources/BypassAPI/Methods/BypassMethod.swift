@@ -1,22 +1,25 @@
+public import JSONRPC
+public import StrictJSON
+
 /// `bypass(netns, state)`: turns the bypass of one namespace on or off.
 public enum BypassMethod: RPCMethod {
-    public struct Parameters: Codable, Hashable, Sendable {
+    public struct Parameters: RPCParameters, Hashable {
         public var netns: String
-        public var state: Switch
+        public var state: BypassState
         public var direction: Direction?
         /// Seconds.
         public var ttl: Int?
         public var owner: String?
         public var reason: String?
-        /// The generation that the caller's decision was made on: if it is another by now, nothing is done.
+        /// Do nothing unless the namespace is at this generation.
         public var ifGeneration: Int?
-        /// The only one whose bypass may be changed or ended: if it is somebody else's, nothing is done.
+        /// Do nothing if there is a bypass of another owner.
         public var ifOwner: String?
-        /// IPv4 and IPv6 addresses, of which the namespace must have at least one: if it has none, nothing is done.
+        /// Do nothing unless the namespace has at least one of these IPv4 and IPv6 addresses.
         public var expectAddresses: [String]?
 
         public init(
-            netns: String, state: Switch, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
+            netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
             reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil,
             expectAddresses: [String]? = nil
         ) {
@@ -30,11 +33,23 @@ public enum BypassMethod: RPCMethod {
             self.ifOwner = ifOwner
             self.expectAddresses = expectAddresses
         }
+
+        public init(from bound: inout BoundParameters) throws(ErrorObject) {
+            netns = try bound.required("netns")
+            state = try bound.required("state")
+            direction = try bound.optional("direction")
+            ttl = try bound.optional("ttl")
+            owner = try bound.optional("owner")
+            reason = try bound.optional("reason")
+            ifGeneration = try bound.optional("ifGeneration")
+            ifOwner = try bound.optional("ifOwner")
+            expectAddresses = try bound.optional("expectAddresses")
+        }
     }
 
-    /// The object of the contract, and whether this call changed anything.
+    /// The status of the namespace, and whether this call changed anything.
     @dynamicMemberLookup
-    public struct Result: Codable, Hashable, Sendable {
+    public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
         public var status: BypassStatus
         public var changed: Bool
 
@@ -47,6 +62,11 @@ public enum BypassMethod: RPCMethod {
             status[keyPath: member]
         }
 
+        public func writeMembers(to text: inout JSONText) {
+            text.member("changed", changed)
+            status.writeMembers(to: &text)
+        }
+
         private enum CodingKeys: CodingKey {
             case changed
         }
@@ -55,38 +75,32 @@ public enum BypassMethod: RPCMethod {
             status = try BypassStatus(from: decoder)
             changed = try decoder.container(keyedBy: CodingKeys.self).decode(Bool.self, forKey: .changed)
         }
-
-        public func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(changed, forKey: .changed)
-            try status.encode(to: encoder)
-        }
     }
 
     public static let name = "bypass"
     public static let summary = "Turns the bypass of one network namespace on or off."
     public static let description = """
-        `on` while on replaces direction, ttl, owner and reason, without a moment in which traffic goes to the mesh. \
-        `off` while off is no error. Only new connections change their path; `warnings` says so where it matters.
+        `on` while on replaces direction, ttl, owner and reason without interrupting the bypass. `off` while off \
+        succeeds. Only new connections change their path; `warnings` says so if connections are established.
         """
     public static let permission = Permission.bypass
-    public static let parameters = [
+    public static let parameters: ParameterTable = [
         Parameter("netns", Naming.summary, required: true, Naming.schema),
-        Parameter("state", "what is wanted", required: true, .oneOf(Switch.self)),
+        Parameter("state", "the desired state", required: true, .oneOf(BypassState.self)),
         Parameter("direction", "with `on` only; `both` if left out", .oneOf(Direction.self)),
-        Parameter("ttl", "with `on` only: seconds until the bypass ends by itself", .integer(minimum: 1)),
-        Parameter("owner", "who wants it, such as `kubernetes:default/web-0`", .string(length: 1...256)),
+        Parameter("ttl", "with `on` only: seconds until the bypass expires", .integer(minimum: 1)),
+        Parameter("owner", "informational, such as `kubernetes:default/web-0`", .string(length: 1...256)),
         Parameter("reason", "for the audit log", .string(length: 0...256)),
         generation,
         Parameter(
-            "ifOwner", "do nothing, but for a `conflict`, if there is a bypass of another owner",
+            "ifOwner", "fail with `conflict` if there is a bypass of another owner",
             .string(length: 1...256)),
         Parameter(
-            "expectAddresses", "do nothing, but for a `netns-mismatch`, unless the namespace has one of these IPs",
+            "expectAddresses", "fail with `netns-mismatch` unless the namespace has one of these IP addresses",
             .array(of: .string(length: 1...64))),
     ]
     static let generation = Parameter(
-        "ifGeneration", "do nothing, but for a `conflict`, unless the namespace is at this generation",
+        "ifGeneration", "fail with `conflict` unless the namespace is at this generation",
         .integer(minimum: 0))
     public static let result = Schema.object(
         nil, [.init("changed", .boolean("whether this call changed anything"))] + BypassStatus.properties)

@@ -1,18 +1,25 @@
-/// `clear()`: ends every bypass, or every one of an owner's.
+public import JSONRPC
+public import StrictJSON
+
+/// `clear()`: ends every bypass, or every bypass of one owner.
 public enum ClearMethod: RPCMethod {
-    public struct Parameters: Codable, Hashable, Sendable {
-        /// Whose bypasses; nil for everybody's.
+    public struct Parameters: RPCParameters, Hashable {
+        /// End the bypasses of this owner only; nil for every bypass.
         public var owner: String?
 
         public init(owner: String? = nil) {
             self.owner = owner
         }
+
+        public init(from bound: inout BoundParameters) throws(ErrorObject) {
+            owner = try bound.optional("owner")
+        }
     }
 
-    public struct Result: Codable, Hashable, Sendable {
+    public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
         /// A namespace whose bypass has ended.
-        public struct Cleared: Codable, Hashable, Sendable {
-            /// As it was named when the bypass was turned on.
+        public struct Cleared: Codable, JSONWritableObject, Hashable, Sendable {
+            /// The name that was given when the bypass was turned on.
             public var netns: String
             public var inode: UInt64
 
@@ -20,10 +27,15 @@ public enum ClearMethod: RPCMethod {
                 self.netns = netns
                 self.inode = inode
             }
+
+            public func writeMembers(to text: inout JSONText) {
+                text.member("netns", netns)
+                text.member("inode", inode)
+            }
         }
 
         /// A namespace that is still bypassed.
-        public struct Failure: Codable, Hashable, Sendable {
+        public struct Failure: Codable, JSONWritableObject, Hashable, Sendable {
             public var netns: String
             public var inode: UInt64
             public var message: String
@@ -32,6 +44,12 @@ public enum ClearMethod: RPCMethod {
                 self.netns = netns
                 self.inode = inode
                 self.message = message
+            }
+
+            public func writeMembers(to text: inout JSONText) {
+                text.member("netns", netns)
+                text.member("inode", inode)
+                text.member("message", message)
             }
         }
 
@@ -44,16 +62,21 @@ public enum ClearMethod: RPCMethod {
             self.cleared = cleared
             self.failed = failed
         }
+
+        public func writeMembers(to text: inout JSONText) {
+            text.member("cleared", cleared)
+            text.member("failed", failed)
+        }
     }
 
     public static let name = "clear"
-    public static let summary = "Ends every bypass, or every one of an owner's."
+    public static let summary = "Ends every bypass, or every bypass of one owner."
     public static let description = """
-        Each as `bypass(netns, "off")` would. One that cannot be ended keeps the others from nothing: it is in `failed`.
+        As `bypass(netns, "off")` does for each. A failure does not stop the rest: it is reported in `failed`.
         """
     public static let permission = Permission.admin
-    public static let parameters = [
-        Parameter("owner", "whose bypasses; everybody's if left out", .string(length: 1...256))
+    public static let parameters: ParameterTable = [
+        Parameter("owner", "end the bypasses of this owner only; every bypass if left out", .string(length: 1...256))
     ]
     public static let result = Schema.object(
         nil,
@@ -67,7 +90,7 @@ public enum ClearMethod: RPCMethod {
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
 
     private static let namespace: [Schema.Property] = [
-        .init("netns", .string("the namespace, as it was named when the bypass was turned on")),
+        .init("netns", .string("the name that was given when the bypass was turned on")),
         .init("inode", .integer("the namespace's inode number")),
     ]
 }

@@ -1,6 +1,8 @@
-/// `extend(netns, ttl)`: gives a bypass more time.
+public import JSONRPC
+
+/// `extend(netns, ttl)`: extends the time to live of a bypass.
 public enum ExtendMethod: RPCMethod {
-    public struct Parameters: Codable, Hashable, Sendable {
+    public struct Parameters: RPCParameters, Hashable {
         public var netns: String
         /// Seconds from now.
         public var ttl: Int
@@ -12,18 +14,24 @@ public enum ExtendMethod: RPCMethod {
             self.ttl = ttl
             self.ifGeneration = ifGeneration
         }
+
+        public init(from bound: inout BoundParameters) throws(ErrorObject) {
+            netns = try bound.required("netns")
+            ttl = try bound.required("ttl")
+            ifGeneration = try bound.optional("ifGeneration")
+        }
     }
 
     public typealias Result = BypassMethod.Result
 
     public static let name = "extend"
-    public static let summary = "Gives a bypass more time, and leaves all else about it as it is."
+    public static let summary = "Extends the time to live of a bypass."
     public static let description = """
-        The bypass ends `ttl` seconds from now, unless it was to last longer anyway: it never ends sooner by this. Where \
-        nothing is bypassed, or the time was over already, this is a `conflict`.
+        The bypass expires `ttl` seconds from now. A bypass that lasts longer keeps its expiry. Fails with `conflict` \
+        if nothing is bypassed, or if the bypass has expired. Everything else about the bypass stays.
         """
     public static let permission = Permission.bypass
-    public static let parameters = [
+    public static let parameters: ParameterTable = [
         Parameter("netns", Naming.summary, required: true, Naming.schema),
         Parameter("ttl", "seconds from now", required: true, .integer(minimum: 1)),
         BypassMethod.generation,

@@ -1,9 +1,11 @@
-/// `info()`: what this daemon is, and on what it runs.
+public import StrictJSON
+
+/// `info()`: the version of the daemon, its kernel and its matcher.
 public enum InfoMethod: RPCMethod {
     public typealias Parameters = NoParameters
 
-    public struct Result: Codable, Hashable, Sendable {
-        public struct Matcher: Codable, Hashable, Sendable {
+    public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
+        public struct Matcher: Codable, JSONWritableObject, Hashable, Sendable {
             /// The path that rules name.
             public var pin: String
             /// The program's tag, as `bpftool prog` prints it.
@@ -12,6 +14,11 @@ public enum InfoMethod: RPCMethod {
             public init(pin: String, tag: String) {
                 self.pin = pin
                 self.tag = tag
+            }
+
+            public func writeMembers(to text: inout JSONText) {
+                text.member("pin", pin)
+                text.member("tag", tag)
             }
         }
 
@@ -37,13 +44,23 @@ public enum InfoMethod: RPCMethod {
             self.bypassed = bypassed
             self.matcher = matcher
         }
+
+        public func writeMembers(to text: inout JSONText) {
+            text.member("name", name)
+            text.member("version", version)
+            text.member("protocol", self.protocol)
+            text.member("kernel", kernel)
+            text.member("uptimeSeconds", uptimeSeconds)
+            text.member("bypassed", bypassed)
+            text.member("matcher", matcher)
+        }
     }
 
     public static let name = "info"
-    public static let summary = "Tells name, versions, kernel and matcher of the daemon."
-    public static let description = "Costs nothing: asks neither the kernel nor a namespace."
+    public static let summary = "Shows the name, versions, kernel and matcher of the daemon."
+    public static let description = "Cheap: reads neither the kernel nor a namespace."
     public static let permission = Permission.read
-    public static let parameters: [Parameter] = []
+    public static let parameters: ParameterTable = []
     public static let result = Schema.object(
         nil,
         [

@@ -1,21 +1,27 @@
+public import StrictJSON
+
 /// `list()`: every namespace that is bypassed.
 public enum ListMethod: RPCMethod {
     public typealias Parameters = NoParameters
 
-    public struct Result: Codable, Hashable, Sendable {
+    public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
         /// By inode.
         public var bypasses: [BypassStatus]
 
         public init(bypasses: [BypassStatus]) {
             self.bypasses = bypasses
         }
+
+        public func writeMembers(to text: inout JSONText) {
+            text.member("bypasses", bypasses)
+        }
     }
 
     public static let name = "list"
     public static let summary = "Lists every bypassed network namespace, by inode."
-    public static let description = "Each as `status` tells it, without a count of established connections."
+    public static let description = "Each as `status` shows it, without the count of established connections."
     public static let permission = Permission.read
-    public static let parameters: [Parameter] = []
+    public static let parameters: ParameterTable = []
     public static let result = Schema.object(
         nil, [.init("bypasses", .array(of: .component(BypassStatus.name), "by inode"))])
     public static let errors: [ErrorCode] = [.permissionDenied, .kernelRefused, .limitExceeded]

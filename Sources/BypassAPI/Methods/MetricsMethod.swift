@@ -1,9 +1,11 @@
-/// `metrics()`: what the daemon has counted since it started.
+public import StrictJSON
+
+/// `metrics()`: the daemon's counters since its start.
 public enum MetricsMethod: RPCMethod {
     public typealias Parameters = NoParameters
 
-    public struct Result: Codable, Hashable, Sendable {
-        /// As HTTP would have it.
+    public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
+        /// The value of the HTTP header.
         public var contentType: String
         public var text: String
 
@@ -11,18 +13,23 @@ public enum MetricsMethod: RPCMethod {
             self.contentType = contentType
             self.text = text
         }
+
+        public func writeMembers(to text: inout JSONText) {
+            text.member("contentType", contentType)
+            text.member("text", self.text)
+        }
     }
 
     public static let name = "metrics"
-    public static let summary = "Tells what the daemon has counted, in Prometheus' text format."
+    public static let summary = "Shows the daemon's metrics in Prometheus' text format."
     public static let description =
         "Since the daemon's start. `kmesh-bypassd --metrics-file` writes the same to a file."
     public static let permission = Permission.read
-    public static let parameters: [Parameter] = []
+    public static let parameters: ParameterTable = []
     public static let result = Schema.object(
         nil,
         [
-            .init("contentType", .string("of `text`, as HTTP would have it")),
+            .init("contentType", .string("of `text`, as the HTTP header has it")),
             .init("text", .string("Prometheus' text exposition format")),
         ])
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]

@@ -1,27 +1,33 @@
-/// `status(netns)`: the bypass of one namespace, as it is now.
+public import JSONRPC
+
+/// `status(netns)`: the current bypass of one namespace.
 public enum StatusMethod: RPCMethod {
-    public struct Parameters: Codable, Hashable, Sendable {
+    public struct Parameters: RPCParameters, Hashable {
         public var netns: String
 
         public init(netns: String) {
             self.netns = netns
+        }
+
+        public init(from bound: inout BoundParameters) throws(ErrorObject) {
+            netns = try bound.required("netns")
         }
     }
 
     public typealias Result = BypassStatus
 
     public static let name = "status"
-    public static let summary = "Tells the state of one network namespace."
+    public static let summary = "Shows the bypass of one network namespace."
     public static let description = """
-        Looks at the namespace and the matcher's map: what is told is what the kernel holds, not what was asked for.
+        As reported by the kernel: the daemon reads the rules of the namespace and the matcher's map.
         """
     public static let permission = Permission.read
-    public static let parameters = [Parameter("netns", Naming.summary, required: true, Naming.schema)]
+    public static let parameters: ParameterTable = [Parameter("netns", Naming.summary, required: true, Naming.schema)]
     public static let result = Schema.component(BypassStatus.name)
     public static let errors: [ErrorCode] = ErrorCode.allCases
 }
 
-/// The `netns` parameter, which several methods have.
+/// The `netns` parameter of several methods.
 enum Naming {
     static let summary = "the network namespace: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711` or `pod:UID`"
     static let schema = Schema.string(length: 1...4095)

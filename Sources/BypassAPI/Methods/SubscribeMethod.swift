@@ -1,23 +1,31 @@
-/// `subscribe()`: has every change told on this connection from now on.
+public import JSONRPC
+public import StrictJSON
+
+/// `subscribe()`: streams every change on this connection.
 public enum SubscribeMethod: RPCMethod {
-    public struct Parameters: Codable, Hashable, Sendable {
-        /// Of an earlier subscription that is to be gone on with; with `sequence`.
+    public struct Parameters: RPCParameters, Hashable {
+        /// The earlier subscription to resume; with `sequence`.
         public var stream: String?
-        /// The last event that was seen of it.
+        /// The last event received from it.
         public var sequence: Int?
 
         public init(stream: String? = nil, sequence: Int? = nil) {
             self.stream = stream
             self.sequence = sequence
         }
+
+        public init(from bound: inout BoundParameters) throws(ErrorObject) {
+            stream = try bound.optional("stream")
+            sequence = try bound.optional("sequence")
+        }
     }
 
-    public struct Result: Codable, Hashable, Sendable {
-        /// What numbers belong to: another daemon counts anew.
+    public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
+        /// The sequence numbers belong to this stream: another daemon starts again.
         public var stream: String
-        /// The event before the first one that is told.
+        /// The event before the first one that is sent.
         public var sequence: Int
-        /// What was bypassed after that event, by inode; nil if an earlier subscription is gone on with: its client knows.
+        /// All that was bypassed after that event, by inode; nil if an earlier subscription is resumed: its client knows.
         public var bypasses: [BypassStatus]?
 
         public init(stream: String, sequence: Int, bypasses: [BypassStatus]?) {
@@ -25,32 +33,38 @@ public enum SubscribeMethod: RPCMethod {
             self.sequence = sequence
             self.bypasses = bypasses
         }
+
+        public func writeMembers(to text: inout JSONText) {
+            text.member("stream", stream)
+            text.member("sequence", sequence)
+            text.member("bypasses", bypasses)
+        }
     }
 
     public static let name = "subscribe"
-    public static let summary = "Has every change of a bypass told on this connection from now on."
+    public static let summary = "Streams every change of a bypass on this connection."
     public static let description = """
         Changes come as notifications after the answer: \
         \(BypassEvent.Name.allCases.map { "`\($0.rawValue)` (\($0.meaning))" }.joined(separator: ", ")). \
         Their parameters are `sequence`, one more than in the notification before, and `bypass`, the object that `status` \
-        gives. The answer holds what is bypassed, and the number after which that was so: nothing is missed in between. A \
-        client that comes back gives `stream` and `sequence` of what it saw last, and is told what it missed; if that is \
-        too long ago, or was another daemon's, it gets `bypasses` again. A subscriber that falls too far behind is told \
-        so, with the limit `events`, and its connection is closed.
+        returns. The answer holds all that is bypassed, and the sequence number after which this was so: no change is \
+        missed in between. A client that reconnects gives `stream` and `sequence` of the last event it received, and \
+        gets the events that it missed; if the daemon no longer has them, or is another daemon, it gets `bypasses` \
+        again. A subscriber that falls too far behind gets an error with the limit `events`, and its connection is closed.
         """
     public static let permission = Permission.read
-    public static let parameters = [
-        Parameter("stream", "of the subscription to go on with", .string(length: 1...64)),
-        Parameter("sequence", "with `stream` only: the last event that was seen", .integer(minimum: 0)),
+    public static let parameters: ParameterTable = [
+        Parameter("stream", "the stream of the subscription to resume", .string(length: 1...64)),
+        Parameter("sequence", "with `stream` only: the last event received", .integer(minimum: 0)),
     ]
     public static let result = Schema.object(
         nil,
         [
-            .init("stream", .string("what the numbers belong to: another daemon counts anew")),
-            .init("sequence", .integer("the event before the first one that is told")),
+            .init("stream", .string("the sequence numbers belong to this stream: another daemon starts again")),
+            .init("sequence", .integer("the event before the first one that is sent")),
             .init(
                 "bypasses",
-                .array(of: .component(BypassStatus.name), "by inode; null if an earlier subscription goes on").orNull),
+                .array(of: .component(BypassStatus.name), "by inode; null if an earlier subscription is resumed").orNull),
         ])
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
 }

@@ -1,9 +1,11 @@
-/// Turns JSON values into `Decodable` ones without any conversion: a Boolean is no number, a number with a fraction
-/// or exponent is no integer, and what is out of a type's range is refused. An optional is nil for null or no member.
+/// Turns JSON values into `Decodable` ones without any conversion: a Boolean is not a number, a number with a
+/// fraction or exponent is not an integer, and a value out of a type's range is refused. An optional is nil for null and
+/// for a missing member.
 public enum JSONDecoding {
-    /// What becomes of members of an object that the type decoded does not know.
+    /// What to do about members of an object that the decoded type does not know.
     ///
-    /// A server refuses what it would otherwise silently not do; a client ignores what a newer server adds. A type
+    /// A server refuses a member that it would otherwise silently ignore; a client ignores the members that a newer server
+    /// adds. A type
     /// that decodes itself from several keyed containers, as a subclass does, cannot be decoded with `refuse`: each
     /// container is taken to know all members.
     public enum UnknownMembers: Sendable {
@@ -13,7 +15,7 @@ public enum JSONDecoding {
 
     /// Decodes `value` as a `Value`.
     ///
-    /// - Throws: ``JSONDecodingError`` for the first thing that does not fit.
+    /// - Throws: ``JSONDecodingError`` for the first value that does not fit.
     public static func decode<Value: Decodable>(
         _ type: Value.Type = Value.self, from value: JSONValue, unknownMembers: UnknownMembers = .refuse
     ) throws(JSONDecodingError) -> Value {
@@ -29,11 +31,11 @@ public enum JSONDecoding {
     }
 }
 
-/// What in a value does not fit, fit to be shown to whoever sent it: `ttl: must be an integer`.
+/// The part of a value that does not fit, with a text for the sender: `ttl: must be an integer`.
 public struct JSONDecodingError: Error, Hashable, CustomStringConvertible {
     /// The way to the value from the one that was decoded, such as `peers[2].name`; empty for that value itself.
     public let path: String
-    /// What is expected, as the rest of a sentence whose subject is the value.
+    /// The rest of a sentence whose subject is the value.
     public let reason: String
 
     public var description: String {

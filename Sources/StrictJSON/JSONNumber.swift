@@ -18,7 +18,7 @@ public struct JSONNumber: Sendable, Hashable {
         self.text = value.description
     }
 
-    /// Whether the text is an integer of any size: no fraction and no exponent, so that `1.0` and `1e2` are none.
+    /// Whether the text is an integer of any size: no fraction and no exponent, so not `1.0` or `1e2`.
     public var isInteger: Bool {
         text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || isDigit($0) }
     }
@@ -43,7 +43,7 @@ extension Double {
 extension JSONNumber: Codable {
     /// Written with its own text by ``JSONEncoding``; any other encoder is given the nearest type it knows.
     public func encode(to encoder: any Encoder) throws {
-        if let encoder = encoder as? ValueEncoder { return try encoder.write(.number(self)) }
+        if let encoder = encoder as? ValueEncoder { return try encoder.write(self) }
         var container = encoder.singleValueContainer()
         if let value = Int64(exactly: self) {
             try container.encode(value)
@@ -57,7 +57,7 @@ extension JSONNumber: Codable {
         }
     }
 
-    /// - Throws: ``JSONDecodingError`` when the value is no number; `DecodingError` from a decoder of another format.
+    /// - Throws: ``JSONDecodingError`` when the value is not a number; `DecodingError` from a decoder of another format.
     public init(from decoder: any Decoder) throws {
         self = try ValueDecoder.require(decoder).number()
     }

@@ -1,16 +1,14 @@
-public import NIOCore
-
-/// Reads one JSON text, strictly by RFC 8259: nothing the grammar does not have is let through, and neither are
-/// text that is not UTF-8, lone surrogates and duplicate keys.
+/// Reads one JSON text, strictly by RFC 8259: it refuses everything outside the grammar, and also text that
+/// is not UTF-8, lone surrogates and duplicate keys.
 public enum JSONReader {
-    /// The levels of arrays and objects taken when nothing else is said.
+    /// The levels of arrays and objects taken by default.
     public static let defaultDepth = 32
 
     /// Reads the whole of `bytes` as one value.
     ///
     /// The stack used and the recursion of releasing the value grow with `maximumDepth`, not with the input.
     ///
-    /// - Throws: ``JSONReadError`` for the first thing in the text that is wrong.
+    /// - Throws: ``JSONReadError`` for the first fault in the text.
     public static func read(
         _ bytes: Span<UInt8>, maximumDepth: Int = defaultDepth
     ) throws(JSONReadError) -> JSONValue {
@@ -18,19 +16,24 @@ public enum JSONReader {
         return try scanner.document(bytes)
     }
 
-    /// Reads the readable bytes of `buffer` as one value.
+    /// The same of an array.
     public static func read(
-        _ buffer: ByteBuffer, maximumDepth: Int = defaultDepth
+        _ bytes: [UInt8], maximumDepth: Int = defaultDepth
     ) throws(JSONReadError) -> JSONValue {
-        try read(buffer.readableBytesUInt8Span, maximumDepth: maximumDepth)
+        try read(bytes.span, maximumDepth: maximumDepth)
+    }
+
+    /// The same of a text.
+    public static func read(_ text: String, maximumDepth: Int = defaultDepth) throws(JSONReadError) -> JSONValue {
+        try read(text.utf8Span.span, maximumDepth: maximumDepth)
     }
 }
 
 /// Why a text was refused; offsets count bytes from its start.
 public enum JSONReadError: Error, Hashable {
-    /// The text is not JSON as this module takes it; `reason` is a clause without full stop.
+    /// The text is not JSON; `reason` is a clause without full stop.
     case malformed(reason: String, offset: Int)
-    /// An array or object was opened beyond the limit. What follows was not looked at.
+    /// An array or object was opened beyond the limit. What follows has not been read.
     case tooDeep(limit: Int, offset: Int)
 }
 

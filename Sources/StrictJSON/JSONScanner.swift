@@ -35,6 +35,7 @@ struct JSONScanner {
         try descend()
         var object = JSONObject()
         if !take(UInt8(ascii: "}"), bytes) {
+            object.reserveCapacity(4)
             repeat {
                 guard peek(bytes) == UInt8(ascii: "\"") else { throw malformed("a key in quotes is missing") }
                 let keyOffset = offset
@@ -54,6 +55,7 @@ struct JSONScanner {
         try descend()
         var elements: [JSONValue] = []
         if !take(UInt8(ascii: "]"), bytes) {
+            elements.reserveCapacity(4)
             repeat { elements.append(try value(bytes)) } while take(UInt8(ascii: ","), bytes)
             guard take(UInt8(ascii: "]"), bytes) else { throw malformed("a comma or a closing bracket is missing") }
         }

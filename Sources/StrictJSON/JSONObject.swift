@@ -18,6 +18,10 @@ public struct JSONObject: Sendable {
 
     public init() {}
 
+    mutating func reserveCapacity(_ capacity: Int) {
+        members.reserveCapacity(capacity)
+    }
+
     /// - Precondition: no key stands twice. For members written in the program, not for members that were received.
     public init(uniqueMembers members: [(String, JSONValue)]) {
         for (key, value) in members {
@@ -36,7 +40,7 @@ public struct JSONObject: Sendable {
 
     /// Adds a member at the end.
     ///
-    /// - Returns: false, with nothing changed, when the key is there already.
+    /// - Returns: false, with nothing changed, if there is a member of this key.
     public mutating func append(_ value: JSONValue, forKey key: String) -> Bool {
         guard position(of: key) == nil else { return false }
         members.append(Member(key: key, value: value))
@@ -77,12 +81,12 @@ extension JSONObject: ExpressibleByDictionaryLiteral {
 extension JSONObject: Codable {
     /// Written in order by ``JSONEncoding``; any other encoder is given a keyed container.
     public func encode(to encoder: any Encoder) throws {
-        if let encoder = encoder as? ValueEncoder { return try encoder.write(.object(self)) }
+        if let encoder = encoder as? ValueEncoder { return try encoder.write(self) }
         var container = encoder.container(keyedBy: TextKey.self)
         for member in members { try container.encode(member.value, forKey: TextKey(stringValue: member.key)) }
     }
 
-    /// - Throws: ``JSONDecodingError`` when the value is no object; `DecodingError` from a decoder of another format.
+    /// - Throws: ``JSONDecodingError`` when the value is not an object; `DecodingError` from a decoder of another format.
     public init(from decoder: any Decoder) throws {
         self = try ValueDecoder.require(decoder).object()
     }
@@ -103,6 +107,9 @@ private struct ExactKey: Hashable {
 }
 
 /// Whether two strings are the same UTF-8, which is stricter than `==`.
-func hasSameBytes(_ left: String, _ right: String) -> Bool {
-    left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+package func hasSameBytes(_ left: String, _ right: String) -> Bool {
+    let (left, right) = (left.utf8Span.span, right.utf8Span.span)
+    guard left.count == right.count else { return false }
+    for position in left.indices where left[position] != right[position] { return false }
+    return true
 }

@@ -1,17 +1,37 @@
+/// Writes `Encodable` values as compact JSON, the members of an object in the order in which they are encoded.
+///
+/// An absent optional is written as `null`, also by synthesized conformances: the members sent do not depend on their
+/// values. A value that is sent often conforms to ``JSONWritableObject`` instead.
+public enum JSONEncoding {
+    /// The JSON of `value`.
+    ///
+    /// - Throws: `EncodingError` for a number that is not finite, a `superEncoder`, a container used after its parent
+    ///   went on, and any error of the value's own `encode(to:)`.
+    public static func bytes(of value: some Encodable) throws -> [UInt8] {
+        let output = EncoderOutput()
+        try output.write(value)
+        return try output.finish().bytes
+    }
+
+    /// The same as a text.
+    public static func text(of value: some Encodable) throws -> String {
+        String(decoding: try bytes(of: value), as: UTF8.self)
+    }
+}
+
 /// The text of one encoding, shared by its encoders and containers.
 final class EncoderOutput {
     /// All that changes often is in one value: each access to a property of a class is checked for exclusivity.
     var stream = JSONStream()
     private(set) var codingPath: [any CodingKey] = []
-    /// The first misuse of an encoder or container.
-    private var mistake: EncodingError?
+    private var firstMisuse: EncodingError?
 
     func write(_ value: some Encodable) throws {
         let encoder = ValueEncoder(output: self)
         try value.encode(to: encoder)
         stream.close(downTo: encoder.depth)
         // A type without stored properties need not ask for a container.
-        if stream.text.count == encoder.start { stream.text.append(verbatim: "{}") }
+        if stream.text.count == encoder.start { stream.text.append(raw: "{}") }
     }
 
     func write(_ value: some Encodable, at key: some CodingKey) throws {
@@ -22,28 +42,31 @@ final class EncoderOutput {
 
     /// The complete text.
     ///
-    /// - Throws: the first misuse, whether or not the value's own code caught it.
+    /// - Throws: the first misuse of an encoder or container, even if the value's own code caught it.
     func finish() throws -> JSONText {
-        if let mistake { throw mistake }
+        if let firstMisuse { throw firstMisuse }
         return stream.text
     }
 
     /// The container of the value that `encoder` is for: a new one, or the one its superclass began.
     func container(_ kind: JSONStream.Kind, for encoder: ValueEncoder) -> Int {
         if let id = stream.container(kind, at: encoder.depth) { return id }
-        guard stream.text.count == encoder.start else { return refuse("a value was encoded twice") }
+        guard stream.text.count == encoder.start else {
+            recordMisuse("a value was encoded twice")
+            return JSONStream.noContainer
+        }
         return stream.begin(kind)
     }
 
     /// Readies the array `id` for its next element.
     func enter(_ id: Int) throws {
-        guard stream.enter(id) else { throw failure("a container was written to after it had been closed") }
+        guard stream.enter(id) else { throw misuse("a container was written to after it had been closed") }
     }
 
     /// Readies the object `id` for the value of `key`.
     func enter(_ id: Int, key: some CodingKey) throws {
         guard stream.enter(id, key: key.stringValue) else {
-            throw failure("a container was written to after it had been closed")
+            throw misuse("a container was written to after it had been closed")
         }
     }
 
@@ -55,18 +78,15 @@ final class EncoderOutput {
         stream.text.append(verbatim: number.description)
     }
 
-    /// Notes a mistake made in a call that cannot throw, for ``finish()`` to throw in its stead.
-    ///
-    /// - Returns: an id under which nothing can be written.
-    func refuse(_ reason: String) -> Int {
-        _ = failure(reason)
-        return JSONStream.noContainer
+    /// Records a misuse by a call that cannot throw; ``finish()`` throws it.
+    func recordMisuse(_ reason: String) {
+        _ = misuse(reason)
     }
 
-    /// The error for a mistake, noted as well: the value's own code may catch what is thrown to it.
-    func failure(_ reason: String) -> EncodingError {
+    /// The error for a misuse, recorded as well: the value's own code may catch it.
+    func misuse(_ reason: String) -> EncodingError {
         let error = EncodingError.invalidValue(reason, .init(codingPath: codingPath, debugDescription: reason))
-        mistake = mistake ?? error
+        firstMisuse = firstMisuse ?? error
         return error
     }
 }
@@ -120,7 +140,8 @@ struct JSONStream {
 
     mutating func enter(_ id: Int, key: String) -> Bool {
         guard enter(id) else { return false }
-        text.append(key: key)
+        text.append(key)
+        text.append(ascii: ":")
         return true
     }
 

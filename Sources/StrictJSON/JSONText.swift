@@ -1,0 +1,213 @@
+/// JSON being written.
+///
+/// Everything that is sent passes here, so this is where no control character, of the C0 or the C1 set, and no Unicode
+/// line separator is let out as itself: output may end up on a terminal.
+///
+/// A comma is written where one is needed: after the brackets that open an object or an array, and after a colon, none
+/// is, and no complete value ends with one of these three.
+public struct JSONText: Sendable {
+    @usableFromInline var storage: [UInt8] = []
+
+    /// - Parameter capacity: The bytes that are written without growing the array on the way; most messages fit.
+    public init(capacity: Int = 512) {
+        storage.reserveCapacity(capacity)
+    }
+
+    /// The JSON of `value`.
+    public static func bytes(of value: some JSONWritable) -> [UInt8] {
+        var text = JSONText()
+        value.write(to: &text)
+        return text.storage
+    }
+
+    /// The JSON of `value` and an LF.
+    public static func line(of value: some JSONWritable) -> [UInt8] {
+        var text = JSONText()
+        value.write(to: &text)
+        text.append(ascii: "\n")
+        return text.storage
+    }
+
+    public var bytes: [UInt8] { storage }
+    public var count: Int { storage.count }
+
+    /// Begins again, in the same memory if that is at most `capacity` bytes and the array is not held elsewhere.
+    public mutating func removeAll(keepingCapacity capacity: Int) {
+        storage.removeAll(keepingCapacity: storage.capacity <= capacity)
+    }
+
+    // MARK: values
+
+    @inlinable
+    public mutating func append(_ value: some JSONWritable) {
+        value.write(to: &self)
+    }
+
+    public mutating func append(_ flag: Bool) {
+        if flag { append(raw: "true") } else { append(raw: "false") }
+    }
+
+    public mutating func append(integer: some FixedWidthInteger) {
+        guard let magnitude = UInt64(exactly: integer.magnitude) else { return append(verbatim: String(integer)) }
+        if integer < 0 { append(ascii: "-") }
+        append(digitsOf: magnitude)
+    }
+
+    private mutating func append(digitsOf number: UInt64) {
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var (first, rest) = (20, number)
+        repeat {
+            first -= 1
+            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+            digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)
+            rest = quotient
+        } while rest > 0
+        for position in first..<20 { storage.append(digits[position]) }
+    }
+
+    // MARK: objects and arrays
+
+    /// Appends an object, whose members `write` appends.
+    @inlinable
+    public mutating func object(_ write: (inout JSONText) -> Void) {
+        append(ascii: "{")
+        write(&self)
+        append(ascii: "}")
+    }
+
+    /// Appends an array, whose elements `write` appends, each after ``separate()``.
+    @inlinable
+    public mutating func array(_ write: (inout JSONText) -> Void) {
+        append(ascii: "[")
+        write(&self)
+        append(ascii: "]")
+    }
+
+    /// Appends a member to the object that is open.
+    @inlinable
+    public mutating func member(_ key: StaticString, _ value: some JSONWritable) {
+        append(key: key)
+        value.write(to: &self)
+    }
+
+    /// Appends a member whose value is an object with the members that `write` appends.
+    @inlinable
+    public mutating func member(_ key: StaticString, _ write: (inout JSONText) -> Void) {
+        append(key: key)
+        object(write)
+    }
+
+    /// Appends the key of a member and its colon. A literal has nothing to escape.
+    public mutating func append(key: StaticString) {
+        separate()
+        append(ascii: "\"")
+        append(raw: key)
+        append(raw: "\":")
+    }
+
+    /// Appends the key of a member and its colon.
+    public mutating func append(key: String) {
+        separate()
+        append(key)
+        append(ascii: ":")
+    }
+
+    /// Appends the comma that a further member or element needs.
+    public mutating func separate() {
+        switch storage.last {
+        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"): break
+        default: append(ascii: ",")
+        }
+    }
+
+    // MARK: text
+
+    @inlinable
+    mutating func append(ascii character: Unicode.Scalar) {
+        storage.append(UInt8(ascii: character))
+    }
+
+    /// Appends a literal that is JSON already.
+    public mutating func append(raw text: StaticString) {
+        unsafe storage.append(
+            contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Appends what is JSON already.
+    mutating func append(verbatim text: String) {
+        append(text.utf8Span.span)
+    }
+
+    /// An array takes a whole buffer at a time, but not yet a whole span.
+    private mutating func append(_ bytes: Span<UInt8>) {
+        unsafe bytes.withUnsafeBufferPointer { unsafe storage.append(contentsOf: $0) }
+    }
+
+    /// Appends a string, in quotes and escaped.
+    public mutating func append(_ text: String) {
+        append(ascii: "\"")
+        let source = text.utf8Span.span
+        var position = 0
+        while position < source.count, escapedLength(source, at: position) == 0 { position += 1 }
+        if position == source.count { append(source) } else { appendEscaping(source) }
+        append(ascii: "\"")
+    }
+
+    /// Appends the inside of a string that has something to escape.
+    private mutating func appendEscaping(_ source: Span<UInt8>) {
+        var position = 0
+        while position < source.count {
+            let length = escapedLength(source, at: position)
+            if length == 0 {
+                storage.append(source[position])
+                position += 1
+            } else {
+                appendEscape(source, of: position..<position + length)
+                position += length
+            }
+        }
+    }
+
+    private mutating func appendEscape(_ source: Span<UInt8>, of range: Range<Int>) {
+        append(ascii: "\\")
+        let first = source[range.lowerBound]
+        switch first {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): storage.append(first)
+        case UInt8(ascii: "\n"): append(ascii: "n")
+        case UInt8(ascii: "\r"): append(ascii: "r")
+        case UInt8(ascii: "\t"): append(ascii: "t")
+        default:
+            // Of the scalars escaped, those of two bytes have their value in the second; those of three are U+2028/9.
+            let last = source[range.upperBound - 1]
+            let scalar = range.count == 3 ? 0x2000 | UInt16(last & 0x3F) : UInt16(last)
+            append(ascii: "u")
+            for shift in stride(from: 12, through: 0, by: -4) {
+                let digit = UInt8(truncatingIfNeeded: scalar >> shift) & 0xF
+                storage.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+        }
+    }
+}
+
+/// How many bytes at `position` make a scalar that must be escaped: 0 when what stands there is written as it is.
+@inline(__always)
+private func escapedLength(_ bytes: Span<UInt8>, at position: Int) -> Int {
+    switch bytes[position] {
+    case 0..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x7F: 1
+    // U+0080 to U+009F.
+    case 0xC2: bytes[position + 1] < 0xA0 ? 2 : 0
+    // U+2028 and U+2029.
+    case 0xE2: bytes[position + 1] == 0x80 && bytes[position + 2] & 0xFE == 0xA8 ? 3 : 0
+    default: 0
+    }
+}
+
+/// `text` for use in a message: in quotes, escaped as JSON so that a log or terminal is safe, and cut when it is long,
+/// since it mostly comes from a client.
+package func quoted(_ text: String) -> String {
+    let limit = 64
+    let head = text.unicodeScalars.prefix(limit)
+    var result = JSONText()
+    result.append(head.endIndex == text.endIndex ? text : String(head) + "…")
+    return String(decoding: result.storage, as: UTF8.self)
+}
