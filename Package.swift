@@ -81,8 +81,8 @@ let package = Package(
         .target(
             name: "BypassDaemon",
             dependencies: [
-                "Linux", "Netfilter", "Datapath", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
-                "PrometheusMetrics", nioCore, nioPosix, logging, metrics, lifecycle,
+                "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
+                "PrometheusMetrics", logging, metrics,
             ], swiftSettings: strict),
         .target(
             name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
@@ -109,7 +109,7 @@ let package = Package(
 
         .executableTarget(
             name: "kmesh-bypassd",
-            dependencies: ["BypassDaemon", "BypassAPI", "Linux", logging, lifecycle, signals, arguments],
+            dependencies: ["BypassDaemon", "BypassAPI", "Linux", logging, arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",

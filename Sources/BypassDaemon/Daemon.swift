@@ -1,139 +1,223 @@
 internal import Bypass
 public import BypassAPI
+internal import BypassPolicy
+internal import Datapath
 internal import Linux
 public import Logging
-internal import Datapath
-internal import NIOCore
-internal import NIOPosix
-internal import BypassPolicy
-public import ServiceLifecycle
+internal import Synchronization
 
-/// The daemon: a socket, a router, and the engine behind them. A `Service`, so that whoever runs it decides about
-/// signals.
-public final class Daemon: Service {
+/// The daemon: what it consists of, in the order in which it starts, and backwards as it ends.
+public final class Daemon: Sendable {
     public struct Configuration: Sendable {
         public var socket = Product.socketPath
         /// Who, besides root, may connect.
         public var socketGroup = "kmesh"
         public var bpffs = "/sys/fs/bpf"
         public var stateFolder = "/run/kmesh/state"
-        /// Who may do what; a file that is not there allows what ``Bypass/Policy`` has built in.
+        /// Who may do what; without the file, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
         public var policy = "/etc/kmesh/bypassd.toml"
         /// Where audit records go: the journal's socket; nil for where the log goes.
         public var journal = Systemd.journal
         public var limits = Limits()
         /// Where metrics are written for node_exporter's textfile collector; nil for nowhere.
         public var metricsFile: String?
-        /// Seconds in which every bypass is looked at once.
+        /// Seconds in which every bypass is resynced once.
         public var checkInterval = 2
 
         public init() {}
     }
 
-    private let configuration: Configuration
     private let logger: Logger
     private let policy: PolicyStore
     private let socket: Startup.Socket
     private let lock: OwnedDescriptor
-    private let matcher: Matcher
-    private let registry: Registry
-    private let status = ServiceStatus()
+    private let manager: BypassManager
+    private let recovery: Recovery
+    private let notifier: SystemdNotifier
+    private let services: [Service]
 
-    /// Namespaces that are worked on side by side. More than processors, since kernel work can wait (for a grace
-    /// period, for a lock).
-    private static let engineThreads = 4
+    /// A part of the daemon that runs between the daemon's start and its end.
+    private struct Service: Sendable {
+        var start: @Sendable () throws(SystemCallError) -> Void = {}
+        /// Returns when the part has ended.
+        var stop: @Sendable () -> Void
 
-    /// Takes the socket and sets up the matcher. From here on clients can connect; `run` answers them.
+        /// One with a thread of its own, which ends after `stop` was called.
+        static func thread(
+            _ name: String, _ run: @escaping @Sendable () -> Void, stop: @escaping @Sendable () -> Void
+        ) -> Service {
+            let thread = SharedThread()
+            return Service { () throws(SystemCallError) in
+                try thread.start(name, run)
+            } stop: {
+                stop()
+                thread.join()
+            }
+        }
+    }
+
+    private final class SharedThread: Sendable {
+        private let thread = Mutex<Thread?>(nil)
+
+        func start(_ name: String, _ run: @escaping @Sendable () -> Void) throws(SystemCallError) {
+            let started = try Thread.start(name, run)
+            thread.withLock { $0 = started }
+        }
+
+        func join() { thread.withLock(\.self)?.join() }
+    }
+
+    /// Namespaces that are worked on side by side without a call: more than processors, since kernel work can wait (for a
+    /// grace period, for a lock).
+    private static let maintenanceThreads = 4
+    /// How long answers to what was begun may take after the daemon is asked to end.
+    private static let shutdownGrace = Interval.seconds(10)
+
+    /// Takes the socket and sets up the matcher. From here on clients can connect; ``run()`` answers them.
     public init(_ configuration: Configuration, logger: Logger) throws(StartError) {
-        self.configuration = configuration
-        self.logger = logger
+        ProcessMemory.shareArenas()
         try Startup.checkCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
-        policy = try Startup.readPolicy(configuration.policy)
-        socket = try Startup.takeSocket(configuration)
+        let policy = try Startup.readPolicy(configuration.policy)
+        let socket = try Startup.takeSocket(configuration)
         do throws(StartError) {
-            lock = try Startup.claim(configuration.bpffs)
-            matcher = try Startup.loadMatcher(configuration.bpffs)
-            registry = try Startup.openRegistry(configuration.stateFolder)
+            let lock = try Startup.claim(configuration.bpffs)
+            let matcher = try Startup.loadMatcher(configuration.bpffs)
+            let store = try Startup.openStore(configuration.stateFolder)
+            let background = try Startup.makeQueue("background")
+            let maintenance = try Startup.makeQueue("maintenance", threads: Self.maintenanceThreads)
+            let closer = try Startup.makeCloser()
+
+            let metrics = DaemonMetrics()
+            let audit = Audit(journal: configuration.journal, metrics: metrics, queue: background, logger: logger)
+            let notifier = SystemdNotifier(queue: background)
+            let executor = NamespaceExecutor(matcher: matcher, closer: closer)
+            let transition = Transition(
+                store: store, events: EventLog(capacity: configuration.limits.events), matcher: matcher,
+                rulesets: executor.rulesets, audit: audit, notifier: notifier, metrics: metrics, logger: logger)
+            let authorizer = Authorizer(policy: policy, audit: audit)
+            let manager = BypassManager(
+                executor: executor, transition: transition, authorizer: authorizer, matcher: matcher, metrics: metrics,
+                logger: logger)
+            let recovery = Recovery(manager, queue: maintenance)
+            let resync = ResyncLoop(
+                manager, notifier: notifier, queue: maintenance, seconds: configuration.checkInterval)
+            let connections = ConnectionRegistry(limits: configuration.limits, metrics: metrics)
+            let context = ServerContext(
+                router: Router(manager, recovery, startedAt: .now), limits: configuration.limits,
+                connections: connections,
+                log: RateLimitedLog(metrics: metrics, logger: logger, queue: background))
+            let acceptor = Acceptor(context, accounts: SubordinateAccounts(queue: background), logger: logger)
+            let watchdog = Watchdog(socket.listener, executor.gate)
+
+            self.logger = logger
+            self.policy = policy
+            self.socket = socket
+            self.lock = lock
+            self.manager = manager
+            self.recovery = recovery
+            self.notifier = notifier
+            var services: [Service] = []
+            if let path = configuration.metricsFile {
+                let file = MetricsFile(path, manager, queue: background)
+                services.append(Service { file.start() } stop: { file.remove() })
+            }
+            services += [
+                // Audit records are still written.
+                Service(stop: { background.stop() }),
+                Service(stop: { closer.stop() }),
+                Service(stop: { maintenance.stop(discardingPending: true) }),
+                .thread("resync") { resync.run(after: recovery) } stop: { resync.stop() },
+                .thread("expiry") {
+                    transition.timers.run { inode in
+                        maintenance.add { if let record = store[inode] { manager.reconcile(inode, record) } }
+                    }
+                } stop: { transition.timers.stop() },
+                Service(stop: { connections.closeAll(within: Self.shutdownGrace) }),
+                Service { recovery.start() } stop: { recovery.markRecovered() },
+                .thread("acceptor") { acceptor.run(socket.listener) } stop: { socket.listener.stop() },
+            ]
+            if Watchdog.isWanted { services.append(.thread("watchdog") { watchdog.run() } stop: { watchdog.stop() }) }
+            self.services = services
         } catch {
             socket.remove()
             throw error
         }
     }
+    /// Keeps SIGTERM, SIGINT and SIGHUP for ``run()``. To be called before there is a second thread.
+    public static func blockSignals() throws(StartError) {
+        do throws(SystemCallError) {
+            try Signals.block()
+        } catch {
+            throw StartError(error)
+        }
+    }
 
-    /// Answers clients until it is asked to end; then answers what was begun, and leaves every bypass as it is.
-    public func run() async throws {
-        let startedAt = BootClock.now
-        let loops = MultiThreadedEventLoopGroup(numberOfThreads: min(2, System.coreCount))
-        let background = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let acceptor = NIOThreadPool(numberOfThreads: 1)
-        acceptor.start()
-        let threads = NIOThreadPool(numberOfThreads: Self.engineThreads)
-        threads.start()
-        let counted = DaemonMetrics()
-        let audit = Audit(
-            journal: configuration.journal, counted: counted, background: background.next(), logger: logger)
-        let engine = Engine(
-            matcher: matcher, registry: registry, access: Access(policy: policy, audit: audit),
-            events: EventLog(capacity: configuration.limits.events), status: status, counted: counted,
-            threads: threads, background: background.next(), logger: logger)
-        engine.adopt()
-        let rounds = Rounds(engine, seconds: configuration.checkInterval)
-        rounds.start()
-        let metricsFile = configuration.metricsFile.map { MetricsFile($0, engine) }
-        metricsFile?.start()
-        let router = Router(engine, startedAt: startedAt, kernel: Startup.kernelRelease())
-        let server = Server(router: router, limits: configuration.limits, counted: counted, logger: logger)
+    /// Answers clients until SIGTERM or SIGINT; then answers what was begun, and leaves every bypass as it is. SIGHUP has the
+    /// policy read again. To be called on the thread that has called
+    /// ``blockSignals()``.
+    public func run() throws(StartError) {
+        do throws(SystemCallError) {
+            for service in services { try service.start() }
+        } catch {
+            throw StartError(error)
+        }
         logger.notice(
             "ready",
             metadata: [
-                "socket": "\(socket.path)", "pin": "\(matcher.pin)", "tag": "\(matcher.tagText)",
-                "bypassed": "\(registry.count)", "policy": "\(policy.summary)",
+                "socket": "\(socket.path)", "pin": "\(manager.matcher.pin)", "tag": "\(manager.matcher.tagText)",
+                "bypassed": "\(manager.store.count)", "policy": "\(policy.summary)",
             ])
         if let error = HostNamespace.unknownFirstProcess {
             logger.warning(
-                "PID 1's network namespace cannot be looked at: only the daemon's own is refused as the host's",
+                "PID 1's network namespace cannot be read: only the daemon's own is refused as the host's",
                 metadata: ["error": "\(error)"])
         }
-        status.ready(bypassed: registry.count)
-        let watchdog = ServiceStatus.startWatchdog(loops, threads, on: background.next())
-        let listener = socket.listener
-        try await withGracefulShutdownHandler {
-            try await acceptor.runIfActive { server.serve(listener, on: loops) }
-        } onGracefulShutdown: {
-            listener.stop()
-        }
-        status.stopping()
-        await server.finish()
-        rounds.stop()
-        let isWatchdogOver = background.next().makePromise(of: Void.self)
-        if let watchdog { watchdog.cancel(promise: isWatchdogOver) } else { isWatchdogOver.succeed() }
-        try await isWatchdogOver.futureResult.get()
+        notifier.ready(bypassed: manager.store.count)
+        while Signals.wait() == .reload { reload() }
+        notifier.stopping()
+        for service in services.reversed() { service.stop() }
         socket.remove()
-        try await acceptor.shutdownGracefully()
-        try await loops.shutdownGracefully()
-        try await threads.shutdownGracefully()
-        engine.noteAdopted()
-        metricsFile?.remove()
-        try await audit.flush()
-        try await background.shutdownGracefully()
-        logger.notice("ended", metadata: ["bypassed": "\(registry.count)"])
+        logger.notice("ended", metadata: ["bypassed": "\(manager.store.count)"])
     }
 
-    /// Reads the policy file again. One that is not in order changes nothing, and is complained about.
-    public func reload() {
-        status.reloading {
+    /// Reads the policy file again. One that is not in order changes nothing, and is reported.
+    private func reload() {
+        notifier.reloading {
             do throws(PolicyLoadingError) {
                 try policy.reload()
                 logger.notice("policy reloaded", metadata: ["policy": "\(policy.summary)"])
                 return nil
             } catch {
                 for line in error.lines {
-                    logger.error("policy not reloaded, the old one stays", metadata: ["error": "\(line)"])
+                    logger.error("policy not reloaded, the old one stays in force", metadata: ["error": "\(line)"])
                 }
                 return "policy not reloaded: \(error.lines.first ?? "")"
             }
         }
+    }
+}
+
+extension Router {
+    /// With all methods of the contract.
+    fileprivate init(_ manager: BypassManager, _ recovery: Recovery, startedAt: Instant) {
+        self.init(metrics: manager.metrics) { peer, work in
+            let gate = manager.executor.gate
+            let place = gate.enter(manager.principal(of: peer))
+            defer { gate.leave(place) }
+            work()
+        } roleCheck: { peer, permission, request in
+            manager.authorizer.roleRefusal(of: peer, asking: permission, in: request)
+        }
+        addBypass(manager)
+        addExtend(manager)
+        addStatus(manager)
+        addList(manager)
+        addClear(manager)
+        addSubscribe(manager.transition.events, after: recovery)
+        addInfo(manager, startedAt: startedAt, kernel: Startup.kernelRelease())
+        addMetrics(manager)
+        addDiscover()
     }
 }

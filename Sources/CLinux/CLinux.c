@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -199,6 +200,11 @@ int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argume
 	pthread_attr_destroy(&attributes);
 	errno = error;
 	return error ? -1 : 0;
+}
+
+void clinux_name_thread(const char *name)
+{
+	prctl(PR_SET_NAME, name);
 }
 
 void clinux_share_arenas(void)

@@ -5,7 +5,8 @@ package import Linux
 /// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
 /// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
 package struct NetlinkSocket: ~Copyable {
-    private let descriptor: OwnedDescriptor
+    /// Shared with whoever closes it later: the last reference closes it.
+    package let shared: SharedDescriptor
     private var sequence: UInt32 = 0
     private let buffer = ReceiveBuffer()
 
@@ -17,18 +18,13 @@ package struct NetlinkSocket: ~Copyable {
 
     /// For tests, in which another socket plays the kernel.
     init(adopting descriptor: consuming OwnedDescriptor) {
-        self.descriptor = descriptor
-    }
-
-    /// Gives the descriptor away, to be closed later.
-    package consuming func intoDescriptor() -> OwnedDescriptor {
-        descriptor
+        shared = SharedDescriptor(descriptor)
     }
 
     /// A number that no other namespace has had since boot; nil before Linux 5.14.
     package var namespaceCookie: UInt64? {
         var cookie: UInt64 = 0
-        return unsafe clinux_netns_cookie(descriptor.rawValue, &cookie) == 0 ? cookie : nil
+        return unsafe clinux_netns_cookie(shared.descriptor.rawValue, &cookie) == 0 ? cookie : nil
     }
 
     /// Reserves sequence numbers for `count` messages and returns the first.
@@ -39,7 +35,7 @@ package struct NetlinkSocket: ~Copyable {
     }
 
     func send(_ messages: borrowing MessageBuffer, for operation: String) throws(NetfilterError) {
-        let number = descriptor.rawValue
+        let number = shared.descriptor.rawValue
         let start = unsafe messages.start
         let count = messages.count
         do {
@@ -57,6 +53,6 @@ package struct NetlinkSocket: ~Copyable {
     mutating func receive(
         for operation: String, _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
     ) throws(NetfilterError) {
-        while try buffer.receive(from: descriptor, for: operation, body) == .more {}
+        while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {}
     }
 }

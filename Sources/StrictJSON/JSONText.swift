@@ -43,6 +43,11 @@ public struct JSONText: Sendable {
         value.write(to: &self)
     }
 
+    /// Appends a text that is complete already.
+    public mutating func append(_ text: JSONText) {
+        append(text.bytes.span)
+    }
+
     public mutating func append(_ flag: Bool) {
         if flag { append(raw: "true") } else { append(raw: "false") }
     }

@@ -3,12 +3,10 @@ import BypassAPI
 import BypassDaemon
 import Linux
 import Logging
-import ServiceLifecycle
-import UnixSignals
 
 /// Arguments and wiring; everything else is in `BypassDaemon`.
 @main
-struct DaemonCommand: AsyncParsableCommand {
+struct DaemonCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: Product.name,
         abstract: "Takes the sidecar of a service mesh out of a network namespace's traffic, and puts it back.",
@@ -65,7 +63,7 @@ struct DaemonCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
+    func run() throws {
         var logger = Logger(label: Product.name) { _ in JournalLogHandler() }
         logger.logLevel = logLevel.level
         var configuration = Daemon.Configuration()
@@ -77,29 +75,14 @@ struct DaemonCommand: AsyncParsableCommand {
         configuration.checkInterval = checkInterval
         configuration.metricsFile = metricsFile
         configuration.limits = limits.limits
-        // Before systemd hears that the daemon is ready: a signal that nobody has trapped would end it.
-        let hangups = await UnixSignalsSequence(trapping: .sighup)
-        let daemon: Daemon
         do throws(StartError) {
-            daemon = try Daemon(configuration, logger: logger)
+            // Before there is a second thread.
+            try Daemon.blockSignals()
+            try Daemon(configuration, logger: logger).run()
         } catch {
             printError("\(Product.name): \(error)")
             throw ExitCode(error.exitCode)
         }
-        try await ServiceGroup(
-            services: [daemon, Reloading(daemon: daemon, signals: hangups)],
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
-        ).run()
-    }
-}
-
-/// Has the daemon read its policy again at each SIGHUP.
-struct Reloading: Service {
-    var daemon: Daemon
-    var signals: UnixSignalsSequence
-
-    func run() async {
-        for await _ in signals.cancelOnGracefulShutdown() { daemon.reload() }
     }
 }
 

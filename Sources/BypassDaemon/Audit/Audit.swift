@@ -2,39 +2,33 @@ internal import Bypass
 internal import CoreMetrics
 internal import Linux
 internal import Logging
-internal import NIOCore
 internal import Synchronization
 
 /// Where audit records go: to the journal in its own protocol, field by field, or as a line of text to where the log goes.
 final class Audit: Sendable {
     private let journal: String?
     private let socket = Mutex<DatagramSocket?>(nil)
-    private let counted: DaemonMetrics
-    private let background: any EventLoop
+    private let metrics: DaemonMetrics
+    private let queue: WorkQueue
     private let logger: Logger
 
     /// - Parameters:
     ///   - journal: the journal's socket; nil for lines of text.
-    ///   - background: where records are written: a journal that is slow holds up nobody.
-    init(journal: String?, counted: DaemonMetrics, background: any EventLoop, logger: Logger) {
+    ///   - queue: where records are sent: a journal that is slow holds up nobody.
+    init(journal: String?, metrics: DaemonMetrics, queue: WorkQueue, logger: Logger) {
         self.journal = journal
-        self.counted = counted
-        self.background = background
+        self.metrics = metrics
+        self.queue = queue
         self.logger = logger
     }
 
-    /// Keeps a record. Returns at once.
-    func note(_ record: AuditRecord) {
-        if record.outcome == .denied { counted.denials.increment() }
-        background.execute { self.write(record) }
+    /// Writes a record. Returns at once.
+    func write(_ record: AuditRecord) {
+        if record.outcome == .denied { metrics.denials.increment() }
+        queue.add { self.send(record) }
     }
 
-    /// Returns when all records before have been written.
-    func flush() async throws {
-        try await background.submit {}.get()
-    }
-
-    private func write(_ record: AuditRecord) {
+    private func send(_ record: AuditRecord) {
         if let journal, send(JournalEntry(record).bytes, to: journal) { return }
         var fields: Logger.Metadata = [:]
         for (name, value) in record.fields where name != "method" { fields[name] = "\(value)" }
@@ -44,7 +38,7 @@ final class Audit: Sendable {
     /// - Returns: false if the journal did not take it.
     private func send(_ bytes: [UInt8], to path: String) -> Bool {
         socket.withLock { socket in
-            // The journal may have been restarted since: its socket is another then.
+            // The journal may have been restarted since: its socket is another one then.
             for _ in 0..<2 {
                 if socket == nil { socket = try? DatagramSocket(connectedTo: path) }
                 if (try? socket?.send(bytes)) != nil { return true }

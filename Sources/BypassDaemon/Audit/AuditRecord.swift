@@ -29,21 +29,21 @@ struct AuditRecord: Sendable {
     /// Microseconds.
     var duration: Int64?
 
-    /// The same, of what came to nothing.
-    func failing(with error: any Error) -> AuditRecord {
+    /// The same, of what was not done.
+    func failing(with error: BypassError) -> AuditRecord {
         var copy = self
         copy.error = ErrorObject(error).message
-        switch error as? BypassError {
+        switch error {
         case .permissionDenied, .hostNetnsRefused: copy.outcome = .denied
         default: copy.outcome = .failed
         }
         return copy
     }
 
-    /// The same, of what was begun at a time of CLOCK_BOOTTIME and is done now.
-    func taking(since began: UInt64) -> AuditRecord {
+    /// The same, of what was begun then and is done now.
+    func taking(since began: Instant) -> AuditRecord {
         var copy = self
-        copy.duration = Int64((BootClock.now - began) / 1000)
+        copy.duration = Int64(clamping: (Instant.now - began).nanoseconds / 1000)
         return copy
     }
 

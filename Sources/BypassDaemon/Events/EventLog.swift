@@ -1,29 +1,34 @@
 internal import BypassAPI
 internal import JSONRPC
-internal import NIOCore
 internal import Synchronization
 
 /// What has happened to bypasses, in one order for everybody, and what is bypassed after it.
 ///
-/// Events are kept as the lines that subscribers get, once for all of them; a subscriber is no more than a place in this
-/// log. One that falls further behind than the log goes back has missed something, and cannot go on.
+/// An event becomes a line when the first subscriber takes it, once for all of them: without subscribers nothing is encoded.
+/// A subscriber is no more than a place in this log. One that falls further behind than the log goes back has missed
+/// something, and cannot go on.
 final class EventLog: Sendable {
+    private enum Entry {
+        case event(BypassEvent.Name, BypassEvent)
+        case line([UInt8])
+    }
+
     private struct State {
         /// Of the last event.
         var sequence = 0
-        /// The line of event `n` is at `(n - 1) % capacity`.
-        var lines: [ByteBuffer] = []
+        /// Event `n` is at `(n - 1) % capacity`.
+        var entries: [Entry] = []
         /// By inode.
         var bypasses: [UInt64: BypassStatus] = [:]
-        var subscribers: [ObjectIdentifier: @Sendable () -> Void] = [:]
+        var subscribers: [ObjectIdentifier: Connection.Handle] = [:]
 
         func reachesBack(to sequence: Int) -> Bool {
-            (self.sequence - lines.count...self.sequence).contains(sequence)
+            (self.sequence - entries.count...self.sequence).contains(sequence)
         }
     }
 
     enum Next {
-        case line(ByteBuffer)
+        case line([UInt8])
         /// It is too long ago: what came after has been forgotten in part.
         case forgotten
     }
@@ -51,51 +56,87 @@ final class EventLog: Sendable {
     func next(after sequence: Int) -> Next? {
         state.withLock { state in
             guard state.reachesBack(to: sequence) else { return .forgotten }
-            return sequence < state.sequence ? .line(state.lines[sequence % capacity]) : nil
+            guard sequence < state.sequence else { return nil }
+            let index = sequence % capacity
+            switch state.entries[index] {
+            case .line(let line): return .line(line)
+            case .event(let name, let event):
+                let line = RequestWriter.notification(method: name.rawValue, params: event)
+                state.entries[index] = .line(line)
+                return .line(line)
+            }
         }
     }
 
-    /// Has everybody told, in the order in which this is called.
+    /// Adds an event. Subscribers hear of it with ``wakeSubscribers()``.
     func publish(_ name: BypassEvent.Name, _ bypass: BypassStatus) {
-        let wakers = state.withLock { state in
-            let event = BypassEvent(sequence: state.sequence + 1, bypass: bypass)
-            let line = Self.line(name, event)
-            if state.lines.count < capacity {
-                state.lines.append(line)
+        state.withLock { state in
+            let entry = Entry.event(name, BypassEvent(sequence: state.sequence + 1, bypass: bypass))
+            if state.entries.count < capacity {
+                state.entries.append(entry)
             } else {
-                state.lines[state.sequence % capacity] = line
+                state.entries[state.sequence % capacity] = entry
             }
             state.sequence += 1
             state.bypasses[bypass.inode] = name.leavesBypass ? bypass : nil
-            return Array(state.subscribers.values)
         }
-        for wake in wakers { wake() }
     }
 
-    /// What is bypassed without anything having happened: an earlier daemon's doing.
-    func adopt(_ bypass: BypassStatus) {
+    /// Has subscribers take what was published.
+    func wakeSubscribers() {
+        let subscribers = state.withLock { $0.subscribers.isEmpty ? [] : Array($0.subscribers.values) }
+        for subscriber in subscribers { subscriber.wake() }
+    }
+
+    /// What is bypassed though nothing has happened: an earlier daemon did it.
+    func recover(_ bypass: BypassStatus) {
         state.withLock { $0.bypasses[bypass.inode] = bypass }
     }
 
     /// The bypass of a namespace after the last event.
     subscript(inode: UInt64) -> BypassStatus? { state.withLock { $0.bypasses[inode] } }
 
-    /// Has `wake` called, on whatever thread, after each event.
-    func add(_ subscriber: ObjectIdentifier, wake: @escaping @Sendable () -> Void) {
-        state.withLock { $0.subscribers[subscriber] = wake }
+    /// Has a connection's thread woken after each event.
+    func add(_ subscriber: Connection.Handle) {
+        state.withLock { $0.subscribers[ObjectIdentifier(subscriber)] = subscriber }
     }
 
-    func remove(_ subscriber: ObjectIdentifier) {
-        state.withLock { $0.subscribers[subscriber] = nil }
+    func remove(_ subscriber: Connection.Handle) {
+        state.withLock { $0.subscribers[ObjectIdentifier(subscriber)] = nil }
+    }
+}
+
+/// What one connection has subscribed to: a place in the log. Belongs to the connection's thread.
+struct Subscription {
+    private var log: EventLog?
+    private var sequence = 0
+    private let handle: Connection.Handle
+
+    /// - Parameter handle: of the connection that is woken.
+    init(for handle: Connection.Handle) {
+        self.handle = handle
     }
 
-    private static func line(_ name: BypassEvent.Name, _ event: BypassEvent) -> ByteBuffer {
-        var line = ByteBuffer()
-        do {
-            try RequestWriter.write(method: name.rawValue, params: event, id: nil, into: &line)
-        } catch {
-            preconditionFailure("an event is always JSON: \(error)")
-        }
-        return line
+    var isActive: Bool { log != nil }
+
+    /// Events after that one are taken from now on.
+    mutating func begin(_ log: EventLog, after sequence: Int) {
+        (self.log, self.sequence) = (log, sequence)
+        log.add(handle)
+    }
+
+    /// Whether it has missed something.
+    var isBehind: Bool { log?.reachesBack(to: sequence) == false }
+
+    /// What is to be sent next; nil if nothing has happened since.
+    mutating func next() -> EventLog.Next? {
+        guard let log, let next = log.next(after: sequence) else { return nil }
+        if case .line = next { sequence += 1 }
+        return next
+    }
+
+    mutating func end() {
+        log?.remove(handle)
+        log = nil
     }
 }

@@ -66,11 +66,9 @@ final class DaemonMetrics: Sendable {
             succeeded = metrics.callCounter(method, "ok")
         }
 
-        /// - Parameters:
-        ///   - failure: what came of it; nil if all went well.
-        ///   - began: CLOCK_BOOTTIME in nanoseconds.
-        func note(_ failure: String?, since began: UInt64) {
-            duration.recordNanoseconds(Int64(BootClock.now - began))
+        /// - Parameter failure: the error's kind; nil if there was none.
+        func record(_ failure: String?, since began: Instant) {
+            duration.recordNanoseconds(Int64(clamping: (Instant.now - began).nanoseconds))
             guard let failure else { return succeeded.increment() }
             failed.withLock { failed in
                 let counter = failed[failure] ?? metrics.callCounter(method, failure)
@@ -89,13 +87,13 @@ final class DaemonMetrics: Sendable {
     }
 
     /// A client or a request that went beyond a limit.
-    func noteLimit(_ limit: Limits.Name) {
+    func countLimit(_ limit: Limits.Name) {
         counter("connections_ended_total", [("limit", limit.rawValue)]).increment()
     }
 
-    /// Counts what the kernel refused; other errors are none of its.
-    func noteError(_ error: any Error) {
-        guard case BypassError.kernelRefused(let operation, let errno, _) = error else { return }
+    /// Counts what the kernel refused; other errors are not counted.
+    func countError(_ error: BypassError) {
+        guard case .kernelRefused(let operation, let errno, _) = error else { return }
         // Without paths and names, of which there is no end: what a file was opened by is in the log.
         let all = operation.split(separator: " ")
         let words = all.first == "open" ? "open" : all.filter { !$0.contains("/") }.joined(separator: " ")

@@ -1,27 +1,27 @@
-internal import BypassAPI
 internal import Linux
 internal import Logging
-internal import NIOCore
 internal import Synchronization
 
-/// Writes the metrics for node_exporter's textfile collector, which reads whatever file is there: as a whole, and taken away
+/// Writes the metrics for node_exporter's textfile collector, which reads whatever file is there: as a whole, and removed
 /// when the daemon ends, since numbers of a daemon that does not run would look as if it did.
 final class MetricsFile: Sendable {
     private let path: String
-    private let engine: Engine
-    private let complaint = Mutex<String?>(nil)
+    private let manager: BypassManager
+    private let queue: WorkQueue
+    private let lastLoggedError = Mutex<String?>(nil)
 
-    private static let interval = TimeAmount.seconds(15)
+    private static let interval = Interval.seconds(15)
 
-    init(_ path: String, _ engine: Engine) {
+    init(_ path: String, _ manager: BypassManager, queue: WorkQueue) {
         self.path = path
-        self.engine = engine
+        self.manager = manager
+        self.queue = queue
     }
 
+    /// Writes now, and again and again.
     func start() {
-        engine.background.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: Self.interval) { _ in
-            self.engine.outside { self.write() }
-        }
+        write()
+        queue.add(at: .now + Self.interval) { self.start() }
     }
 
     /// To be called when nothing is written any more.
@@ -30,17 +30,18 @@ final class MetricsFile: Sendable {
     private func write() {
         let failure: String?
         do throws(SystemCallError) {
-            try Files.write(Array(engine.metrics().text.utf8), to: path, mode: 0o644)
+            let text = manager.metrics.text(bypassed: manager.store.count)
+            try Files.write(Array(text.utf8), to: path, mode: 0o644)
             failure = nil
         } catch {
             failure = "\(error)"
         }
-        let isNew = complaint.withLock { complaint in
-            defer { complaint = failure }
-            return complaint != failure
+        let isNew = lastLoggedError.withLock { last in
+            defer { last = failure }
+            return last != failure
         }
         if isNew, let failure {
-            engine.logger.warning(
+            manager.logger.warning(
                 "the metrics file cannot be written", metadata: ["path": "\(path)", "error": "\(failure)"])
         }
     }

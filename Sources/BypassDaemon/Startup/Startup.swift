@@ -97,9 +97,25 @@ enum Startup {
         }
     }
 
-    static func openRegistry(_ folder: String) throws(StartError) -> Registry {
+    static func openStore(_ folder: String) throws(StartError) -> BypassStore {
         do throws(SystemCallError) {
-            return try Registry(folder: folder)
+            return try BypassStore(folder: folder)
+        } catch {
+            throw StartError(error)
+        }
+    }
+
+    static func makeQueue(_ name: String, threads: Int = 1) throws(StartError) -> WorkQueue {
+        do throws(SystemCallError) {
+            return try WorkQueue(name, threads: threads)
+        } catch {
+            throw StartError(error)
+        }
+    }
+
+    static func makeCloser() throws(StartError) -> DeferredCloser {
+        do throws(SystemCallError) {
+            return try DeferredCloser()
         } catch {
             throw StartError(error)
         }

@@ -1,4 +1,3 @@
-package import Bypass
 internal import Linux
 
 /// Why there is no policy.

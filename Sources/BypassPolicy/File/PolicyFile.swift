@@ -1,4 +1,4 @@
-package import Bypass
+internal import Bypass
 
 /// The policy file: text in, policy or diagnostics out.
 package enum PolicyFile {

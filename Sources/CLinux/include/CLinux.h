@@ -71,12 +71,15 @@ int clinux_eventfd(void);
  * A detached thread with a stack of that size, and with every signal blocked that the process has blocked (pthread_create).
  */
 int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument);
+/* PR_SET_NAME: names the calling thread; at most 15 bytes. */
+void clinux_name_thread(const char *name);
 /* mallopt(M_ARENA_MAX, 2): one arena for each processor that a small node has, and not one for each thread. */
 void clinux_share_arenas(void);
 /* Blocks SIGTERM, SIGINT and SIGHUP in the calling thread, and ignores SIGPIPE in the process. */
 int clinux_block_signals(void);
 /* sigwaitinfo(2) for the signals that clinux_block_signals blocks: which one came. */
 int clinux_wait_for_signal(void);
+#define CLINUX_RELOAD_SIGNAL 1 /* SIGHUP */
 /* SO_PASSRIGHTS off (Linux 6.16): who sends descriptors to the socket gets EPERM. ENOPROTOOPT on older kernels. */
 int clinux_refuse_descriptors(int fd);
 /* The name of an error number, such as "EPERM"; NULL if it has none. */

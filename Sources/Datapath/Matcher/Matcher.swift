@@ -52,22 +52,13 @@ package final class Matcher: Sendable {
         guard Files.exists("/sys/kernel/btf/vmlinux") else { throw .noBTF }
         // A socket filter reads packets and changes nothing: libbpf's messages add nothing to the error.
         unsafe libbpf_set_print(nil)
-        let object: MatcherObject
-        let isMapNew: Bool
-        switch try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN) {
-        case nil:
-            object = try loadObject(reusing: nil)
-            isMapNew = true
-        case let earlier?:
-            isMapNew = false
-            if earlier.isOfThisVersion {
-                object = try loadObject(reusing: earlier.intoDescriptor())
-            } else {
-                object = try loadObject(reusing: nil)
-                // Rules that stand go on asking the old map, which holds the same, until they are replaced.
-                try mapError(try MatcherMap(object.map()).copyEntries(of: earlier))
+        let earlier = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
+        let isMapNew =
+            switch earlier {
+            case nil: true
+            case _: false
             }
-        }
+        let object = try object(takingOver: earlier)
         let program = try mapError(try object.program())
         let matcher = Matcher(
             folder: folder, tag: try mapError(try ProgramInformation(program).tag), isMapNew: isMapNew, program: program,
@@ -76,9 +67,14 @@ package final class Matcher: Sendable {
         return matcher
     }
 
-    private static func loadObject(reusing map: consuming OwnedDescriptor?) throws(MatcherError) -> MatcherObject {
+    private static func object(takingOver earlier: consuming MatcherMap?) throws(MatcherError) -> MatcherObject {
         do throws(SystemCallError) {
-            return try MatcherObject.load(reusing: map)
+            guard let earlier else { return try MatcherObject.load(reusing: nil) }
+            if earlier.isOfThisVersion { return try MatcherObject.load(reusing: earlier.intoDescriptor()) }
+            let object = try MatcherObject.load(reusing: nil)
+            // Rules that stand go on asking the old map, which holds the same, until they are replaced.
+            try MatcherMap(object.map()).copyEntries(of: earlier)
+            return object
         } catch {
             throw .systemCall(error)
         }

@@ -14,10 +14,12 @@ extension BypassError {
         case .notFound(let what): self = .netnsNotFound("no network namespace: \(what)")
         case .notNetworkNamespace(let path): self = .notNetns("\(path) is no network namespace")
         case .notFollowed(let reason): self = .notNetns(reason)
-        case .concealed(let path):
+        case .hiddenFromCaller(let path):
             self = .permissionDenied(
                 "only root is told what else is in a folder that not everybody may look into: \(path)")
-        case .firstProcess(let error), .systemCall(let error): self.init(error)
+        case .firstProcess(let error):
+            self = .hostNetnsRefused("this is the host's own network namespace, and it cannot be opened: \(error)")
+        case .systemCall(let error): self.init(error)
         }
     }
 }

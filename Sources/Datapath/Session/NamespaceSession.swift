@@ -19,6 +19,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private let matcher: Matcher
     private let cache: RulesetCache
     private let detail: Detail
+    private let closer: DeferredCloser
     private let legacy: [Redirect]
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
@@ -32,8 +33,11 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     package var rules: [Ruleset.Rule] { known?.rules ?? [] }
 
     /// Enters the namespace on the calling thread, which the caller owns.
+    ///
+    /// - Parameter closer: closes the socket after the session, where nobody waits for that.
     package init(
-        _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache
+        _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache,
+        closer: DeferredCloser
     ) throws(BypassError) {
         let inside = try Self.enter(namespace, detail)
         inode = namespace.inode
@@ -41,9 +45,14 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         self.matcher = matcher
         self.cache = cache
         self.detail = detail
+        self.closer = closer
         legacy = inside.legacy
         cookie = inside.socket.namespaceCookie
         socket = inside.socket
+    }
+
+    deinit {
+        closer.add(socket.shared)
     }
 
     private struct Inside: ~Copyable {
@@ -168,10 +177,5 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// How many connections were redirected before, and stay so; nil where that cannot be counted.
     package mutating func redirectedConnections() -> Int? {
         socket.redirectedConnections()
-    }
-
-    /// Ends the session. The socket has to be closed where nobody waits.
-    package consuming func close() -> SharedDescriptor {
-        SharedDescriptor(socket.intoDescriptor())
     }
 }

@@ -1,10 +1,8 @@
-internal import Linux
-
 /// Closes netlink sockets later, where nobody waits.
 ///
 /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after 50 ms that is
 /// over. Until then the socket keeps the namespace alive.
-final class DeferredCloser: Sendable {
+package final class DeferredCloser: Sendable {
     private struct State {
         /// By time.
         var waiting: [(until: Instant, socket: SharedDescriptor)] = []
@@ -15,11 +13,11 @@ final class DeferredCloser: Sendable {
     private let thread: Thread
     private static let delay = Interval.milliseconds(50)
 
-    init() throws(SystemCallError) {
+    package init() throws(SystemCallError) {
         thread = try Thread.start("closer") { [state] in Self.run(state) }
     }
 
-    func add(_ socket: SharedDescriptor) {
+    package func add(_ socket: SharedDescriptor) {
         let until = Instant.now + Self.delay
         // The thread sleeps until the first one's time; only where there was none it has to be woken.
         let wasEmpty = state.withLock { state in
@@ -30,7 +28,7 @@ final class DeferredCloser: Sendable {
     }
 
     /// Closes what waits, and ends the thread.
-    func stop() {
+    package func stop() {
         state.update { $0.isStopping = true }
         thread.join()
     }

@@ -4,38 +4,49 @@ internal import SystemPackage
 
 /// A connection that was accepted, and who made it.
 package struct AcceptedConnection: ~Copyable, Sendable {
-    /// Non-blocking.
-    package let socket: OwnedDescriptor
+    private let socket: StreamSocket
     package let credentials: PeerCredentials
     package let process: PeerProcess
 
-    /// Gives the socket away to a new owner, who closes it.
-    package consuming func releaseSocket() -> CInt {
-        socket.release()
+    init(_ socket: consuming StreamSocket, _ credentials: PeerCredentials, _ process: PeerProcess) {
+        self.socket = socket
+        self.credentials = credentials
+        self.process = process
     }
+
+    package consuming func intoSocket() -> StreamSocket { socket }
 
     /// Sends a few bytes, for which a connection that is new has room, and closes.
     package consuming func close(sending bytes: [UInt8]) {
         // Whether they arrive is the client's concern.
-        _ = unsafe bytes.withUnsafeBytes {
-            unsafe send(socket.rawValue, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL | MSG_DONTWAIT))
-        }
+        _ = socket.send(bytes[...])
     }
 }
 
-/// Where a thread waits for clients, until `stop`.
+/// Where a thread waits for clients, until it is told to stop.
 ///
 /// The socket itself is never shut down: it may be systemd's, and go on with the next daemon.
 package final class UnixListener: Sendable {
+    private struct Checks {
+        var isStopping = false
+        /// How often it was asked whether the thread still takes clients in, and how often the thread has answered.
+        var asked = 0
+        var answered = 0
+    }
+
     private let socket: OwnedDescriptor
-    private let wakeUp: OwnedDescriptor
+    private let wakeUp: EventDescriptor
+    private let checks = Monitor(Checks())
 
     /// - Parameter socket: a listening socket.
     package init(_ socket: consuming OwnedDescriptor) throws(SystemCallError) {
-        let wakeUp = OwnedDescriptor(adopting: try systemCall("eventfd", clinux_eventfd))
-        // Another process may accept the client that poll reports: accept must not wait then.
+        let wakeUp = try EventDescriptor()
+        // Another process may take the client that poll reports: accept must not wait then.
         let flags = try systemCall("fcntl F_GETFL") { fcntl(socket.rawValue, F_GETFL) }
         try systemCall("fcntl F_SETFL") { fcntl(socket.rawValue, F_SETFL, flags | O_NONBLOCK) }
+        // Older kernels (before 6.16) cannot refuse descriptors. What is sent is closed by the thread that serves the
+        // sender, and by no other.
+        _ = clinux_refuse_descriptors(socket.rawValue)
         self.socket = socket
         self.wakeUp = wakeUp
     }
@@ -46,7 +57,11 @@ package final class UnixListener: Sendable {
     /// - Throws: when there are no descriptors or no memory left, so that the caller can say so. That takes a moment, in which
     ///   others give some back.
     package func accept() throws(SystemCallError) -> AcceptedConnection? {
-        while try waits(for: [socket.rawValue, wakeUp.rawValue], milliseconds: -1) {
+        while true {
+            if try wait(for: [wakeUp.rawValue, socket.rawValue], milliseconds: -1) {
+                if answerChecks() { return nil }
+                continue
+            }
             let number: CInt
             do throws(SystemCallError) {
                 number = try systemCall("accept") { clinux_accept(socket.rawValue) }
@@ -56,27 +71,47 @@ package final class UnixListener: Sendable {
                 case .connectionAbort, .resourceTemporarilyUnavailable: continue
                 default: break
                 }
-                guard try waits(for: [wakeUp.rawValue], milliseconds: 100) else { return nil }
+                if try wait(for: [wakeUp.rawValue], milliseconds: 100), answerChecks() { return nil }
                 throw error
             }
             let descriptor = OwnedDescriptor(adopting: number)
+            // One that was connected before the listener refused descriptors.
+            _ = clinux_refuse_descriptors(number)
             let credentials = try PeerCredentials(of: descriptor)
             let process = PeerProcess(of: descriptor, credentials)
-            return AcceptedConnection(socket: descriptor, credentials: credentials, process: process)
+            return AcceptedConnection(StreamSocket(descriptor), credentials, process)
         }
-        return nil
     }
 
     /// Ends `accept`, now and ever after. Clients that wait already stay with the socket.
     package func stop() {
-        var one: UInt64 = 1
-        _ = unsafe write(wakeUp.rawValue, &one, MemoryLayout<UInt64>.size)
+        checks.update { $0.isStopping = true }
+        wakeUp.signal()
     }
 
-    /// - Returns: false if the wait was ended by `stop`.
-    private func waits(for descriptors: [CInt], milliseconds: CInt) throws(SystemCallError) -> Bool {
+    /// Returns when the thread that accepts has come round once more, or `stop` was called.
+    package func waitUntilAnswering() {
+        let number = checks.withLock { checks in
+            checks.asked += 1
+            return checks.asked
+        }
+        wakeUp.signal()
+        checks.wait { $0.answered >= number || $0.isStopping ? () : nil }
+    }
+
+    /// - Returns: whether the listener has been stopped.
+    private func answerChecks() -> Bool {
+        wakeUp.clear()
+        return checks.update { checks in
+            checks.answered = checks.asked
+            return checks.isStopping
+        }
+    }
+
+    /// - Returns: whether the first descriptor is ready.
+    private func wait(for descriptors: [CInt], milliseconds: CInt) throws(SystemCallError) -> Bool {
         var questions = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         try systemCall("poll") { unsafe poll(&questions, nfds_t(questions.count), milliseconds) }
-        return questions[questions.count - 1].revents == 0
+        return questions[0].revents != 0
     }
 }

@@ -40,7 +40,7 @@ package final class Thread: Sendable {
         let argument = unsafe Unmanaged.passRetained(start)
         do throws(SystemCallError) {
             try systemCall("pthread_create") {
-                unsafe clinux_thread_start(stackSize, { Thread.run($0) }, argument.toOpaque())
+                unsafe clinux_thread_start(UInt64(stackSize), { unsafe Thread.run($0) }, argument.toOpaque())
             }
         } catch {
             unsafe argument.release()
@@ -65,7 +65,7 @@ package final class Thread: Sendable {
     private static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-        unsafe pthread_setname_np(pthread_self(), start.name)
+        unsafe clinux_name_thread(start.name)
         start.body()
         return nil
     }

@@ -36,9 +36,12 @@ package final class WorkQueue: Sendable {
         }
     }
 
-    /// Does what is due, drops what is not, and ends the threads.
-    package func stop() {
-        state.update { $0.isStopping = true }
+    /// Ends the threads. What is due is done before, unless it is discarded; what is not due yet never is.
+    package func stop(discardingPending: Bool = false) {
+        state.update { state in
+            state.isStopping = true
+            if discardingPending { state.entries = [] }
+        }
         for thread in threads { thread.join() }
     }
 

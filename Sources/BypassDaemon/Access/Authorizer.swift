@@ -1,0 +1,119 @@
+internal import Bypass
+internal import BypassAPI
+internal import BypassPolicy
+internal import Datapath
+internal import JSONRPC
+internal import Linux
+internal import StrictJSON
+internal import Synchronization
+
+/// The policy that is in force, from the policy file, read at the start and at each reload.
+final class PolicyStore: Sendable {
+    private let path: String
+    private let policy: Mutex<Policy>
+
+    /// - Throws: if the file is there and not in order.
+    init(path: String) throws(PolicyLoadingError) {
+        let read = try Self.read(path)
+        self.path = path
+        policy = Mutex(read)
+    }
+
+    /// One snapshot: whoever decides takes it once and decides by it alone.
+    var current: Policy { policy.withLock(\.self) }
+
+    /// For people: where it is from, and how many grants it has.
+    var summary: String {
+        let current = current
+        return current.isBuiltIn ? "built-in, since \(path) does not exist" : "\(path), grants: \(current.grants.count)"
+    }
+
+    /// Reads the file again. If it is not in order, the old policy stays in force.
+    func reload() throws(PolicyLoadingError) {
+        let read = try Self.read(path)
+        policy.withLock { $0 = read }
+    }
+
+    private static func read(_ path: String) throws(PolicyLoadingError) -> Policy {
+        let loaded = try PolicyFile.load(path)
+        if let reason = loaded.untrustedReason { throw PolicyLoadingError(lines: [reason]) }
+        return loaded.policy
+    }
+}
+
+/// Who may do what.
+///
+/// Before parameters are parsed, ``roleRefusal(of:asking:in:)`` turns away who may not call such a method at all. The
+/// decision about a call is made later, once, when its turn in the namespace has come: under one snapshot of the policy, for
+/// exactly that namespace. It gives a permit, and nothing after it reads the policy.
+struct Authorizer: Sendable {
+    let policy: PolicyStore
+    let audit: Audit
+
+    /// Why the caller may not call a method that needs this permission, whatever it is called for; nil if that is not so.
+    /// It permits nothing.
+    func roleRefusal(of peer: Peer, asking permission: Permission, in request: Request) -> BypassError? {
+        if peer.credentials.uid == 0 { return nil }
+        guard
+            let refusal = policy.current.roleRefusal(of: peer.caller, asking: permission, to: "call \(request.method)")
+        else { return nil }
+        audit.write(AuditRecord(peer: peer, method: request.method, netns: request.netns).failing(with: refusal))
+        return refusal
+    }
+
+    /// Whether the caller's kernel work has places of its own.
+    func hasPriority(_ peer: Peer) -> Bool {
+        peer.credentials.uid == 0 || policy.current.hasPriority(peer.caller)
+    }
+
+    /// Whether the caller may read the status of a namespace.
+    func authorizeRead(_ namespace: ResolvedNamespace, netns: String, by peer: Peer) throws(BypassError) {
+        try policy.current.authorizeRead(netns: netns, isHost: namespace.isHost, by: peer.caller)
+    }
+
+    /// Decides about a change.
+    func authorize(
+        _ operation: Change.Operation, in namespace: ResolvedNamespace, netns: String, by peer: Peer
+    ) throws(BypassError) -> Permit {
+        let policy = policy.current
+        var names: [NamespaceReference] = []
+        if policy.looksAtNames(for: peer.caller) {
+            do throws(SystemCallError) {
+                names = try NamespaceReference.named(inode: namespace.inode)
+            } catch {
+                throw BypassError(error)
+            }
+        }
+        let change = Change(
+            netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical),
+            operation: operation, isHost: namespace.isHost)
+        return try policy.authorize(change, by: peer.caller)
+    }
+}
+
+/// A namespace that was opened for a caller, before anything is done in it.
+struct ResolvedNamespace: Sendable {
+    var inode: UInt64
+    /// Whether it is the host's own.
+    var isHost: Bool
+}
+
+extension Peer {
+    var caller: Caller {
+        Caller(uid: credentials.uid, gid: credentials.gid, groups: credentials.groups, pid: credentials.pid)
+    }
+}
+
+extension Request {
+    /// The namespace that the request names, whatever else may be wrong with it: for the audit.
+    fileprivate var netns: String? {
+        let text =
+            switch params {
+            case .positional(let values): values.first?.string
+            case .named(let members): members["netns"]?.string
+            case nil: String?.none
+            }
+        // A longer text does not name a namespace.
+        return text.flatMap { $0.utf8.count < 4096 ? $0 : nil }
+    }
+}

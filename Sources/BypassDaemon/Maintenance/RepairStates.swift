@@ -1,0 +1,37 @@
+internal import Bypass
+internal import Synchronization
+
+/// How the bypasses fare that are not healthy, or were not long ago; by inode.
+final class RepairStates: Sendable {
+    struct RepairState {
+        /// Whether subscribers know that it is degraded.
+        var isDegraded = false
+        /// When it may be repaired again.
+        var backoff = ExponentialBackoff.repair
+        /// The same error again is not logged.
+        var lastLoggedError: String?
+    }
+
+    private let states = Mutex<[UInt64: RepairState]>([:])
+
+    subscript(inode: UInt64) -> RepairState { states.withLock { $0[inode] ?? RepairState() } }
+
+    func update<Result>(_ inode: UInt64, _ body: (inout RepairState) -> Result) -> Result {
+        states.withLock { body(&$0[inode, default: RepairState()]) }
+    }
+
+    /// - Returns: whether subscribers took it to be degraded.
+    @discardableResult
+    func markHealthy(_ inode: UInt64) -> Bool {
+        states.withLock { states in
+            guard let index = states.index(forKey: inode) else { return false }
+            defer { (states.values[index].isDegraded, states.values[index].lastLoggedError) = (false, nil) }
+            return states.values[index].isDegraded
+        }
+    }
+
+    /// The bypass has ended.
+    func remove(_ inode: UInt64) {
+        states.withLock { $0[inode] = nil }
+    }
+}

@@ -1,0 +1,86 @@
+internal import Bypass
+internal import Datapath
+internal import JSONRPC
+internal import Linux
+internal import Logging
+
+/// Goes from bypass to bypass, round after round: whether its namespace is still there, whether its rules still stand, and
+/// whether the pins do.
+///
+/// Reading a namespace of which nothing has changed is a socket in it and one question, for the generation of its ruleset.
+/// Nothing is kept open in between: a socket, or a descriptor of the namespace, would keep it alive.
+final class ResyncLoop: Sendable {
+    private let manager: BypassManager
+    private let notifier: SystemdNotifier
+    private let queue: WorkQueue
+    /// In which every bypass is resynced once.
+    private let period: Interval
+    private let isStopping = Monitor(false)
+
+    /// Between two steps of a round, so that many bypasses do not wake the daemon for each.
+    private static let shortestPause = Interval.milliseconds(100)
+
+    /// - Parameter queue: where namespaces are read.
+    init(_ manager: BypassManager, notifier: SystemdNotifier, queue: WorkQueue, seconds: Int) {
+        self.manager = manager
+        self.notifier = notifier
+        self.queue = queue
+        period = .seconds(seconds)
+    }
+
+    /// Goes on until ``stop()``. The calling thread is used up.
+    ///
+    /// - Parameter recovery: what has to be over first.
+    func run(after recovery: Recovery) {
+        recovery.waitUntilDone()
+        while !pause(0, of: 1) {
+            let all = manager.store.all
+            if all.isEmpty {
+                if pause(1, of: 1) { return }
+                continue
+            }
+            ensurePinned()
+            let steps = min(all.count, Int(period.nanoseconds / Self.shortestPause.nanoseconds))
+            let stepSize = (all.count + steps - 1) / steps
+            for start in stride(from: 0, to: all.count, by: stepSize) {
+                resync(all[start..<min(start + stepSize, all.count)])
+                if pause(1, of: steps) { return }
+            }
+        }
+    }
+
+    /// Nothing new is begun.
+    func stop() { isStopping.update { $0 = true } }
+
+    /// - Returns: whether the loop has to end.
+    private func pause(_ share: Int, of shares: Int) -> Bool {
+        let end = Instant.now + Interval(nanoseconds: period.nanoseconds * UInt64(share) / UInt64(shares))
+        return isStopping.wait(until: end) { $0 ? () : nil } != nil
+    }
+
+    /// However long that takes, there is one step at a time.
+    private func resync(_ some: ArraySlice<(inode: UInt64, record: BypassRecord)>) {
+        let left = Monitor(some.count)
+        for (inode, record) in some {
+            queue.add {
+                self.manager.resync(inode, record)
+                left.update { $0 -= 1 }
+            }
+        }
+        left.wait { $0 == 0 ? () : nil }
+    }
+
+    /// Restores pins that were removed: rules that are made from now on need them, and so does everybody who uses
+    /// `iptables` beside them.
+    private func ensurePinned() {
+        do throws(MatcherError) {
+            if try manager.matcher.ensurePinned() {
+                manager.logger.warning("a pin was missing and is restored", metadata: ["pin": "\(manager.matcher.pin)"])
+            }
+            notifier.setFault(nil)
+        } catch {
+            let fault = "the pins cannot be restored: \(ErrorObject(BypassError(error)).message)"
+            if notifier.setFault(fault) { manager.logger.error("\(fault)") }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/// What a call leaves to be done once its answer is out, on the same thread: nobody waits for it.
+struct AfterAnswer {
+    private var actions: [() -> Void] = []
+
+    mutating func add(_ action: @escaping () -> Void) {
+        actions.append(action)
+    }
+
+    /// Does what was left, in the order in which it was added.
+    mutating func run() {
+        if actions.isEmpty { return }
+        for action in actions { action() }
+        actions.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,212 @@
+internal import Bypass
+internal import BypassAPI
+internal import CoreMetrics
+internal import Datapath
+internal import JSONRPC
+internal import Linux
+internal import Logging
+
+/// What is done about bypasses that no call is about.
+extension BypassManager {
+    /// Reads a bypass and does what it needs: cleans up when it has expired, renews and repairs it, or finds that its
+    /// namespace is gone.
+    ///
+    /// - Parameter isFirst: whether this daemon has not read it before.
+    func reconcile(_ inode: UInt64, _ record: BypassRecord, isFirst: Bool = false) {
+        var after = AfterAnswer()
+        defer { after.run() }
+        do throws(BypassError) {
+            let turn = try executor.turn(in: .known(inode, record), as: .maintenance)
+            defer { turn.end() }
+            var session = try turn.enter(.full)
+            dropStaleRecord(session, &after)
+            // It may have been ended, or changed, while this waited for its turn.
+            guard let record = store[inode] else { return }
+            let observation = try Reconciler.observe(&session)
+            if session.isOtherNamespace(by: observation) { return end(.gone, inode, record, &after) }
+            switch record.reconcileDecision(given: observation) {
+            case .end: finish(record, observation, in: &session, &after)
+            case .nothing: markHealthy(observation, record, in: &session, isFirst: isFirst, &after)
+            case .renew(let state):
+                let outcome = try Reconciler.reconcile(state, in: &session)
+                logger.notice("bypass renewed", metadata: ["netns": "\(record.netns)", "inode": "\(inode)"])
+                markHealthy(outcome.after, record, in: &session, isFirst: isFirst, &after)
+            case .repair(let state): repair(state, observation, record, in: &session, &after)
+            }
+        } catch {
+            if case .netnsNotFound = error { return handleRemoved(inode, record, as: .maintenance, &after) }
+            logOnce("a bypass could not be reconciled", of: inode, record, error)
+            // It is there all the same.
+            if isFirst {
+                transition.events.recover(lastKnownStatus(inode, record, since: ErrorObject(error).message))
+            }
+        }
+    }
+
+    /// Whether a bypass is as it should be: one question to its namespace, for the generation of its ruleset, if nothing has
+    /// changed there. If not, it is reconciled.
+    func resync(_ inode: UInt64, _ record: BypassRecord) {
+        do throws(BypassError) {
+            if try isHealthy(inode, record) { return }
+        } catch {
+            // What cannot be read now is read again in the next round.
+            guard case .netnsNotFound = error else { return }
+        }
+        reconcile(inode, record)
+    }
+
+    private func isHealthy(_ inode: UInt64, _ record: BypassRecord) throws(BypassError) -> Bool {
+        var after = AfterAnswer()
+        defer { after.run() }
+        let turn = try executor.turn(in: .known(inode, record), as: .maintenance)
+        defer { turn.end() }
+        var session = try turn.enter(.ownRules)
+        dropStaleRecord(session, &after)
+        guard var record = store[inode] else { return true }
+        if record.path != session.path {
+            // Its name is gone, and it was found by another: the next time is quick again.
+            record.path = session.path
+            transition.record(record, of: inode)
+        }
+        let observation = try Reconciler.observe(&session)
+        return record.reconcileDecision(given: observation) == .nothing && !transition.repairs[inode].isDegraded
+            && !session.isOtherNamespace(by: observation)
+    }
+
+    /// A bypass as it should be; subscribers hear of that if it was not so before.
+    private func markHealthy(
+        _ observation: Observation, _ record: BypassRecord, in session: inout NamespaceSession, isFirst: Bool,
+        _ after: inout AfterAnswer
+    ) {
+        let wasDegraded = transition.repairs.markHealthy(session.inode)
+        if isFirst {
+            transition.events.recover(status(of: observation, record.netns, in: &session))
+        } else if wasDegraded {
+            transition.publish(.repaired, status(of: observation, record.netns, in: &session), &after)
+        }
+    }
+
+    /// Repairs a damaged bypass, if it is time for that; until then subscribers know that it is damaged.
+    private func repair(
+        _ state: DesiredState, _ observation: Observation, _ record: BypassRecord, in session: inout NamespaceSession,
+        _ after: inout AfterAnswer
+    ) {
+        let inode = session.inode
+        let isTime = transition.repairs.update(inode) { repair in
+            guard observation.now >= repair.backoff.next else { return false }
+            repair.backoff.recordAttempt(at: observation.now)
+            return true
+        }
+        if isTime {
+            do throws(BypassError) {
+                let outcome = try Reconciler.reconcile(state, in: &session)
+                transition.repairs.markHealthy(inode)
+                metrics.repairs.increment()
+                let damage = Health(observation).warnings.map(\.code).joined(separator: ",")
+                logger.notice(
+                    "bypass repaired",
+                    metadata: ["netns": "\(record.netns)", "inode": "\(inode)", "damage": "\(damage)"])
+                return transition.publish(.repaired, status(of: outcome.after, record.netns, in: &session), &after)
+            } catch {
+                logOnce("a bypass could not be repaired", of: inode, record, error)
+            }
+        }
+        let wasDegraded = transition.repairs.update(inode) { repair in
+            defer { repair.isDegraded = true }
+            return repair.isDegraded
+        }
+        if !wasDegraded {
+            transition.publish(.degraded, status(of: observation, record.netns, in: &session), &after)
+        }
+    }
+
+    /// It has expired, or an earlier daemon came no further. The matcher has ended it; what is left to do is to clean up.
+    private func finish(
+        _ record: BypassRecord, _ observation: Observation, in session: inout NamespaceSession,
+        _ after: inout AfterAnswer
+    ) {
+        let ending: Transition.Ending = observation.entry?.deadline == MapEntry.expired ? .off : .expired
+        do throws(BypassError) {
+            let outcome = try Reconciler.reconcile(.off, in: &session)
+            var status = status(of: outcome.after, record.netns, in: &session)
+            transition.end(
+                ending, session.inode, record, cookie: session.cookie, status: &status,
+                audit: AuditRecord(ending, record, session.inode), &after)
+        } catch {
+            // Tried again with the next resync; in the audit only once.
+            if logOnce("what is left of an ended bypass could not be removed", of: session.inode, record, error) {
+                let failed = AuditRecord(ending, record, session.inode).failing(with: error)
+                transition.complete(failed, &after)
+            }
+        }
+    }
+
+    private func end(_ ending: Transition.Ending, _ inode: UInt64, _ record: BypassRecord, _ after: inout AfterAnswer) {
+        var status = BypassStatus(netns: record.netns, inode: inode, state: .off, effective: false)
+        transition.end(
+            ending, inode, record, cookie: nil, status: &status, audit: AuditRecord(ending, record, inode), &after)
+    }
+
+    // MARK: namespaces that are gone
+
+    /// A namespace was not found: it is gone, and all that was in it. Unless its number is another's by now, which may have
+    /// a bypass of its own: that is known in its turn, when nobody else decides about that number.
+    func handleRemoved(
+        _ inode: UInt64, _ record: BypassRecord, as principal: FairScheduler.Principal, _ after: inout AfterAnswer
+    ) {
+        let place = executor.gate.enter(principal)
+        defer { executor.gate.leave(place) }
+        executor.gate.claim(inode, for: place)
+        if store[inode] == record { end(.gone, inode, record, &after) }
+    }
+
+    /// An inode number may be used again when its namespace is gone: what was known of that one is not about this one.
+    func dropStaleRecord(_ session: borrowing NamespaceSession, _ after: inout AfterAnswer) {
+        guard let record = store[session.inode], let old = record.cookie, let new = session.cookie, old != new else {
+            return
+        }
+        end(.gone, session.inode, record, &after)
+    }
+
+    // MARK: logging
+
+    /// Logs what went wrong with a bypass, but not the same again and again.
+    ///
+    /// - Returns: whether it was logged.
+    @discardableResult
+    private func logOnce(_ what: Logger.Message, of inode: UInt64, _ record: BypassRecord, _ error: BypassError) -> Bool {
+        metrics.countError(error)
+        let reason = ErrorObject(error).message
+        let text = "\(what): \(reason)"
+        let isNew = transition.repairs.update(inode) { repair in
+            defer { repair.lastLoggedError = text }
+            return repair.lastLoggedError != text
+        }
+        if isNew {
+            logger.warning(what, metadata: ["netns": "\(record.netns)", "inode": "\(inode)", "error": "\(reason)"])
+        }
+        return isNew
+    }
+}
+
+extension AuditRecord {
+    /// A bypass that has ended without a call.
+    fileprivate init(_ ending: Transition.Ending, _ record: BypassRecord, _ inode: UInt64) {
+        let method =
+            switch ending {
+            case .expired: "expire"
+            case .gone: "gone"
+            case .off: "bypass off"
+            }
+        self.init(method: method, netns: record.netns, inode: inode, owner: record.owner, reason: record.reason)
+    }
+}
+
+extension NamespaceSession {
+    /// Whether this is another namespace than the one that was bypassed, which had its inode number. From Linux 5.14 on a
+    /// namespace has a number of its own. Before, one in which nothing is ours is taken for another: to take a flushed
+    /// one for that ends a bypass, and to take another for a flushed one would begin one that nobody wanted.
+    fileprivate borrowing func isOtherNamespace(by observation: Observation) -> Bool {
+        cookie == nil && observation.holdsNothingOfOurs
+    }
+}

@@ -1,0 +1,163 @@
+internal import Bypass
+internal import BypassAPI
+internal import Datapath
+internal import JSONRPC
+internal import Linux
+internal import Netfilter
+internal import StrictJSON
+internal import Synchronization
+
+extension BypassManager {
+    /// The object of the contract.
+    ///
+    /// - Parameters:
+    ///   - countingConnections: whether to count connections that are older than the bypass.
+    ///   - additional: warnings that the observation does not show.
+    func status(
+        of observation: Observation, _ netns: String, in session: inout NamespaceSession,
+        countingConnections: Bool = true, also additional: [Bypass.Warning] = []
+    ) -> BypassStatus {
+        let health = Health(observation)
+        var status = BypassStatus(
+            netns: netns, inode: session.inode, state: health.state, effective: health.effective,
+            generation: store.generation(of: session.inode, cookie: session.cookie),
+            rules: session.rules.map(BypassStatus.Rule.init).sorted {
+                ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
+            })
+        var warnings = health.warnings + additional
+        if health.state == .degraded, let warning = contest(session.inode, at: observation.now) {
+            warnings.append(warning)
+        }
+        if let entry = observation.entry, health.state != .off {
+            let record = store[session.inode]
+            status.direction = Direction(entry.hooks)
+            status.expiresAt = Self.timestamp(ofDeadline: entry.deadline)
+            status.since = record?.since
+            status.owner = record?.owner
+            status.reason = record?.reason
+            status.setBy = record?.setBy
+            let isRedirected = observation.redirects.contains { entry.hooks.contains($0.hook) }
+            if countingConnections, isRedirected, let warning = session.establishedConnections() {
+                warnings.append(warning)
+            }
+        }
+        status.warnings = warnings.map(BypassStatus.Warning.init)
+        return status
+    }
+
+    /// What was known last of a bypass whose namespace cannot be read now.
+    func lastKnownStatus(_ inode: UInt64, _ record: BypassRecord, since reason: String) -> BypassStatus {
+        var status =
+            transition.events[inode]
+            ?? BypassStatus(netns: record.netns, inode: inode, state: .degraded, effective: false, owner: record.owner)
+        status.state = .degraded
+        status.warnings = [.init(.unseen(reason))]
+        return status
+    }
+
+    /// That the daemon leaves a damaged bypass to another program for a while, if it does.
+    private func contest(_ inode: UInt64, at now: UInt64) -> Bypass.Warning? {
+        let next = transition.repairs[inode].backoff.next
+        return next > now ? .contested(seconds: Int((next - now) / 1_000_000_000) + 1) : nil
+    }
+
+    /// What CLOCK_BOOTTIME's `deadline` is on the wall clock; nil for none.
+    private static func timestamp(ofDeadline deadline: UInt64) -> Timestamp? {
+        guard deadline != 0 else { return nil }
+        let left = Int64(clamping: deadline) - Int64(clamping: BootClock.now)
+        return Timestamp(secondsSince1970: (WallClock.now + left) / 1_000_000_000)
+    }
+
+    // MARK: list
+
+    /// The status of every bypassed namespace. One list serves all who ask before it is begun.
+    func list(for peer: Peer) -> EncodedList {
+        let principal = principal(of: peer)
+        return lists.run { EncodedList(list(as: principal)) }
+    }
+
+    /// By inode. With many, the processors share the work.
+    private func list(as principal: FairScheduler.Principal) -> [BypassStatus] {
+        let all = store.all
+        let found = Mutex<[BypassStatus]>([])
+        let next = Atomic(0)
+        Thread.inParallel(all.count < Self.longList ? 1 : 2, named: "list") {
+            var mine: [BypassStatus] = []
+            while true {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < all.count else { break }
+                if let status = self.currentStatus(all[index].inode, all[index].record, as: principal) {
+                    mine.append(status)
+                }
+            }
+            found.withLock { $0 += mine }
+        }
+        return found.withLock(\.self).filter { $0.state != .off }.sorted { $0.inode < $1.inode }
+    }
+
+    private static let longList = 16
+
+    /// nil if the namespace has gone.
+    private func currentStatus(
+        _ inode: UInt64, _ record: BypassRecord, as principal: FairScheduler.Principal
+    ) -> BypassStatus? {
+        var after = AfterAnswer()
+        defer { after.run() }
+        do throws(BypassError) {
+            let turn = try executor.turn(in: .known(inode, record), as: principal)
+            defer { turn.end() }
+            var session = try turn.enter(.full)
+            dropStaleRecord(session, &after)
+            let observation = try Reconciler.observe(&session)
+            return status(of: observation, record.netns, in: &session, countingConnections: false)
+        } catch {
+            if case .netnsNotFound = error {
+                handleRemoved(inode, record, as: principal, &after)
+                return nil
+            }
+            // A namespace that cannot be read does not hide the others, nor is it hidden.
+            return lastKnownStatus(inode, record, since: ErrorObject(error).message)
+        }
+    }
+}
+
+/// A result of `list`, written once for all who get it.
+struct EncodedList: JSONWritable, Sendable {
+    private let text: JSONText
+
+    init(_ bypasses: [BypassStatus]) {
+        var text = JSONText()
+        text.append(ListMethod.Result(bypasses: bypasses))
+        self.text = text
+    }
+
+    func write(to text: inout JSONText) {
+        text.append(self.text)
+    }
+}
+
+extension NamespaceSession {
+    /// nil if there are none.
+    fileprivate mutating func establishedConnections() -> Bypass.Warning? {
+        let count = redirectedConnections()
+        return count == 0 ? nil : .establishedConnections(count)
+    }
+}
+
+extension BypassStatus.Rule {
+    fileprivate init(_ rule: Ruleset.Rule) {
+        self.init(
+            family: rule.chain.family.name, table: rule.chain.table, chain: rule.chain.chain, handle: rule.handle,
+            packets: rule.counted.packets, bytes: rule.counted.bytes)
+    }
+}
+
+extension BypassStatus.Peer {
+    init(_ credentials: PeerCredentials) {
+        self.init(uid: credentials.uid, gid: credentials.gid, pid: credentials.pid)
+    }
+}
+
+extension Timestamp {
+    static var now: Timestamp { Timestamp(secondsSince1970: WallClock.now / 1_000_000_000) }
+}

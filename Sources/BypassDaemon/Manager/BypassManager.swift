@@ -1,0 +1,276 @@
+internal import Bypass
+internal import BypassAPI
+internal import BypassPolicy
+internal import Datapath
+internal import Linux
+internal import Logging
+
+/// The verbs: on, off, extend, status, list and clear. Each is executed on the calling thread, from the decision whether
+/// the caller may to what then is; the server and the maintenance only call them.
+final class BypassManager: Sendable {
+    let executor: NamespaceExecutor
+    let transition: Transition
+    let authorizer: Authorizer
+    let matcher: Matcher
+    let metrics: DaemonMetrics
+    let logger: Logger
+    let lists = SharedCall<EncodedList>()
+
+    var store: BypassStore { transition.store }
+
+    init(
+        executor: NamespaceExecutor, transition: Transition, authorizer: Authorizer, matcher: Matcher,
+        metrics: DaemonMetrics, logger: Logger
+    ) {
+        self.executor = executor
+        self.transition = transition
+        self.authorizer = authorizer
+        self.matcher = matcher
+        self.metrics = metrics
+        self.logger = logger
+    }
+
+    /// Who wants what of which namespace.
+    struct Request {
+        var netns: String
+        var peer: Peer
+        /// The generation that the caller's decision was made on.
+        var ifGeneration: Int?
+        /// The only owner whose bypass may be changed.
+        var ifOwner: String?
+        /// The namespace must have one of these addresses.
+        var expecting: [IPAddress]?
+        var owner: String?
+        var reason: String?
+
+        init(_ netns: String, by peer: Peer) {
+            self.netns = netns
+            self.peer = peer
+        }
+    }
+
+    // MARK: verbs
+
+    /// Turns a bypass on, or replaces its direction, ttl, owner and reason.
+    ///
+    /// - Parameter ttl: in seconds; nil for what the policy has for a caller that does not say.
+    func turnOn(
+        _ request: Request, _ direction: Direction, ttl: Int?, _ after: inout AfterAnswer
+    ) throws(BypassError) -> BypassMethod.Result {
+        let turn = try turn(for: request)
+        defer { turn.end() }
+        let permit = try authorizer.authorize(
+            .on(hooks: direction.hooks, ttl: ttl), in: turn.resolved, netns: request.netns, by: request.peer)
+        var session = try enter(turn, .full, for: request, &after)
+        let old = store[session.inode]
+        let wasOn = try entry(of: session.inode)?.isLive(at: BootClock.now) ?? false
+        let new = BypassRecord(
+            netns: request.netns, path: session.path, cookie: session.cookie,
+            since: wasOn ? old?.since ?? .now : .now, direction: direction,
+            deadline: permit.ttl.map(Self.deadline) ?? 0, generation: store.nextGeneration(),
+            owner: request.owner, reason: request.reason, setBy: .init(request.peer.credentials))
+        if wasOn, let old, old.desiresTheSame(as: new) {
+            return try apply(old, insteadOf: old, isNew: false, request.netns, in: &session, &after)
+        }
+        return try apply(new, insteadOf: old, isNew: true, request.netns, in: &session, &after)
+    }
+
+    /// Ends the bypass of a namespace, whoever wanted it.
+    func turnOff(_ request: Request, _ after: inout AfterAnswer) throws(BypassError) -> BypassMethod.Result {
+        let turn = try turn(for: request)
+        defer { turn.end() }
+        _ = try authorizer.authorize(.off, in: turn.resolved, netns: request.netns, by: request.peer)
+        var session = try enter(turn, .ownRules, for: request, &after)
+        return try turnOff(request.netns, in: &session, &after)
+    }
+
+    /// Moves the end of a bypass, and nothing else: it never expires sooner by this.
+    func extend(
+        _ request: Request, by seconds: Int, _ after: inout AfterAnswer
+    ) throws(BypassError) -> ExtendMethod.Result {
+        let turn = try turn(for: request)
+        defer { turn.end() }
+        // To give a bypass more time is to turn it on again as it is.
+        let hooks = (store[turn.namespace.inode]?.direction ?? .both).hooks
+        _ = try authorizer.authorize(
+            .on(hooks: hooks, ttl: seconds), in: turn.resolved, netns: request.netns, by: request.peer)
+        var session = try enter(turn, .full, for: request, &after)
+        let now = try entry(of: session.inode)
+        guard let old = store[session.inode], let entry = now, entry.isLive(at: BootClock.now) else {
+            throw .conflict(
+                "\(request.netns.asPartOfSentence) is not bypassed: there is nothing to extend, turn the bypass on")
+        }
+        let deadline = Self.deadline(after: seconds)
+        var new = old
+        if entry.deadline != 0 && entry.deadline < deadline {
+            new.deadline = deadline
+            new.generation = store.nextGeneration()
+        }
+        // What was found without a record has one from now on.
+        new.direction = Direction(entry.hooks)
+        new.deadline = new.deadline ?? entry.deadline
+        let isNew = new.generation != old.generation
+        return try apply(new, insteadOf: old, isNew: isNew, request.netns, in: &session, &after)
+    }
+
+    /// What is, in one namespace.
+    func status(_ request: Request, _ after: inout AfterAnswer) throws(BypassError) -> BypassStatus {
+        let turn = try turn(for: request)
+        defer { turn.end() }
+        try authorizer.authorizeRead(turn.resolved, netns: request.netns, by: request.peer)
+        var session = try enter(turn, .full, for: request, &after)
+        return status(of: try Reconciler.observe(&session), request.netns, in: &session)
+    }
+
+    /// Ends every bypass, or every one of an owner's. A failure does not stop the rest.
+    func clear(owner: String?, by peer: Peer, _ after: inout AfterAnswer) -> ClearMethod.Result {
+        let principal = principal(of: peer)
+        var result = ClearMethod.Result(cleared: [], failed: [])
+        for (inode, record) in store.all where owner == nil || record.owner == owner {
+            let began = Instant.now
+            let audited = AuditRecord(
+                peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, owner: record.owner)
+            do throws(BypassError) {
+                try turnOff(inode, record, as: principal, &after)
+                transition.complete(audited.taking(since: began), &after)
+                result.cleared.append(.init(netns: record.netns, inode: inode))
+            } catch {
+                if case .netnsNotFound = error {
+                    handleRemoved(inode, record, as: principal, &after)
+                    result.cleared.append(.init(netns: record.netns, inode: inode))
+                    continue
+                }
+                let failed = audited.failing(with: error).taking(since: began)
+                transition.complete(failed, &after)
+                result.failed.append(.init(netns: record.netns, inode: inode, message: failed.error ?? ""))
+            }
+        }
+        return result
+    }
+
+    // MARK: steps
+
+    /// Executes a change, and audits what came of it. That everything was already as it was asked to be needs no record.
+    func audited(
+        _ request: Request, as method: String, _ after: inout AfterAnswer,
+        _ change: (inout AfterAnswer) throws(BypassError) -> BypassMethod.Result
+    ) throws(BypassError) -> BypassMethod.Result {
+        let began = Instant.now
+        var record = AuditRecord(
+            peer: request.peer, method: method, netns: request.netns, owner: request.owner, reason: request.reason)
+        do throws(BypassError) {
+            let result = try change(&after)
+            if result.changed {
+                record.inode = result.inode
+                record.warnings = result.warnings.map(\.code)
+                transition.complete(record.taking(since: began), &after)
+            }
+            return result
+        } catch {
+            transition.complete(record.failing(with: error).taking(since: began), &after)
+            throw error
+        }
+    }
+
+    private func turn(for request: Request) throws(BypassError) -> NamespaceTurn {
+        try executor.turn(
+            in: .named(request.netns, uid: request.peer.credentials.uid), as: principal(of: request.peer))
+    }
+
+    /// Enters a namespace after the decision, and checks the conditions that the client makes.
+    private func enter(
+        _ turn: borrowing NamespaceTurn, _ detail: NamespaceSession.Detail, for request: Request,
+        _ after: inout AfterAnswer
+    ) throws(BypassError) -> NamespaceSession {
+        if let addresses = request.expecting { try turn.expect(addresses, named: request.netns) }
+        let session = try turn.enter(detail)
+        dropStaleRecord(session, &after)
+        try checkGeneration(request, in: session)
+        try checkOwner(request, in: session)
+        return session
+    }
+
+    private func turnOff(
+        _ inode: UInt64, _ record: BypassRecord, as principal: FairScheduler.Principal, _ after: inout AfterAnswer
+    ) throws(BypassError) {
+        let turn = try executor.turn(in: .known(inode, record), as: principal)
+        defer { turn.end() }
+        var session = try turn.enter(.ownRules)
+        dropStaleRecord(session, &after)
+        _ = try turnOff(record.netns, in: &session, &after)
+    }
+
+    private func turnOff(
+        _ netns: String, in session: inout NamespaceSession, _ after: inout AfterAnswer
+    ) throws(BypassError) -> BypassMethod.Result {
+        let outcome = try Reconciler.reconcile(.off, in: &session)
+        let record = store[session.inode]
+        var status = status(of: outcome.after, netns, in: &session)
+        if record != nil || outcome.changed {
+            transition.end(.off, session.inode, record, cookie: session.cookie, status: &status, audit: nil, &after)
+        }
+        return BypassMethod.Result(status: status, changed: outcome.changed)
+    }
+
+    /// Makes what a record says so, and gives what then is.
+    ///
+    /// - Parameters:
+    ///   - old: what there was before, and is again if this fails.
+    ///   - isNew: whether anybody would notice a difference even if the kernel has nothing to do.
+    private func apply(
+        _ record: BypassRecord, insteadOf old: BypassRecord?, isNew: Bool, _ netns: String,
+        in session: inout NamespaceSession, _ after: inout AfterAnswer
+    ) throws(BypassError) -> BypassMethod.Result {
+        let inode = session.inode
+        // Before anything is on: whatever happens to the daemon, it is known who wanted it.
+        let warnings = [transition.record(record, of: inode)].compactMap(\.self)
+        let outcome: Reconciler.Outcome
+        do throws(BypassError) {
+            outcome = try Reconciler.reconcile(record.desiredState, in: &session)
+        } catch {
+            transition.rollBack(to: old, of: inode)
+            throw error
+        }
+        transition.activate(record, of: inode)
+        let status = status(of: outcome.after, netns, in: &session, also: warnings)
+        let changed = isNew || outcome.changed
+        if changed { transition.publish(.on, status, &after) }
+        return BypassMethod.Result(status: status, changed: changed)
+    }
+
+    /// A decision that was made on what is no longer so is not carried out.
+    private func checkGeneration(_ request: Request, in session: borrowing NamespaceSession) throws(BypassError) {
+        guard let expected = request.ifGeneration else { return }
+        let current = store.generation(of: session.inode, cookie: session.cookie)
+        if expected == current { return }
+        throw .conflict(
+            "\(request.netns.asPartOfSentence) is at generation \(current), not \(expected): it was changed meanwhile, ask "
+                + "for its status again")
+    }
+
+    /// A bypass of another owner is not touched by a caller that has asked for that.
+    private func checkOwner(_ request: Request, in session: borrowing NamespaceSession) throws(BypassError) {
+        guard let owner = request.ifOwner, let record = store[session.inode], record.owner != owner,
+            try entry(of: session.inode)?.isLive(at: BootClock.now) == true
+        else { return }
+        throw .conflict(
+            "\(record.owner?.asPartOfSentence ?? "another user") has bypassed \(request.netns.asPartOfSentence) already: "
+                + "nothing is done before that bypass ends")
+    }
+
+    /// A namespace's entry in the matcher's map.
+    private func entry(of inode: UInt64) throws(BypassError) -> MapEntry? {
+        do throws(SystemCallError) {
+            return try matcher.entry(of: inode)
+        } catch {
+            throw BypassError(error)
+        }
+    }
+
+    func principal(of peer: Peer) -> FairScheduler.Principal {
+        authorizer.hasPriority(peer) ? .priority(peer.account) : .account(peer.account)
+    }
+
+    /// CLOCK_BOOTTIME in nanoseconds, so many seconds from now.
+    private static func deadline(after seconds: Int) -> UInt64 { (Instant.now + .seconds(seconds)).nanoseconds }
+}

@@ -1,0 +1,152 @@
+internal import Bypass
+internal import BypassAPI
+internal import Linux
+internal import StrictJSON
+internal import Synchronization
+
+/// What is wanted of a namespace, by whom, and why. It is written before the kernel is asked for it, so that it is known
+/// whatever happens to the daemon.
+struct BypassRecord: Codable, Hashable, Sendable {
+    /// How the namespace was named.
+    var netns: String
+    /// The path that the name led to: found again without a walk through control groups.
+    var path: String
+    /// The namespace's own number, which no other has had since boot: an inode number is given again. nil before Linux
+    /// 5.14, and for a bypass that was found without a record.
+    var cookie: UInt64?
+    var since: Timestamp
+    /// nil for a bypass that was found without a record, as `deadline`: the matcher's map knows.
+    var direction: Direction?
+    /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not expire.
+    var deadline: UInt64?
+    /// nil in a record of a version without generations.
+    var generation: Int?
+    var owner: String?
+    var reason: String?
+    var setBy: BypassStatus.Peer?
+
+    /// Whether another record is about the same decision, whoever made it again and by whatever name.
+    func desiresTheSame(as other: BypassRecord) -> Bool {
+        (direction, deadline, owner, reason) == (other.direction, other.deadline, other.owner, other.reason)
+    }
+
+    /// What the kernel has to do for it. One that was found without a record is reconciled by what the map holds instead.
+    var desiredState: DesiredState { .on((direction ?? .both).hooks, deadline: deadline ?? 0) }
+
+    /// What is needed so that it is as it says.
+    func reconcileDecision(given observation: Observation) -> ReconcileDecision {
+        ReconcileDecision(hooks: direction?.hooks, deadline: deadline, given: observation)
+    }
+}
+
+extension BypassRecord: JSONWritableObject {
+    func writeMembers(to text: inout JSONText) {
+        text.member("netns", netns)
+        text.member("path", path)
+        text.member("cookie", cookie)
+        text.member("since", since)
+        text.member("direction", direction?.rawValue)
+        text.member("deadline", deadline)
+        text.member("generation", generation)
+        text.member("owner", owner)
+        text.member("reason", reason)
+        text.member("setBy", setBy)
+    }
+}
+
+/// The records of all bypasses, in memory and in the state folder.
+///
+/// The file is a log: a line is appended for each change, in one write, and read back at the next start. It is named
+/// after the boot, since neither inode numbers nor the kernel's rules outlive it.
+final class BypassStore: Sendable {
+    private struct State: ~Copyable {
+        var records: [UInt64: BypassRecord]
+        var log: RecordLog
+        /// Whose records are not as the log has them: the disk was full, or the end of a bypass is not written yet.
+        var unwritten: Set<UInt64> = []
+        var generations: Generations
+    }
+
+    private let state: Mutex<State>
+
+    /// Reads what an earlier daemon left. Throws if the folder cannot be made or written, or its records not be read.
+    init(folder: String) throws(SystemCallError) {
+        var log = try RecordLog(folder: folder)
+        let records = try log.contents()
+        // On a full disk the old log stays, and says the same in more lines.
+        try? log.rewrite(records)
+        let generations = Generations(now: Self.now, known: records.values.compactMap(\.generation))
+        state = Mutex(State(records: records, log: log, generations: generations))
+    }
+
+    var count: Int { state.withLock { $0.records.count } }
+
+    /// By inode.
+    var all: [(inode: UInt64, record: BypassRecord)] {
+        state.withLock { state in state.records.map { (inode: $0.key, record: $0.value) } }
+            .sorted { $0.inode < $1.inode }
+    }
+
+    subscript(inode: UInt64) -> BypassRecord? { state.withLock { $0.records[inode] } }
+
+    /// The generation of a namespace, bypassed or not.
+    func generation(of inode: UInt64, cookie: UInt64?) -> Int {
+        state.withLock { state in
+            state.records[inode]?.generation ?? state.generations.ofUnbypassed(inode, cookie: cookie)
+        }
+    }
+
+    /// For the next decision.
+    func nextGeneration() -> Int { state.withLock { $0.generations.next(now: Self.now) } }
+
+    /// Keeps a record. Throws if it is kept in memory only.
+    func set(_ record: BypassRecord, of inode: UInt64) throws(SystemCallError) {
+        try state.withLock { state throws(SystemCallError) in
+            let isKnown = state.records.updateValue(record, forKey: inode) == record
+            if isKnown && !state.unwritten.contains(inode) { return }
+            try Self.write(inode, record, in: &state)
+        }
+    }
+
+    /// Drops a record. What is written of it goes with ``flush(_:)``: until then the next start finds that there is no
+    /// entry of the matcher's for it.
+    func remove(_ inode: UInt64) {
+        state.withLock { state in
+            if state.records.removeValue(forKey: inode) != nil { state.unwritten.insert(inode) }
+        }
+    }
+
+    /// Drops the record of a bypass that has ended in a namespace that is still there.
+    ///
+    /// - Returns: the namespace's generation from now on.
+    func end(_ inode: UInt64, cookie: UInt64?) -> Int {
+        state.withLock { state in
+            if state.records.removeValue(forKey: inode) != nil { state.unwritten.insert(inode) }
+            return state.generations.recordEnd(inode, cookie: cookie, now: Self.now)
+        }
+    }
+
+    /// Writes what the state folder does not know yet of a namespace. If that cannot be done, the next start drops the
+    /// record, since the matcher has no entry for it.
+    func flush(_ inode: UInt64) {
+        state.withLock { state in
+            if state.unwritten.contains(inode) { try? Self.write(inode, state.records[inode], in: &state) }
+        }
+    }
+
+    /// Milliseconds since 1970.
+    private static var now: Int { Int(WallClock.now / 1_000_000) }
+
+    private static func write(
+        _ inode: UInt64, _ record: BypassRecord?, in state: inout State
+    ) throws(SystemCallError) {
+        state.unwritten.insert(inode)
+        if state.log.isWorthRewriting(state.records.count) {
+            try state.log.rewrite(state.records)
+            state.unwritten = []
+        } else {
+            try state.log.append(.init(inode: inode, record: record))
+            state.unwritten.remove(inode)
+        }
+    }
+}

@@ -1,0 +1,142 @@
+internal import Bypass
+internal import BypassAPI
+internal import Datapath
+internal import Linux
+
+/// Opens namespaces for work in them: through the gate, one call at a time for each namespace, on the calling thread.
+final class NamespaceExecutor: Sendable {
+    /// What a call is about.
+    enum Target {
+        /// What a client wrote, and as which user.
+        case named(String, uid: UInt32)
+        /// A namespace that is bypassed, or was.
+        case known(UInt64, BypassRecord)
+    }
+
+    private let matcher: Matcher
+    let rulesets = RulesetCache()
+    let gate = NamespaceGate()
+    private let closer: DeferredCloser
+
+    init(matcher: Matcher, closer: DeferredCloser) {
+        self.matcher = matcher
+        self.closer = closer
+    }
+
+    /// Opens a namespace once and waits for its turn. What was opened is what is decided about and used, whatever its name
+    /// leads to by then.
+    ///
+    /// - Parameter principal: whose places in the gate the call takes.
+    /// - Returns: the turn, which the caller ends.
+    func turn(in target: Target, as principal: FairScheduler.Principal) throws(BypassError) -> NamespaceTurn {
+        let place = gate.enter(principal)
+        do throws(BypassError) {
+            let namespace = try open(target)
+            gate.claim(namespace.inode, for: place)
+            return NamespaceTurn(namespace, place, of: self)
+        } catch {
+            gate.leave(place)
+            throw error
+        }
+    }
+
+    fileprivate func enter(
+        _ namespace: borrowing NetworkNamespace, _ detail: NamespaceSession.Detail
+    ) throws(BypassError) -> NamespaceSession {
+        try NamespaceSession(namespace, detail: detail, matcher: matcher, cache: rulesets, closer: closer)
+    }
+
+    // MARK: opening
+
+    private func open(_ target: Target) throws(BypassError) -> NetworkNamespace {
+        switch target {
+        case .named(let text, let uid): try open(text, for: uid)
+        case .known(let inode, let record): try open(inode, record)
+        }
+    }
+
+    /// Resolves what a client wrote.
+    private func open(_ text: String, for uid: UInt32) throws(BypassError) -> NetworkNamespace {
+        guard let reference = NamespaceReference(text) else {
+            throw .invalidParameter(
+                "netns: must be a name under /run/netns, an absolute path without '..', pid:NUMBER or pod:UID")
+        }
+        do throws(NamespaceError) {
+            return try reference.open(for: uid)
+        } catch {
+            throw BypassError(error)
+        }
+    }
+
+    /// Opens a namespace that is bypassed, by whatever name it has now: a name may lead elsewhere by now.
+    private func open(_ inode: UInt64, _ record: BypassRecord) throws(BypassError) -> NetworkNamespace {
+        for name in [record.path, record.netns] {
+            if let namespace = try open(inode, NamespaceReference(name)) { return namespace }
+        }
+        let path: String?
+        do throws(SystemCallError) {
+            path = try NamespaceReference.find(inode: inode)
+        } catch {
+            throw BypassError(error)
+        }
+        if let path, let namespace = try open(inode, NamespaceReference(path)) { return namespace }
+        throw .netnsNotFound("namespace \(inode), once \(record.netns), is gone")
+    }
+
+    /// nil if that name does not lead to the namespace; throws only if it is not known whether it does. A namespace that
+    /// cannot be opened has not gone.
+    private func open(_ inode: UInt64, _ reference: NamespaceReference?) throws(BypassError) -> NetworkNamespace? {
+        do throws(NamespaceError) {
+            guard let namespace = try reference?.open(), namespace.inode == inode else { return nil }
+            return namespace
+        } catch {
+            if case .systemCall(let error) = error, error.isShortage { throw BypassError(error) }
+            return nil
+        }
+    }
+}
+
+/// A call's turn in one namespace: it is open, and no other call works in it until ``end()``.
+struct NamespaceTurn: ~Copyable {
+    let namespace: NetworkNamespace
+    private let place: NamespaceGate.Place
+    private let executor: NamespaceExecutor
+
+    fileprivate init(
+        _ namespace: consuming NetworkNamespace, _ place: NamespaceGate.Place, of executor: NamespaceExecutor
+    ) {
+        self.namespace = namespace
+        self.place = place
+        self.executor = executor
+    }
+
+    /// What is decided about, before anything is done in it.
+    var resolved: ResolvedNamespace {
+        ResolvedNamespace(inode: namespace.inode, isHost: HostNamespace.inodes.contains(namespace.inode))
+    }
+
+    /// Opens a session in the namespace, on the calling thread.
+    func enter(_ detail: NamespaceSession.Detail) throws(BypassError) -> NamespaceSession {
+        try executor.enter(namespace, detail)
+    }
+
+    /// Throws unless the namespace has one of the addresses.
+    func expect(_ expected: [IPAddress], named text: String) throws(BypassError) {
+        let addresses: Set<IPAddress>
+        do throws(SystemCallError) {
+            addresses = try namespace.addresses()
+        } catch {
+            throw BypassError(error)
+        }
+        guard addresses.isDisjoint(with: expected) else { return }
+        let list = expected.map(\.description).joined(separator: ", ")
+        throw .netnsMismatch(
+            "\(text.asPartOfSentence) has none of the expected addresses (\(list)): it is another namespace, or its network "
+                + "is not set up yet")
+    }
+
+    /// The next call's turn comes.
+    func end() {
+        executor.gate.leave(place)
+    }
+}

@@ -1,0 +1,53 @@
+internal import Linux
+
+/// One execution for all who ask for the same: who asks while one is under way waits for the next, which all of those
+/// share. So nobody gets an answer that was begun before the question.
+final class SharedCall<Value: Sendable>: Sendable {
+    fileprivate struct State {
+        var isRunning = false
+        /// How many executions have begun.
+        var begun = 0
+        var waiting = 0
+        /// What the last execution gave, as long as anybody waits who may have it.
+        var last: (number: Int, value: Value)?
+    }
+
+    private enum Role { case leader(Int), follower(Value) }
+
+    private let state = Monitor(State())
+
+    func run(_ body: () -> Value) -> Value {
+        // The first execution that begins from now on.
+        let wanted = state.withLock { state in
+            state.waiting += 1
+            return state.begun + 1
+        }
+        let role = state.wait { state -> Role? in
+            if let last = state.last, last.number >= wanted {
+                state.stopWaiting()
+                return .follower(last.value)
+            }
+            if state.isRunning { return nil }
+            state.stopWaiting()
+            (state.isRunning, state.begun) = (true, state.begun + 1)
+            return .leader(state.begun)
+        }
+        switch role {
+        case .follower(let value): return value
+        case .leader(let number):
+            let value = body()
+            state.update { state in
+                state.isRunning = false
+                state.last = state.waiting > 0 ? (number, value) : nil
+            }
+            return value
+        }
+    }
+}
+
+extension SharedCall.State {
+    fileprivate mutating func stopWaiting() {
+        waiting -= 1
+        if waiting == 0 { last = nil }
+    }
+}

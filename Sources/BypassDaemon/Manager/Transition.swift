@@ -1,0 +1,133 @@
+internal import Bypass
+internal import BypassAPI
+internal import CoreMetrics
+internal import Datapath
+internal import Linux
+internal import Logging
+
+/// What every change of a bypass has in common, once: the record, the deadline, the counters, the event and the audit.
+///
+/// All of it is called in the namespace's turn, so for one namespace records and events are in the order of the decisions.
+/// What can wait goes into ``AfterAnswer``.
+final class Transition: Sendable {
+    /// How a bypass ends.
+    enum Ending {
+        case off, expired
+        /// With its namespace.
+        case gone
+
+        var event: BypassEvent.Name {
+            switch self {
+            case .off: .off
+            case .expired: .expired
+            case .gone: .gone
+            }
+        }
+    }
+
+    let store: BypassStore
+    let timers = ExpiryTimers()
+    let repairs = RepairStates()
+    let events: EventLog
+    private let matcher: Matcher
+    private let rulesets: RulesetCache
+    private let audit: Audit
+    private let notifier: SystemdNotifier
+    private let metrics: DaemonMetrics
+    private let logger: Logger
+
+    init(
+        store: BypassStore, events: EventLog, matcher: Matcher, rulesets: RulesetCache, audit: Audit,
+        notifier: SystemdNotifier, metrics: DaemonMetrics, logger: Logger
+    ) {
+        self.store = store
+        self.events = events
+        self.matcher = matcher
+        self.rulesets = rulesets
+        self.audit = audit
+        self.notifier = notifier
+        self.metrics = metrics
+        self.logger = logger
+    }
+
+    // MARK: on
+
+    /// Keeps a record, before the kernel is asked for what it says.
+    ///
+    /// - Returns: a warning if it could not be written.
+    @discardableResult
+    func record(_ record: BypassRecord, of inode: UInt64) -> Warning? {
+        do {
+            try store.set(record, of: inode)
+            return nil
+        } catch {
+            logger.warning("a record could not be written", metadata: ["error": "\(error)"])
+            return .notRecorded("\(error)")
+        }
+    }
+
+    /// The kernel has refused what the record says: what there was before is again.
+    func rollBack(to old: BypassRecord?, of inode: UInt64) {
+        if let old {
+            record(old, of: inode)
+        } else {
+            store.remove(inode)
+            store.flush(inode)
+        }
+    }
+
+    /// What the record says is on.
+    func activate(_ record: BypassRecord, of inode: UInt64) {
+        timers.set(inode, to: record.deadline ?? 0)
+        repairs.markHealthy(inode)
+    }
+
+    // MARK: off
+
+    /// The one way in which a bypass ends.
+    ///
+    /// - Parameters:
+    ///   - record: what is known of it; nil if nothing was, and nobody else hears of its end.
+    ///   - cookie: of the namespace, if that is still there.
+    ///   - status: as it is now; gets the generation that goes with the end.
+    ///   - auditRecord: who ended it; nil if nothing changed.
+    func end(
+        _ ending: Ending, _ inode: UInt64, _ record: BypassRecord?, cookie: UInt64?, status: inout BypassStatus,
+        audit auditRecord: AuditRecord?, _ after: inout AfterAnswer
+    ) {
+        timers.cancel(inode)
+        repairs.remove(inode)
+        switch ending {
+        case .gone:
+            store.remove(inode)
+            try? matcher.remove(inode)
+            rulesets.remove(inode)
+            status.generation = store.nextGeneration()
+        case .off, .expired:
+            status.generation = store.end(inode, cookie: cookie)
+            if ending == .expired { metrics.expiries.increment() }
+        }
+        if record != nil { publish(ending.event, status, &after) }
+        after.add { [self] in
+            store.flush(inode)
+            if let auditRecord { audit.write(auditRecord) }
+            notifier.bypassed(store.count)
+        }
+    }
+
+    // MARK: telling others
+
+    /// Adds an event for subscribers, who are woken after the answer.
+    func publish(_ event: BypassEvent.Name, _ status: BypassStatus, _ after: inout AfterAnswer) {
+        events.publish(event, status)
+        after.add { [events] in events.wakeSubscribers() }
+    }
+
+    /// Audits what a call has done or not done.
+    func complete(_ auditRecord: AuditRecord, _ after: inout AfterAnswer) {
+        after.add { [self] in
+            audit.write(auditRecord)
+            notifier.bypassed(store.count)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+internal import Bypass
+internal import BypassAPI
+internal import Linux
+
+// The methods of the contract that change a bypass or read one: each translates its parameters, calls the manager, and
+// gives the result.
+
+extension Router {
+    /// `bypass`
+    mutating func addBypass(_ manager: BypassManager) {
+        add(BypassMethod.self) { parameters, call throws(BypassError) in
+            if let violation = parameters.violation { throw violation }
+            var request = BypassManager.Request(parameters.netns, by: call.peer)
+            request.ifGeneration = parameters.ifGeneration
+            request.ifOwner = parameters.ifOwner
+            request.expecting = parameters.expectAddresses?.compactMap(IPAddress.init)
+            request.owner = parameters.owner
+            request.reason = parameters.reason
+            return try manager.audited(request, as: "bypass \(parameters.state.rawValue)", &call.afterAnswer) {
+                after throws(BypassError) in
+                switch parameters.state {
+                case .on: try manager.turnOn(request, parameters.direction ?? .both, ttl: parameters.ttl, &after)
+                case .off: try manager.turnOff(request, &after)
+                }
+            }
+        }
+    }
+
+    /// `extend`
+    mutating func addExtend(_ manager: BypassManager) {
+        add(ExtendMethod.self) { parameters, call throws(BypassError) in
+            if let violation = BypassError(ttl: parameters.ttl) { throw violation }
+            var request = BypassManager.Request(parameters.netns, by: call.peer)
+            request.ifGeneration = parameters.ifGeneration
+            return try manager.audited(request, as: ExtendMethod.name, &call.afterAnswer) { after throws(BypassError) in
+                try manager.extend(request, by: parameters.ttl, &after)
+            }
+        }
+    }
+
+    /// `status`
+    mutating func addStatus(_ manager: BypassManager) {
+        add(StatusMethod.self) { parameters, call throws(BypassError) in
+            try manager.status(.init(parameters.netns, by: call.peer), &call.afterAnswer)
+        }
+    }
+
+    /// `list`
+    mutating func addList(_ manager: BypassManager) {
+        add(ListMethod.self) { _, call in manager.list(for: call.peer) }
+    }
+
+    /// `clear`
+    mutating func addClear(_ manager: BypassManager) {
+        add(ClearMethod.self) { parameters, call in
+            manager.clear(owner: parameters.owner, by: call.peer, &call.afterAnswer)
+        }
+    }
+}
+
+extension BypassMethod.Parameters {
+    /// What the method table cannot say.
+    fileprivate var violation: BypassError? {
+        if let violation = ttl.flatMap(BypassError.init(ttl:)) { return violation }
+        if let addresses = expectAddresses {
+            if addresses.isEmpty { return .invalidParameter("expectAddresses: name at least one address") }
+            if let wrong = addresses.first(where: { IPAddress($0) == nil }) {
+                return .invalidParameter("expectAddresses: \(wrong.asPartOfSentence) is not an IPv4 or IPv6 address")
+            }
+        }
+        if state == .off {
+            if direction != nil { return .invalidParameter("direction: goes with state on only") }
+            if ttl != nil { return .invalidParameter("ttl: goes with state on only") }
+        }
+        return nil
+    }
+}
+
+extension BypassError {
+    /// CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough. nil if the ttl is in order.
+    fileprivate init?(ttl: Int) {
+        if ttl <= TimeToLive.maxSeconds { return nil }
+        self = .invalidParameter("ttl: must be \(TimeToLive.maxSeconds) (100 years) or less")
+    }
+}

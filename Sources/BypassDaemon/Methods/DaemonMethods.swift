@@ -1,0 +1,53 @@
+internal import Bypass
+internal import BypassAPI
+internal import Datapath
+internal import Linux
+
+// The methods of the contract that are about the daemon itself, and ask no namespace.
+
+extension Router {
+    /// `info`
+    ///
+    /// - Parameter kernel: its release, as `uname -r` prints it.
+    mutating func addInfo(_ manager: BypassManager, startedAt: Instant, kernel: String) {
+        let matcher = InfoMethod.Result.Matcher(pin: manager.matcher.pin, tag: manager.matcher.tagText)
+        add(InfoMethod.self) { _, _ in
+            InfoMethod.Result(
+                kernel: kernel, uptimeSeconds: Int((Instant.now - startedAt).nanoseconds / 1_000_000_000),
+                bypassed: manager.store.count, matcher: matcher)
+        }
+    }
+
+    /// `metrics`
+    mutating func addMetrics(_ manager: BypassManager) {
+        add(MetricsMethod.self) { _, _ in
+            MetricsMethod.Result(text: manager.metrics.text(bypassed: manager.store.count))
+        }
+    }
+
+    /// `rpc.discover`
+    mutating func addDiscover() {
+        add(DiscoverMethod.self) { _, _ in OpenRPCDocument() }
+    }
+
+    /// `subscribe`: what is bypassed now, and from then on what happens. Before the bypasses that an earlier daemon left have
+    /// been read, nobody knows what is: so the caller waits for that.
+    mutating func addSubscribe(_ events: EventLog, after recovery: Recovery) {
+        add(SubscribeMethod.self) { parameters, call throws(BypassError) in
+            if (parameters.stream == nil) != (parameters.sequence == nil) {
+                throw .invalidParameter("stream and sequence go together")
+            }
+            recovery.waitUntilDone()
+            call.subscription.end()
+            if parameters.stream == events.stream, let sequence = parameters.sequence,
+                events.reachesBack(to: sequence)
+            {
+                call.subscription.begin(events, after: sequence)
+                return SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: nil)
+            }
+            let (sequence, bypasses) = events.snapshot
+            call.subscription.begin(events, after: sequence)
+            return SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: bypasses)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+internal import Bypass
+internal import BypassAPI
+internal import JSONRPC
+internal import StrictJSON
+
+/// The one place where one of our errors becomes one of the wire's.
+extension ErrorObject {
+    init(_ error: BypassError) {
+        switch error {
+        case .permissionDenied(let message): self.init(.permissionDenied, message)
+        case .netnsNotFound(let message): self.init(.netnsNotFound, message)
+        case .notNetns(let message): self.init(.notANetns, message)
+        case .hostNetnsRefused(let message): self.init(.hostNetnsRefused, message)
+        case .kernelRefused(let operation, let errno, let detail):
+            self.init(
+                .kernelRefused, "the kernel refused \(operation) with \(errno): \(detail)",
+                ErrorData(.kernelRefused, operation: operation, errno: errno))
+        case .unsupported(let message): self.init(.unsupported, message)
+        case .invalidParameter(let message): self = .invalidParams.detailed(message)
+        case .conflict(let message): self.init(.conflict, message)
+        case .netnsMismatch(let message): self.init(.netnsMismatch, message)
+        }
+    }
+
+    /// A limit that the client has gone beyond.
+    init(_ limit: Limits.Name, _ limits: Limits) {
+        self.init(
+            .limitExceeded, "limit exceeded: at most \(limits.allowance(limit))",
+            ErrorData(.limitExceeded, limit: limit.rawValue))
+    }
+
+    /// The line that tells a client which limit it has gone beyond, where that answers no request.
+    static func line(telling limit: Limits.Name, _ limits: Limits) -> [UInt8] {
+        var writer = ResponseWriter()
+        writer.write(error: ErrorObject(limit, limits), id: .null)
+        return writer.finish() ?? []
+    }
+
+    /// For programs: of the daemon's own errors as on the wire, of JSON-RPC's likewise.
+    var kind: String {
+        switch code {
+        case Self.methodNotFound.code: "method-not-found"
+        case Self.invalidParams.code: "invalid-params"
+        case Self.internalError.code: "internal-error"
+        default: ErrorCode(rawValue: code)?.kind ?? "invalid-request"
+        }
+    }
+
+    private init(_ code: ErrorCode, _ message: String, _ data: ErrorData? = nil) {
+        let data = data ?? ErrorData(code)
+        let members = [
+            ("kind", data.kind), ("operation", data.operation), ("errno", data.errno), ("limit", data.limit),
+        ]
+        self.init(
+            code: code.rawValue, message: message,
+            data: .object(
+                JSONObject(uniqueMembers: members.compactMap { name, text in text.map { (name, .string($0)) } })))
+    }
+}

@@ -1,0 +1,111 @@
+internal import Linux
+internal import Synchronization
+
+/// What systemd is told by sd_notify(3): that the daemon is ready, that it lives, and how many namespaces are bypassed.
+final class SystemdNotifier: Sendable {
+    private struct State {
+        var bypassed = 0
+        /// What else an administrator should see in `systemctl status`: of the policy, and of the pins.
+        var policyError: String?
+        var fault: String?
+        var isReady = false
+
+        var text: String {
+            let count = bypassed == 1 ? "1 namespace bypassed" : "\(bypassed) namespaces bypassed"
+            return [count, fault, policyError].compactMap(\.self).joined(separator: "; ")
+        }
+    }
+
+    private let state = Mutex(State())
+    private let queue: WorkQueue
+
+    /// - Parameter queue: where systemd is told: nobody waits for that.
+    init(queue: WorkQueue) {
+        self.queue = queue
+    }
+
+    /// Clients are answered from now on.
+    func ready(bypassed: Int) {
+        let text = state.withLock { state in
+            (state.bypassed, state.isReady) = (bypassed, true)
+            return state.text
+        }
+        Systemd.notify("READY=1", "STATUS=" + text)
+    }
+
+    /// The number of bypassed namespaces. It may be repeated: only a change is sent.
+    func bypassed(_ count: Int) {
+        let text: String? = state.withLock { state in
+            guard state.bypassed != count else { return nil }
+            state.bypassed = count
+            return state.isReady ? state.text : nil
+        }
+        if let text { send(text) }
+    }
+
+    /// What is wrong with the daemon's surroundings; nil if nothing is. It may be repeated.
+    ///
+    /// - Returns: whether that is a change.
+    @discardableResult
+    func setFault(_ fault: String?) -> Bool {
+        let text: String? = state.withLock { state in
+            guard state.fault != fault else { return nil }
+            state.fault = fault
+            return state.text
+        }
+        guard let text else { return false }
+        send(text)
+        return true
+    }
+
+    /// Around a reload of the policy (sd_notify(3), `RELOADING=1`).
+    ///
+    /// - Parameter body: gives what an administrator should know of it; nil if all is well.
+    func reloading(_ body: () -> String?) {
+        Systemd.notify("RELOADING=1", "MONOTONIC_USEC=\(Systemd.monotonicMicroseconds)")
+        let error = body()
+        let text = state.withLock { state in
+            state.policyError = error
+            return state.text
+        }
+        Systemd.notify("READY=1", "STATUS=" + text)
+    }
+
+    func stopping() {
+        Systemd.notify("STOPPING=1")
+    }
+
+    private func send(_ text: String) {
+        queue.add { Systemd.notify("STATUS=" + text) }
+    }
+}
+
+/// Tells systemd twice in the time that it allows that the daemon lives: each time after the acceptor has answered and the
+/// gate has let a call through. Does nothing if systemd does not ask for it.
+final class Watchdog: Sendable {
+    private let listener: UnixListener
+    private let gate: NamespaceGate
+    private let isStopping = Monitor(false)
+
+    init(_ listener: UnixListener, _ gate: NamespaceGate) {
+        self.listener = listener
+        self.gate = gate
+    }
+
+    /// Whether systemd expects to hear from the daemon.
+    static var isWanted: Bool { Systemd.watchdogMicroseconds != nil }
+
+    /// Goes on until ``stop()``. The calling thread is used up.
+    func run() {
+        guard let allowed = Systemd.watchdogMicroseconds else { return }
+        let interval = Interval(nanoseconds: UInt64(allowed) * 1000 / 2)
+        repeat {
+            // Where one of these hangs, so does this, and systemd restarts the daemon.
+            listener.waitUntilAnswering()
+            gate.leave(gate.enter(.maintenance))
+            Systemd.notify("WATCHDOG=1")
+        } while isStopping.wait(until: .now + interval) { $0 ? () : nil } == nil
+    }
+
+    func stop() { isStopping.update { $0 = true } }
+}
