@@ -90,7 +90,7 @@ public final class Daemon: Sendable {
             let closer = try Startup.makeCloser()
 
             let metrics = DaemonMetrics()
-            let audit = Audit(journal: configuration.journal, metrics: metrics, queue: background, logger: logger)
+            let audit = Audit(journal: configuration.journal, metrics: metrics, logger: logger)
             let notifier = SystemdNotifier(queue: background)
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
             let transition = Transition(
@@ -124,7 +124,6 @@ public final class Daemon: Sendable {
                 services.append(Service { file.start() } stop: { file.remove() })
             }
             services += [
-                // Audit records are still written.
                 Service(stop: { background.stop() }),
                 Service(stop: { closer.stop() }),
                 Service(stop: { maintenance.stop(discardingPending: true) }),
@@ -207,8 +206,8 @@ extension Router {
             let place = gate.enter(manager.principal(of: peer))
             defer { gate.leave(place) }
             work()
-        } roleCheck: { peer, permission, request in
-            manager.authorizer.roleRefusal(of: peer, asking: permission, in: request)
+        } roleCheck: { permission, request, call in
+            manager.authorizer.roleRefusal(of: call.peer, asking: permission, in: request, &call.afterAnswer)
         }
         addBypass(manager)
         addExtend(manager)

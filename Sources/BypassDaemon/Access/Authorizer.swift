@@ -52,12 +52,15 @@ struct Authorizer: Sendable {
 
     /// Why the caller may not call a method that needs this permission, whatever it is called for; nil if that is not so.
     /// It permits nothing.
-    func roleRefusal(of peer: Peer, asking permission: Permission, in request: Request) -> BypassError? {
+    func roleRefusal(
+        of peer: Peer, asking permission: Permission, in request: Request, _ after: inout AfterAnswer
+    ) -> BypassError? {
         if peer.credentials.uid == 0 { return nil }
         guard
             let refusal = policy.current.roleRefusal(of: peer.caller, asking: permission, to: "call \(request.method)")
         else { return nil }
-        audit.write(AuditRecord(peer: peer, method: request.method, netns: request.netns).failing(with: refusal))
+        let record = AuditRecord(peer: peer, method: request.method, netns: request.netns).failing(with: refusal)
+        after.add { [audit] in audit.write(record) }
         return refusal
     }
 

@@ -9,26 +9,19 @@ final class Audit: Sendable {
     private let journal: String?
     private let socket = Mutex<DatagramSocket?>(nil)
     private let metrics: DaemonMetrics
-    private let queue: WorkQueue
     private let logger: Logger
 
-    /// - Parameters:
-    ///   - journal: the journal's socket; nil for lines of text.
-    ///   - queue: where records are sent: a journal that is slow holds up nobody.
-    init(journal: String?, metrics: DaemonMetrics, queue: WorkQueue, logger: Logger) {
+    /// - Parameter journal: the journal's socket; nil for lines of text.
+    init(journal: String?, metrics: DaemonMetrics, logger: Logger) {
         self.journal = journal
         self.metrics = metrics
-        self.queue = queue
         self.logger = logger
     }
 
-    /// Writes a record. Returns at once.
+    /// Writes a record, on the calling thread: after the answer, so that a journal that is slow holds up only the one who
+    /// has caused the record.
     func write(_ record: AuditRecord) {
         if record.outcome == .denied { metrics.denials.increment() }
-        queue.add { self.send(record) }
-    }
-
-    private func send(_ record: AuditRecord) {
         if let journal, send(JournalEntry(record).bytes, to: journal) { return }
         var fields: Logger.Metadata = [:]
         for (name, value) in record.fields where name != "method" { fields[name] = "\(value)" }

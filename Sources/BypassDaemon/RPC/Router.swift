@@ -21,7 +21,7 @@ struct Router: Sendable {
     }
 
     /// Why the peer may not call a method with this permission at all; nil if it may.
-    typealias RoleCheck = @Sendable (Peer, Permission, Request) -> BypassError?
+    typealias RoleCheck = @Sendable (Permission, Request, inout Call) -> BypassError?
     /// Runs work in a place of the gate that the peer's calls share.
     typealias Turn = @Sendable (Peer, () -> Void) -> Void
 
@@ -71,7 +71,7 @@ struct Router: Sendable {
             guard let method else {
                 throw .methodNotFound.detailed("no method \(String(reflecting: request.method))")
             }
-            if let refusal = roleCheck(call.peer, method.permission, request) { throw ErrorObject(refusal) }
+            if let refusal = roleCheck(method.permission, request, &call) { throw ErrorObject(refusal) }
             try method.execute(request, &call, &writer)
             calls.record(nil, since: began)
         } catch {

@@ -3,12 +3,13 @@ internal import Synchronization
 
 /// What systemd is told by sd_notify(3): that the daemon is ready, that it lives, and how many namespaces are bypassed.
 final class SystemdNotifier: Sendable {
-    private struct State {
+    fileprivate struct State {
         var bypassed = 0
         /// What else an administrator should see in `systemctl status`: of the policy, and of the pins.
         var policyError: String?
         var fault: String?
         var isReady = false
+        var isScheduled = false
 
         var text: String {
             let count = bypassed == 1 ? "1 namespace bypassed" : "\(bypassed) namespaces bypassed"
@@ -35,12 +36,12 @@ final class SystemdNotifier: Sendable {
 
     /// The number of bypassed namespaces. It may be repeated: only a change is sent.
     func bypassed(_ count: Int) {
-        let text: String? = state.withLock { state in
-            guard state.bypassed != count else { return nil }
+        let mustSend = state.withLock { state in
+            guard state.bypassed != count else { return false }
             state.bypassed = count
-            return state.isReady ? state.text : nil
+            return state.schedule()
         }
-        if let text { send(text) }
+        if mustSend { send() }
     }
 
     /// What is wrong with the daemon's surroundings; nil if nothing is. It may be repeated.
@@ -48,14 +49,13 @@ final class SystemdNotifier: Sendable {
     /// - Returns: whether that is a change.
     @discardableResult
     func setFault(_ fault: String?) -> Bool {
-        let text: String? = state.withLock { state in
-            guard state.fault != fault else { return nil }
+        let (isChange, mustSend) = state.withLock { state in
+            guard state.fault != fault else { return (false, false) }
             state.fault = fault
-            return state.text
+            return (true, state.schedule())
         }
-        guard let text else { return false }
-        send(text)
-        return true
+        if mustSend { send() }
+        return isChange
     }
 
     /// Around a reload of the policy (sd_notify(3), `RELOADING=1`).
@@ -75,8 +75,26 @@ final class SystemdNotifier: Sendable {
         Systemd.notify("STOPPING=1")
     }
 
-    private func send(_ text: String) {
-        queue.add { Systemd.notify("STATUS=" + text) }
+    /// However much changes meanwhile, the status line follows once.
+    private func send() {
+        queue.add(at: .now + Self.delay) {
+            let text = self.state.withLock { state in
+                state.isScheduled = false
+                return state.text
+            }
+            Systemd.notify("STATUS=" + text)
+        }
+    }
+
+    private static let delay = Interval.milliseconds(50)
+}
+
+extension SystemdNotifier.State {
+    /// - Returns: whether a status line has to be sent that is not on its way.
+    fileprivate mutating func schedule() -> Bool {
+        if !isReady || isScheduled || !Systemd.isPresent { return false }
+        isScheduled = true
+        return true
     }
 }
 

@@ -12,6 +12,9 @@ package enum Systemd {
         try? socket.send(Array(assignments.joined(separator: "\n").utf8))
     }
 
+    /// Whether there is a systemd that wants to hear from this process.
+    package static let isPresent = ProcessEnvironment["NOTIFY_SOCKET"] != nil
+
     /// CLOCK_MONOTONIC in microseconds: what goes with `RELOADING=1`.
     package static var monotonicMicroseconds: UInt64 {
         var now = timespec()

@@ -39,11 +39,10 @@ package final class Monitor<State>: @unchecked Sendable {
     /// Changes the value, and wakes all threads that wait on it.
     @discardableResult
     package func update<Result>(_ body: (inout State) -> Result) -> Result {
+        // Woken after the lock is free, or they would wait for that first.
+        defer { unsafe pthread_cond_broadcast(changed) }
         unsafe pthread_mutex_lock(mutex)
-        defer {
-            unsafe pthread_cond_broadcast(changed)
-            unsafe pthread_mutex_unlock(mutex)
-        }
+        defer { unsafe pthread_mutex_unlock(mutex) }
         return body(&state)
     }
 
