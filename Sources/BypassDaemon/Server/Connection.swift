@@ -80,7 +80,6 @@ struct Connection: ~Copyable {
     /// - Parameter refusal: why the client is turned away at once, if it is.
     consuming func serve(refusal: CloseReason? = nil) {
         if let refusal { state.close(for: refusal) }
-        var buffer = [UInt8](repeating: 0, count: Self.readSize)
         // A client asks something as soon as it is connected: the first time there is mostly something to read.
         var expectsInput = true
         while true {
@@ -91,19 +90,19 @@ struct Connection: ~Copyable {
             case .chargeBlankLine: chargeBlankLine()
             case .awaitInput(let deadline):
                 if expectsInput || handle.wait(on: socket, for: .input, until: deadline) == .ready {
-                    receive(&buffer)
+                    receive()
                 } else {
                     state.timedOut(at: .now, isSubscribed: subscription.isActive)
                 }
                 expectsInput = false
-            case .close(let reason): return close(for: reason, &buffer)
+            case .close(let reason): return close(for: reason)
             }
         }
     }
 
-    private mutating func receive(_ buffer: inout [UInt8]) {
-        switch socket.receive(into: &buffer) {
-        case .bytes(let count): state.received(buffer[..<count])
+    private mutating func receive() {
+        switch socket.receive(atMost: Self.readSize) {
+        case .bytes(let bytes): state.received(bytes)
         case .endOfStream: state.inputEnded()
         case .nothing: break
         }
@@ -210,7 +209,7 @@ struct Connection: ~Copyable {
 
     // MARK: the end
 
-    private consuming func close(for reason: CloseReason, _ buffer: inout [UInt8]) {
+    private consuming func close(for reason: CloseReason) {
         subscription.end()
         if let limit = reason.limit, !send(ErrorObject.line(telling: limit, context.limits)) { return }
         switch reason.farewell {
@@ -222,7 +221,7 @@ struct Connection: ~Copyable {
         let end = Instant.now + Self.lingerTime
         while .now < end {
             switch handle.wait(on: socket, for: .input, until: end) {
-            case .ready: if socket.receive(into: &buffer) == .endOfStream { return }
+            case .ready: if socket.receive(atMost: Self.readSize) == .endOfStream { return }
             case .signalled, .timedOut: continue
             }
         }

@@ -121,10 +121,10 @@ enum ConnectionState {
     }
 
     /// Bytes have arrived. Only after ``Action/awaitInput(until:)``.
-    mutating func received(_ bytes: ArraySlice<UInt8>) {
+    mutating func received(_ bytes: [UInt8]) {
         guard case .open(var input) = self else { return }
         self = .closing(.shutdown)
-        input.framer.feed(bytes.span)
+        input.framer.feed(bytes)
         self = .open(input)
     }
 

@@ -11,22 +11,25 @@ package struct StreamSocket: ~Copyable, Sendable {
     }
 
     package enum Received: Equatable {
-        case bytes(Int)
+        case bytes([UInt8])
         /// The peer has ended its output, or is gone.
         case endOfStream
         /// Nothing is there yet.
         case nothing
     }
 
-    /// Takes what has arrived, at most as much as `buffer` is long, to the beginning of `buffer`. Descriptors that came
-    /// with it are closed by the kernel.
-    package borrowing func receive(into buffer: inout [UInt8]) -> Received {
+    /// Takes what has arrived. Nothing is held for a connection on which nothing arrives. Descriptors that come along are
+    /// closed by the kernel.
+    package borrowing func receive(atMost limit: Int) -> Received {
         let number = descriptor.rawValue
-        do {
-            let count = try systemCall("recv") {
-                unsafe buffer.withUnsafeMutableBytes { unsafe recv(number, $0.baseAddress, $0.count, CInt(MSG_DONTWAIT)) }
+        do throws(SystemCallError) {
+            // Not cleared: what is read is what was received.
+            let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: limit) {
+                (buffer, count) throws(SystemCallError) in
+                let start = unsafe buffer.baseAddress
+                count = try systemCall("recv") { unsafe recv(number, start, limit, CInt(MSG_DONTWAIT)) }
             }
-            return count == 0 ? .endOfStream : .bytes(count)
+            return bytes.isEmpty ? .endOfStream : .bytes(bytes)
         } catch {
             // A client that is gone is not a fault of the daemon's.
             return error.errno == .resourceTemporarilyUnavailable ? .nothing : .endOfStream
