@@ -1,11 +1,11 @@
 internal import Bypass
 public import BypassAPI
+internal import BypassPolicy
+internal import Datapath
 internal import Linux
 public import Logging
-internal import Datapath
 internal import NIOCore
 internal import NIOPosix
-internal import BypassPolicy
 public import ServiceLifecycle
 
 /// The daemon: a socket, a router, and the engine behind them. A `Service`, so that whoever runs it decides about

@@ -1,3 +1,5 @@
+internal import BypassAPI
+
 /// What has to be done about a bypass that no call is about: at the daemon's start, when its time is over, and when
 /// its namespace has changed.
 package enum ReconcileDecision: Hashable, Sendable {

@@ -1,8 +1,8 @@
 internal import Bypass
 internal import BypassAPI
+internal import BypassPolicy
 internal import Datapath
 internal import JSONRPC
-internal import BypassPolicy
 internal import Linux
 
 /// Who may do what, asked at two places: before a request's parameters are looked at, and once its namespace is open.
@@ -14,7 +14,9 @@ struct Access: Sendable {
     /// Before anything is done: whether the caller may call such a method at all.
     func refusal(of peer: Peer, asking permission: Permission, in request: Request) -> BypassError? {
         let what = "call \(request.method)"
-        guard let refusal = policy.current.roleRefusal(of: peer.caller, asking: permission, to: what) else { return nil }
+        guard let refusal = policy.current.roleRefusal(of: peer.caller, asking: permission, to: what) else {
+            return nil
+        }
         let record = AuditRecord(peer: peer, method: request.method, netns: request.netns)
         audit.note(record.failing(with: refusal))
         return refusal
@@ -54,7 +56,8 @@ extension Change {
             throw BypassError(error)
         }
         self.init(
-            netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical), operation: wish,
+            netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical),
+            operation: wish,
             isHost: namespace.isHost)
     }
 }

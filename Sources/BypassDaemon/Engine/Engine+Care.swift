@@ -1,7 +1,7 @@
 internal import Bypass
 internal import BypassAPI
-internal import Datapath
 internal import CoreMetrics
+internal import Datapath
 internal import JSONRPC
 internal import Linux
 internal import Logging

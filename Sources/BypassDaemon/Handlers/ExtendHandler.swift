@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import BypassPolicy
 internal import Datapath
 internal import Linux
 internal import NIOCore

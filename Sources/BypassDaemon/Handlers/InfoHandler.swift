@@ -1,6 +1,6 @@
 internal import BypassAPI
-internal import Linux
 internal import Datapath
+internal import Linux
 
 extension Engine {
     /// `info`: what is known without asking anybody.

@@ -269,7 +269,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// read its answer: closing at once would reset the connection under it.
     private func end(_ context: ChannelHandlerContext) {
         if let limit = finish?.limit {
-            context.write(wrapOutboundOut(RequestLine.full(limit, limits)), promise: nil)
+            context.write(wrapOutboundOut(RequestLine.telling(limit, limits)), promise: nil)
         }
         let hadInputClosed = phase == .draining
         let isBehind = finish?.limit == .events

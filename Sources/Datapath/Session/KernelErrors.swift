@@ -14,7 +14,7 @@ extension BypassError {
         case .notFound(let what): self = .netnsNotFound("no network namespace: \(what)")
         case .notNetworkNamespace(let path): self = .notNetns("\(path) is no network namespace")
         case .notFollowed(let reason): self = .notNetns(reason)
-        case .concealed(let path):
+        case .hiddenFromCaller(let path):
             self = .permissionDenied(
                 "only root is told what else is in a folder that not everybody may look into: \(path)")
         case .firstProcess(let error), .systemCall(let error): self.init(error)
