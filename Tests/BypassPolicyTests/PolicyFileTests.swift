@@ -1,4 +1,5 @@
 import Bypass
+import BypassAPI
 import BypassPolicy
 import Testing
 

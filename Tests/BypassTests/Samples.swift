@@ -35,7 +35,9 @@ extension Observation {
         for family in Family.allCases {
             let chain = Chain(own: [1], ownIsFirst: true)
             observation.tables[family] = Table(chains: [.prerouting: chain, .output: chain])
-            created.formUnion([.table(family), .chain(NATChain(family, .prerouting)), .chain(NATChain(family, .output))])
+            created.formUnion([
+                .table(family), .chain(NATChain(family, .prerouting)), .chain(NATChain(family, .output)),
+            ])
         }
         observation.guardChains = [.prerouting: .intact([.ip, .ip6]), .output: .intact([.ip, .ip6])]
         observation.entry = MapEntry(deadline: 0, hooks: both, created: created)
@@ -53,7 +55,8 @@ extension Plan {
         actions.filter { action in
             switch action {
             case .createTable(let other), .deleteTable(let other): other == family
-            case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _), .deleteChain(let natChain):
+            case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+                .deleteChain(let natChain):
                 natChain.family == family
             default: false
             }

@@ -105,7 +105,8 @@ import Testing
     @Test("Where and what a chain is decides what it can take", arguments: places)
     func hooks(_ type: String, _ hook: Hook, _ expression: Ruleset.Expression, _ mechanism: Redirect.Mechanism?) {
         let base = BaseChain(type: type, hook: hook, priority: 0)
-        #expect(found(ruleset(.ip, "t", [("c", base, [expression])])).map(\.mechanism) == (mechanism.map { [$0] } ?? []))
+        #expect(
+            found(ruleset(.ip, "t", [("c", base, [expression])])).map(\.mechanism) == (mechanism.map { [$0] } ?? []))
     }
 
     @Test("Our own table takes nobody's connections; one of its name in another family is somebody else's")

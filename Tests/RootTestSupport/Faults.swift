@@ -1,9 +1,9 @@
-public import Linux
+package import Linux
 internal import Testbed
 
 /// A file in which a test plans what system calls of the daemon do; for one rig.
 public struct Faults: Sendable {
-    public let plan: FaultInjection
+    package let plan: FaultInjection
     let path: String
 
     /// Variables for the daemon.
@@ -12,7 +12,9 @@ public struct Faults: Sendable {
     public init(in folder: String) throws {
         path = folder + "/faults"
         try Files.write(Array(repeating: 0, count: FaultInjection.size), to: path)
-        guard let plan = FaultInjection(path: path) else { throw NeverHappened(description: "\(path) cannot be mapped") }
+        guard let plan = FaultInjection(path: path) else {
+            throw NeverHappened(description: "\(path) cannot be mapped")
+        }
         self.plan = plan
     }
 }

@@ -30,7 +30,8 @@ import Testing
             host = true
             """
         return PolicySource(
-            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts), untrustedReason: untrustedReason)
+            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts),
+            untrustedReason: untrustedReason)
     }
 
     @Test func `A summary says what each grant means`() throws {

@@ -119,7 +119,9 @@ package struct Plan: Hashable, Sendable {
     }
 
     /// Our rules out of a chain; and the chain, if we made it and nobody else has put anything in.
-    private static func clear(_ natChain: NATChain, _ observation: Observation, _ created: inout Set<CreatedObject>) -> [Action] {
+    private static func clear(_ natChain: NATChain, _ observation: Observation, _ created: inout Set<CreatedObject>)
+        -> [Action]
+    {
         guard let chain = observation.chain(natChain) else { return [] }
         var actions: [Action] = chain.own.map { .deleteRule(natChain, handle: $0) }
         if created.contains(.chain(natChain)) && !chain.hasForeignRules {

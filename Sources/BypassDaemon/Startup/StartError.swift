@@ -1,6 +1,6 @@
 internal import BypassAPI
-internal import Linux
 internal import Datapath
+internal import Linux
 
 /// Why the daemon cannot start: one line for people, and an exit status for programs (sysexits.h's numbers).
 public struct StartError: Error, Sendable, CustomStringConvertible {

@@ -21,10 +21,11 @@ extension PolicyFile {
     /// holds. The daemon and the command line have it from here.
     package static func load(_ path: String) throws(PolicyLoadingError) -> Loaded {
         do {
-            guard let file = try TrustedFile.read(path, limit: largest) else {
+            guard let file = try TrustedFile.read(path, limit: maxBytes) else {
                 return Loaded(policy: .builtIn(group: try UserDatabase.group(named: Policy.groupName)))
             }
-            return Loaded(policy: try read(file.contents, resolving: .ofThisMachine), untrustedReason: file.untrustedReason)
+            return Loaded(
+                policy: try read(file.contents, resolving: .ofThisMachine), untrustedReason: file.untrustedReason)
         } catch let error as PolicyFileError {
             throw PolicyLoadingError(lines: error.lines(about: path))
         } catch let error as TrustedFileError {

@@ -5,7 +5,7 @@ package enum PolicyFile {
     /// Where the daemon looks for it.
     package static let path = "/etc/kmesh/bypassd.toml"
     /// Bytes.
-    package static let largest = 1 << 20
+    package static let maxBytes = 1 << 20
 
     /// Reads a whole file. No bytes make it fail in another way than with diagnostics.
     package static func read(
@@ -25,7 +25,8 @@ package enum PolicyFile {
             }
             guard name == grantName else {
                 diagnostics.append(
-                    Diagnostic(table.line, "a table \(name.excerpt) has no meaning here: a grant begins with [[grant]]"))
+                    Diagnostic(table.line, "a table \(name.excerpt) has no meaning here: a grant begins with [[grant]]")
+                )
                 continue
             }
             if !table.isElement {
@@ -49,7 +50,7 @@ package enum PolicyFile {
 
     /// What keeps bytes from being text.
     private static func fault(of bytes: [UInt8]) -> Diagnostic? {
-        if bytes.count > largest { return Diagnostic(1, "the file is larger than \(largest) bytes") }
+        if bytes.count > maxBytes { return Diagnostic(1, "the file is larger than \(maxBytes) bytes") }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
             return Diagnostic(1, "the file begins with a byte order mark: save it as UTF-8 without one")
         }

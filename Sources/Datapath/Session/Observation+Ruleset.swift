@@ -35,7 +35,8 @@ extension Observation {
         let chains = ruleset.chains.filter { ($0.name.family, $0.name.table) == RuleTemplates.guardTable }
         if Int(table.use) == chains.count && chains.allSatisfy({ $0.use == 0 }) { return true }
         return ruleset.rules.contains {
-            ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable && $0.expressions.contains(.matchBPF(pin: pin))
+            ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
+                && $0.expressions.contains(.matchBPF(pin: pin))
         }
     }
 

@@ -70,7 +70,9 @@ struct SafePathResolver: ~Copyable {
         // A handle on the root of the other mount: that alone asks nobody for anything.
         let handle = try mapError(path, try Files.handle(on: name, in: position.rawValue))
         proc = nil
-        guard let mount = try mapError(path, try MountTable.number(of: handle)), mount != rootMount else { return handle }
+        guard let mount = try mapError(path, try MountTable.number(of: handle)), mount != rootMount else {
+            return handle
+        }
         // As it is now: while the handle is there, the mount's number is given to no other.
         let type = try mapError(path, try MountTable.current()).type(ofMount: mount)
         guard let type, MountTable.isServedByKernel(type) else { throw outside(point, type) }

@@ -26,7 +26,7 @@ package struct StreamSocket: ~Copyable, Sendable {
             // Not cleared: what is read is what was received.
             let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: limit) {
                 (buffer, count) throws(SystemCallError) in
-                let start = unsafe buffer.baseAddress
+                let start = buffer.baseAddress
                 count = try systemCall("recv") { unsafe recv(number, start, limit, CInt(MSG_DONTWAIT)) }
             }
             return bytes.isEmpty ? .endOfStream : .bytes(bytes)

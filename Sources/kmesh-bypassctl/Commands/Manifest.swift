@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Bypass
+internal import BypassPolicy
 internal import Linux
 
 /// `manifest`: for the cluster, and so without the daemon.

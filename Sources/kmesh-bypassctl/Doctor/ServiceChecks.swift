@@ -1,8 +1,8 @@
 internal import Bypass
 internal import BypassAPI
 internal import BypassClient
-internal import Linux
 internal import BypassPolicy
+internal import Linux
 
 /// Whether the daemon is installed, runs and answers.
 struct ServiceChecks {

@@ -46,7 +46,9 @@ struct Explanation {
     }
 
     private func row(_ what: String, _ role: Permission) -> [Cell] {
-        row(what, policy.roleRefusal(of: caller, asking: role, to: what), policy.explain(role, for: caller), isHost: false)
+        row(
+            what, policy.roleRefusal(of: caller, asking: role, to: what), policy.explain(role, for: caller),
+            isHost: false)
     }
 
     private func row(_ change: Change) -> [Cell] {
@@ -64,7 +66,8 @@ struct Explanation {
         }
     }
 
-    private func row(_ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool) -> [Cell] {
+    private func row(_ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool) -> [Cell]
+    {
         if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.sentence)] }
         let grant = evaluations.first(where: \.allows).map { "\($0.grant)\($0.asSubject)" }
         let reason = caller.isRoot && !isHost ? "root is always admin" : grant ?? "root is always admin"
@@ -86,7 +89,9 @@ struct Explanation {
                     return [Cell(name), Cell("-"), Cell("is not this user's: \(evaluation.grant.sentence)")]
                 }
                 let words = evaluation.allows ? "allows it" : evaluation.unmetRequirements.words
-                return [Cell(name), Cell(subject.description), Cell(question == nil ? evaluation.grant.sentence : words)]
+                return [
+                    Cell(name), Cell(subject.description), Cell(question == nil ? evaluation.grant.sentence : words),
+                ]
             }
     }
 

@@ -19,7 +19,9 @@ struct PolicyCheck: ParsableCommand {
         try PolicySource.complaining {
             let source = try PolicySource(file)
             // In its place the daemon would refuse it.
-            if let untrustedReason = source.untrustedReason, file == PolicyFile.path { throw PolicySource.Failure(lines: [untrustedReason]) }
+            if let untrustedReason = source.untrustedReason, file == PolicyFile.path {
+                throw PolicySource.Failure(lines: [untrustedReason])
+            }
             try Process.print(summary(of: source, .ofStandardOutput))
         }
     }

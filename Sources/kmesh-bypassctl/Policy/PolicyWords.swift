@@ -1,4 +1,5 @@
 internal import Bypass
+internal import BypassAPI
 internal import BypassPolicy
 
 extension Grant {

@@ -14,7 +14,8 @@ enum Decisions {
             var observation = seen
             observation.entry = entry
             _ = Health(observation).warnings.map(\.message)
-            for desired in [DesiredState.off, .on(Set(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5)] {
+            for desired in [DesiredState.off, .on(Set(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5)]
+            {
                 let actions = Plan(for: desired, given: observation).actions
                 for action in actions { try check(action, ruleset) }
                 let operations = actions.flatMap { RuleTemplates.operations(for: $0, pin: pin) }
@@ -30,7 +31,9 @@ enum Decisions {
     private static func check(_ action: Action, _ ruleset: Ruleset) throws(BrokenPromise) {
         switch action {
         case .deleteRule(let natChain, let handle):
-            let isOurs = ruleset.rules.contains { $0.chain == natChain.chainName && $0.handle == handle && $0.isOurs(pin) }
+            let isOurs = ruleset.rules.contains {
+                $0.chain == natChain.chainName && $0.handle == handle && $0.isOurs(pin)
+            }
             try promise(isOurs, "\(action) deletes a rule of somebody else's in \(ruleset)")
         case .insertRule(let natChain):
             guard let chain = ruleset.chains.first(where: { $0.name == natChain.chainName }) else { break }
