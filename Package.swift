@@ -84,20 +84,21 @@ let package = Package(
         .target(
             name: "BypassDaemon",
             dependencies: [
-                "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile",
-                "PrometheusMetrics", nioCore, nioPosix, logging, metrics, lifecycle,
+                "Linux", "Netfilter", "Matcher", "BypassKernel", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass",
+                "PolicyFile", "PrometheusMetrics", nioCore, nioPosix, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .target(
-            name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
+            name: "BypassClient", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
+            swiftSettings: strict),
 
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["JSONRPC", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "JSONRPC", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
@@ -117,7 +118,7 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
+                "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "StrictJSON",
                 "Testbed", signals, arguments,
             ],
             swiftSettings: strict),

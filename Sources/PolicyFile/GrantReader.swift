@@ -120,9 +120,9 @@ struct GrantReader {
     private mutating func readTTL(_ key: Key) -> Int? {
         guard let value = value(key) else { return nil }
         switch value.content {
-        case .integer(let seconds) where (1...TimeToLive.longest).contains(seconds): return seconds
+        case .integer(let seconds) where (1...TimeToLive.maxSeconds).contains(seconds): return seconds
         case .integer:
-            complain(value.line, "\(key.rawValue): goes from 1 to \(TimeToLive.longest) seconds (100 years)")
+            complain(value.line, "\(key.rawValue): goes from 1 to \(TimeToLive.maxSeconds) seconds (100 years)")
             return nil
         case .string(let text):
             do throws(TimeToLive.Malformed) {

@@ -3,6 +3,7 @@ internal import BypassAPI
 internal import BypassKernel
 internal import JSONRPC
 internal import Linux
+internal import StrictJSON
 
 /// Who may do what, asked at two places: before a request's parameters are looked at, and once its namespace is open.
 /// Whoever is denied is in the audit.

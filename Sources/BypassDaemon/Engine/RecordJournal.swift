@@ -1,6 +1,5 @@
-internal import JSONRPC
 internal import Linux
-internal import NIOCore
+internal import StrictJSON
 
 /// The file that records are kept in: one JSON object a line, the last one of an inode counts.
 struct RecordJournal: ~Copyable {
@@ -34,7 +33,7 @@ struct RecordJournal: ~Copyable {
     func contents() throws(SystemCallError) -> [UInt64: Record] {
         var records: [UInt64: Record] = [:]
         for text in try Files.read(path, limit: .max).split(separator: UInt8(ascii: "\n")) {
-            guard let value = try? JSONReader.read(ByteBuffer(bytes: text)),
+            guard let value = try? JSONReader.read(text.span),
                 let line = try? JSONDecoding.decode(Line.self, from: value)
             else { continue }
             records[line.inode] = line.record
@@ -58,12 +57,10 @@ struct RecordJournal: ~Copyable {
     }
 
     private static func encoded(_ line: Line) -> [UInt8] {
-        var bytes = ByteBuffer()
         do {
-            try JSONEncoding.write(line, into: &bytes)
+            return try JSONEncoding.bytes(of: line) + [UInt8(ascii: "\n")]
         } catch {
             preconditionFailure("a record is always JSON: \(error)")
         }
-        return Array(bytes.readableBytesView) + [UInt8(ascii: "\n")]
     }
 }

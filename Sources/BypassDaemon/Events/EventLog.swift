@@ -1,6 +1,5 @@
 internal import BypassAPI
 internal import JSONRPC
-internal import NIOCore
 internal import Synchronization
 
 /// What has happened to bypasses, in one order for everybody, and what is bypassed after it.
@@ -12,7 +11,7 @@ final class EventLog: Sendable {
         /// Of the last event.
         var sequence = 0
         /// The line of event `n` is at `(n - 1) % capacity`.
-        var lines: [ByteBuffer] = []
+        var lines: [[UInt8]] = []
         /// By inode.
         var bypasses: [UInt64: BypassStatus] = [:]
         var subscribers: [ObjectIdentifier: @Sendable () -> Void] = [:]
@@ -23,7 +22,7 @@ final class EventLog: Sendable {
     }
 
     enum Next {
-        case line(ByteBuffer)
+        case line([UInt8])
         /// It is too long ago: what came after has been forgotten in part.
         case forgotten
     }
@@ -89,13 +88,7 @@ final class EventLog: Sendable {
         state.withLock { $0.subscribers[subscriber] = nil }
     }
 
-    private static func line(_ name: BypassEvent.Name, _ event: BypassEvent) -> ByteBuffer {
-        var line = ByteBuffer()
-        do {
-            try RequestWriter.write(method: name.rawValue, params: event, id: nil, into: &line)
-        } catch {
-            preconditionFailure("an event is always JSON: \(error)")
-        }
-        return line
+    private static func line(_ name: BypassEvent.Name, _ event: BypassEvent) -> [UInt8] {
+        RequestWriter.notification(method: name.rawValue, params: event)
     }
 }

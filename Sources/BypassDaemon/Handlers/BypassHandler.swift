@@ -150,8 +150,8 @@ extension Engine {
 
     /// CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough.
     static func refusal(ttl: Int) -> BypassError? {
-        ttl > TimeToLive.longest
-            ? .invalidParameter("ttl: must be \(TimeToLive.longest) (100 years) or less") : nil
+        ttl > TimeToLive.maxSeconds
+            ? .invalidParameter("ttl: must be \(TimeToLive.maxSeconds) (100 years) or less") : nil
     }
 
     /// What the method table cannot say.

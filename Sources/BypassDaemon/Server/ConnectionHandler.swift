@@ -1,6 +1,7 @@
 internal import BypassAPI
 internal import JSONRPC
 internal import NIOCore
+internal import StrictJSON
 
 /// One client: lines in, answers out, in order, one request at a time, and between them what it has subscribed to.
 ///
@@ -75,7 +76,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard phase == .open else { return }
         let bytes = unwrapInboundIn(data)
         backlog += bytes.readableBytes
-        framer.feed(bytes)
+        framer.feed(bytes.readableBytesUInt8Span)
         work(context)
     }
 
@@ -191,6 +192,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case .line(let bytes):
             session.seat.begin()
             line = RequestLine(bytes, limits)
+        case .blank: break
         case .overlong: refuse(.line, context)
         }
         return true
@@ -198,7 +200,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func tell(_ event: EventLog.Next, _ context: ChannelHandlerContext) {
         switch event {
-        case .line(let line): context.write(wrapOutboundOut(line), promise: nil)
+        case .line(let line): context.write(wrapOutboundOut(ByteBuffer(bytes: line)), promise: nil)
         case .forgotten:
             session.connections.noteBehind(session.seat, on: context.eventLoop)
             refuse(.events, context)
@@ -207,12 +209,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func carryOut(_ line: RequestLine, _ context: ChannelHandlerContext, at now: NIODeadline) {
         if line.isDone {
-            if let end = line.finish() { context.write(wrapOutboundOut(end), promise: nil) }
+            if let end = line.finish() { context.write(wrapOutboundOut(ByteBuffer(bytes: end)), promise: nil) }
             self.line = nil
             session.seat.end(at: now)
             return
         }
-        if let piece = line.takePiece() { context.write(wrapOutboundOut(piece), promise: nil) }
+        if let piece = line.takePiece() { context.write(wrapOutboundOut(ByteBuffer(bytes: piece)), promise: nil) }
         if let answer = line.carryOutNext(session, on: context.eventLoop, at: now) {
             isWaiting = true
             answer.whenSuccess { self.goOn(context) }
@@ -269,7 +271,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// read its answer: closing at once would reset the connection under it.
     private func end(_ context: ChannelHandlerContext) {
         if let limit = finish?.limit {
-            context.write(wrapOutboundOut(RequestLine.telling(limit, limits)), promise: nil)
+            context.write(wrapOutboundOut(ByteBuffer(bytes: RequestLine.telling(limit, limits))), promise: nil)
         }
         let hadInputClosed = phase == .draining
         let isBehind = finish?.limit == .events

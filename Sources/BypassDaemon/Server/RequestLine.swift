@@ -20,7 +20,7 @@ final class RequestLine {
     /// Of the answer to a batch, more is sent ahead of the rest.
     private static let pieceSize = 16 * 1024
 
-    init(_ line: ByteBuffer, _ limits: Limits) {
+    init(_ line: ArraySlice<UInt8>, _ limits: Limits) {
         let incoming = Incoming.read(line, limits: .init(depth: limits.depth, batch: limits.batch))
         switch incoming {
         case .single(let entry): entries = [entry]
@@ -33,12 +33,12 @@ final class RequestLine {
     var isDone: Bool { entries.isEmpty }
 
     /// What is to be sent now, and not kept until the line is done: the answers to a batch can be long.
-    func takePiece() -> ByteBuffer? {
+    func takePiece() -> [UInt8]? {
         writer.writtenBytes > Self.pieceSize ? writer.takeWritten() : nil
     }
 
     /// What is left to be sent.
-    func finish() -> ByteBuffer? {
+    func finish() -> [UInt8]? {
         writer.finish()
     }
 
@@ -78,20 +78,10 @@ final class RequestLine {
     }
 
     /// The line that tells a client which limit it has gone beyond, where that answers no request.
-    static func telling(_ limit: Limits.Name, _ limits: Limits) -> ByteBuffer {
+    static func telling(_ limit: Limits.Name, _ limits: Limits) -> [UInt8] {
         let refusal = Incoming.single(.rejection(Rejection(id: .null, reason: .invalidRequest(""))))
         var writer = ResponseWriter(answering: refusal)
         writer.write(error: ErrorObject(limit, limits), id: .null)
-        return writer.finish() ?? ByteBuffer()
-    }
-}
-
-extension Incoming.Entry {
-    /// What its answer is told apart by; nil if it gets none.
-    fileprivate var id: RequestID? {
-        switch self {
-        case .request(let request): request.id
-        case .rejection(let rejection): rejection.id
-        }
+        return writer.finish() ?? []
     }
 }

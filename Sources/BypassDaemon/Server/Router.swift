@@ -3,6 +3,7 @@ internal import BypassAPI
 internal import JSONRPC
 internal import Linux
 internal import NIOCore
+internal import StrictJSON
 
 /// The method table: what each request has to be, and who carries it out.
 struct Router: Sendable {
@@ -119,7 +120,7 @@ struct Router: Sendable {
         }
     }
 
-    private static func answer(_ result: some Encodable & Sendable) -> Answer {
+    private static func answer(_ result: some JSONWritable & Sendable) -> Answer {
         Answer(write: { writer, id in writer.write(result: result, id: id) }, failure: nil)
     }
 

@@ -54,7 +54,7 @@ final class Server: Sendable {
         let (seat, finish) = connections.admit(user: connection.credentials.uid, on: loop)
         // Nobody takes its time for one of very many that are refused.
         if let finish, let limit = finish.limit, !finish.lingers {
-            return connection.close(sending: Array(RequestLine.telling(limit, limits).readableBytesView))
+            return connection.close(sending: RequestLine.telling(limit, limits))
         }
         // Of one that is refused it does not matter what process it is.
         let peer = Peer(connection.credentials, finish == nil ? connection.process : nil)

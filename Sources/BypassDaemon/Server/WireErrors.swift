@@ -3,6 +3,7 @@ internal import BypassAPI
 internal import JSONRPC
 internal import Logging
 internal import NIOCore
+internal import StrictJSON
 
 /// The one place where one of our errors becomes one of the wire's.
 extension ErrorObject {

@@ -1,7 +1,7 @@
 internal import BypassKernel
-internal import JSONRPC
 internal import Linux
 internal import Matcher
+internal import StrictJSON
 
 /// What the daemon needs of the machine.
 struct KernelChecks {
