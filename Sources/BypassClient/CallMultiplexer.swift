@@ -92,7 +92,8 @@ extension CallMultiplexer {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard endReason == nil else { return }
-        framer.feed(unwrapInboundIn(data).readableBytesUInt8Span)
+        let bytes = unwrapInboundIn(data)
+        framer.feed(bytes.readableBytesUInt8Span)
         while endReason == nil, let frame = framer.next() {
             switch frame {
             case .line(let line): receive(line)
@@ -115,7 +116,7 @@ extension CallMultiplexer {
     private func receive(_ line: ArraySlice<UInt8>) {
         let response: Response
         do {
-            response = try Response.read(line)
+            response = try Response.read(line.span)
         } catch {
             guard let notification = Notification(line) else { return end(.invalidAnswer(error.description)) }
             if notifications.add(notification) { setReading(false) }

@@ -1,5 +1,6 @@
 import BypassAPI
 import JSONRPC
+import StrictJSON
 import Synchronization
 import Testing
 
