@@ -85,16 +85,17 @@ let package = Package(
                 "PrometheusMetrics", logging, metrics,
             ], swiftSettings: strict),
         .target(
-            name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
+            name: "BypassClient", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
+            swiftSettings: strict),
 
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["JSONRPC", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "JSONRPC", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
@@ -114,7 +115,7 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Datapath", "BypassPolicy", "Linux", "JSONRPC",
+                "BypassClient", "Bypass", "BypassAPI", "Datapath", "BypassPolicy", "Linux", "StrictJSON",
                 "Testbed", signals, arguments,
             ],
             swiftSettings: strict),
@@ -126,9 +127,10 @@ let package = Package(
         .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "NetfilterTests", dependencies: ["Netfilter"], swiftSettings: strict),
-        .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", nioCore], swiftSettings: strict),
+        .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
+        .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
         .testTarget(
-            name: "BypassAPITests", dependencies: ["BypassAPI", "JSONRPC", "Linux", nioCore], swiftSettings: strict),
+            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
@@ -137,31 +139,32 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
             ], swiftSettings: strict),
         .testTarget(
-            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", nioCore, nioPosix],
+            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
             dependencies: [
-                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "BypassPolicy", "Linux", "JSONRPC", arguments,
+                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "BypassPolicy", "Linux", "StrictJSON", "JSONRPC",
+                arguments,
                 yaml,
             ],
             swiftSettings: strict),
 
         // Tests of the controller have an API server of their own.
         .target(
-            name: "ControllerTestSupport", dependencies: ["JSONRPC", nioCore, nioPosix, nioHTTP, nioTLS],
+            name: "ControllerTestSupport", dependencies: ["StrictJSON", nioCore, nioPosix, nioHTTP, nioTLS],
             path: "Tests/ControllerTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KubernetesTests",
-            dependencies: ["Kubernetes", "ControllerTestSupport", "JSONRPC", "Linux", "Testbed", nioTLS],
+            dependencies: ["Kubernetes", "ControllerTestSupport", "StrictJSON", "Linux", "Testbed", nioTLS],
             swiftSettings: strict),
         .testTarget(
             name: "BypassControllerTests",
             dependencies: [
-                "BypassController", "BypassAPI", "ControllerTestSupport", "JSONRPC", "Kubernetes", logging, nioCore,
+                "BypassController", "BypassAPI", "ControllerTestSupport", "StrictJSON", "Kubernetes", logging, nioCore,
                 nioPosix,
             ],
             swiftSettings: strict),
@@ -169,24 +172,24 @@ let package = Package(
         // Tests that need root share their rig.
         .target(
             name: "RootTestSupport",
-            dependencies: ["Testbed", "BypassClient", "BypassAPI", "JSONRPC", "Linux", nioCore],
+            dependencies: ["Testbed", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore],
             path: "Tests/RootTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system],
+            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "StrictJSON", "JSONRPC", system],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "kmesh-bypassd", "kmesh-bypassctl", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux",
-                "JSONRPC", nioCore, nioPosix,
+                "StrictJSON", "JSONRPC", nioCore, nioPosix,
             ], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",
             dependencies: [
                 "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "RootTestSupport", "Testbed",
                 "Linux",
-                "JSONRPC",
+                "StrictJSON",
             ], exclude: ["kmock_server.py", "kmock_requirements.txt"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
@@ -194,7 +197,7 @@ let package = Package(
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [
-    "Bypass", "BypassAPI", "BypassDaemon", "BypassPolicy", "Datapath", "JSONRPC", "Linux", "Netfilter", nioCore,
+    "Bypass", "BypassAPI", "BypassDaemon", "BypassPolicy", "Datapath", "StrictJSON", "JSONRPC", "Linux", "Netfilter",
 ]
 let fuzzers = ["RequestLine", "NetlinkReplies", "PolicyText"]
 if Context.environment["KMESH_FUZZ"] == nil {

@@ -1,9 +1,9 @@
 internal import AsyncHTTPClient
-public import JSONRPC
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+public import StrictJSON
 
 /// Speaks to one API server. Any number of tasks may call it at the same time.
 public final class APIClient: Sendable {
@@ -96,7 +96,7 @@ public final class APIClient: Sendable {
             if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
             if let body, let type {
                 request.headers.add(name: "Content-Type", value: type)
-                request.body = .bytes(ByteBuffer(string: try Self.text(of: body)))
+                request.body = .bytes(ByteBuffer(bytes: JSONText.bytes(of: body)))
             }
             let response: HTTPClientResponse
             do {
@@ -119,19 +119,15 @@ public final class APIClient: Sendable {
         }
     }
 
-    static func json(_ bytes: ByteBuffer) throws(APIError) -> JSONValue {
+    private static func json(_ bytes: ByteBuffer) throws(APIError) -> JSONValue {
+        try json(bytes.readableBytesUInt8Span)
+    }
+
+    static func json(_ bytes: Span<UInt8>) throws(APIError) -> JSONValue {
         do throws(JSONReadError) {
             return try JSONReader.read(bytes, maximumDepth: depth)
         } catch {
             throw .invalidAnswer(error.description)
-        }
-    }
-
-    private static func text(of body: JSONValue) throws(APIError) -> String {
-        do {
-            return try JSONEncoding.text(of: body)
-        } catch {
-            throw .invalidAnswer("a body cannot be written: \(error)")
         }
     }
 
@@ -163,7 +159,7 @@ public final class APIClient: Sendable {
 
 extension APIStatus {
     fileprivate init(_ response: HTTPClientResponse, _ bytes: ByteBuffer) {
-        self.init(try? JSONReader.read(bytes, maximumDepth: APIClient.depth), code: Int(response.status.code))
+        self.init(try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: APIClient.depth), code: Int(response.status.code))
         if message.isEmpty { message = response.status.reasonPhrase }
         // RFC 9110 has a date as well; the API server sends seconds.
         if retryAfter == nil { retryAfter = response.headers.first(name: "Retry-After").flatMap { Int($0) } }

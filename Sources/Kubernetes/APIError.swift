@@ -1,4 +1,4 @@
-internal import JSONRPC
+internal import StrictJSON
 
 /// Why a request to the API server gave no result. `description` is a clause for people, without full stop.
 public enum APIError: Error, Hashable, Sendable {

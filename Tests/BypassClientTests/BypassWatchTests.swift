@@ -1,5 +1,6 @@
 import BypassAPI
 import JSONRPC
+import StrictJSON
 import Synchronization
 import Testing
 
@@ -121,10 +122,15 @@ import Testing
     }
 
     @Test func `Pauses double and are not the same for all`() {
-        for failures in 1...20 {
-            let pause = BypassWatch.Iterator.pause(after: failures)
+        var backoff = ExponentialBackoff()
+        #expect(backoff.pause == nil)
+        for _ in 1...20 {
+            backoff.recordFailure()
+            let pause = backoff.pause ?? .zero
             #expect(pause >= .milliseconds(50) && pause <= .seconds(10))
         }
-        #expect(BypassWatch.Iterator.pause(after: 20) >= .seconds(5))
+        #expect(backoff.pause ?? .zero >= .seconds(5))
+        backoff.reset()
+        #expect(backoff.pause == nil)
     }
 }

@@ -1,8 +1,8 @@
 import BypassAPI
 import ControllerTestSupport
-import JSONRPC
 import Kubernetes
 import Logging
+import StrictJSON
 import Synchronization
 import Testing
 

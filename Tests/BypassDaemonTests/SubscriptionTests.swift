@@ -1,7 +1,7 @@
 import BypassAPI
-import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassDaemon
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    private func parse(_ line: String) throws -> JSONValue { try JSONReader.read(ByteBuffer(string: line)) }
+    private func parse(_ line: String) throws -> JSONValue { try JSONReader.read(line) }
 
     @Test("Events come after the answer, in their order, as notifications with the object of the contract")
     func told() throws {

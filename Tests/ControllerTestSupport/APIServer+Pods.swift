@@ -1,4 +1,4 @@
-public import JSONRPC
+public import StrictJSON
 
 extension APIServer {
     private static func pod(_ name: String, _ namespace: String) -> ObjectStore.Key {

@@ -1,6 +1,6 @@
-import JSONRPC
 import NIOCore
 import NIOHTTP1
+import StrictJSON
 import Synchronization
 
 extension APIServer {

@@ -1,8 +1,8 @@
-import JSONRPC
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 public import NIOSSL
+import StrictJSON
 import Synchronization
 
 /// An API server for tests, with what a controller and `kubectl` ask of one: discovery, objects, lists in pages, watches

@@ -1,4 +1,4 @@
-import JSONRPC
+import StrictJSON
 
 /// What `kubectl` asks first: which resources there are.
 enum Discovery {

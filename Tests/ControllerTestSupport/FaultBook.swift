@@ -1,4 +1,4 @@
-public import JSONRPC
+public import StrictJSON
 import Synchronization
 
 /// What is to go wrong, and when.

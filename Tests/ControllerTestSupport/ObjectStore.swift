@@ -1,4 +1,4 @@
-import JSONRPC
+import StrictJSON
 import Synchronization
 
 /// What the API server keeps: objects, and what became of them, by resource version.

@@ -1,4 +1,4 @@
-public import JSONRPC
+public import StrictJSON
 
 /// A label or field selector (`labels.Parse` and `fields.ParseSelector` of apimachinery): the forms that are in use here.
 struct Selector: Sendable {

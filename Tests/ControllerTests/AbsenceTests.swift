@@ -1,6 +1,6 @@
 import ControllerTestSupport
-import JSONRPC
 import RootTestSupport
+import StrictJSON
 import Testbed
 import Testing
 

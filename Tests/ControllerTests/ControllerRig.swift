@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import JSONRPC
 import Linux
 import RootTestSupport
+import StrictJSON
 import Synchronization
 import Testbed
 

@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import JSONRPC
 import Linux
 import RootTestSupport
+import StrictJSON
 import Testbed
 
 /// Many pods, each a namespace with a redirect, an address, and a process where the kubelet would have it.

@@ -1,6 +1,7 @@
 import JSONRPC
 import NIOCore
 import RootTestSupport
+import StrictJSON
 import Testbed
 
 extension Rig {
@@ -27,7 +28,7 @@ extension Rig {
         guard output.isEmpty || output.hasSuffix("\n") else {
             throw NotByContract(description: "a line without an end: \(output)")
         }
-        return try output.split(separator: "\n").map { try JSONReader.read(ByteBuffer(string: String($0))) }
+        return try output.split(separator: "\n").map { try JSONReader.read(String($0)) }
     }
 
     /// A request as somebody would type it.

@@ -1,6 +1,6 @@
-import JSONRPC
 import NIOCore
 import RootTestSupport
+import StrictJSON
 import Testbed
 import Testing
 
@@ -15,7 +15,7 @@ extension EndToEndTests {
                 let published = try await rig.testbed.run(
                     ["cat", Self.package + "/proto-docs/openrpc.json"], in: .host)
                 let given = try await rig.call("rpc.discover")
-                #expect(try JSONReader.read(ByteBuffer(string: published)) == given)
+                #expect(try JSONReader.read(published) == given)
             }
         }
 

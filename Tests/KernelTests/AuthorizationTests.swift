@@ -1,5 +1,6 @@
 import JSONRPC
 import RootTestSupport
+import StrictJSON
 import Testbed
 import Testing
 

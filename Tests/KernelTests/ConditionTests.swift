@@ -1,5 +1,5 @@
-import JSONRPC
 import RootTestSupport
+import StrictJSON
 import Testbed
 import Testing
 

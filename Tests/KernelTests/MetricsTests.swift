@@ -1,6 +1,6 @@
-import JSONRPC
 import Linux
 import RootTestSupport
+import StrictJSON
 import SystemPackage
 import Testbed
 import Testing

@@ -1,6 +1,6 @@
-import JSONRPC
 import Linux
 import RootTestSupport
+import StrictJSON
 import Testbed
 import Testing
 

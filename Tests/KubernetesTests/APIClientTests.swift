@@ -1,6 +1,6 @@
 import ControllerTestSupport
-import JSONRPC
 import Linux
+import StrictJSON
 import Testbed
 import Testing
 

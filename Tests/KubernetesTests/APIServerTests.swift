@@ -1,6 +1,6 @@
 import ControllerTestSupport
-import JSONRPC
 import Kubernetes
+import StrictJSON
 import Testing
 
 /// The API server of these tests is to be relied on.

@@ -1,6 +1,6 @@
 import ControllerTestSupport
-import JSONRPC
 import Kubernetes
+import StrictJSON
 import Testing
 
 /// A list and a watch that goes on from it, whatever the server and the network do.

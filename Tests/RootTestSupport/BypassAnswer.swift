@@ -1,4 +1,4 @@
-public import JSONRPC
+public import StrictJSON
 
 /// An answer that is not as the contract has it.
 public struct NotByContract: Error, CustomStringConvertible {

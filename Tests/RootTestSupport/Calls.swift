@@ -1,16 +1,15 @@
 public import JSONRPC
-internal import NIOCore
+public import StrictJSON
 internal import Testbed
 
 /// What a test asks of the daemon, as any client does: a line over the socket.
 extension Rig {
     /// - Throws: the daemon's `ErrorObject` if it refuses.
     public func call(_ method: String, _ params: JSONValue = [:]) async throws -> JSONValue {
-        var line = ByteBuffer()
-        try RequestWriter.write(method: method, params: params, id: RequestID(7), into: &line)
-        line.moveWriterIndex(to: line.writerIndex - 1)
-        let answer = try await daemon.call(String(buffer: line))
-        let response = try Response.read(ByteBuffer(string: answer))
+        let params: Params? = params.array.map { .positional($0) } ?? params.object.map { .named($0) }
+        let line = RequestWriter.line(of: Request(id: RequestID(7), method: method, params: params))
+        let answer = try await daemon.call(String(decoding: line.dropLast(), as: UTF8.self))
+        let response = try Response.read(answer.utf8Span.span)
         guard response.id == RequestID(7) else { throw NotByContract(description: "another id in \(answer)") }
         return try response.outcome.get()
     }

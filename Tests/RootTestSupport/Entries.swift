@@ -1,6 +1,5 @@
-internal import JSONRPC
 internal import Linux
-internal import NIOCore
+internal import StrictJSON
 internal import Testbed
 
 /// The matcher's map, as people see it.
@@ -9,7 +8,7 @@ extension Rig {
     public var entries: Int {
         get async throws {
             let dump = try await testbed.run(["bpftool", "--json", "map", "dump", "pinned", mapPin], in: .host)
-            return try JSONReader.read(ByteBuffer(string: dump)).array?.count ?? 0
+            return try JSONReader.read(dump).array?.count ?? 0
         }
     }
 
@@ -45,7 +44,7 @@ extension Rig {
         var found: Set<Int> = []
         for entry in try Files.entries(in: options.stateDirectory) {
             for line in try Files.text(options.stateDirectory + "/" + entry.name).split(separator: "\n") {
-                let members = try Members(JSONReader.read(ByteBuffer(substring: line)))
+                let members = try Members(JSONReader.read(String(line)))
                 let inode = try members.integer("inode")
                 if try members.value("record") == .null { found.remove(inode) } else { found.insert(inode) }
             }

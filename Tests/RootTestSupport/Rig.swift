@@ -1,4 +1,4 @@
-internal import JSONRPC
+internal import StrictJSON
 internal import Synchronization
 public import Testbed
 

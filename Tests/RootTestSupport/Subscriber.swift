@@ -1,5 +1,5 @@
 internal import JSONRPC
-internal import NIOCore
+internal import StrictJSON
 internal import Testbed
 
 /// A client that has subscribed.
@@ -23,7 +23,8 @@ public struct Subscriber: Sendable {
         connection = try LineConnection(socket)
         let params = earlier.map { #","params":["\#($0.stream)",\#($0.sequence)]"# } ?? ""
         try await connection.send(#"{"jsonrpc":"2.0","id":7,"method":"subscribe"\#(params)}"#)
-        let answer = try Response.read(ByteBuffer(string: try await connection.nextLine()))
+        let line = try await connection.nextLine()
+        let answer = try Response.read(line.utf8Span.span)
         let result = try Members(try answer.outcome.get())
         stream = try result.string("stream")
         sequence = try result.integer("sequence")
@@ -33,7 +34,7 @@ public struct Subscriber: Sendable {
     /// The next event; within two seconds.
     public func next() async throws -> Event {
         let line = try await connection.nextLine()
-        let notification = try Members(JSONReader.read(ByteBuffer(string: line)))
+        let notification = try Members(JSONReader.read(line))
         guard !notification.has("id"), try notification.string("jsonrpc") == "2.0" else {
             throw NotByContract(description: "no notification: \(line)")
         }

@@ -1,5 +1,4 @@
-public import JSONRPC
-internal import NIOCore
+public import StrictJSON
 internal import Testbed
 
 /// Somebody with an account on the machine, for the time of a test.
@@ -66,6 +65,6 @@ extension Rig {
         let socat = ["socat", "-t", "10", "-", "UNIX-CONNECT:\(socket)"]
         let command = user == .root ? socat : ["runuser", "--user", user.name, "--"] + socat
         let output = try await testbed.run(command, in: .host, input: input.map { $0 + "\n" }.joined())
-        return try output.split(separator: "\n").map { try JSONReader.read(ByteBuffer(string: String($0))) }
+        return try output.split(separator: "\n").map { try JSONReader.read(String($0)) }
     }
 }

@@ -1,7 +1,7 @@
 internal import BypassAPI
-internal import JSONRPC
 internal import Kubernetes
 internal import Linux
+internal import StrictJSON
 
 /// Writes Events about pods, as client-go's recorder does: the same Event again counts up the one that is there, and one
 /// pod cannot fill the cluster with them.

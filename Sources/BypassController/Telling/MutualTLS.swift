@@ -1,5 +1,5 @@
-internal import JSONRPC
 internal import Kubernetes
+internal import StrictJSON
 
 /// Finds out whether Istio has a pod's peers insist on mTLS, which a bypassed pod does not speak.
 actor MutualTLS {

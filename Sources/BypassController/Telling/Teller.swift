@@ -1,7 +1,7 @@
 internal import BypassAPI
-internal import JSONRPC
 internal import Kubernetes
 internal import Logging
+internal import StrictJSON
 
 /// Tells people, on the pod, how it stands: an annotation, Events, and the label taken off when a bypass has ended by
 /// itself. The API server may be slow or away: of each pod what was to be told last is told as soon as can be.

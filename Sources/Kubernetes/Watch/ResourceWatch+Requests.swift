@@ -1,5 +1,5 @@
 internal import AsyncHTTPClient
-internal import JSONRPC
+internal import StrictJSON
 
 extension ResourceWatch {
     struct List {

@@ -1,4 +1,4 @@
-internal import JSONRPC
+internal import StrictJSON
 
 /// A kind of object that can be listed and watched.
 public protocol WatchedObject: Decodable, Sendable {

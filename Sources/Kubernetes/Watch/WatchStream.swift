@@ -1,6 +1,6 @@
 internal import AsyncHTTPClient
-internal import JSONRPC
 internal import NIOCore
+internal import StrictJSON
 
 /// One answer of the API server to a watch: events, one a line, until the server or the network ends it.
 struct WatchStream {
@@ -33,19 +33,20 @@ struct WatchStream {
                 events += 1
                 return try Self.event(line)
             case .overlong: throw .invalidAnswer("a watch event is longer than \(framer.limit) bytes")
+            case .blank: continue
             case nil: break
             }
             do {
                 guard let bytes = try await body.next(isolation: #isolation) else { return nil }
-                framer.feed(bytes)
+                framer.feed(bytes.readableBytesUInt8Span)
             } catch {
                 throw Task.isCancelled ? .cancelled : APIError(error)
             }
         }
     }
 
-    private static func event(_ line: ByteBuffer) throws(APIError) -> Event {
-        let value = try APIClient.json(line)
+    private static func event(_ line: ArraySlice<UInt8>) throws(APIError) -> Event {
+        let value = try APIClient.json(line.span)
         guard let object = value.object, let type = object["type"]?.string, let content = object["object"] else {
             throw .invalidAnswer("a watch event has no type or no object")
         }

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Bypass
 internal import BypassAPI
 internal import BypassClient
-internal import JSONRPC
+internal import StrictJSON
 
 /// `watch`
 struct Watch: AsyncParsableCommand {

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import JSONRPC
+internal import StrictJSON
 
 /// `doctor`
 struct Doctor: AsyncParsableCommand {

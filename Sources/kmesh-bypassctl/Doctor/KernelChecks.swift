@@ -1,6 +1,6 @@
 internal import Datapath
-internal import JSONRPC
 internal import Linux
+internal import StrictJSON
 
 /// What the daemon needs of the machine.
 struct KernelChecks {

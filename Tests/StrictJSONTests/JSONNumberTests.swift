@@ -1,4 +1,4 @@
-import JSONRPC
+import StrictJSON
 import Testing
 
 @Suite struct JSONNumberTests {

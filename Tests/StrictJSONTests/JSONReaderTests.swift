@@ -1,5 +1,4 @@
-import JSONRPC
-import NIOCore
+import StrictJSON
 import Testing
 
 @Suite struct JSONReaderTests {
@@ -40,14 +39,14 @@ import Testing
         let quote = UInt8(ascii: "\"")
         let texts = [[quote] + bytes + [quote], Array(#"["a\n"#.utf8) + bytes + Array(#"\n"]"#.utf8), bytes + [0x31]]
         for text in texts {
-            #expect(throws: JSONReadError.self) { try JSONReader.read(ByteBuffer(bytes: text)) }
+            #expect(throws: JSONReadError.self) { try JSONReader.read(text) }
             #expect(throws: JSONReadError.self) { try JSONReader.read(text.span) }
         }
     }
 
     @Test func refusesOtherEncodingsOfUnicode() {
-        #expect(throws: JSONReadError.self) { try JSONReader.read(ByteBuffer(bytes: [0x31, 0x00])) }
-        #expect(throws: JSONReadError.self) { try JSONReader.read(ByteBuffer(bytes: [0xFF, 0xFE, 0x31, 0x00])) }
+        #expect(throws: JSONReadError.self) { try JSONReader.read([0x31, 0x00]) }
+        #expect(throws: JSONReadError.self) { try JSONReader.read([0xFF, 0xFE, 0x31, 0x00]) }
     }
 
     @Test func unescapesStrings() throws {
@@ -66,7 +65,7 @@ import Testing
     @Test func saysWhereAndWhat() {
         #expect(throws: JSONReadError.malformed(reason: "a number has a leading zero", offset: 2)) { try json("[01]") }
         #expect(throws: JSONReadError.malformed(reason: "a string is not UTF-8", offset: 3)) {
-            try JSONReader.read(ByteBuffer(bytes: [0x20, 0x22, 0x61, 0xFF, 0x22]))
+            try JSONReader.read([0x20, 0x22, 0x61, 0xFF, 0x22])
         }
         let error = JSONReadError.malformed(reason: "a colon is missing", offset: 7)
         #expect(error.description == "a colon is missing at byte 7")

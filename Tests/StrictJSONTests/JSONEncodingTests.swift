@@ -1,5 +1,4 @@
-import JSONRPC
-import NIOCore
+import StrictJSON
 import Testing
 
 @Suite struct JSONEncodingTests {
@@ -77,11 +76,9 @@ import Testing
     }
 
     @Test(arguments: [Double.nan, .infinity, -.infinity])
-    func refusesNumbersThatAreNotFiniteAndLeavesTheBufferAlone(_ number: Double) {
-        var buffer = ByteBuffer(string: "before")
-        #expect(throws: EncodingError.self) { try JSONEncoding.write(["a": [1, number]], into: &buffer) }
-        #expect(throws: EncodingError.self) { try JSONEncoding.write(Float(number), into: &buffer) }
-        #expect(String(buffer: buffer) == "before")
+    func refusesNumbersThatAreNotFinite(_ number: Double) {
+        #expect(throws: EncodingError.self) { try text(["a": [1, number]]) }
+        #expect(throws: EncodingError.self) { try text(Float(number)) }
     }
 
     @Test func writesScalarsAndEmptyThings() throws {
@@ -154,9 +151,7 @@ import Testing
             try Base().encode(to: container.superEncoder())
         }
         for value in [lateWrite, twoValues, superEncoder] {
-            var buffer = ByteBuffer()
-            #expect(throws: EncodingError.self) { try JSONEncoding.write([value], into: &buffer) }
-            #expect(buffer.readableBytes == 0)
+            #expect(throws: EncodingError.self) { try text([value]) }
         }
     }
 }
