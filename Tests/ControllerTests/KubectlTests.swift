@@ -1,7 +1,7 @@
 import ControllerTestSupport
 import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension ControllerTests {

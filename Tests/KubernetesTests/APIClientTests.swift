@@ -1,7 +1,7 @@
 import ControllerTestSupport
 import JSONRPC
 import Linux
-import Testbed
+import MeshSandbox
 import Testing
 
 @testable import Kubernetes

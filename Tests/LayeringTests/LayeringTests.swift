@@ -10,18 +10,23 @@ import Testing
 
     private static let layers: [String: Set<String>] = [
         "kmesh-bypassd": [
-            "BypassDaemon", "BypassAPI", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging",
+            "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "JSONRPC", "Linux", "ArgumentParser",
+            "ServiceLifecycle", "UnixSignals", "Logging",
         ],
+        "BypassRepair": ["Bypass", "BypassAPI", "BypassKernel", "Matcher", "Linux"],
+        // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "BypassKernel", "Matcher", "PolicyFile", "Linux", "JSONRPC",
-            "Testbed", "ArgumentParser", "UnixSignals",
+            "BypassClient", "Bypass", "BypassAPI", "Console", "PolicyFile", "Linux", "JSONRPC", "NIOCore", "Subprocess",
+            "SystemPackage", "ArgumentParser",
         ],
+        "Console": ["Bypass", "BypassAPI", "UnixSignals"],
+        "kmesh-bypass-demo": ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "ArgumentParser"],
         "BypassDaemon": [
             "Linux", "Netfilter", "Matcher", "BypassKernel", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile", "NIOCore",
             "NIOPosix", "Logging", "CoreMetrics", "PrometheusMetrics", "ServiceLifecycle", "SystemPackage",
         ],
         "BypassClient": ["BypassAPI", "JSONRPC", "NIOCore", "NIOPosix"],
-        "Testbed": ["Linux", "Subprocess", "SystemPackage", "NIOCore", "NIOPosix"],
+        "MeshSandbox": ["Linux", "CLinux", "Subprocess", "SystemPackage"],
         "kmesh-bypass-controller": [
             "BypassController", "BypassAPI", "Kubernetes", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals",
             "Logging",
@@ -75,9 +80,9 @@ import Testing
 
     @Test("unsafe stays where C is spoken to")
     func unsafe() throws {
-        let targets: Set<String> = ["Linux", "Netfilter", "Matcher", "Testbed"]
+        let targets: Set<String> = ["Linux", "Netfilter", "Matcher", "MeshSandbox"]
         let files: Set<String> = [
-            "Sources/BypassDaemon/Startup/JournalLogHandler.swift", "Sources/kmesh-bypassctl/Process.swift",
+            "Sources/BypassDaemon/Startup/JournalLogHandler.swift", "Sources/Console/Console.swift",
         ]
         let found = try Repository.swiftFiles(in: "Sources").filter {
             !targets.contains($0.target) && $0.words.contains("unsafe")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bypass
 import BypassAPI
+import Console
 import PolicyFile
 import Testing
 
@@ -37,30 +38,30 @@ import Testing
         #expect(
             summary(of: try source(), plain) == """
                 f is in order: 3 grants
-                line 1   user bob, user 1004, group kmesh may look at bypasses, and turn them on and off in web-*, pod:*; on for inbound only; on for at most 90m
-                line 8   user alice may look at bypasses
+                line 1   user bob, user 1004, group kmesh may read status, and turn bypasses on and off in web-*, pod:*; on for inbound only; on for at most 90m
+                line 8   user alice may read status
                 line 11  group wheel may do everything, in the host's namespace too
                 always   root may do everything but touch the host's namespace
-                         everybody else may do nothing
+                         all others may do nothing
 
                 """)
     }
 
-    @Test func `Without a file the summary says what holds`() {
+    @Test func `Without a file the summary shows the built-in policy`() {
         let source = PolicySource(path: "f", policy: .builtIn(group: 900))
         #expect(
             summary(of: source, plain) == """
-                there is no f: what holds without one is this
-                built in  group kmesh may look at bypasses, and turn them on and off in all namespaces but the host's
+                there is no f: the built-in policy is in effect
+                built in  group kmesh may read status, and turn bypasses on and off in all namespaces but the host's
                 always    root may do everything but touch the host's namespace
-                          everybody else may do nothing
+                          all others may do nothing
 
                 """)
     }
 
-    @Test func `That the daemon would not believe the file is said`() throws {
+    @Test func `A file that the daemon would not accept is reported`() throws {
         let text = summary(of: try source(distrust: "f belongs to \u{1B}uid 7"), plain)
-        #expect(text.hasSuffix("warning: the daemon will not take the file as it is: f belongs to \\u{1b}uid 7\n"))
+        #expect(text.hasSuffix("warning: the daemon will not accept the file as it is: f belongs to \\u{1b}uid 7\n"))
     }
 
     private func explain(
@@ -74,7 +75,7 @@ import Testing
 
     private let member = Caller(uid: 1003, gid: 1003, groups: [900])
 
-    @Test func `What a user may do to a namespace is told with the grant that decides`() throws {
+    @Test func `What a user may do to a namespace is shown with the grant that decides`() throws {
         #expect(
             try explain(member, .init(netns: "db", names: ["web-1"])) == """
                 user:    somebody
@@ -89,7 +90,7 @@ import Testing
 
                 GRANT    THROUGH      TO turn on db inbound without a ttl
                 line 1   group kmesh  requires one of at most 5400 seconds
-                line 8   -            is not this user's: user alice may look at bypasses
+                line 8   -            is not this user's: user alice may read status
                 line 11  -            is not this user's: group wheel may do everything, in the host's namespace too
 
                 """)
@@ -101,10 +102,10 @@ import Testing
         #expect(allowed.contains("line 1   group kmesh  allows it\n"))
     }
 
-    @Test func `Without a namespace it is told what the grants mean`() throws {
+    @Test func `Without a namespace the meaning of the grants is shown`() throws {
         let text = try explain(Caller(uid: 1001, gid: 1001), nil)
         #expect(text.contains("GRANT    THROUGH     MEANS\n"))
-        #expect(text.contains("line 8   user alice  user alice may look at bypasses\n"))
+        #expect(text.contains("line 8   user alice  user alice may read status\n"))
         #expect(!text.contains("turn off"))
     }
 
@@ -122,9 +123,9 @@ import Testing
         #expect(!wheel.contains("no  "))
     }
 
-    @Test func `That a namespace cannot be looked at is said`() throws {
+    @Test func `A namespace that cannot be opened is reported`() throws {
         let text = try explain(member, .init(netns: "\u{1B}x", obstacle: "it is gone"))
-        #expect(text.contains("warning: \\u{1b}x cannot be looked at (it is gone): whether it is the host's"))
+        #expect(text.contains("warning: \\u{1b}x cannot be opened (it is gone): whether it is the host's"))
         #expect(!text.unicodeScalars.contains("\u{1B}"))
     }
 

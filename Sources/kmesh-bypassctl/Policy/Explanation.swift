@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import Console
 
 /// What a user may do, and why.
 struct Explanation {
@@ -13,11 +14,11 @@ struct Explanation {
     private var caller: Caller { person.caller }
 
     func text(_ style: Style) -> String {
-        let title = Table(rows: [
+        let title = TextTable(rows: [
             [Cell("user:"), Cell(person.description)],
             [Cell("policy:"), Cell(policy.isBuiltIn ? "built in, as there is no \(source.path)" : source.path)],
         ]).text(style)
-        return title + "\n" + Table(rows: answers).text(style) + "\n" + Table(rows: grants).text(style)
+        return title + "\n" + TextTable(rows: answers).text(style) + "\n" + TextTable(rows: grants).text(style)
             + notes(style) + source.notes(style)
     }
 
@@ -55,7 +56,7 @@ struct Explanation {
     }
 
     private func row(_ what: String, _ refusal: BypassError?, _ verdicts: [Policy.Verdict], isHost: Bool) -> [Cell] {
-        if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.sentence)] }
+        if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.message)] }
         let grant = verdicts.first(where: \.allows).map { "\($0.grant)\($0.asSubject)" }
         let reason = caller.isRoot && !isHost ? "root is always admin" : grant ?? "root is always admin"
         return [Cell(what), Cell("yes", .green), Cell(reason)]
@@ -84,20 +85,8 @@ struct Explanation {
         guard let place, let obstacle = place.obstacle else { return "" }
         let open = place.isHost ? "what" : "whether it is the host's, and what"
         let text =
-            "\(place.netns) cannot be looked at (\(obstacle)): \(open) it is called under /run/netns does not count here"
+            "\(place.netns) cannot be opened (\(obstacle)): \(open) it is called under /run/netns does not count here"
         return style.paint("warning:", .yellow) + " " + text.printable + "\n"
-    }
-}
-
-extension BypassError {
-    /// What the daemon would say.
-    var sentence: String {
-        switch self {
-        case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),
-            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text),
-            .netnsMismatch(let text):
-            text
-        }
     }
 }
 
