@@ -104,7 +104,7 @@ extension EndToEndTests {
                 os.execv(sys.argv[3], sys.argv[3:])
                 """
             try await Rig.withoutDaemon { rig in
-                let ending = try await rig.sandbox.ending(
+                let ending = try await rig.sandbox.result(
                     of: ["python3", "-", rig.socket, rig.sandbox.pod] + rig.command(), input: program)
                 #expect(ending.code == 71)
                 #expect(ending.errors.last?.contains("kmesh-bypassd.socket") == true, "\(ending.errors)")

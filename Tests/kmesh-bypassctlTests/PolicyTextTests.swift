@@ -11,7 +11,7 @@ import Testing
 @Suite struct PolicyTextTests {
     private let plain = Style(isColored: false, now: Timestamp(secondsSince1970: 0))
 
-    private func source(distrust: String? = nil) throws -> PolicySource {
+    private func source(untrustedReason: String? = nil) throws -> PolicySource {
         let accounts = AccountLookup(
             uid: { ["alice": 1001, "bob": 1002][$0] }, gid: { ["kmesh": 900, "wheel": 10][$0] })
         let text = """
@@ -31,7 +31,8 @@ import Testing
             host = true
             """
         return PolicySource(
-            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts), distrust: distrust)
+            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts),
+            untrustedReason: untrustedReason)
     }
 
     @Test func `A summary says what each grant means`() throws {
@@ -60,15 +61,15 @@ import Testing
     }
 
     @Test func `A file that the daemon would not accept is reported`() throws {
-        let text = summary(of: try source(distrust: "f belongs to \u{1B}uid 7"), plain)
+        let text = summary(of: try source(untrustedReason: "f belongs to \u{1B}uid 7"), plain)
         #expect(text.hasSuffix("warning: the daemon will not accept the file as it is: f belongs to \\u{1b}uid 7\n"))
     }
 
     private func explain(
-        _ caller: Caller, _ place: PolicyExplain.Place?, hooks: Set<Hook> = [.prerouting], ttl: Int? = nil
+        _ caller: Caller, _ target: PolicyExplain.Target?, hooks: Set<Hook> = [.prerouting], ttl: Int? = nil
     ) throws -> String {
         Explanation(
-            source: try source(), person: .init(caller: caller, description: "somebody"), place: place, hooks: hooks,
+            source: try source(), user: .init(caller: caller, description: "somebody"), target: target, hooks: hooks,
             ttl: ttl
         ).text(plain)
     }
@@ -110,7 +111,7 @@ import Testing
     }
 
     @Test func `Root and the host's namespace have their own reasons`() throws {
-        let host = PolicyExplain.Place(netns: "pid:1", isHost: true)
+        let host = PolicyExplain.Target(netns: "pid:1", isHost: true)
         let root = Caller(uid: 0, gid: 0)
         let refused = try explain(root, host)
         #expect(
@@ -124,21 +125,21 @@ import Testing
     }
 
     @Test func `A namespace that cannot be opened is reported`() throws {
-        let text = try explain(member, .init(netns: "\u{1B}x", obstacle: "it is gone"))
+        let text = try explain(member, .init(netns: "\u{1B}x", openError: "it is gone"))
         #expect(text.contains("warning: \\u{1b}x cannot be opened (it is gone): whether it is the host's"))
         #expect(!text.unicodeScalars.contains("\u{1B}"))
     }
 
     @Test func `A user is known by name or number, or not at all`() throws {
         for name in ["root", "0"] {
-            let person = try PolicyExplain.Person(name)
-            #expect(person.caller.uid == 0 && person.caller.isMember(of: 0))
-            #expect(person.description.hasPrefix("root (uid 0), in groups root"))
+            let user = try PolicyExplain.User(name)
+            #expect(user.caller.uid == 0 && user.caller.isMember(of: 0))
+            #expect(user.description.hasPrefix("root (uid 0), in groups root"))
         }
-        let unknown = try PolicyExplain.Person("4294967000")
+        let unknown = try PolicyExplain.User("4294967000")
         #expect(unknown.caller == Caller(uid: 4_294_967_000, gid: .max))
         for name in ["no-such-user", "4294967295", "-1", ""] {
-            #expect(throws: PolicySource.Failure.self) { try PolicyExplain.Person(name) }
+            #expect(throws: PolicySource.Failure.self) { try PolicyExplain.User(name) }
         }
     }
 }

@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func `Columns are aligned by what is seen`() {
-        let table = Table(rows: [[Cell("A"), Cell("B"), Cell("C")], [Cell("ab\n", .green), Cell("é"), Cell("x")]])
+        let table = TextTable(rows: [[Cell("A"), Cell("B"), Cell("C")], [Cell("ab\n", .green), Cell("é"), Cell("x")]])
         #expect(table.text(plain) == "A     B  C\nab\\n  é  x\n")
         #expect(table.text(colored) == "A     B  C\n\u{1B}[32mab\\n\u{1B}[0m  é  x\n")
     }

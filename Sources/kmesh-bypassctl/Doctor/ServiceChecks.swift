@@ -18,8 +18,8 @@ struct ServiceChecks {
     private func policy() -> Finding {
         do throws(PolicySource.Failure) {
             let source = try PolicySource(PolicyFile.path)
-            if let distrust = source.distrust {
-                return .problem("policy", distrust, "the daemon accepts it once only root can write it")
+            if let reason = source.untrustedReason {
+                return .problem("policy", reason, "the daemon accepts it once only root can write it")
             }
             return .ok(
                 "policy",

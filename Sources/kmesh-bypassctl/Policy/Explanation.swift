@@ -5,24 +5,24 @@ internal import Console
 /// What a user may do, and why.
 struct Explanation {
     var source: PolicySource
-    var person: PolicyExplain.Person
-    var place: PolicyExplain.Place?
+    var user: PolicyExplain.User
+    var target: PolicyExplain.Target?
     var hooks: Set<Hook>
     var ttl: Int?
 
     private var policy: Policy { source.policy }
-    private var caller: Caller { person.caller }
+    private var caller: Caller { user.caller }
 
     func text(_ style: Style) -> String {
         let title = TextTable(rows: [
-            [Cell("user:"), Cell(person.description)],
+            [Cell("user:"), Cell(user.description)],
             [Cell("policy:"), Cell(policy.isBuiltIn ? "built in, as there is no \(source.path)" : source.path)],
         ]).text(style)
         return title + "\n" + TextTable(rows: answers).text(style) + "\n" + TextTable(rows: grants).text(style)
-            + notes(style) + source.notes(style)
+            + warnings(style) + source.warnings(style)
     }
 
-    // MARK: - What may be done
+    // MARK: - Decisions
 
     private var answers: [[Cell]] {
         var rows = [["TO", "ANSWER", "BECAUSE"].map { Cell($0, .bold) }]
@@ -38,10 +38,10 @@ struct Explanation {
     }
 
     private var changes: [Change] {
-        guard let place else { return [] }
+        guard let target else { return [] }
         return [.on(hooks: hooks, ttl: ttl), .off].map {
             Change(
-                netns: place.netns, reference: place.reference, names: place.names, wish: $0, isHost: place.isHost)
+                netns: target.netns, reference: target.reference, names: target.names, wish: $0, isHost: target.isHost)
         }
     }
 
@@ -62,7 +62,7 @@ struct Explanation {
         return [Cell(what), Cell("yes", .green), Cell(reason)]
     }
 
-    // MARK: - What each grant says
+    // MARK: - Grants
 
     private var grants: [[Cell]] {
         let question = changes.first
@@ -81,11 +81,11 @@ struct Explanation {
             }
     }
 
-    private func notes(_ style: Style) -> String {
-        guard let place, let obstacle = place.obstacle else { return "" }
-        let open = place.isHost ? "what" : "whether it is the host's, and what"
+    private func warnings(_ style: Style) -> String {
+        guard let target, let openError = target.openError else { return "" }
+        let unknown = target.isHost ? "its" : "whether it is the host's, and its"
         let text =
-            "\(place.netns) cannot be opened (\(obstacle)): \(open) it is called under /run/netns does not count here"
+            "\(target.netns) cannot be opened (\(openError)): \(unknown) names under /run/netns are not considered"
         return style.paint("warning:", .yellow) + " " + text.printable + "\n"
     }
 }

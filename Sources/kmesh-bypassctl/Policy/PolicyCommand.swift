@@ -30,7 +30,9 @@ struct PolicyCheck: ParsableCommand {
         try PolicySource.reportingErrors {
             let source = try PolicySource(file)
             // The daemon would refuse it.
-            if let distrust = source.distrust, file == PolicyFile.path { throw PolicySource.Failure(lines: [distrust]) }
+            if let untrustedReason = source.untrustedReason, file == PolicyFile.path {
+                throw PolicySource.Failure(lines: [untrustedReason])
+            }
             try Console.print(summary(of: source, .ofStandardOutput))
         }
     }
@@ -51,7 +53,7 @@ func summary(of source: PolicySource, _ style: Style) -> String {
     }
     rows.append([Cell("always", .bold), Cell(source.policy.sentenceAboutRoot)])
     rows.append([Cell("", .bold), Cell("all others may do nothing")])
-    return title.printable + "\n" + TextTable(rows: rows).text(style) + source.notes(style)
+    return title.printable + "\n" + TextTable(rows: rows).text(style) + source.warnings(style)
 }
 
 /// The policy in effect, and where it comes from.
@@ -64,12 +66,12 @@ struct PolicySource {
     var path: String
     var policy: Policy
     /// Why the daemon would not accept the file as it is.
-    var distrust: String?
+    var untrustedReason: String?
 
-    init(path: String, policy: Policy, distrust: String? = nil) {
+    init(path: String, policy: Policy, untrustedReason: String? = nil) {
         self.path = path
         self.policy = policy
-        self.distrust = distrust
+        self.untrustedReason = untrustedReason
     }
 
     /// Reads a policy file. Without the daemon's policy file, the built-in policy is in effect.
@@ -81,14 +83,14 @@ struct PolicySource {
             throw Failure(lines: error.lines)
         }
         if loaded.policy.isBuiltIn && path != PolicyFile.path { throw Failure(lines: ["there is no \(path)"]) }
-        self.init(path: path, policy: loaded.policy, distrust: loaded.distrust)
+        self.init(path: path, policy: loaded.policy, untrustedReason: loaded.distrust)
     }
 
     /// Warnings about the file.
-    func notes(_ style: Style) -> String {
-        guard let distrust else { return "" }
+    func warnings(_ style: Style) -> String {
+        guard let untrustedReason else { return "" }
         return style.paint("warning:", .yellow) + " "
-            + "the daemon will not accept the file as it is: \(distrust)".printable + "\n"
+            + "the daemon will not accept the file as it is: \(untrustedReason)".printable + "\n"
     }
 
     /// Runs the body of a `policy` command. Reports a failure as all commands do, and ends the process.

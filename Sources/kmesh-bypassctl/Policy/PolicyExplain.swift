@@ -49,10 +49,10 @@ struct PolicyExplain: ParsableCommand {
     func run() throws {
         try PolicySource.reportingErrors {
             let source = try PolicySource(file ?? PolicyFile.path)
-            let person = try Person(user)
-            let place = netns.map { Place(lookingUp: $0) }
+            let account = try User(user)
+            let target = netns.map { Target(lookingUp: $0) }
             let explanation = Explanation(
-                source: source, person: person, place: place, hooks: direction.hooks, ttl: timeToLive?.seconds)
+                source: source, user: account, target: target, hooks: direction.hooks, ttl: timeToLive?.seconds)
             try Console.print(explanation.text(.ofStandardOutput))
         }
     }
@@ -60,7 +60,7 @@ struct PolicyExplain: ParsableCommand {
 
 extension PolicyExplain {
     /// The user whose permissions are explained.
-    struct Person {
+    struct User {
         var caller: Caller
         /// For people: name, number and groups.
         var description: String
@@ -96,19 +96,19 @@ extension PolicyExplain {
 
 extension PolicyExplain {
     /// The namespace that a bypass would be for.
-    struct Place {
+    struct Target {
         var netns: String
         var reference: String?
         var names: [String] = []
         var isHost = false
         /// Why the namespace could not be opened.
-        var obstacle: String?
+        var openError: String?
 
-        init(netns: String, names: [String] = [], isHost: Bool = false, obstacle: String? = nil) {
+        init(netns: String, names: [String] = [], isHost: Bool = false, openError: String? = nil) {
             self.netns = netns
             self.names = names
             self.isHost = isHost
-            self.obstacle = obstacle
+            self.openError = openError
         }
 
         init(lookingUp netns: String) {
@@ -120,17 +120,17 @@ extension PolicyExplain {
                 names = ((try? NamespaceReference.named(inode: namespace.inode)) ?? []).map(\.canonical)
                 isHost = HostNamespace.inodes.contains(namespace.inode)
             } catch {
-                obstacle = Self.words(for: error)
+                openError = Self.reason(for: error)
                 if case .firstProcess = error { isHost = true }
             }
         }
 
-        private static func words(for error: NamespaceError) -> String {
+        private static func reason(for error: NamespaceError) -> String {
             switch error {
             case .notFound: "there is no such namespace now"
             case .systemCall(let error), .firstProcess(let error): "\(error)"
             case .notFollowed(let sentence): sentence
-            case .notNetworkNamespace, .concealed: "it is no network namespace"
+            case .notNetworkNamespace, .concealed: "it is not a network namespace"
             }
         }
     }
