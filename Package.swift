@@ -34,6 +34,7 @@ let package = Package(
     products: [
         .executable(name: "kmesh-bypassd", targets: ["kmesh-bypassd"]),
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
+        .executable(name: "kmesh-bypass-demo", targets: ["kmesh-bypass-demo"]),
         .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
         .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON"]),
     ],
@@ -105,22 +106,36 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        .target(
-            name: "Testbed", dependencies: ["Linux", subprocess, system, nioCore, nioPosix], swiftSettings: strict),
+        // What the command line tools share.
+        .target(name: "Console", dependencies: ["Bypass", "BypassAPI", signals], swiftSettings: strict),
 
+        .target(
+            name: "BypassRepair", dependencies: ["Bypass", "BypassAPI", "BypassKernel", "Matcher", "Linux"],
+            swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassd",
-            dependencies: ["BypassDaemon", "BypassAPI", "Linux", logging, arguments],
+            dependencies: [
+                "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "JSONRPC", "Linux", logging,
+                arguments,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Datapath", "BypassPolicy", "Linux", "StrictJSON",
-                "Testbed", signals, arguments,
+                "BypassClient", "Bypass", "BypassAPI", "Console", "BypassPolicy", "Linux", "StrictJSON", nioCore, subprocess,
+                system, arguments,
             ],
             swiftSettings: strict),
+
+        // Namespaces, a mesh's rules and servers: for the demo, the benchmarks and the tests.
+        .target(
+            name: "MeshSandbox", dependencies: ["Linux", "CLinux", subprocess, system], swiftSettings: strict),
         .executableTarget(
-            name: "bypass-benchmark", dependencies: ["Testbed", "Linux", arguments], path: "Tests/Benchmarks",
+            name: "kmesh-bypass-demo",
+            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "Console", arguments],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "bypass-benchmark", dependencies: ["MeshSandbox", "Linux", arguments], path: "Tests/Benchmarks",
             swiftSettings: strict),
 
         // Tests that need no root.
@@ -147,9 +162,8 @@ let package = Package(
         .testTarget(
             name: "kmesh-bypassctlTests",
             dependencies: [
-                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "BypassPolicy", "Linux", "StrictJSON", "JSONRPC",
-                arguments,
-                yaml,
+                "kmesh-bypassctl", "kmesh-bypassd", "BypassClient", "Bypass", "BypassAPI", "Console", "BypassPolicy",
+                "Linux", "StrictJSON", "JSONRPC", "MeshSandbox", arguments, yaml,
             ],
             swiftSettings: strict),
 
@@ -159,7 +173,7 @@ let package = Package(
             path: "Tests/ControllerTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KubernetesTests",
-            dependencies: ["Kubernetes", "ControllerTestSupport", "StrictJSON", "Linux", "Testbed", nioTLS],
+            dependencies: ["Kubernetes", "ControllerTestSupport", "StrictJSON", "Linux", "MeshSandbox", nioTLS],
             swiftSettings: strict),
         .testTarget(
             name: "BypassControllerTests",
@@ -171,23 +185,23 @@ let package = Package(
 
         // Tests that need root share their rig.
         .target(
-            name: "RootTestSupport",
-            dependencies: ["Testbed", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore],
-            path: "Tests/RootTestSupport", swiftSettings: strict),
+            name: "TestSupport",
+            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix],
+            path: "Tests/Support", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "StrictJSON", "JSONRPC", system],
+            dependencies: ["kmesh-bypassd", "TestSupport", "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", system],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "kmesh-bypassd", "kmesh-bypassctl", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux",
-                "StrictJSON", "JSONRPC", nioCore, nioPosix,
+                "kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-demo", "BypassClient", "BypassAPI", "TestSupport",
+                "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", nioCore, nioPosix,
             ], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",
             dependencies: [
-                "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "RootTestSupport", "Testbed",
+                "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "TestSupport", "MeshSandbox",
                 "Linux",
                 "StrictJSON",
             ], exclude: ["kmock_server.py", "kmock_requirements.txt"], swiftSettings: strict),

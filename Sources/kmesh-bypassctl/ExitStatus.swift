@@ -1,14 +1,12 @@
 internal import BypassAPI
 internal import BypassClient
 
-/// How the command ends when it fails. The help of the command lists them.
+/// Exit codes of failures; the command's help lists them.
 enum ExitStatus: Int32 {
     case failed = 1
     case noDaemon = 3
     case denied = 4
     case noNamespace = 5
-    /// As a shell tells of a command that SIGINT ended.
-    case interrupted = 130
 
     init(_ error: BypassClientError) {
         switch error {

@@ -15,21 +15,23 @@ struct DaemonCommand: ParsableCommand {
 
             Exit status: 0 after SIGTERM; 64 wrong arguments; 69 the kernel cannot load the matcher (no BTF); 71 a \
             system call failed; 72 no BPF file system; 75 the socket or the BPF folder is in use; 77 not root, or a \
-            capability is missing; 78 the policy file is not in order. SIGHUP has the policy file read again.
+            capability is missing; 78 the policy file is not valid. SIGHUP reloads the policy file.
             """,
-        version: Product.version)
+        version: Product.version,
+        subcommands: [RepairCommand.self])
 
     @Option(help: ArgumentHelp("Listen here (or set \(Product.socketVariable)).", valueName: "path"))
     var socket: String?
 
-    @Option(help: ArgumentHelp("Keep the matcher's pins in this folder, on a BPF file system.", valueName: "folder"))
-    var bpffs = Daemon.Configuration().bpffs
+    @OptionGroup var pins: PinOptions
 
     @Option(help: ArgumentHelp("Keep records of who wants which bypass here.", valueName: "folder"))
     var stateDir = Daemon.Configuration().stateFolder
 
     @Option(
-        help: ArgumentHelp("Who may do what; without the file root, and the group kmesh.", valueName: "file"))
+        help: ArgumentHelp(
+            "Policy file. Without it: root may do everything, and the group kmesh may read and bypass.",
+            valueName: "file"))
     var policy = Daemon.Configuration().policy
 
     @Option(
@@ -39,7 +41,7 @@ struct DaemonCommand: ParsableCommand {
     var journal: String?
 
     @Option(
-        help: ArgumentHelp("Look at every bypass once in that time, and repair it.", valueName: "seconds"))
+        help: ArgumentHelp("Check every bypass this often, and repair it.", valueName: "seconds"))
     var checkInterval = Daemon.Configuration().checkInterval
 
     @Option(
@@ -47,17 +49,13 @@ struct DaemonCommand: ParsableCommand {
             "Write metrics here every 15 seconds, for node_exporter's textfile collector.", valueName: "path"))
     var metricsFile: String?
 
-    @Option(help: "Log this and what is worse.")
+    @Option(help: "Minimum log level.")
     var logLevel = LogLevel.info
 
     @OptionGroup(title: "Limits")
     var limits: LimitOptions
 
     func validate() throws {
-        // xt_bpf takes paths of up to 511 bytes.
-        guard bpffs.hasPrefix("/"), bpffs.utf8.count <= 480 else {
-            throw ValidationError("--bpffs must be an absolute path of at most 480 bytes")
-        }
         guard (1...86400).contains(checkInterval) else {
             throw ValidationError("--check-interval must be between 1 and 86400 seconds")
         }
@@ -68,7 +66,7 @@ struct DaemonCommand: ParsableCommand {
         logger.logLevel = logLevel.level
         var configuration = Daemon.Configuration()
         configuration.socket = socket ?? ProcessEnvironment[Product.socketVariable] ?? Product.socketPath
-        configuration.bpffs = bpffs
+        configuration.bpffs = pins.bpffs
         configuration.stateFolder = stateDir
         configuration.policy = policy
         configuration.journal = journal ?? configuration.journal
@@ -83,6 +81,18 @@ struct DaemonCommand: ParsableCommand {
             printError("\(Product.name): \(error)")
             throw ExitCode(error.exitCode)
         }
+/// Where the pins are, for the daemon and for `repair`.
+struct PinOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Keep the matcher's pins in this folder, on a BPF file system.", valueName: "folder"))
+    var bpffs = Daemon.Configuration().bpffs
+
+    func validate() throws {
+        // xt_bpf takes paths of up to 511 bytes.
+        guard bpffs.hasPrefix("/"), bpffs.utf8.count <= 480 else {
+            throw ValidationError("--bpffs must be an absolute path of at most 480 bytes")
+        }
+    }
+}
     }
 }
 

@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -84,7 +84,7 @@ extension ControllerTests {
                 it.server.label("web")
                 try await it.becomes(.app)
                 try await it.says("on")
-                let witnesses = try await it.testbed.watching {
+                let witnesses = try await it.sandbox.watching {
                     for part in order { try await leave(part, it) }
                     for part in order { try await comeBack(part, it) }
                     try await eventually("it is ready: \(it.log)", within: .seconds(30)) {
@@ -115,7 +115,7 @@ extension ControllerTests {
                     !it.server.hasLabel("web")
                 }
                 try await it.hasEvent("BypassExpired")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
             }
         }
 

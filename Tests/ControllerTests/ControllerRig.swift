@@ -1,9 +1,9 @@
 import ControllerTestSupport
 import Linux
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
 import Synchronization
-import Testbed
+import TestSupport
 
 /// All of it, real but for the API server: a daemon, a pod with a sidecar, whose processes are where the kubelet has them,
 /// and a controller that runs as a user without any privilege.
@@ -28,7 +28,7 @@ final class ControllerRig: Sendable {
         self.uid = uid
     }
 
-    var testbed: Testbed { rig.testbed }
+    var sandbox: MeshSandbox { rig.sandbox }
     var folder: String { rig.folder.path }
 
     /// Makes it, with daemon and API server running; the pod is in the API server and has no label.
@@ -38,14 +38,14 @@ final class ControllerRig: Sendable {
     ) async throws {
         try await Rig.withoutDaemon { rig in
             try await rig.withUsers(operators: ["controller"]) { users in
-                guard let user = users["controller"] else { throw NeverHappened(description: "no user") }
+                guard let user = users["controller"] else { throw UnmetExpectation(description: "no user") }
                 try await rig.start()
                 try await rig.openSocket()
                 try await APIServer.with(tls: TestCertificates.serverConfiguration(asksClients: false)) { server in
                     server.allow([token])
-                    try await rig.testbed.install(.iptables)
-                    try await PodGroup.with(driver, version, rig.testbed) { group in
-                        try await rig.testbed.withProcess(in: .pod) { pid in
+                    try await rig.sandbox.install(.iptables)
+                    try await PodGroup.with(driver, version, rig.sandbox) { group in
+                        try await rig.sandbox.withProcess(in: .pod) { pid in
                             try await group.add(pid)
                             server.put("web", uid: group.uid, addresses: ["10.89.0.1", "fd89::1"])
                             try await ControllerRig(rig, server, user, group.uid).run(body)
@@ -57,18 +57,20 @@ final class ControllerRig: Sendable {
     }
 
     private func run(_ body: (ControllerRig) async throws -> Void) async throws {
-        guard let daemon = DaemonProcess.builtExecutable() else { throw NeverHappened(description: "nothing is built") }
+        guard let daemon = DaemonProcess.builtExecutable() else {
+            throw UnmetExpectation(description: "nothing is built")
+        }
         let built = daemon.replacing("kmesh-bypassd", with: "kmesh-bypass-controller")
         // Whatever folder the project is in, the user can reach this one.
-        try await testbed.run(["touch", program], in: .host)
-        try await testbed.run(["mount", "--bind", built, program], in: .host)
+        try await sandbox.run(["touch", program], in: .host)
+        try await sandbox.run(["mount", "--bind", built, program], in: .host)
         try await scoped {
             try await body(self)
         } cleanUp: {
             await kill(9)
             // The kernel lets go of the program a moment after its end.
             try await eventually("the program is unmounted") {
-                try await testbed.ending(of: ["umount", program]).code == 0
+                try await sandbox.result(of: ["umount", program]).code == 0
             }
         }
     }
@@ -116,16 +118,16 @@ final class ControllerRig: Sendable {
     }
 
     /// A port of the test's own, as its namespaces' names are.
-    var healthPort: Int { 20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000 }
+    var healthPort: Int { 20000 + (Int(sandbox.pod.filter(\.isNumber)) ?? 0) % 12000 }
     var health: String { "127.0.0.1:\(healthPort)" }
 
-    func probe(_ page: String) async throws -> Ending {
-        try await testbed.ending(of: [program, "probe", page, "--health-address", health])
+    func probe(_ page: String) async throws -> CommandResult {
+        try await sandbox.result(of: [program, "probe", page, "--health-address", health])
     }
 
     /// Runs the controller to its end, with an environment that says nothing.
-    func ending(_ arguments: [String]) async throws -> Ending {
-        try await testbed.ending(of: ["env", "--ignore-environment", program] + arguments)
+    func ending(_ arguments: [String]) async throws -> CommandResult {
+        try await sandbox.result(of: ["env", "--ignore-environment", program] + arguments)
     }
 
     /// Ends it, if it runs; its log can be read until another is started.
@@ -168,7 +170,7 @@ final class ControllerRig: Sendable {
     func kubectl(_ words: String..., input: String? = nil) async throws -> String {
         // Discovery is kept in a folder that goes with the test.
         let options = ["--kubeconfig", folder + "/kubeconfig", "--cache-dir", folder + "/cache"]
-        return try await testbed.run(["kubectl"] + options + words, in: .host, input: input)
+        return try await sandbox.run(["kubectl"] + options + words, in: .host, input: input)
     }
 
     // MARK: what is
@@ -177,10 +179,10 @@ final class ControllerRig: Sendable {
     var owner: String { "kubernetes:default/web/\(uid)" }
 
     func becomes(
-        _ ways: Ways, within limit: Duration = .seconds(10), _ why: String = ""
+        _ ways: Paths, within limit: Duration = .seconds(10), _ why: String = ""
     ) async throws {
         try await eventually("connections go \(ways) \(why) \(log)", within: limit) {
-            try await self.testbed.ways == ways
+            try await self.sandbox.paths == ways
         }
     }
 

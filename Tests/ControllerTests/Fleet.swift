@@ -1,8 +1,8 @@
 import ControllerTestSupport
 import Linux
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 
 /// Many pods, each a namespace with a redirect, an address, and a process where the kubelet would have it.
 struct Fleet {
@@ -21,9 +21,9 @@ struct Fleet {
         _ count: Int, _ it: ControllerRig, filler: Int = 0, _ body: (Fleet) async throws -> Void
     ) async throws {
         let fleet = Fleet(names: (0..<count).map { "p\($0)" }, uids: (0..<count).map(uid))
-        let root = try await PodGroup.mount(.two, it.testbed) + "/" + it.testbed.peer + "-fleet"
+        let root = try await PodGroup.mount(.two, it.sandbox) + "/" + it.sandbox.peer + "-fleet"
         try await scoped {
-            try await it.testbed.run(["sh", "-e"], in: .host, input: fleet.script(root))
+            try await it.sandbox.run(["sh", "-e"], in: .host, input: fleet.script(root))
             for (number, name) in fleet.names.enumerated() {
                 let annotations: JSONValue = ["filler": .string(String(repeating: "x", count: filler))]
                 it.server.put(
@@ -38,7 +38,7 @@ struct Fleet {
                     sleep 0.2
                 done
                 """
-            try await it.testbed.run(["sh", "-c", end], in: .host)
+            try await it.sandbox.run(["sh", "-c", end], in: .host)
         }
     }
 

@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -56,13 +56,13 @@ extension ControllerTests {
                 try await it.start()
                 var times: [Duration] = []
                 for _ in 0..<30 {
-                    let prober = try it.testbed.startProber(.outbound, .ipv4)
-                    try await eventually("the sidecar answers") { prober.tally.sidecar > 0 }
+                    let probe = try it.sandbox.startProbe(.outbound, .ipv4)
+                    try await eventually("the sidecar answers") { probe.tally.sidecar > 0 }
                     let start = ContinuousClock.now
                     it.server.label("web")
-                    while prober.tally.app == 0 { try await Task.sleep(for: .microseconds(200)) }
+                    while probe.tally.app == 0 { try await Task.sleep(for: .microseconds(200)) }
                     times.append(start.duration(to: .now))
-                    _ = try await prober.stop()
+                    _ = try await probe.stop()
                     it.server.label("web", nil)
                     try await it.becomes(.sidecar)
                 }

@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -14,7 +14,7 @@ extension ControllerTests {
             try await ControllerRig.with { it in
                 try await Fleet.with(8, it) { fleet in
                     try await it.start()
-                    try await it.rig.on(it.testbed.peer, owner: "alice")
+                    try await it.rig.on(it.sandbox.peer, owner: "alice")
                     var random = SplitMix(seed: seed)
                     for flip in 0..<Self.flips {
                         try await Self.flip(random.pick(fleet.names), it, &random)

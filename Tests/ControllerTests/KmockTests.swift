@@ -1,7 +1,7 @@
 import Linux
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -14,14 +14,14 @@ extension ControllerTests {
         private func with(_ body: (ControllerRig) async throws -> Void) async throws {
             try await ControllerRig.with { it in
                 guard Files.exists(Self.python) else {
-                    throw NeverHappened(description: "kmock is not installed: Tests/run.sh does that")
+                    throw UnmetExpectation(description: "kmock is not installed: Tests/run.sh does that")
                 }
                 // It ends with its standard input, which this one never does by itself.
                 let start = """
                     cd \(it.folder); mkfifo input
                     \(Self.python) \(Self.folder)/kmock_server.py <>input >port 2>log & echo $!
                     """
-                let pid = try await it.testbed.run(["sh", "-c", start], in: .host).filter(\.isNumber)
+                let pid = try await it.sandbox.run(["sh", "-c", start], in: .host).filter(\.isNumber)
                 try await scoped {
                     var port = ""
                     try await eventually("kmock listens", within: .seconds(20)) {
@@ -37,7 +37,7 @@ extension ControllerTests {
                     try await body(it)
                     await it.kill(15)
                 } cleanUp: {
-                    try await it.testbed.run(["kill", pid], in: .host)
+                    try await it.sandbox.run(["kill", pid], in: .host)
                 }
             }
         }

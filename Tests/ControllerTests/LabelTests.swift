@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -13,7 +13,7 @@ extension ControllerTests {
         func label(_ driver: PodGroup.Driver, _ version: PodGroup.Version) async throws {
             try await ControllerRig.with(driver, version) { it in
                 try await it.start()
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 for _ in 0..<3 {
                     it.server.label("web")
                     try await it.becomes(.app)
@@ -39,7 +39,7 @@ extension ControllerTests {
                 try await it.becomes(.bypassed("inbound"))
                 let bypass = try #require(try await it.rig.list().first)
                 #expect(bypass.owner == it.owner && bypass.reason == "INC-4711" && bypass.direction == "inbound")
-                let witnesses = try await it.testbed.watching([.inbound]) {
+                let witnesses = try await it.sandbox.watching([.inbound]) {
                     it.server.annotate("web", ["kmesh.net/bypass-direction": "both"])
                     try await it.becomes(.app)
                 }
@@ -58,7 +58,7 @@ extension ControllerTests {
                 let words = #"annotation kmesh.net/bypass-ttl is "soon": "#
                 try await it.says("refused: \(words)give seconds, or a whole number with s, m or h, such as 15m")
                 try await it.hasEvent("BypassFailed")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 it.server.annotate("web", ["kmesh.net/bypass-ttl": "1h"])
                 try await it.becomes(.app)
                 it.server.annotate("web", ["kmesh.net/bypass-direction": "up"])

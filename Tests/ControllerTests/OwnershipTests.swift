@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -17,7 +17,7 @@ extension ControllerTests {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
                         "failed: alice has bypassed pod:\(it.uid)") == true
                 }
-                #expect(try await it.testbed.ways == .bypassed("inbound"))
+                #expect(try await it.sandbox.paths == .bypassed("inbound"))
                 it.server.label("web", nil)
                 try await it.says(nil)
                 #expect(try await it.rig.list().map(\.owner) == ["alice"])
@@ -59,13 +59,13 @@ extension ControllerTests {
         func effect() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
-                try await it.testbed.installTPROXY()
+                try await it.sandbox.installTPROXY()
                 it.server.label("web")
                 try await it.says("on, not effective: tproxy")
                 try await it.hasEvent("BypassNotEffective")
-                try await it.testbed.removeTPROXY()
+                try await it.sandbox.removeTPROXY()
                 try await it.says("on", within: .seconds(25))
-                try await it.testbed.install(.iptables, flushing: true)
+                try await it.sandbox.install(.iptables, flushing: true)
                 try await eventually("it is repaired") { try await it.rig.list().first?.state == "on" }
                 #expect(it.server.reasons(about: "web").count { $0 == "BypassNotEffective" } == 1)
             }
@@ -74,12 +74,12 @@ extension ControllerTests {
         @Test("Switched off, it ends what it has bypassed, leaves alone what others have, and does nothing")
         func disabled() async throws {
             try await ControllerRig.with { it in
-                try await it.rig.on(it.testbed.peer, owner: "alice")
+                try await it.rig.on(it.sandbox.peer, owner: "alice")
                 try await it.start()
                 it.server.label("web")
                 try await it.becomes(.app)
                 await it.kill(15)
-                #expect(try await it.testbed.ways == .app)
+                #expect(try await it.sandbox.paths == .app)
                 try await it.start(["--enable-bypass=false"])
                 try await it.becomes(.sidecar)
                 await it.kill(15)
@@ -124,7 +124,7 @@ extension ControllerTests {
                 #expect(metrics.contains("\nkmesh_bypass_controller_bypassed_pods 1\n"))
                 #expect(metrics.contains(#"kmesh_bypass_controller_daemon_calls_total{operation="on",result="ok"} 1"#))
                 #expect(metrics.contains(#"kmesh_bypass_controller_api_requests_total{code="200",verb="WATCH"} 1"#))
-                #expect(try await it.probe("readyz") == Ending(code: 0, output: "ok\n"))
+                #expect(try await it.probe("readyz") == CommandResult(code: 0, output: "ok\n"))
             }
         }
     }

@@ -1,7 +1,7 @@
 import ControllerTestSupport
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -20,7 +20,7 @@ extension ControllerTests {
                 #expect(try await it.rig.list().isEmpty)
                 it.server.patch("web", ["status": ["conditions": [["type": "Initialized", "status": "True"]]]])
                 try await it.says("waiting: it is not running yet")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 it.server.patch("web", ["status": ["phase": "Running"]])
                 try await it.becomes(.app)
                 try await it.says("on")
@@ -84,7 +84,7 @@ extension ControllerTests {
                 }
                 // What came before is done once this is.
                 try await it.hasEvent("BypassFailed", "other")
-                #expect(try await it.testbed.ways == .app)
+                #expect(try await it.sandbox.paths == .app)
                 it.server.delete("web")
                 try await it.becomes(.sidecar)
                 #expect(try await it.rig.list().isEmpty)
@@ -103,7 +103,7 @@ extension ControllerTests {
                         .contains("none of the expected addresses (10.244.1.7)") == true
                 }
                 try await it.hasEvent("BypassFailed")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 it.server.put(
                     "web", uid: it.uid, labels: ["kmesh.net/bypass": "enabled"], addresses: ["10.244.1.7", "fd89::1"])
                 try await it.becomes(.app)

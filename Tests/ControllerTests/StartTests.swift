@@ -1,6 +1,6 @@
 import ControllerTestSupport
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension ControllerTests {
@@ -33,7 +33,7 @@ extension ControllerTests {
                 #expect(ending.code == 69 && ending.errors.joined().contains("name another with --health-address"))
                 #expect(try await it.probe("readyz").code == 0)
                 // Its end of input is a client's last word, not the end of the connection.
-                let page = try await it.testbed.run(
+                let page = try await it.sandbox.run(
                     ["socat", "-", "TCP:\(it.health)"], in: .host, input: "GET /healthz HTTP/1.0\r\n\r\n")
                 #expect(page.hasSuffix("\r\n\r\nok\n"), "\(page)")
                 await it.kill(15)
@@ -60,7 +60,7 @@ extension ControllerTests {
         @Test("A socket that the user may not use is told")
         func denied() async throws {
             try await ControllerRig.with { it in
-                try await it.testbed.run(["chmod", "0600", it.rig.socket], in: .host)
+                try await it.sandbox.run(["chmod", "0600", it.rig.socket], in: .host)
                 it.server.label("web")
                 try await it.start(waits: false)
                 try await it.says("failed: access to \(it.rig.socket) is denied", within: .seconds(30))

@@ -1,6 +1,6 @@
-import RootTestSupport
+import MeshSandbox
 import StrictJSON
-import Testbed
+import TestSupport
 import Testing
 
 extension EndToEndTests {

@@ -1,7 +1,7 @@
 import ControllerTestSupport
 import Linux
+import MeshSandbox
 import StrictJSON
-import Testbed
 import Testing
 
 @testable import Kubernetes

@@ -1,7 +1,7 @@
 import ControllerTestSupport
 import Kubernetes
 import Linux
-import Testbed
+import MeshSandbox
 import Testing
 
 /// Where the way to an API server is found.

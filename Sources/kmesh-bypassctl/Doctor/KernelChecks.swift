@@ -1,80 +1,53 @@
+internal import BypassAPI
+internal import Console
 internal import Datapath
-internal import Linux
+internal import NIOCore
 internal import StrictJSON
+internal import Subprocess
+internal import SystemPackage
 
-/// What the daemon needs of the machine.
+/// Checks of the kernel, the pins and the namespaces, which `kmesh-bypassd repair` makes: this tool links none of the
+/// libraries that they need.
 struct KernelChecks {
-    /// Where the matcher is pinned.
     let bpffs: String
+    /// Whether leftovers are removed, too.
+    let repairs: Bool
 
-    func findings() -> [Finding] {
-        [kernel(), typeInformation(), capabilities(), fileSystem(), pins()]
+    private struct Report: Decodable {
+        var findings: [Finding]
     }
 
-    private func kernel() -> Finding {
-        let release = String(((try? Files.text("/proc/sys/kernel/osrelease")) ?? "unknown").prefix { $0 != "\n" })
-        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
-        guard numbers.count == 2 else {
-            return .warning("kernel", "its release is \(release)", "it has to be Linux 5.10 or later")
+    func findings() async -> [Finding] {
+        guard let daemon = Console.program(Product.name) else {
+            let message = "\(Product.name) is not installed here: kernel, pins and leftovers were not checked"
+            let advice = "on a node, install it with systemd/install.sh"
+            return [Finding(check: "kernel", level: repairs ? .problem : .unknown, message: message, advice: advice)]
         }
-        let isNewEnough = numbers[0] > 5 || numbers[0] == 5 && numbers[1] >= 10
-        return isNewEnough
-            ? .ok("kernel", "Linux \(release)")
-            : .problem("kernel", "Linux \(release)", "Linux 5.10 or later is needed")
-    }
-
-    private func typeInformation() -> Finding {
-        let path = "/sys/kernel/btf/vmlinux"
-        return Files.exists(path)
-            ? .ok("btf", "\(path) is there")
-            : .problem("btf", "\(path) is missing", "a kernel with CONFIG_DEBUG_INFO_BTF=y is needed")
-    }
-
-    private func capabilities() -> Finding {
-        guard Process.isRoot else {
-            return .unknown("privileges", "not root: what only root may see is left out")
-        }
-        let needed: [Capabilities.Capability] = [.netAdmin, .sysAdmin, .bpf, .perfmon]
-        let missing = (try? Capabilities()).map { held in needed.filter { !held.contains($0) } } ?? needed
-        return missing.isEmpty
-            ? .ok("privileges", "root, with the capabilities that the daemon needs")
-            : .problem(
-                "privileges", "root lacks \(missing.map(\.name).joined(separator: ", ")) here",
-                "look at the container or the service that this runs in: the daemon needs them")
-    }
-
-    private func fileSystem() -> Finding {
-        (try? Files.isBPFFileSystem(bpffs)) == true
-            ? .ok("bpffs", "\(bpffs) is a BPF file system")
-            : .problem(
-                "bpffs", "\(bpffs) is not on a BPF file system",
-                "mount one: mount -t bpf bpf \(bpffs)")
-    }
-
-    private func pins() -> Finding {
-        guard Process.isRoot else { return .unknown("pins", "what is pinned in \(bpffs) is root's to see") }
-        do throws(MatcherError) {
-            guard let matcher = try Matcher.attached(to: bpffs) else {
-                return .warning(
-                    "pins", "there is no matcher of this version in \(bpffs)",
-                    "the daemon pins it when it starts, and puts it back while it runs")
+        let arguments = ["repair", "--json", "--bpffs", bpffs] + (repairs ? [] : ["--dry-run"])
+        do {
+            // Ends with 1 if it found a problem.
+            let result = try await Subprocess.run(
+                .path(FilePath(daemon)), arguments: Arguments(arguments), output: .string(limit: 16 << 20),
+                error: .string(limit: 1 << 20))
+            guard let report = Self.report(result.standardOutput) else {
+                let reason = result.standardError.split(separator: "\n").first ?? "\(result.terminationStatus)"
+                return [failure(daemon, String(reason))]
             }
-            return .ok("pins", "\(matcher.pin) is a matcher, tag \(matcher.tagText)")
+            return report.findings
         } catch {
-            return .problem(
-                "pins", "what is pinned in \(bpffs) is not the daemon's: \(ErrorObject.sentence(of: error))",
-                "move it away, or have the daemon use another folder with --bpffs")
+            return [failure(daemon, "\(error)")]
         }
     }
-}
 
-extension ErrorObject {
-    fileprivate static func sentence(of error: MatcherError) -> String {
-        switch error {
-        case .foreignPin(let path): "\(path) is something else"
-        case .noBPFFileSystem(let folder): "\(folder) is not on a BPF file system"
-        case .noBTF: "this kernel has no BTF"
-        case .systemCall(let error): "\(error)"
-        }
+    private static func report(_ output: String) -> Report? {
+        let line = output.split(separator: "\n").first.map(String.init) ?? ""
+        guard let value = try? JSONReader.read(ByteBuffer(string: line)) else { return nil }
+        return try? JSONDecoding.decode(Report.self, from: value, unknownMembers: .ignore)
+    }
+
+    private func failure(_ daemon: String, _ reason: String) -> Finding {
+        .problem(
+            "kernel", "\(daemon) repair failed: \(reason)",
+            "run '\(Product.name) repair --dry-run' to see what is wrong")
     }
 }
