@@ -110,7 +110,7 @@ let package = Package(
         .target(name: "Console", dependencies: ["Bypass", "BypassAPI", signals], swiftSettings: strict),
 
         .target(
-            name: "BypassRepair", dependencies: ["Bypass", "BypassAPI", "BypassKernel", "Matcher", "Linux"],
+            name: "BypassRepair", dependencies: ["Bypass", "BypassAPI", "Datapath", "Linux"],
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassd",

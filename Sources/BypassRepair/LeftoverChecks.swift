@@ -1,8 +1,8 @@
 internal import Bypass
 package import BypassAPI
-internal import BypassKernel
+internal import Datapath
 internal import Linux
-internal import Matcher
+internal import Datapath
 
 /// Finds and removes what a bypass can leave behind: rules without an entry, entries without a namespace.
 package struct LeftoverChecks {
@@ -44,9 +44,9 @@ package struct LeftoverChecks {
             found.scanned += 1
             do {
                 let namespace = try NetworkNamespace(path: path)
-                let chains = try Survey.ownChains(in: namespace, pin: pin)
-                let entry = entries.contains(inode) ? try matcher?.state(of: inode) : nil
-                let isWanted = entry.map { isDaemonRunning || $0.isLive(at: Clock.boottime) } ?? false
+                let chains = try OrphanScan.ownChains(in: namespace, pin: pin)
+                let entry = entries.contains(inode) ? try matcher?.entry(of: inode) : nil
+                let isWanted = entry.map { isDaemonRunning || $0.isLive(at: BootClock.now) } ?? false
                 if !chains.isEmpty && !isWanted && namespace.inode == inode {
                     found.rules.append(OrphanedRules(inode: inode, path: path, chains: chains))
                 }
@@ -117,13 +117,16 @@ package struct LeftoverChecks {
     }
 
     private func remove(_ rules: [OrphanedRules], _ matcher: Matcher) throws -> [Finding] {
-        let views = NamespaceViews()
+        let cache = RulesetCache()
+        let closer = try DeferredCloser()
+        defer { closer.stop() }
         var done: [Finding] = []
         for rule in rules {
             let namespace = try NetworkNamespace(path: rule.path)
             // Its name may belong to another namespace by now.
             guard namespace.inode == rule.inode else { continue }
-            var session = try NamespaceSession(namespace, for: .ownRules, matcher: matcher, views: views)
+            var session = try NamespaceSession(
+                namespace, detail: .ownRules, matcher: matcher, cache: cache, closer: closer)
             guard try Reconciler.observe(&session).holdsLeftovers else { continue }
             _ = try Reconciler.reconcile(.off, in: &session)
             done.append(.ok("repair", "\(rule.path) is as it was without a bypass"))

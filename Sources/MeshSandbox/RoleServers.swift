@@ -49,7 +49,7 @@ final class RoleServers: Sendable {
     /// A socket for both families, bound to every address. It belongs to the namespace in which it is made.
     private static func listen(port: Int, namespace: String) throws -> OwnedDescriptor {
         let address = try BlockingSocket.address(ip: "::", port: port)
-        return try NamespaceReference.name(namespace).open().inside { () throws(SystemCallError) in
+        return try NamespaceReference.name(namespace).open().withEntered { () throws(SystemCallError) in
             let socket = try BlockingSocket.open(AF_INET6, SOCK_NONBLOCK)
             try BlockingSocket.set(IPPROTO_IPV6, IPV6_V6ONLY, to: CInt(0), of: socket)
             // TPROXY hands a connection over only to a socket that may answer for addresses not its own.

@@ -81,6 +81,9 @@ struct DaemonCommand: ParsableCommand {
             printError("\(Product.name): \(error)")
             throw ExitCode(error.exitCode)
         }
+    }
+}
+
 /// Where the pins are, for the daemon and for `repair`.
 struct PinOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Keep the matcher's pins in this folder, on a BPF file system.", valueName: "folder"))
@@ -91,8 +94,6 @@ struct PinOptions: ParsableArguments {
         guard bpffs.hasPrefix("/"), bpffs.utf8.count <= 480 else {
             throw ValidationError("--bpffs must be an absolute path of at most 480 bytes")
         }
-    }
-}
     }
 }
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import BypassAPI
 import BypassRepair
 import Console
-import JSONRPC
+import StrictJSON
 
 /// `repair`: checks the machine and removes leftovers, without starting the daemon.
 struct RepairCommand: ParsableCommand {

@@ -75,13 +75,13 @@ import Testing
     }
 
     private func compare<Method: RPCMethod>(_ method: Method.Type) {
-        let good = JSONObject(
+        let required = JSONObject(
             uniqueMembers: Method.parameters.filter(\.required).map { ($0.name, good($0)) })
-        #expect(outcome(method, .named(good)) == decoded(method, good))
+        #expect(outcome(method, .named(required)) == decoded(method, required))
         #expect(outcome(method, nil) == decoded(method, [:]))
         for parameter in Method.parameters {
             for value in Self.values {
-                let others = good.members.filter { $0.key != parameter.name }.map { ($0.key, $0.value) }
+                let others = required.members.filter { $0.key != parameter.name }.map { ($0.key, $0.value) }
                 let object = JSONObject(uniqueMembers: [(parameter.name, value)] + others)
                 #expect(outcome(method, .named(object)) == decoded(method, object))
                 let alone = JSONObject(uniqueMembers: [(parameter.name, value)])

@@ -13,7 +13,7 @@ import Testing
             "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "JSONRPC", "Linux", "ArgumentParser",
             "ServiceLifecycle", "UnixSignals", "Logging",
         ],
-        "BypassRepair": ["Bypass", "BypassAPI", "BypassKernel", "Matcher", "Linux"],
+        "BypassRepair": ["Bypass", "BypassAPI", "Datapath", "Linux"],
         // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.
         "kmesh-bypassctl": [
             "BypassClient", "Bypass", "BypassAPI", "Console", "BypassPolicy", "Linux", "StrictJSON", "NIOCore", "Subprocess",

@@ -1,5 +1,4 @@
-package import JSONRPC
-public import StrictJSON
+package import StrictJSON
 
 /// An answer that violates the contract.
 package struct ContractViolation: Error, CustomStringConvertible {

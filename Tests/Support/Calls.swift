@@ -1,6 +1,6 @@
 package import JSONRPC
 internal import MeshSandbox
-public import StrictJSON
+package import StrictJSON
 
 /// What a test asks of the daemon, as any client does: a line over the socket.
 extension Rig {

@@ -1,7 +1,7 @@
 internal import JSONRPC
 internal import Linux
 internal import MeshSandbox
-internal import NIOCore
+internal import StrictJSON
 internal import Synchronization
 
 /// A client that has subscribed.
@@ -25,7 +25,7 @@ package struct Subscriber: Sendable {
         connection = try LineConnection(socket)
         let params = earlier.map { #","params":["\#($0.stream)",\#($0.sequence)]"# } ?? ""
         try await connection.send(#"{"jsonrpc":"2.0","id":7,"method":"subscribe"\#(params)}"#)
-        let answer = try Response.read(ByteBuffer(string: try await connection.nextLine()))
+        let answer = try Response.read(try await connection.nextLine().utf8Span.span)
         let result = try Members(try answer.outcome.get())
         stream = try result.string("stream")
         sequence = try result.integer("sequence")
@@ -35,7 +35,7 @@ package struct Subscriber: Sendable {
     /// The next event; within two seconds.
     package func next() async throws -> Event {
         let line = try await connection.nextLine()
-        let notification = try Members(JSONReader.read(ByteBuffer(string: line)))
+        let notification = try Members(JSONReader.read(line))
         guard !notification.has("id"), try notification.string("jsonrpc") == "2.0" else {
             throw ContractViolation(description: "no notification: \(line)")
         }

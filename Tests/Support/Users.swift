@@ -1,6 +1,5 @@
-package import JSONRPC
 internal import MeshSandbox
-public import StrictJSON
+package import StrictJSON
 
 /// An account on the machine, for the time of a test.
 package struct User: Hashable, Sendable {

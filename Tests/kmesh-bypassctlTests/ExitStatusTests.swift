@@ -1,8 +1,8 @@
 import BypassAPI
-import BypassClient
 import JSONRPC
 import Testing
 
+@testable import BypassClient
 @testable import kmesh_bypassctl
 
 @Suite struct ExitStatusTests {

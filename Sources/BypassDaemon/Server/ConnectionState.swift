@@ -1,5 +1,5 @@
 internal import BypassAPI
-internal import JSONRPC
+internal import StrictJSON
 internal import Linux
 
 /// Why a connection ends.

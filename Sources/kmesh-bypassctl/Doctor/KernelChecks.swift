@@ -1,7 +1,5 @@
 internal import BypassAPI
 internal import Console
-internal import Datapath
-internal import NIOCore
 internal import StrictJSON
 internal import Subprocess
 internal import SystemPackage
@@ -41,7 +39,7 @@ struct KernelChecks {
 
     private static func report(_ output: String) -> Report? {
         let line = output.split(separator: "\n").first.map(String.init) ?? ""
-        guard let value = try? JSONReader.read(ByteBuffer(string: line)) else { return nil }
+        guard let value = try? JSONReader.read(line) else { return nil }
         return try? JSONDecoding.decode(Report.self, from: value, unknownMembers: .ignore)
     }
 

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Bypass
 internal import Console
-internal import PolicyFile
+internal import BypassPolicy
 
 /// `policy`: evaluates the policy without the daemon.
 struct PolicyCommand: AsyncParsableCommand {
@@ -83,7 +83,7 @@ struct PolicySource {
             throw Failure(lines: error.lines)
         }
         if loaded.policy.isBuiltIn && path != PolicyFile.path { throw Failure(lines: ["there is no \(path)"]) }
-        self.init(path: path, policy: loaded.policy, untrustedReason: loaded.distrust)
+        self.init(path: path, policy: loaded.policy, untrustedReason: loaded.untrustedReason)
     }
 
     /// Warnings about the file.

@@ -72,11 +72,11 @@ extension PolicyExplain {
 
         init(_ written: String) throws(PolicySource.Failure) {
             do {
-                if let user = try Accounts.user(named: written)
-                    ?? UInt32(written).flatMap({ try Accounts.user(numbered: $0) })
+                if let user = try UserDatabase.user(named: written)
+                    ?? UInt32(written).flatMap({ try UserDatabase.user(numbered: $0) })
                 {
-                    let groups = Accounts.groups(of: user)
-                    let names = try groups.map { try Accounts.groupName(numbered: $0) ?? "\($0)" }
+                    let groups = UserDatabase.groups(of: user)
+                    let names = try groups.map { try UserDatabase.groupName(numbered: $0) ?? "\($0)" }
                     caller = Caller(uid: user.uid, gid: user.gid, groups: groups)
                     description = "\(user.name) (uid \(user.uid)), in groups \(names.joined(separator: ", "))"
                     return
@@ -130,7 +130,7 @@ extension PolicyExplain {
             case .notFound: "there is no such namespace now"
             case .systemCall(let error), .firstProcess(let error): "\(error)"
             case .notFollowed(let sentence): sentence
-            case .notNetworkNamespace, .concealed: "it is not a network namespace"
+            case .notNetworkNamespace, .hiddenFromCaller: "it is not a network namespace"
             }
         }
     }
