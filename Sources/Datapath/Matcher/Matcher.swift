@@ -165,12 +165,12 @@ package final class Matcher: Sendable {
         try map.entry(of: inode).map { MapEntry($0, tag: tag) }
     }
 
-    /// Makes or replaces the entry of a namespace. From this moment the matcher says yes there.
+    /// Makes or replaces the entry of a namespace. From this moment the matcher matches there.
     package func set(_ entry: MapEntry, of inode: UInt64) throws(SystemCallError) {
         try map.set(entry.raw(tag: tag), of: inode)
     }
 
-    /// Takes the entry of a namespace away. From this moment the matcher says no there.
+    /// Removes the entry of a namespace. From this moment the matcher does not match there.
     package func remove(_ inode: UInt64) throws(SystemCallError) { try map.remove(inode) }
 
     /// Every namespace that has an entry, by inode.

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 package import Linux
+package import SystemPackage
 
 /// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
 /// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
@@ -55,4 +56,13 @@ package struct NetlinkSocket: ~Copyable {
     ) throws(NetfilterError) {
         while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {}
     }
+}
+
+/// What can go wrong between us and netfilter.
+package enum NetfilterError: Error, Hashable, Sendable {
+    /// The kernel refused one message of a batch, so all of it. `detail` is the kernel's own word, where it has one.
+    case refused(Transaction.Operation, Errno, detail: String?)
+    /// The ruleset is not the one that was read: read again and plan again.
+    case rulesetChanged
+    case systemCall(SystemCallError)
 }
