@@ -76,7 +76,7 @@ import Testing
 
     private func compare<Method: RPCMethod>(_ method: Method.Type) {
         let good = JSONObject(
-            uniqueMembers: Method.parameters.filter(\.required).map { ($0.name, good($0)) })
+            uniqueMembers: Method.parameters.filter(\.required).map { ($0.name, example($0)) })
         #expect(outcome(method, .named(good)) == decoded(method, good))
         #expect(outcome(method, nil) == decoded(method, [:]))
         for parameter in Method.parameters {
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    private func good(_ parameter: Parameter) -> JSONValue {
+    private func example(_ parameter: Parameter) -> JSONValue {
         if let first = parameter.schema.values.first { return .string(first) }
         return parameter.schema.kinds == [.integer] ? 60 : "web"
     }

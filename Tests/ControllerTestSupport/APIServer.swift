@@ -175,7 +175,7 @@ extension APIServer.Request {
         }
         token = head.headers.first(name: "Authorization").map { String($0.dropFirst("Bearer ".count)) }
         type = head.headers.first(name: "Content-Type")
-        body = bytes.readableBytes == 0 ? nil : try? JSONReader.read(bytes, maximumDepth: 100)
+        body = bytes.readableBytes == 0 ? nil : try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: 100)
     }
 
     private static func unescaped(_ text: Substring) -> String {

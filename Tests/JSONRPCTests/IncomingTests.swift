@@ -11,7 +11,7 @@ import Testing
         let call = try #require(request(#"{"jsonrpc":"2.0","method":"m","id":\#(id)}"#))
         var writer = ResponseWriter(answering: .single(.request(call)))
         writer.write(result: true, id: try #require(call.id))
-        let answer = try #require(writer.finish())
+        let answer = writer.finish() ?? []
         #expect(String(decoding: answer, as: UTF8.self) == "{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":true}\n")
     }
 

@@ -88,7 +88,7 @@ import Testing
         let success = try Response.read(#"{"jsonrpc":"2.0","id":1,"result":null}"#.utf8Span.span)
         #expect(success == Response(id: RequestID(1), outcome: .success(.null)))
         let failure = try Response.read(
-            ByteBuffer(string: #"{"jsonrpc":"2.0","id":null,"error":{"code":-7,"message":"m","data":null,"new":1}}"#))
+            #"{"jsonrpc":"2.0","id":null,"error":{"code":-7,"message":"m","data":null,"new":1}}"#.utf8Span.span)
         let error = ErrorObject(code: -7, message: "m", data: .null)
         #expect(failure == Response(id: .null, outcome: .failure(error)))
     }

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct JSONNumberTests {
     private func number(_ text: String) throws -> JSONNumber {
-        guard case .number(let number) = try json(text) else { throw ErrorObject.internalError }
+        guard case .number(let number) = try json(text) else { throw JSONReadError.malformed(reason: "", offset: 0) }
         return number
     }
 

@@ -1,7 +1,6 @@
 internal import BypassKernel
 internal import Linux
 internal import Matcher
-internal import StrictJSON
 
 /// What the daemon needs of the machine.
 struct KernelChecks {
@@ -63,13 +62,13 @@ struct KernelChecks {
             return .ok("pins", "\(matcher.pin) is a matcher, tag \(matcher.tagText)")
         } catch {
             return .problem(
-                "pins", "what is pinned in \(bpffs) is not the daemon's: \(ErrorObject.sentence(of: error))",
+                "pins", "what is pinned in \(bpffs) is not the daemon's: \(Self.sentence(of: error))",
                 "move it away, or have the daemon use another folder with --bpffs")
         }
     }
 }
 
-extension ErrorObject {
+extension KernelChecks {
     fileprivate static func sentence(of error: MatcherError) -> String {
         switch error {
         case .foreignPin(let path): "\(path) is something else"

@@ -35,7 +35,7 @@ public enum RequestLine {
         var rest = stream
         for size in repeatElement(pieces, count: stream.count + 1).lazy.joined() {
             if rest.isEmpty { break }
-            framer.feed(rest.prefix(size).span)
+            framer.feed(Array(rest.prefix(size)))
             rest = rest.dropFirst(size)
             while let frame = framer.next() { frames.append(frame) }
         }
