@@ -75,13 +75,13 @@ import Testing
     }
 
     private func compare<Method: RPCMethod>(_ method: Method.Type) {
-        let required = JSONObject(
-            uniqueMembers: Method.parameters.filter(\.required).map { ($0.name, good($0)) })
-        #expect(outcome(method, .named(required)) == decoded(method, required))
+        let good = JSONObject(
+            uniqueMembers: Method.parameters.filter(\.required).map { ($0.name, example($0)) })
+        #expect(outcome(method, .named(good)) == decoded(method, good))
         #expect(outcome(method, nil) == decoded(method, [:]))
         for parameter in Method.parameters {
             for value in Self.values {
-                let others = required.members.filter { $0.key != parameter.name }.map { ($0.key, $0.value) }
+                let others = good.members.filter { $0.key != parameter.name }.map { ($0.key, $0.value) }
                 let object = JSONObject(uniqueMembers: [(parameter.name, value)] + others)
                 #expect(outcome(method, .named(object)) == decoded(method, object))
                 let alone = JSONObject(uniqueMembers: [(parameter.name, value)])
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    private func good(_ parameter: Parameter) -> JSONValue {
+    private func example(_ parameter: Parameter) -> JSONValue {
         if let first = parameter.schema.values.first { return .string(first) }
         return parameter.schema.kinds == [.integer] ? 60 : "web"
     }

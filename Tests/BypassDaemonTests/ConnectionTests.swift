@@ -108,7 +108,7 @@ import Testing
         let client = try TestClient()
         try client.send(line)
         let answer = try Response.read(client.lines().joined().utf8Span.span)
-        #expect(answer.id.json == id)
+        #expect(answer.id == RequestID(id))
         guard case .failure(let error) = answer.outcome else {
             Issue.record("not refused")
             return

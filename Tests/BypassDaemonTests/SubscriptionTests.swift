@@ -152,7 +152,7 @@ import Testing
         #expect((0...7).filter(log.reachesBack) == [2, 3, 4, 5, 6])
         if case .forgotten = log.next(after: 1) {} else { Issue.record("event 2 should be forgotten") }
         if case .line(let line) = log.next(after: 2) {
-            #expect(String(buffer: line).contains("\"sequence\":3,"))
+            #expect(String(decoding: line, as: UTF8.self).contains("\"sequence\":3,"))
         } else {
             Issue.record("event 3 should be there")
         }
