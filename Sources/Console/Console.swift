@@ -67,12 +67,12 @@ package enum Console {
         return count < 0 ? nil : String(decoding: target[..<count], as: UTF8.self)
     }
 
-    /// Has this process execute another program. Returns only if that fails.
-    package static func execute(_ path: String, _ arguments: [String]) -> OutputError {
+    /// Replaces this process by another program (execv(3)). Returns only if that fails: why.
+    package static func execute(_ path: String, _ arguments: [String]) -> String {
         let words = [path] + arguments
         var pointers = unsafe words.map { unsafe strdup($0) } + [nil]
         _ = unsafe execv(path, &pointers)
-        return OutputError(errno: errno)
+        return unsafe String(cString: strerror(errno))
     }
 }
 

@@ -25,11 +25,11 @@ struct Doctor: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let kernel = await KernelChecks(bpffs: bpffs, repairs: repair).findings()
+        let node = await NodeChecks(bpffs: bpffs, repairs: repair).findings()
         let isAboutLeftovers = { (finding: Finding) in ["repair", "leftovers"].contains(finding.check) }
-        var findings = kernel.filter { !isAboutLeftovers($0) }
+        var findings = node.filter { !isAboutLeftovers($0) }
         findings += await ServiceChecks(socket: common.path).findings()
-        findings += kernel.filter(isAboutLeftovers)
+        findings += node.filter(isAboutLeftovers)
         do {
             try Console.print(
                 common.json

@@ -6,7 +6,7 @@ internal import SystemPackage
 
 /// Checks of the kernel, the pins and the namespaces, which `kmesh-bypassd repair` makes: this tool links none of the
 /// libraries that they need.
-struct KernelChecks {
+struct NodeChecks {
     let bpffs: String
     /// Whether leftovers are removed, too.
     let repairs: Bool
