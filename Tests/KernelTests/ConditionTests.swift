@@ -46,8 +46,8 @@ extension KernelTests {
         func malformed() async throws {
             try await Rig.with { rig in
                 let cases: [(JSONValue, String)] = [
-                    ([], "at least one address"), (["10.89.0"], "10.89.0 is no IPv4 or IPv6 address"),
-                    (["10.89.0.1", "fd89::1%eth0"], "is no IPv4 or IPv6 address"), ([1], "must be a string"),
+                    ([], "at least one address"), (["10.89.0"], "10.89.0 is not an IPv4 or IPv6 address"),
+                    (["10.89.0.1", "fd89::1%eth0"], "is not an IPv4 or IPv6 address"), ([1], "must be a string"),
                     ("10.89.0.1", ""),
                 ]
                 for (addresses, words) in cases {

@@ -161,7 +161,7 @@ package final class Rig: Sendable {
 extension DaemonProcess {
     /// Waits for the end of the scan for leftovers that follows each start, beside the calls.
     package func searchForLeftovers() async throws {
-        try await eventually("it has searched") { standardError.contains("searched for leftovers") }
+        try await eventually("it has searched") { standardError.contains("searched for orphaned rules") }
     }
 }
 

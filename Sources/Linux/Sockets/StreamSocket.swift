@@ -27,7 +27,7 @@ package struct StreamSocket: ~Copyable, Sendable {
             let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: limit) {
                 (buffer, count) throws(SystemCallError) in
                 let start = buffer.baseAddress
-                count = try systemCall("recv") { unsafe recv(number, start, limit, CInt(MSG_DONTWAIT)) }
+                count = try systemCall("recv from the client") { unsafe recv(number, start, limit, CInt(MSG_DONTWAIT)) }
             }
             return bytes.isEmpty ? .endOfStream : .bytes(bytes)
         } catch {
@@ -42,7 +42,7 @@ package struct StreamSocket: ~Copyable, Sendable {
     package borrowing func send(_ bytes: ArraySlice<UInt8>) -> Int? {
         let number = descriptor.rawValue
         do {
-            return try systemCall("send") {
+            return try systemCall("send to the client") {
                 unsafe bytes.withUnsafeBytes {
                     unsafe Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL))
                 }
@@ -86,14 +86,17 @@ package struct StreamSocket: ~Copyable, Sendable {
             pollfd(fd: descriptor.rawValue, events: Int16(events), revents: 0)
         )
         let timeout = deadline.map { ($0 - .now).pollMilliseconds } ?? -1
-        let count = unsafe withUnsafeMutableBytes(of: &questions) { questions in
-            unsafe poll(questions.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, timeout)
+        let count = try? systemCall("poll") {
+            unsafe withUnsafeMutableBytes(of: &questions) { questions in
+                unsafe poll(questions.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, timeout)
+            }
         }
+        // Where the kernel has no memory to wait with, the clock decides what is next.
+        guard let count else { return .timedOut }
         if count > 0 && questions.0.revents != 0 {
             event.clear()
             return .signalled
         }
-        // EINTR, which the caller's next look at the clock sorts out, counts as a time-out.
         return count > 0 ? .ready : .timedOut
     }
 }
