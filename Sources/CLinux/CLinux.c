@@ -6,6 +6,7 @@
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -210,6 +211,51 @@ void clinux_name_thread(const char *name)
 void clinux_share_arenas(void)
 {
 	mallopt(M_ARENA_MAX, 2);
+}
+
+/* A wakeable thread's signals while it waits: all that it has, and the one that wakes it. */
+static __thread sigset_t while_waiting;
+
+static void do_nothing(int number)
+{
+	(void)number;
+}
+
+static void handle_wake_signal(void)
+{
+	struct sigaction action = { .sa_handler = do_nothing };
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+void clinux_become_wakeable(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	sigset_t signals;
+
+	pthread_once(&once, handle_wake_signal);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &signals, &while_waiting);
+	sigdelset(&while_waiting, SIGUSR1);
+}
+
+uint64_t clinux_thread_self(void)
+{
+	return (uint64_t)pthread_self();
+}
+
+void clinux_wake(uint64_t thread)
+{
+	pthread_kill((pthread_t)thread, SIGUSR1);
+}
+
+int clinux_wait(int fd, int16_t events, int milliseconds)
+{
+	struct pollfd question = { .fd = fd, .events = events };
+	struct timespec timeout = { .tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L };
+
+	return ppoll(&question, 1, milliseconds < 0 ? NULL : &timeout, &while_waiting);
 }
 
 static sigset_t waited_for(void)

@@ -16,19 +16,16 @@ struct Connection: ~Copyable {
     /// What other threads may do to a connection: ask it to end, and wake it.
     final class Handle: Sendable {
         let slot: ConnectionSlot
-        private let event: EventDescriptor
+        fileprivate let thread = WakeableThread()
         private let order = Mutex<CloseReason?>(nil)
-        private let isWoken = Atomic(false)
 
-        init(_ slot: ConnectionSlot) throws(SystemCallError) {
+        init(_ slot: ConnectionSlot) {
             self.slot = slot
-            event = try EventDescriptor()
         }
 
-        /// Has the connection's thread look around, wherever it waits. However often it is woken before it does, that is
-        /// one system call.
+        /// Has the connection's thread look for events and orders, wherever it waits.
         func wake() {
-            if !isWoken.exchange(true, ordering: .acquiringAndReleasing) { event.signal() }
+            thread.wake()
         }
 
         /// Asks the connection to end after what was begun. The first reason counts.
@@ -38,14 +35,6 @@ struct Connection: ~Copyable {
         }
 
         fileprivate var closeOrder: CloseReason? { order.withLock(\.self) }
-
-        fileprivate func wait(
-            on socket: borrowing StreamSocket, for direction: StreamSocket.Direction, until deadline: Instant?
-        ) -> StreamSocket.Readiness {
-            let readiness = socket.wait(for: direction, or: event, until: deadline)
-            if readiness == .signalled { isWoken.store(false, ordering: .releasing) }
-            return readiness
-        }
     }
 
     private let socket: StreamSocket
@@ -79,6 +68,9 @@ struct Connection: ~Copyable {
     ///
     /// - Parameter refusal: why the client is turned away at once, if it is.
     consuming func serve(refusal: CloseReason? = nil) {
+        let thread = handle.thread
+        thread.begin()
+        defer { thread.end() }
         if let refusal { state.close(for: refusal) }
         // A client asks something as soon as it is connected: the first time there is mostly something to read.
         var expectsInput = true
@@ -89,7 +81,7 @@ struct Connection: ~Copyable {
             case .execute(let line): execute(line)
             case .chargeBlankLine: chargeBlankLine()
             case .awaitInput(let deadline):
-                if expectsInput || handle.wait(on: socket, for: .input, until: deadline) == .ready {
+                if expectsInput || socket.wait(for: .input, until: deadline, on: handle.thread) == .ready {
                     receive()
                 } else {
                     state.timedOut(at: .now, isSubscribed: subscription.isActive)
@@ -159,7 +151,7 @@ struct Connection: ~Copyable {
         context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)
         while handle.closeOrder == nil && .now < next {
             // Only a client that is gone ends the wait early.
-            if handle.wait(on: socket, for: .hangUp, until: next) == .ready { return state.close(for: .unreachable) }
+            if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready { return state.close(for: .unreachable) }
         }
     }
 
@@ -203,7 +195,7 @@ struct Connection: ~Copyable {
                 state.close(for: .unreachable)
                 return false
             }
-            _ = handle.wait(on: socket, for: .output, until: deadline)
+            _ = socket.wait(for: .output, until: deadline, on: handle.thread)
         }
     }
 
@@ -220,9 +212,9 @@ struct Connection: ~Copyable {
         }
         let end = Instant.now + Self.lingerTime
         while .now < end {
-            switch handle.wait(on: socket, for: .input, until: end) {
+            switch socket.wait(for: .input, until: end, on: handle.thread) {
             case .ready: if socket.receive(atMost: Self.readSize) == .endOfStream { return }
-            case .signalled, .timedOut: continue
+            case .woken, .timedOut: continue
             }
         }
     }

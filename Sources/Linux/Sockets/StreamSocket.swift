@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 
 /// A connected stream socket that one thread serves: nothing here waits but `wait`.
@@ -60,8 +61,8 @@ package struct StreamSocket: ~Copyable, Sendable {
     package enum Readiness: Equatable {
         /// The socket is ready, or has failed.
         case ready
-        /// The event was signalled. It is cleared.
-        case signalled
+        /// The thread was woken by its ``WakeableThread``.
+        case woken
         case timedOut
     }
 
@@ -71,9 +72,9 @@ package struct StreamSocket: ~Copyable, Sendable {
         case hangUp
     }
 
-    /// Waits until the socket is ready in a direction, or `event` is signalled, or a deadline passes.
+    /// Waits until the socket is ready in a direction, or the calling thread is woken, or a deadline passes.
     package borrowing func wait(
-        for direction: Direction, or event: borrowing EventDescriptor, until deadline: Instant?
+        for direction: Direction, until deadline: Instant?, on thread: WakeableThread
     ) -> Readiness {
         let events =
             switch direction {
@@ -81,27 +82,61 @@ package struct StreamSocket: ~Copyable, Sendable {
             case .output: CInt(POLLOUT)
             case .hangUp: CInt(0)
             }
-        var questions = (
-            pollfd(fd: event.rawValue, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: descriptor.rawValue, events: Int16(events), revents: 0)
-        )
         let timeout = deadline.map { ($0 - .now).pollMilliseconds } ?? -1
-        let count = try? systemCall("poll") {
-            unsafe withUnsafeMutableBytes(of: &questions) { questions in
-                unsafe poll(questions.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, timeout)
+        let number = descriptor.rawValue
+        do {
+            let count = try systemCall("poll", retriesInterrupted: false) {
+                clinux_wait(number, Int16(events), timeout)
             }
+            return count > 0 ? .ready : .timedOut
+        } catch {
+            // Where the kernel has no memory to wait with, the clock decides what is next.
+            guard error.errno == .interrupted else { return .timedOut }
+            thread.acknowledge()
+            return .woken
         }
-        // Where the kernel has no memory to wait with, the clock decides what is next.
-        guard let count else { return .timedOut }
-        if count > 0 && questions.0.revents != 0 {
-            event.clear()
-            return .signalled
-        }
-        return count > 0 ? .ready : .timedOut
     }
 }
 
-/// A flag of the kernel's that one thread waits on beside its socket, and others raise (eventfd(2)).
+/// Wakes the one thread that waits by ``StreamSocket/wait(for:until:on:)``, from others, without a descriptor for it.
+package final class WakeableThread: Sendable {
+    private struct State {
+        /// nil before the thread has begun and after it has ended.
+        var thread: UInt64?
+        /// It was woken and has not noticed yet: once is enough.
+        var isWoken = false
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// Makes the calling thread the one that is woken.
+    package func begin() {
+        clinux_become_wakeable()
+        state.withLock { $0.thread = clinux_thread_self() }
+    }
+
+    /// To be called by that thread before it ends.
+    package func end() {
+        state.withLock { $0.thread = nil }
+    }
+
+    /// Has the thread's wait, or its next one, return. What the thread is to find must be in place before.
+    package func wake() {
+        state.withLock { state in
+            guard let thread = state.thread, !state.isWoken else { return }
+            state.isWoken = true
+            clinux_wake(thread)
+        }
+    }
+
+    fileprivate func acknowledge() {
+        state.withLock { $0.isWoken = false }
+    }
+}
+
+/// A flag of the kernel's that one thread waits on beside other descriptors, and others raise (eventfd(2)).
 package struct EventDescriptor: ~Copyable, Sendable {
     private let descriptor: OwnedDescriptor
 
