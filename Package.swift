@@ -94,11 +94,13 @@ let package = Package(
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict
+        ),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore,
+                nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
@@ -133,7 +135,8 @@ let package = Package(
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
         .testTarget(
-            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict),
+            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict
+        ),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass"], swiftSettings: strict),
@@ -141,15 +144,18 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix,
+                logging,
             ], swiftSettings: strict),
         .testTarget(
-            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
+            name: "BypassClientTests",
+            dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
             dependencies: [
-                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "StrictJSON", "JSONRPC", arguments,
+                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "PolicyFile", "Linux", "StrictJSON",
+                "JSONRPC", arguments,
                 yaml,
             ],
             swiftSettings: strict),
@@ -198,7 +204,8 @@ let package = Package(
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [
-    "Bypass", "BypassAPI", "BypassDaemon", "BypassKernel", "StrictJSON", "JSONRPC", "Linux", "Netfilter", "PolicyFile", nioCore,
+    "Bypass", "BypassAPI", "BypassDaemon", "BypassKernel", "StrictJSON", "JSONRPC", "Linux", "Netfilter", "PolicyFile",
+    nioCore,
 ]
 let fuzzers = ["RequestLine", "NetlinkReplies", "PolicyText"]
 if Context.environment["KMESH_FUZZ"] == nil {

@@ -17,7 +17,8 @@ import Testing
             "Testbed", "ArgumentParser", "UnixSignals",
         ],
         "BypassDaemon": [
-            "Linux", "Netfilter", "Matcher", "BypassKernel", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "PolicyFile",
+            "Linux", "Netfilter", "Matcher", "BypassKernel", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass",
+            "PolicyFile",
             "NIOCore", "NIOPosix", "Logging", "CoreMetrics", "PrometheusMetrics", "ServiceLifecycle", "SystemPackage",
         ],
         "BypassClient": ["BypassAPI", "StrictJSON", "JSONRPC", "NIOCore", "NIOPosix"],
@@ -27,7 +28,8 @@ import Testing
             "Logging",
         ],
         "BypassController": [
-            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", "NIOCore", "NIOPosix",
+            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", "NIOCore",
+            "NIOPosix",
             "NIOHTTP1", "AsyncHTTPClient", "Logging", "CoreMetrics", "ServiceLifecycle",
         ],
         "Kubernetes": [

@@ -35,7 +35,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private var framer: LineFramer
     private var phase = Phase.open
-    /// What is being answered.
     private var line: RequestLine?
     /// Nothing is taken before something comes: an answer, or this connection's turn.
     private var isWaiting = false
