@@ -1,6 +1,6 @@
 public import BypassAPI
 internal import Glibc
-internal import JSONRPC
+package import JSONRPC
 internal import NIOCore
 public import StrictJSON
 
@@ -42,7 +42,7 @@ public struct DaemonError: Error, Hashable, Sendable {
     /// The code's name for programs, such as `netns-not-found`.
     public var kind: String? { details?.kind ?? known?.kind }
 
-    init(_ error: ErrorObject) {
+    package init(_ error: ErrorObject) {
         code = error.code
         message = error.message
         data = error.data

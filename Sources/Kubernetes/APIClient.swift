@@ -159,7 +159,9 @@ public final class APIClient: Sendable {
 
 extension APIStatus {
     fileprivate init(_ response: HTTPClientResponse, _ bytes: ByteBuffer) {
-        self.init(try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: APIClient.depth), code: Int(response.status.code))
+        self.init(
+            try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: APIClient.depth),
+            code: Int(response.status.code))
         if message.isEmpty { message = response.status.reasonPhrase }
         // RFC 9110 has a date as well; the API server sends seconds.
         if retryAfter == nil { retryAfter = response.headers.first(name: "Retry-After").flatMap { Int($0) } }

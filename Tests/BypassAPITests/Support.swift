@@ -32,7 +32,8 @@ enum Sample {
     static let statusOff = BypassStatus(netns: "web", inode: 1, state: .off, effective: false, generation: 18)
 
     typealias Call = (
-        method: any RPCMethod.Type, parameters: any Encodable & Sendable, results: [any Codable & JSONWritable & Sendable]
+        method: any RPCMethod.Type, parameters: any Encodable & Sendable,
+        results: [any Codable & JSONWritable & Sendable]
     )
 
     /// Every method with parameters and results that leave nothing out, and some that leave out all they can.

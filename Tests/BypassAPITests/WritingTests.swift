@@ -75,7 +75,9 @@ import Testing
             #expect(try JSONDecoding.decode(BypassStatus.self, from: JSONReader.read(reference)) == status)
             let result = BypassMethod.Result(status: status, changed: .random(using: &random))
             #expect(text(result) == "{\"changed\":\(result.changed),\(reference.dropFirst())")
-            #expect(try JSONDecoding.decode(BypassMethod.Result.self, from: JSONReader.read(text(result))) == result)
+            let back = try JSONDecoding.decode(
+                BypassMethod.Result.self, from: JSONReader.read(text(result)), unknownMembers: .ignore)
+            #expect(back == result)
             let event = BypassEvent(sequence: .random(in: .min ... .max, using: &random), bypass: status)
             #expect(
                 try text(event)
@@ -95,7 +97,8 @@ import Testing
     private func comesBack(_ result: some Codable & JSONWritable) throws {
         let written = text(result)
         #expect(try JSONEncoding.text(of: result) == written)
-        let back = try JSONDecoding.decode(type(of: result), from: JSONReader.read(written))
+        let back = try JSONDecoding.decode(
+            type(of: result), from: JSONReader.read(written), unknownMembers: .ignore)
         #expect(text(back) == written)
     }
 
@@ -122,8 +125,9 @@ private struct SplitMix: RandomNumberGenerator {
 extension BypassStatus {
     fileprivate static func random(_ random: inout SplitMix) -> BypassStatus {
         func text(_ random: inout SplitMix) -> String {
-            let alphabet: [Character] = ["a", "Z", "0", "\"", "\\", "\n", "\u{1}", "\u{7F}", "\u{9B}", "é", "\u{2028}", "𝄞", "/"]
-            return String((0..<Int.random(in: 0...24, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "a" })
+            let alphabet = Array("aZ0/\"\\\n\u{1}\u{7F}\u{9B}é\u{2028}𝄞")
+            let length = Int.random(in: 0...24, using: &random)
+            return String((0..<length).map { _ in alphabet.randomElement(using: &random) ?? "a" })
         }
         func maybe<Value>(_ random: inout SplitMix, _ value: (inout SplitMix) -> Value) -> Value? {
             Bool.random(using: &random) ? value(&random) : nil

@@ -1,5 +1,5 @@
-import Linux
 import JSONRPC
+import Linux
 import NIOCore
 import NIOEmbedded
 import StrictJSON

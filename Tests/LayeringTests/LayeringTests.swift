@@ -10,8 +10,7 @@ import Testing
 
     private static let layers: [String: Set<String>] = [
         "kmesh-bypassd": [
-            "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "JSONRPC", "Linux", "ArgumentParser",
-            "ServiceLifecycle", "UnixSignals", "Logging",
+            "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "StrictJSON", "Linux", "ArgumentParser", "Logging",
         ],
         "BypassRepair": ["Bypass", "BypassAPI", "Datapath", "Linux"],
         // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.

@@ -38,7 +38,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [("a", ["a"]), ("a\r", ["a"]), ("a\n", ["a"]), ("a\n \r", ["a", "blank"]), ("", []),
+    @Test(arguments: [
+        ("a", ["a"]), ("a\r", ["a"]), ("a\n", ["a"]), ("a\n \r", ["a", "blank"]), ("", []),
         ("\n\r\n", ["blank", "blank"]),
     ])
     func takesALastLineWithoutItsEnd(_ stream: String, _ expected: [String]) {

@@ -45,7 +45,8 @@ enum Binding {
     }
 
     /// What is understood can be said again, and is understood the same way.
-    private static func checkRoundTrip<Parameters: Codable>(_ parameters: Parameters) throws(BrokenPromise) -> JSONValue {
+    private static func checkRoundTrip<Parameters: Codable>(_ parameters: Parameters) throws(BrokenPromise) -> JSONValue
+    {
         do {
             let first = try JSONEncoding.bytes(of: parameters)
             let value = try JSONReader.read(first)
