@@ -110,7 +110,7 @@ public struct JSONText: Sendable {
         storage.append(addingCapacity: key.count + 4) { output in
             if !isFirst { output.append(UInt8(ascii: ",")) }
             output.append(UInt8(ascii: "\""))
-            for unsafebyte in unsafe key { output.append(byte) }
+            for index in 0..<key.count { output.append(unsafe key[index]) }
             output.append(UInt8(ascii: "\""))
             output.append(UInt8(ascii: ":"))
         }
