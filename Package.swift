@@ -107,7 +107,8 @@ let package = Package(
             swiftSettings: strict),
 
         // What the command line tools share.
-        .target(name: "Console", dependencies: ["Bypass", "BypassAPI", signals], swiftSettings: strict),
+        .target(name: "Console", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .target(name: "SignalHandling", dependencies: [signals], swiftSettings: strict),
 
         .target(
             name: "BypassRepair", dependencies: ["Bypass", "BypassAPI", "Datapath", "Linux"],
@@ -115,15 +116,14 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassd",
             dependencies: [
-                "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "JSONRPC", "Linux", logging,
-                arguments,
+                "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "StrictJSON", "Linux", logging,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Console", "BypassPolicy", "Linux", "StrictJSON", nioCore, subprocess,
-                system, arguments,
+                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON",
+                subprocess, system, arguments,
             ],
             swiftSettings: strict),
 
@@ -132,7 +132,7 @@ let package = Package(
             name: "MeshSandbox", dependencies: ["Linux", "CLinux", subprocess, system], swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypass-demo",
-            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "Console", arguments],
+            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "bypass-benchmark", dependencies: ["MeshSandbox", "Linux", arguments], path: "Tests/Benchmarks",

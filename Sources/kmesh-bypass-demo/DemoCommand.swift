@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
 internal import Console
+internal import SignalHandling
 internal import MeshSandbox
 
 /// A mesh in miniature, and its bypass, on real namespaces. `kmesh-bypassctl demo` executes this.

@@ -10,16 +10,17 @@ import Testing
 
     private static let layers: [String: Set<String>] = [
         "kmesh-bypassd": [
-            "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "StrictJSON", "Linux", "ArgumentParser", "Logging",
+            "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "StrictJSON", "Linux", "Logging",
         ],
         "BypassRepair": ["Bypass", "BypassAPI", "Datapath", "Linux"],
         // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "Console", "BypassPolicy", "Linux", "StrictJSON", "NIOCore", "Subprocess",
+            "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON", "Subprocess",
             "SystemPackage", "ArgumentParser",
         ],
-        "Console": ["Bypass", "BypassAPI", "UnixSignals"],
-        "kmesh-bypass-demo": ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "ArgumentParser"],
+        "Console": ["Bypass", "BypassAPI"],
+        "SignalHandling": ["UnixSignals"],
+        "kmesh-bypass-demo": ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", "ArgumentParser"],
         "BypassDaemon": [
             "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
             "Logging", "CoreMetrics", "PrometheusMetrics", "SystemPackage",

@@ -3,6 +3,7 @@ internal import Bypass
 internal import BypassAPI
 internal import BypassClient
 internal import Console
+internal import SignalHandling
 internal import StrictJSON
 
 /// `watch`
