@@ -121,23 +121,49 @@ public final class Daemon: Sendable {
             var services: [Service] = []
             if let path = configuration.metricsFile {
                 let file = MetricsFile(path, manager, queue: background)
-                services.append(Service { file.start() } stop: { file.remove() })
+                services.append(
+                    Service {
+                        file.start()
+                    } stop: {
+                        file.remove()
+                    })
             }
             services += [
                 Service(stop: { background.stop() }),
                 Service(stop: { closer.stop() }),
                 Service(stop: { maintenance.stop(discardingPending: true) }),
-                .thread("resync") { resync.run(after: recovery) } stop: { resync.stop() },
+                .thread("resync") {
+                    resync.run(after: recovery)
+                } stop: {
+                    resync.stop()
+                },
                 .thread("expiry") {
                     transition.timers.run { inode in
                         maintenance.add { if let record = store[inode] { manager.reconcile(inode, record) } }
                     }
-                } stop: { transition.timers.stop() },
+                } stop: {
+                    transition.timers.stop()
+                },
                 Service(stop: { connections.closeAll(within: Self.shutdownGrace) }),
-                Service { recovery.start() } stop: { recovery.markRecovered() },
-                .thread("acceptor") { acceptor.run(socket.listener) } stop: { socket.listener.stop() },
+                Service {
+                    recovery.start()
+                } stop: {
+                    recovery.markRecovered()
+                },
+                .thread("acceptor") {
+                    acceptor.run(socket.listener)
+                } stop: {
+                    socket.listener.stop()
+                },
             ]
-            if Watchdog.isWanted { services.append(.thread("watchdog") { watchdog.run() } stop: { watchdog.stop() }) }
+            if Watchdog.isWanted {
+                services.append(
+                    .thread("watchdog") {
+                        watchdog.run()
+                    } stop: {
+                        watchdog.stop()
+                    })
+            }
             self.services = services
         } catch {
             socket.remove()

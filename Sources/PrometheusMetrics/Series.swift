@@ -40,17 +40,21 @@ final class Histogram: TimerHandler {
         ]
     }
 
-    private let state = Mutex(
-        Snapshot(counts: Array(repeating: 0, count: Snapshot.bounds.count + 1), nanoseconds: 0))
+    // Each by itself: calls of many threads end at the same time, and none waits to be counted.
+    private let counts = InlineArray<17, Atomic<UInt64>> { _ in Atomic(0) }
+    private let nanoseconds = Atomic<UInt64>(0)
 
-    var snapshot: Snapshot { state.withLock(\.self) }
+    /// As it is now. What is counted meanwhile may be in one part and not in the other.
+    var snapshot: Snapshot {
+        var counts: [UInt64] = []
+        for index in 0...Snapshot.bounds.count { counts.append(self.counts[index].load(ordering: .relaxed)) }
+        return Snapshot(counts: counts, nanoseconds: nanoseconds.load(ordering: .relaxed))
+    }
 
     func recordNanoseconds(_ duration: Int64) {
         let duration = UInt64(clamping: duration)
         let bucket = Snapshot.bounds.firstIndex { duration <= $0 } ?? Snapshot.bounds.count
-        state.withLock { state in
-            state.counts[bucket] += 1
-            state.nanoseconds &+= duration
-        }
+        counts[bucket].wrappingAdd(1, ordering: .relaxed)
+        nanoseconds.wrappingAdd(duration, ordering: .relaxed)
     }
 }

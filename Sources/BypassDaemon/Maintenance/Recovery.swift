@@ -50,7 +50,12 @@ final class Recovery: Sendable {
         for (inode, record) in all {
             queue.add {
                 self.manager.reconcile(inode, record, isFirst: true)
-                if left.update({ $0 -= 1; return $0 == 0 }) { self.finish() }
+                if left.update({
+                    $0 -= 1
+                    return $0 == 0
+                }) {
+                    self.finish()
+                }
             }
         }
     }

@@ -174,7 +174,8 @@ extension BypassManager {
     ///
     /// - Returns: whether it was logged.
     @discardableResult
-    private func logOnce(_ what: Logger.Message, of inode: UInt64, _ record: BypassRecord, _ error: BypassError) -> Bool {
+    private func logOnce(_ what: Logger.Message, of inode: UInt64, _ record: BypassRecord, _ error: BypassError) -> Bool
+    {
         metrics.countError(error)
         let reason = ErrorObject(error).message
         let text = "\(what): \(reason)"

@@ -86,7 +86,9 @@ struct FairScheduler {
     /// A running call has found out which namespace it works on. If that is busy, the call gives up its place and waits.
     ///
     /// - Returns: whether the call goes on; and who else may.
-    mutating func claim(_ namespace: UInt64, for ticket: Ticket, at now: Instant) -> (isGranted: Bool, granted: [Ticket]) {
+    mutating func claim(_ namespace: UInt64, for ticket: Ticket, at now: Instant) -> (
+        isGranted: Bool, granted: [Ticket]
+    ) {
         guard let index = running.firstIndex(where: { $0.ticket == ticket }) else { return (false, []) }
         if !isBusy(namespace) && !waiting.contains(where: { $0.namespace == namespace }) {
             running[index].namespace = namespace

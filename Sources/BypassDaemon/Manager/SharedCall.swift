@@ -12,7 +12,10 @@ final class SharedCall<Value: Sendable>: Sendable {
         var last: (number: Int, value: Value)?
     }
 
-    private enum Role { case leader(Int), follower(Value) }
+    private enum Role {
+        case leader(Int)
+        case follower(Value)
+    }
 
     private let state = Monitor(State())
 

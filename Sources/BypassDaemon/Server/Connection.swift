@@ -18,6 +18,7 @@ struct Connection: ~Copyable {
         let slot: ConnectionSlot
         fileprivate let thread = WakeableThread()
         private let order = Mutex<CloseReason?>(nil)
+        private let hasOrder = Atomic(false)
 
         init(_ slot: ConnectionSlot) {
             self.slot = slot
@@ -31,10 +32,13 @@ struct Connection: ~Copyable {
         /// Asks the connection to end after what was begun. The first reason counts.
         func close(for reason: CloseReason) {
             order.withLock { $0 = $0 ?? reason }
+            hasOrder.store(true, ordering: .releasing)
             wake()
         }
 
-        fileprivate var closeOrder: CloseReason? { order.withLock(\.self) }
+        fileprivate var closeOrder: CloseReason? {
+            hasOrder.load(ordering: .acquiring) ? order.withLock(\.self) : nil
+        }
     }
 
     private let socket: StreamSocket
@@ -74,19 +78,19 @@ struct Connection: ~Copyable {
         if let refusal { state.close(for: refusal) }
         // A client asks something as soon as it is connected: the first time there is mostly something to read.
         var expectsInput = true
+        var now = Instant.now
         while true {
             if let reason = handle.closeOrder { state.close(for: reason) }
             if subscription.isActive { sendEvents() }
-            switch state.next(at: .now, isSubscribed: subscription.isActive) {
-            case .execute(let line): execute(line)
+            switch state.next(at: now, isSubscribed: subscription.isActive) {
+            case .execute(let line): now = execute(line)
             case .chargeBlankLine: chargeBlankLine()
             case .awaitInput(let deadline):
-                if expectsInput || socket.wait(for: .input, until: deadline, on: handle.thread) == .ready {
-                    receive()
-                } else {
-                    state.timedOut(at: .now, isSubscribed: subscription.isActive)
-                }
+                let isReady =
+                    expectsInput || socket.wait(for: .input, until: deadline, on: handle.thread) == .ready
                 expectsInput = false
+                now = .now
+                if isReady { receive() } else { state.timedOut(at: now, isSubscribed: subscription.isActive) }
             case .close(let reason): return close(for: reason)
             }
         }
@@ -102,7 +106,8 @@ struct Connection: ~Copyable {
 
     // MARK: lines
 
-    private mutating func execute(_ line: ArraySlice<UInt8>) {
+    /// - Returns: when the last answer had been sent.
+    private mutating func execute(_ line: ArraySlice<UInt8>) -> Instant {
         handle.slot.markBusy()
         let incoming = parse(line)
         writer.reset(answering: incoming)
@@ -115,6 +120,7 @@ struct Connection: ~Copyable {
         let now = Instant.now
         handle.slot.markIdle(since: now)
         state.lineExecuted(at: now)
+        return now
     }
 
     private func parse(_ line: ArraySlice<UInt8>) -> Incoming {
@@ -151,7 +157,9 @@ struct Connection: ~Copyable {
         context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)
         while handle.closeOrder == nil && .now < next {
             // Only a client that is gone ends the wait early.
-            if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready { return state.close(for: .unreachable) }
+            if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready {
+                return state.close(for: .unreachable)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 internal import BypassAPI
-internal import StrictJSON
 internal import Linux
+internal import StrictJSON
 
 /// Why a connection ends.
 enum CloseReason: Hashable, Sendable {

@@ -47,7 +47,10 @@ package final class WorkQueue: Sendable {
 
     private static func run(_ state: Monitor<State>) {
         while true {
-            enum Step { case work(Work), end }
+            enum Step {
+                case work(Work)
+                case end
+            }
             let step = state.waitWithDeadline { state, deadline -> Step? in
                 deadline = state.entries.first?.due
                 guard let first = state.entries.first, first.due <= .now else { return state.isStopping ? .end : nil }
