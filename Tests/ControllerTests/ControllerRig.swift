@@ -41,7 +41,7 @@ final class ControllerRig: Sendable {
                 guard let user = users["controller"] else { throw NeverHappened(description: "no user") }
                 try await rig.start()
                 try await rig.openSocket()
-                try await APIServer.with(tls: TestCertificates.serverConfiguration(asksClients: false)) { server in
+                try await APIServer.with(tls: TestCertificates.serverConfiguration(requiresClientCertificate: false)) { server in
                     server.allow([token])
                     try await rig.testbed.install(.iptables)
                     try await PodGroup.with(driver, version, rig.testbed) { group in

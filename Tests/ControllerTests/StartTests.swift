@@ -49,7 +49,7 @@ extension ControllerTests {
                 for _ in 0..<5 {
                     try await it.start()
                     let start = ContinuousClock.now
-                    let exit = try await knocking(on: it.healthPort) { await it.kill(15) }
+                    let exit = try await withConnectStorm(on: it.healthPort) { await it.kill(15) }
                     #expect(exit == .code(0), "\(it.log)")
                     // This API server does not see that a connection on which it is answering a watch is being closed.
                     #expect(start.duration(to: .now) < .seconds(3))
