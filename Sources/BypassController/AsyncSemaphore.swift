@@ -4,7 +4,15 @@ internal import Synchronization
 final class AsyncSemaphore: Sendable {
     private struct State {
         var permits: Int
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        /// First come, first served. A permit that is released while tasks wait is handed to the first of them.
+        var waiters: [Waiter] = []
+        var lastID: UInt64 = 0
+    }
+
+    private struct Waiter {
+        var id: UInt64
+        /// Resumed with whether the task has a permit now.
+        var continuation: CheckedContinuation<Bool, Never>
     }
 
     private let state: Mutex<State>
@@ -13,32 +21,53 @@ final class AsyncSemaphore: Sendable {
         state = Mutex(State(permits: permits))
     }
 
+    /// Runs `body` once there is a permit for it.
+    ///
+    /// - Parameter cancelled: thrown when the task is cancelled before it has a permit.
     func withPermit<Result, Failure: Error>(
         orThrow cancelled: Failure, _ body: () async throws(Failure) -> Result
     ) async throws(Failure) -> Result {
-        await withCheckedContinuation { continuation in
-            let isIn = state.withLock { state in
-                if state.permits == 0 {
-                    state.waiters.append(continuation)
-                    return false
-                }
-                state.permits -= 1
-                return true
-            }
-            if isIn { continuation.resume() }
-        }
+        guard await acquire() else { throw cancelled }
         defer { release() }
         return try await body()
     }
 
+    /// - Returns: false if the task was cancelled.
+    private func acquire() async -> Bool {
+        let id = state.withLock { state in
+            state.lastID += 1
+            return state.lastID
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let result = state.withLock { state -> Bool? in
+                    // Under the lock: a cancellation that comes later finds the waiter.
+                    if Task.isCancelled { return false }
+                    guard state.permits == 0 else {
+                        state.permits -= 1
+                        return true
+                    }
+                    state.waiters.append(Waiter(id: id, continuation: continuation))
+                    return nil
+                }
+                if let result { continuation.resume(returning: result) }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
+            }
+            waiter?.continuation.resume(returning: false)
+        }
+    }
+
     private func release() {
-        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            if state.waiters.isEmpty {
+        let next = state.withLock { state -> Waiter? in
+            guard !state.waiters.isEmpty else {
                 state.permits += 1
                 return nil
             }
             return state.waiters.removeFirst()
         }
-        next?.resume()
+        next?.continuation.resume(returning: true)
     }
 }

@@ -63,13 +63,13 @@ import Testing
     func cancellation() async throws {
         let semaphore = AsyncSemaphore(permits: 1)
         let (holds, mayEnd, hasLeft) = (Flag(), Flag(), Flag())
-        func until(_ flag: Flag) async {
-            for _ in 0..<200 where !flag.isSet { try? await Task.sleep(for: .milliseconds(5)) }
+        func until(_ flag: Flag, tries: Int = 400) async {
+            for _ in 0..<tries where !flag.isSet { try? await Task.sleep(for: .milliseconds(5)) }
         }
         let holder = Task {
             try await semaphore.withPermit(orThrow: Cancelled()) { () throws(Cancelled) -> Void in
                 holds.set()
-                await until(mayEnd)
+                await until(mayEnd, tries: 4000)
             }
         }
         await until(holds)
