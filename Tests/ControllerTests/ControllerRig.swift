@@ -5,17 +5,17 @@ import StrictJSON
 import Synchronization
 import TestSupport
 
-/// All of it, real but for the API server: a daemon, a pod with a sidecar, whose processes are where the kubelet has them,
-/// and a controller that runs as a user without any privilege.
+/// A complete node, real but for the API server: a daemon, a pod with a sidecar whose processes are in cgroups like the
+/// kubelet's, and a controller that runs as an unprivileged user.
 final class ControllerRig: Sendable {
     let rig: Rig
     let server: APIServer
     let user: User
-    /// What the pod's control group is named after.
+    /// The UID in the name of the pod's cgroup.
     let uid: String
-    /// The controller of the moment.
+    /// The controller that was started last.
     private let running = Mutex<Child?>(nil)
-    /// The number of the one that was started last.
+    /// Its process ID.
     private let pid = Mutex<Int32>(0)
 
     static let node = "node-a"
@@ -31,7 +31,7 @@ final class ControllerRig: Sendable {
     var sandbox: MeshSandbox { rig.sandbox }
     var folder: String { rig.folder.path }
 
-    /// Makes it, with daemon and API server running; the pod is in the API server and has no label.
+    /// Starts daemon and API server; the pod is in the API server and has no label.
     static func with(
         _ driver: PodGroup.Driver = .cgroupfs, _ version: PodGroup.Version = .two,
         _ body: (ControllerRig) async throws -> Void
@@ -41,7 +41,8 @@ final class ControllerRig: Sendable {
                 guard let user = users["controller"] else { throw UnmetExpectation(description: "no user") }
                 try await rig.start()
                 try await rig.openSocket()
-                try await APIServer.with(tls: TestCertificates.serverConfiguration(asksClients: false)) { server in
+                try await APIServer.with(tls: TestCertificates.serverConfiguration(requiresClientCertificate: false)) {
+                    server in
                     server.allow([token])
                     try await rig.sandbox.install(.iptables)
                     try await PodGroup.with(driver, version, rig.sandbox) { group in
@@ -61,14 +62,14 @@ final class ControllerRig: Sendable {
             throw UnmetExpectation(description: "nothing is built")
         }
         let built = daemon.replacing("kmesh-bypassd", with: "kmesh-bypass-controller")
-        // Whatever folder the project is in, the user can reach this one.
+        // The user has access to this directory, wherever the project is.
         try await sandbox.run(["touch", program], in: .host)
         try await sandbox.run(["mount", "--bind", built, program], in: .host)
         try await scoped {
             try await body(self)
         } cleanUp: {
             await kill(9)
-            // The kernel lets go of the program a moment after its end.
+            // The kernel releases the executable a moment after the process has ended.
             try await eventually("the program is unmounted") {
                 try await sandbox.result(of: ["umount", program]).code == 0
             }
@@ -79,7 +80,7 @@ final class ControllerRig: Sendable {
 
     // MARK: the controller
 
-    /// How the controller, and `kubectl`, find the API server.
+    /// The kubeconfig of the controller and of `kubectl`.
     private var kubeconfig: String {
         """
         apiVersion: v1
@@ -95,7 +96,7 @@ final class ControllerRig: Sendable {
 
     /// Starts the controller, and waits until it is ready.
     ///
-    /// - Parameter other: the kubeconfig of another API server than the rig's.
+    /// - Parameter other: a kubeconfig of an API server other than the rig's.
     func start(
         _ arguments: [String] = ["--enable-bypass=true"], waits: Bool = true, kubeconfig other: String? = nil
     ) async throws {
@@ -117,7 +118,7 @@ final class ControllerRig: Sendable {
         }
     }
 
-    /// A port of the test's own, as its namespaces' names are.
+    /// A port that only this test uses, derived from its namespaces' names.
     var healthPort: Int { 20000 + (Int(sandbox.pod.filter(\.isNumber)) ?? 0) % 12000 }
     var health: String { "127.0.0.1:\(healthPort)" }
 
@@ -125,12 +126,12 @@ final class ControllerRig: Sendable {
         try await sandbox.result(of: [program, "probe", page, "--health-address", health])
     }
 
-    /// Runs the controller to its end, with an environment that says nothing.
+    /// Runs the controller until it exits, with an empty environment.
     func ending(_ arguments: [String]) async throws -> CommandResult {
         try await sandbox.result(of: ["env", "--ignore-environment", program] + arguments)
     }
 
-    /// Ends it, if it runs; its log can be read until another is started.
+    /// Ends the controller, if it is running; its log stays readable until the next start.
     @discardableResult
     func kill(_ signal: Int32) async -> DaemonProcess.Exit? {
         guard let child = running.withLock(\.self) else { return nil }
@@ -138,7 +139,7 @@ final class ControllerRig: Sendable {
         return try? await child.exit()
     }
 
-    /// What it uses now.
+    /// Its present use of resources.
     var usage: ProcessUsage { get throws { try ProcessUsage(pid: pid.withLock(\.self)) } }
 
     /// Lines of /proc/PID/status, by name.
@@ -168,14 +169,14 @@ final class ControllerRig: Sendable {
 
     /// Runs `kubectl` against the API server that the controller was started for.
     func kubectl(_ words: String..., input: String? = nil) async throws -> String {
-        // Discovery is kept in a folder that goes with the test.
+        // The discovery cache is in the test's own directory.
         let options = ["--kubeconfig", folder + "/kubeconfig", "--cache-dir", folder + "/cache"]
         return try await sandbox.run(["kubectl"] + options + words, in: .host, input: input)
     }
 
-    // MARK: what is
+    // MARK: expectations
 
-    /// The owner that the pod's bypass has.
+    /// The owner of the pod's bypass.
     var owner: String { "kubernetes:default/web/\(uid)" }
 
     func becomes(

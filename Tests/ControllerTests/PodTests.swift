@@ -5,9 +5,9 @@ import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// Pods as there are on a node.
+    /// The kinds of pods on a node.
     @Suite struct PodTests {
-        @Test("A pod that does not qualify yet is taken up when it does")
+        @Test("A pod that is not ready is bypassed when it is")
         func initContainers() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -61,7 +61,7 @@ extension ControllerTests {
                     #expect(it.server.events(about: name).isEmpty)
                 }
                 #expect(try await it.rig.list().count == 1)
-                // Also after a restart nothing is said twice.
+                // Also after a restart nothing is reported twice.
                 let before = it.server.events(about: "bare") + it.server.events(about: "web")
                 try await it.restart()
                 try await it.restart()
@@ -69,7 +69,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A pod that goes keeps its bypass to the end, and leaves nothing")
+        @Test("A terminating pod keeps its bypass until it is deleted, and leaves nothing")
         func deletion() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -82,7 +82,7 @@ extension ControllerTests {
                 it.server.put("other", labels: ["kmesh.net/bypass": "enabled"]) {
                     $0.setting("spec", ["nodeName": "node-a"])
                 }
-                // What came before is done once this is.
+                // Earlier work is done once this is.
                 try await it.hasEvent("BypassFailed", "other")
                 #expect(try await it.sandbox.paths == .app)
                 it.server.delete("web")
@@ -92,13 +92,13 @@ extension ControllerTests {
             }
         }
 
-        @Test("Another pod's namespace is not touched: one of the pod's addresses has to be in it")
+        @Test("Another pod's namespace is not changed: it must have one of the pod's addresses")
         func addresses() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
                 it.server.put("web", uid: it.uid, addresses: ["10.244.1.7"])
                 it.server.label("web")
-                try await eventually("it is told: \(it.log)", within: .seconds(20)) {
+                try await eventually("it is reported: \(it.log)", within: .seconds(20)) {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?
                         .contains("none of the expected addresses (10.244.1.7)") == true
                 }
@@ -110,7 +110,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A pod that cannot be found holds up no other")
+        @Test("A pod that cannot be found delays no other")
         func stuck() async throws {
             try await ControllerRig.with { it in
                 for number in 0..<20 {
@@ -123,7 +123,7 @@ extension ControllerTests {
                 try await it.becomes(.app, within: .seconds(5))
                 it.server.label("web", nil)
                 try await it.becomes(.sidecar, within: .seconds(5))
-                try await eventually("it is told: \(it.log)", within: .seconds(20)) {
+                try await eventually("it is reported: \(it.log)", within: .seconds(20)) {
                     it.server.annotation("kmesh.net/bypass-status", of: "lost7")?.contains("no network namespace")
                         == true
                 }

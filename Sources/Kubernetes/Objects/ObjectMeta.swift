@@ -1,4 +1,9 @@
-/// What every object has (`ObjectMeta` of meta/v1), as far as it is of use here.
+/// A kind of object that can be listed and watched.
+public protocol KubernetesObject: Decodable, Sendable {
+    var metadata: ObjectMeta { get }
+}
+
+/// The metadata of every object (`ObjectMeta` of meta/v1): the fields that are used here.
 public struct ObjectMeta: Decodable, Hashable, Sendable {
     public var name: String
     public var namespace: String
@@ -7,7 +12,7 @@ public struct ObjectMeta: Decodable, Hashable, Sendable {
     public var labels: [String: String]
     public var annotations: [String: String]
     public var creationTimestamp: String?
-    /// When the object is to go; nil if it is not being deleted.
+    /// nil if the object is not being deleted.
     public var deletionTimestamp: String?
 
     public init(

@@ -1,5 +1,5 @@
-/// Istio's rule of who must speak mTLS (security.istio.io), as far as it is of use here.
-public struct PeerAuthentication: WatchedObject, Hashable {
+/// Istio's policy for mTLS (security.istio.io): the fields that are used here.
+public struct PeerAuthentication: KubernetesObject, Hashable {
     public var metadata: ObjectMeta
     public var spec: Spec?
 

@@ -1,5 +1,5 @@
-/// A pod (core/v1), as far as it is of use here.
-public struct Pod: WatchedObject, Hashable {
+/// A pod (core/v1): the fields that are used here.
+public struct Pod: KubernetesObject, Hashable {
     public var metadata: ObjectMeta
     public var spec: Spec
     public var status: Status?
@@ -23,7 +23,7 @@ public struct Pod: WatchedObject, Hashable {
 
     public struct Container: Decodable, Hashable, Sendable {
         public var name: String
-        /// `Always` makes an init container one that runs beside the others, as sidecars do (Kubernetes 1.28).
+        /// `Always` makes an init container a sidecar container (Kubernetes 1.28).
         public var restartPolicy: String?
 
         public init(_ name: String, restartPolicy: String? = nil) {
@@ -63,7 +63,7 @@ public struct Pod: WatchedObject, Hashable {
 
     public struct ContainerStatus: Decodable, Hashable, Sendable {
         public var name: String
-        /// Of a container that restarts: whether it has come up.
+        /// Of a sidecar container: whether it has started.
         public var started: Bool?
         public var state: State?
 
@@ -94,7 +94,7 @@ public struct Pod: WatchedObject, Hashable {
         self.status = status
     }
 
-    /// The init containers that run beside the others (Kubernetes 1.28); the rest end before the pod runs.
+    /// The init containers that keep running (Kubernetes 1.28); the others end before the pod runs.
     public var sidecars: [Container] { (spec.initContainers ?? []).filter { $0.restartPolicy == "Always" } }
 
     /// All of the pod's addresses, of both families.
@@ -103,8 +103,8 @@ public struct Pod: WatchedObject, Hashable {
         return all.isEmpty ? [status?.podIP].compactMap { $0?.isEmpty == false ? $0 : nil } : all
     }
 
-    /// What the kubelet names the pod's control group after: the UID, but for static pods, which are known to the API
-    /// server by a mirror with a UID of its own.
+    /// The UID in the name of the pod's cgroup. A static pod's differs from `metadata.uid`: the API server knows the pod by a
+    /// mirror pod, which has a UID of its own.
     public var kubeletUID: String {
         metadata.annotations["kubernetes.io/config.mirror"] == nil
             ? metadata.uid : metadata.annotations["kubernetes.io/config.hash"] ?? metadata.uid

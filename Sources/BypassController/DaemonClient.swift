@@ -1,42 +1,42 @@
 internal import BypassAPI
 internal import BypassClient
 
-/// Asks the daemon to bypass pods.
+/// Calls the daemon to bypass pods.
 ///
-/// Each call has a connection of its own, and only some are made at a time: on one connection a namespace that is stuck
-/// would hold up the others, since answers come in the order of the requests.
-struct DaemonCalls: Sendable {
-    /// Why a pod is not bypassed.
+/// Each call has a connection of its own, and their number is limited. On a shared connection one stuck namespace would
+/// delay the others, since the daemon answers in the order of the requests.
+struct DaemonClient: Sendable {
+    /// Why a call failed.
     enum Failure: Error, Hashable, Sendable {
-        /// Somebody else has bypassed the pod's namespace: who, in the daemon's words.
+        /// Another owner has bypassed the pod's namespace; the daemon's message.
         case foreign(String)
         case call(BypassClientError)
     }
 
     let path: String
-    /// Half of the connections that the daemon lets one user have.
-    private let gate = Gate(32)
-    private let note: @Sendable (_ operation: String, _ outcome: String) -> Void
+    /// Half of the connections that the daemon allows one user.
+    private let semaphore = AsyncSemaphore(permits: 32)
+    private let observer: @Sendable (_ operation: String, _ result: String) -> Void
 
-    /// - Parameter note: told of each call, and what came of it.
-    init(_ path: String, note: @escaping @Sendable (_ operation: String, _ outcome: String) -> Void) {
+    /// - Parameter observer: is called with each call's operation and result.
+    init(_ path: String, observer: @escaping @Sendable (_ operation: String, _ result: String) -> Void) {
         self.path = path
-        self.note = note
+        self.observer = observer
     }
 
-    /// Bypasses a pod, or changes how.
+    /// Bypasses a pod, or changes its bypass.
     ///
-    /// - Parameters:
-    ///   - known: the bypass that is to be replaced.
+    /// - Parameter known: the bypass to be replaced.
     func turnOn(
-        _ pod: PodName, netns: String, addresses: [String], _ options: Options, ttl: Int?, known: BypassStatus?
+        _ pod: PodReference, netns: String, addresses: [String], _ spec: BypassSpec, ttl: Int?,
+        replacing known: BypassStatus?
     ) async throws(Failure) -> BypassStatus {
         try await call("on") { client throws(Failure) in
             do throws(BypassClientError) {
-                // What somebody else wants is theirs to end.
+                // The preconditions protect another owner's bypass.
                 return try await client.bypass(
-                    netns: netns, state: .on, direction: options.direction, ttl: ttl, owner: pod.owner,
-                    reason: options.reason, ifGeneration: known?.generation, ifOwner: pod.owner,
+                    netns: netns, state: .on, direction: spec.direction, ttl: ttl, owner: pod.owner,
+                    reason: spec.reason, ifGeneration: known?.generation, ifOwner: pod.owner,
                     expectAddresses: addresses
                 ).status
             } catch {
@@ -48,9 +48,9 @@ struct DaemonCalls: Sendable {
         }
     }
 
-    /// Ends a bypass, if it is still the one that is known.
+    /// Turns a bypass off, unless it has changed.
     ///
-    /// - Returns: the namespace as it is then; nil if it has gone.
+    /// - Returns: the namespace's status afterwards; nil if the namespace no longer exists.
     func turnOff(_ known: BypassStatus) async throws(Failure) -> BypassStatus? {
         try await call("off") { client throws(Failure) in
             do throws(BypassClientError) {
@@ -65,17 +65,17 @@ struct DaemonCalls: Sendable {
         }
     }
 
-    /// The bypass as it is now.
+    /// The present status of a bypass.
     func status(of known: BypassStatus) async throws(Failure) -> BypassStatus {
         try await call("status") { client throws(Failure) in
-            try await Self.daemon { () throws(BypassClientError) in try await client.status(netns: known.netns) }
+            try await Self.wrapErrors { () throws(BypassClientError) in try await client.status(netns: known.netns) }
         }
     }
 
-    /// Everything that is bypassed on the node.
+    /// All bypasses on the node.
     func list() async throws(Failure) -> [BypassStatus] {
         try await call("list") { client throws(Failure) in
-            try await Self.daemon { () throws(BypassClientError) in try await client.list() }
+            try await Self.wrapErrors { () throws(BypassClientError) in try await client.list() }
         }
     }
 
@@ -83,8 +83,8 @@ struct DaemonCalls: Sendable {
         _ operation: String, _ body: (BypassClient) async throws(Failure) -> Result
     ) async throws(Failure) -> Result {
         do throws(Failure) {
-            let result = try await gate.run { () throws(Failure) in
-                let client = try await Self.daemon { () throws(BypassClientError) in
+            let result = try await semaphore.withPermit(orThrow: .call(.cancelled)) { () throws(Failure) in
+                let client = try await Self.wrapErrors { () throws(BypassClientError) in
                     try await BypassClient.connect(to: path)
                 }
                 do throws(Failure) {
@@ -96,15 +96,15 @@ struct DaemonCalls: Sendable {
                     throw error
                 }
             }
-            note(operation, "ok")
+            observer(operation, "ok")
             return result
         } catch {
-            note(operation, error.kind)
+            observer(operation, error.kind)
             throw error
         }
     }
 
-    private static func daemon<Result>(
+    private static func wrapErrors<Result>(
         _ body: () async throws(BypassClientError) -> Result
     ) async throws(Failure) -> Result {
         do throws(BypassClientError) {
@@ -115,9 +115,9 @@ struct DaemonCalls: Sendable {
     }
 }
 
-extension DaemonCalls.Failure {
-    /// For programs.
-    var kind: String {
+extension DaemonClient.Failure {
+    /// A label value for metrics.
+    fileprivate var kind: String {
         switch self {
         case .foreign: "foreign"
         case .call(.refused(let error)): error.kind ?? "refused"
@@ -128,12 +128,12 @@ extension DaemonCalls.Failure {
     /// Why the pod is not bypassed, and what to do; a clause.
     var reason: String {
         switch self {
-        case .foreign(let words): words
+        case .foreign(let message): message
         case .call(let error): error.description
         }
     }
 
-    /// Whether somebody has decided meanwhile: a matter of looking again.
+    /// Whether the bypass has changed meanwhile: a retry sees the change.
     var isConflict: Bool {
         if case .call(.refused(let error)) = self { return error.known == .conflict }
         return false

@@ -1,9 +1,9 @@
 import NIOCore
 import NIOPosix
 
-/// Connects to a port of this node over and over, from several sides at once and without a word, for as long as `body`
-/// runs: whenever the server ends, it ends with connections that it has taken and not begun to serve.
-public func knocking<Result: Sendable>(
+/// Opens and closes connections to a local port from several tasks, without sending anything, while `body` runs: whenever the
+/// server stops, it has connections that it has accepted and not yet served.
+public func withConnectStorm<Result: Sendable>(
     on port: Int, during body: @Sendable () async throws -> Result
 ) async throws -> Result {
     try await withThrowingTaskGroup(of: Void.self) { group in

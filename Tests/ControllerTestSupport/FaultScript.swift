@@ -1,34 +1,34 @@
 public import StrictJSON
 import Synchronization
 
-/// What is to go wrong, and when.
-public final class FaultBook: Sendable {
+/// The faults of the API server, and the requests that they hit.
+public final class FaultScript: Sendable {
     public enum Fault: Sendable {
         case status(Int, String, String)
-        /// A refusal that says when to come again.
+        /// A refusal with Retry-After.
         case statusWithRetry(Int, seconds: Int)
-        /// No answer at all.
+        /// No response at all.
         case silence
         case delay(Int)
-        /// The connection is closed instead of an answer.
+        /// The connection is closed without a response.
         case drop
-        /// This, with code 200.
+        /// This value, with code 200.
         case answer(JSONValue)
-        /// HTML with code 200, as a captive proxy would answer.
+        /// HTML with code 200, as a captive portal responds.
         case garbage
         case inWatch(WatchFault)
     }
 
-    /// After so many events of a watch.
+    /// A fault after some events of a watch.
     public struct WatchFault: Sendable {
         public enum Kind: Sendable {
             /// An event of type ERROR.
             case error(Int, String)
             /// The connection breaks in the middle of an event.
             case cut
-            /// The watch ends as it does when its time is over.
+            /// The watch ends as at its timeout.
             case end
-            /// A line that is no event.
+            /// A line that is not an event.
             case garbage
         }
 
@@ -71,23 +71,23 @@ public final class FaultBook: Sendable {
 }
 
 extension APIServer {
-    /// The next requests that match go wrong.
+    /// Makes the next matching requests fail.
     public func fail(
-        _ fault: FaultBook.Fault, times: Int = 1,
+        _ fault: FaultScript.Fault, times: Int = 1,
         where matches: @escaping @Sendable (Request) -> Bool = { _ in true }
     ) {
         faults.add(fault, times: times, matches)
     }
 
-    /// The next watches go wrong.
-    public func failWatch(after events: Int = 0, _ kind: FaultBook.WatchFault.Kind, times: Int = 1) {
+    /// Makes the next watches fail.
+    public func failWatch(after events: Int = 0, _ kind: FaultScript.WatchFault.Kind, times: Int = 1) {
         faults.add(.inWatch(.init(after: events, kind)), times: times) { $0.isWatch }
     }
 
     public func endFaults() { faults.clear() }
-    /// Whether all that was to go wrong has gone wrong.
+    /// Whether all faults have been used.
     public var hasNoFaultsLeft: Bool { faults.isEmpty }
 
-    /// Forgets what has happened, as etcd does after some minutes: whoever wants to go on from there gets 410 Gone.
+    /// Compacts the history, as etcd does after some minutes: watches from older versions get 410 Gone.
     public func compact() { store.compact() }
 }

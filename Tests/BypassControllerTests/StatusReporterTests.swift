@@ -8,19 +8,20 @@ import Testing
 
 @testable import BypassController
 
-/// What people read on a pod, against an API server.
-@Suite(.timeLimit(.minutes(1))) struct TellingTests {
-    private func telling(
-        _ errors: Errors = Errors(), _ body: (Teller, APIServer) async throws -> Void
+/// What is reported on a pod, against an API server.
+@Suite(.timeLimit(.minutes(1))) struct StatusReporterTests {
+    private func reporting(
+        _ errors: Errors = Errors(), _ body: (StatusReporter, APIServer) async throws -> Void
     ) async throws {
         try await APIServer.with { server in
-            let client = try APIClient(ClusterAccess(server: server.url), agent: "test", timeout: .seconds(5)) {
+            let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test", timeout: .seconds(5)) {
                 if $1 == "error" { errors.add() }
             }
-            let teller = Teller(client, node: "node-a", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let reporter = StatusReporter(client, node: "node-a", logger: logger)
             server.put("web", uid: "u-1")
-            try await body(teller, server)
-            await teller.stop()
+            try await body(reporter, server)
+            await reporter.stop()
             await client.shutdown()
         }
     }
@@ -32,20 +33,20 @@ import Testing
         func add() { found.withLock { $0 += 1 } }
     }
 
-    private static let name = PodName(namespace: "default", name: "web", uid: "u-1")
+    private static let name = PodReference(namespace: "default", name: "web", uid: "u-1")
 
     private func until(_ what: String, _ isTrue: () -> Bool) async throws {
         for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
         #expect(isTrue(), "\(what)")
     }
 
-    @Test("An annotation and an Event; the same again is counted up, and not said twice")
+    @Test("An annotation and an Event; a repeated Event increments its count")
     func events() async throws {
-        try await telling { teller, server in
+        try await reporting { reporter, server in
             for _ in 0..<3 {
-                await teller.tell(.init(pod: Self.name, state: .failed("x")), unless: nil)
+                await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
                 try await until("failed") { server.annotation("kmesh.net/bypass-status", of: "web") == "failed: x" }
-                await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: nil)
+                await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
                 try await until("on") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
             }
             try await until("counted") {
@@ -56,76 +57,77 @@ import Testing
             #expect(event["involvedObject"]?["uid"]?.string == "u-1")
             #expect(event["source"]?["host"]?.string == "node-a")
             _ = server.takeRequests()
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: "on")
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: nil)
-            await teller.tell(.init(pod: Self.name, state: .off(wasOn: true)), unless: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: "on")
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: true)), replacing: nil)
             try await until("disabled") { server.reasons(about: "web").contains("BypassDisabled") }
             #expect(server.annotation("kmesh.net/bypass-status", of: "web") == nil)
             #expect(server.requests.map(\.verb) == ["PATCH", "POST"])
         }
     }
 
-    @Test("A bypass that has ended takes its label along, and nothing else")
+    @Test("The label of an expired bypass is removed, and nothing else")
     func expiry() async throws {
-        try await telling { teller, server in
+        try await reporting { reporter, server in
             server.patch("web", ["metadata": ["labels": ["app": "web", "kmesh.net/bypass": "enabled"]]])
-            await teller.tell(.init(pod: Self.name, state: .expired(at(60))), unless: "on until 1970-01-01T00:01:00Z")
+            await reporter.report(
+                .init(pod: Self.name, condition: .expired(at(60))), replacing: "on until 1970-01-01T00:01:00Z")
             try await until("expired") { server.reasons(about: "web") == ["BypassExpired"] }
-            // Without its label the pod is no longer seen: what it says is left to be read.
-            await teller.tell(.init(pod: Self.name, state: .off(wasOn: false)), unless: nil)
-            await teller.stop()
+            // Without its label the pod is no longer watched: the annotation stays.
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: false)), replacing: nil)
+            await reporter.stop()
             let metadata = server.pod("web")?["metadata"]
             #expect(metadata?["labels"] == ["app": "web"])
             #expect(metadata?["annotations"]?["kmesh.net/bypass-status"]?.string == "expired 1970-01-01T00:01:00Z")
         }
     }
 
-    @Test("Another pod of the same name hears nothing of it")
+    @Test("Another pod of the same name is not changed")
     func successor() async throws {
-        try await telling { teller, server in
+        try await reporting { reporter, server in
             server.delete("web")
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
             try await until("asked") { server.requests.contains { $0.verb == "PATCH" } }
             server.put("web", uid: "u-2")
-            await teller.tell(.init(pod: Self.name, state: .failed("x")), unless: nil)
+            await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
             try await until("asked again") { server.requests.count { $0.verb == "PATCH" } == 2 }
-            await teller.stop()
+            await reporter.stop()
             #expect(server.annotation("kmesh.net/bypass-status", of: "web") == nil)
             #expect(server.events(about: "web").isEmpty)
         }
     }
 
-    @Test("A conflict passes: it is told again")
+    @Test("A conflict is retried")
     func conflict() async throws {
-        try await telling { teller, server in
+        try await reporting { reporter, server in
             server.fail(.status(409, "Conflict", "the object has been modified"), times: 2) { $0.verb == "PATCH" }
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: nil)
-            try await until("told") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("reported") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
         }
     }
 
-    @Test("What could not be told is told once the API server is back: the last news only")
+    @Test("After an outage of the API server only the latest condition is reported")
     func outage() async throws {
         let errors = Errors()
-        try await telling(errors) { teller, server in
+        try await reporting(errors) { reporter, server in
             await server.stop()
-            await teller.tell(.init(pod: Self.name, state: .failed("x")), unless: nil)
-            await teller.tell(.init(pod: Self.name, state: .failed("y")), unless: nil)
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil)), unless: nil)
-            try await until("nobody is there") { errors.count > 0 }
+            await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .failed("y")), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("the connection is refused") { errors.count > 0 }
             try await server.start()
-            try await until("told") { server.reasons(about: "web") == ["BypassEnabled"] }
+            try await until("reported") { server.reasons(about: "web") == ["BypassEnabled"] }
             #expect(server.annotation("kmesh.net/bypass-status", of: "web") == "on")
         }
     }
 
     @Test("One pod cannot fill the cluster with Events")
     func flood() async throws {
-        try await telling { teller, server in
-            let client = try APIClient(ClusterAccess(server: server.url), agent: "test")
+        try await reporting { reporter, server in
+            let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
             let recorder = EventRecorder(client, node: "node-a")
             for number in 0..<40 {
-                try await recorder.tell(
+                try await recorder.record(
                     .init(reason: "BypassFailed", isWarning: true, message: "\(number)"), about: Self.name)
             }
             await client.shutdown()
@@ -133,15 +135,15 @@ import Testing
         }
     }
 
-    @Test("A strict rule of Istio's is told; without the rule's kind, or the permission, nothing is")
+    @Test("A STRICT policy of Istio's is reported; without the resource, or the permission, nothing is")
     func mutualTLS() async throws {
-        try await telling { teller, server in
-            let strange = pod(containers: ["app", "linkerd-proxy"])
+        try await reporting { reporter, server in
+            let linkerd = pod(containers: ["app", "linkerd-proxy"])
             server.requireMutualTLS("STRICT", "mesh", in: "istio-system")
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil), object: strange), unless: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: linkerd), replacing: nil)
             try await until("on") { server.reasons(about: "web") == ["BypassEnabled"] }
-            await teller.tell(.init(pod: Self.name, state: .off(wasOn: true)), unless: nil)
-            await teller.tell(.init(pod: Self.name, state: .on(until: nil), object: pod()), unless: "x")
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: true)), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: pod()), replacing: "x")
             try await until("strict") { server.reasons(about: "web").contains("BypassStrictMTLS") }
             let event = server.events(about: "web").last
             #expect(event?["message"]?.string?.contains("istio-system/mesh") == true)
