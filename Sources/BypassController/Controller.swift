@@ -163,5 +163,5 @@ extension Controller.PodEntry {
 }
 
 extension Timestamp {
-    static var now: Timestamp { Timestamp(secondsSince1970: Clock.realtime / 1_000_000_000) }
+    static var now: Timestamp { Timestamp(secondsSince1970: WallClock.now / 1_000_000_000) }
 }

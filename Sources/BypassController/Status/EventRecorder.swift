@@ -1,7 +1,7 @@
 internal import BypassAPI
-internal import JSONRPC
 internal import Kubernetes
 internal import Linux
+internal import StrictJSON
 
 /// Writes Events about pods as client-go's recorder does: a repeated Event increments the count of the existing one, and a
 /// rate limit keeps one pod from filling the cluster with Events.
@@ -77,7 +77,7 @@ actor EventRecorder {
     private func create(_ key: Key, about pod: PodReference, at now: Timestamp) async throws(APIError) {
         if recorded.count >= Self.maxEntries { recorded = [:] }
         // Names must be unique for as long as the API server keeps Events: client-go uses the time as well.
-        let suffix = String(UInt64(bitPattern: Clock.realtime) &+ UInt64(recorded.count), radix: 16)
+        let suffix = String(UInt64(bitPattern: WallClock.now) &+ UInt64(recorded.count), radix: 16)
         let name = pod.name.prefix(230) + "." + suffix
         recorded[key] = Recorded(name: name, count: 1)
         let time = JSONValue.string(now.description)

@@ -1,5 +1,5 @@
-internal import JSONRPC
 internal import Kubernetes
+internal import StrictJSON
 
 /// Finds out whether Istio requires mTLS of a pod's peers: a bypassed pod does not speak it.
 actor PeerAuthenticationChecker {

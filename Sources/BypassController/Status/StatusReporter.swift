@@ -1,7 +1,7 @@
 internal import BypassAPI
-internal import JSONRPC
 internal import Kubernetes
 internal import Logging
+internal import StrictJSON
 
 /// Reports the state of bypasses on their pods: as an annotation and as Events, and by removing the label of a bypass that has
 /// expired. The API server may be slow or unavailable: only the latest update of each pod is kept, and retried.
