@@ -25,7 +25,7 @@ struct BypassRecord: Codable, Hashable, Sendable {
     var reason: String?
     var setBy: BypassStatus.Peer?
 
-    /// Whether another record is about the same decision, whoever made it again and by whatever name.
+    /// Whether another record asks for the same, by whatever name and caller.
     func desiresTheSame(as other: BypassRecord) -> Bool {
         (direction, deadline, owner, reason) == (other.direction, other.deadline, other.owner, other.reason)
     }

@@ -1,12 +1,12 @@
 internal import Linux
 
-/// Who may do kernel work now, on which namespace: it decides, and others wait.
+/// Decides which calls may do kernel work now, and on which namespace.
 ///
 /// - Each principal has a few places. The common places of a pool go round its principals, so that one with many calls
 ///   does not hold up another with few.
 /// - One call at a time works on a namespace. Calls for a busy one do not hold places while they wait.
 /// - A call that has worked for longer than ``slowAfter`` waits for the kernel, not for a processor. It gives its common
-///   place back and keeps its principal's: namespaces that block hold up nobody else.
+///   place back and keeps its principal's: a namespace that blocks holds up only its own callers.
 struct FairScheduler {
     /// Whose places a call takes.
     enum Principal: Hashable {
@@ -140,7 +140,7 @@ struct FairScheduler {
         running.append(
             Running(ticket: call.ticket, principal: call.principal, namespace: call.namespace, since: now))
         if waiting.isEmpty {
-            // Nobody is behind anybody.
+            // Without waiting calls there is no order to keep.
             served.removeAll(keepingCapacity: true)
         } else {
             served.removeAll { $0 == call.principal }

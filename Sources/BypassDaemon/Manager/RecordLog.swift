@@ -5,7 +5,7 @@ internal import StrictJSON
 struct RecordLog: ~Copyable {
     struct Line: Codable, JSONWritableObject {
         var inode: UInt64
-        /// nil: there is no bypass any more.
+        /// nil: the bypass has ended.
         var record: BypassRecord?
 
         func writeMembers(to text: inout JSONText) {

@@ -145,7 +145,7 @@ final class Peer: Sendable {
     let account: UInt32
     private let state: Mutex<Origin>
 
-    /// - Parameter process: nil if nobody will ask what it is.
+    /// - Parameter process: nil if no record will name it.
     init(_ credentials: PeerCredentials, account: UInt32, _ process: PeerProcess? = nil) {
         self.credentials = credentials
         self.account = account

@@ -151,7 +151,7 @@ struct Connection: ~Copyable {
         return ErrorObject(limit == .depth ? .depth : .batch, context.limits)
     }
 
-    /// Past the rate there is no request that could be refused, so the connection waits until it may go on.
+    /// Past the rate, a blank line has no answer that could refuse it: the connection waits until the rate allows the line.
     private mutating func chargeBlankLine() {
         guard let next = context.connections.takeToken(handle.slot) else { return }
         context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)

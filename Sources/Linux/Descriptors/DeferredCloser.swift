@@ -1,4 +1,4 @@
-/// Closes netlink sockets later, where nobody waits.
+/// Closes netlink sockets later, on a thread of its own.
 ///
 /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after 50 ms that is
 /// over. Until then the socket keeps the namespace alive.

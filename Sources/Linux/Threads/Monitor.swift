@@ -27,7 +27,7 @@ package final class Monitor<State>: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    /// Reads the value, or changes it in a way that nobody waits for.
+    /// Reads the value, or changes it in a way that no thread waits for.
     package func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {

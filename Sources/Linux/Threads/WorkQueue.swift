@@ -1,4 +1,4 @@
-/// Work for threads of its own, in the order in which it falls due: nobody waits for it.
+/// Runs work on threads of its own, in the order in which it falls due.
 package final class WorkQueue: Sendable {
     package typealias Work = @Sendable () -> Void
 
