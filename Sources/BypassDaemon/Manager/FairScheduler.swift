@@ -15,17 +15,20 @@ struct FairScheduler {
         case priority(UInt32)
         /// Resync, expiry and recovery.
         case maintenance
+        /// Whether the gate still lets calls through, whatever namespaces the others wait for.
+        case watchdog
 
         fileprivate var pool: Pool {
             switch self {
             case .account: .common
             case .priority: .priority
             case .maintenance: .maintenance
+            case .watchdog: .watchdog
             }
         }
     }
 
-    fileprivate enum Pool { case common, priority, maintenance }
+    fileprivate enum Pool { case common, priority, maintenance, watchdog }
 
     typealias Ticket = UInt64
 
