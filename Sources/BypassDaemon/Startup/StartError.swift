@@ -3,9 +3,9 @@ internal import Datapath
 internal import Linux
 
 /// Why the daemon cannot start: one line for people, and an exit status for programs (sysexits.h's numbers).
-public struct StartError: Error, Sendable, CustomStringConvertible {
-    public var description: String
-    public var exitCode: Int32
+package struct StartError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+    package var exitCode: Int32
 
     static let noMatcherSupport: Int32 = 69  // EX_UNAVAILABLE
     static let system: Int32 = 71  // EX_OSERR
