@@ -92,11 +92,13 @@ let package = Package(
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict
+        ),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore,
+                nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
@@ -122,7 +124,8 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON",
+                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux",
+                "StrictJSON",
                 subprocess, system, arguments,
             ],
             swiftSettings: strict),
@@ -145,7 +148,8 @@ let package = Package(
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
         .testTarget(
-            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict),
+            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict
+        ),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
@@ -154,10 +158,12 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix,
+                logging,
             ], swiftSettings: strict),
         .testTarget(
-            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
+            name: "BypassClientTests",
+            dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
@@ -186,7 +192,9 @@ let package = Package(
         // Tests that need root share their rig.
         .target(
             name: "TestSupport",
-            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix],
+            dependencies: [
+                "MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix,
+            ],
             path: "Tests/Support", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",

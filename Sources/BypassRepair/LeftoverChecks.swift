@@ -2,7 +2,6 @@ internal import Bypass
 package import BypassAPI
 internal import Datapath
 internal import Linux
-internal import Datapath
 
 /// Finds and removes what a bypass can leave behind: rules without an entry, entries without a namespace.
 package struct LeftoverChecks {

@@ -15,12 +15,15 @@ import Testing
         "BypassRepair": ["Bypass", "BypassAPI", "Datapath", "Linux"],
         // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON", "Subprocess",
+            "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON",
+            "Subprocess",
             "SystemPackage", "ArgumentParser",
         ],
         "Console": ["Bypass", "BypassAPI"],
         "SignalHandling": ["UnixSignals"],
-        "kmesh-bypass-demo": ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", "ArgumentParser"],
+        "kmesh-bypass-demo": [
+            "MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", "ArgumentParser",
+        ],
         "BypassDaemon": [
             "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
             "Logging", "CoreMetrics", "PrometheusMetrics", "SystemPackage",
@@ -32,7 +35,8 @@ import Testing
             "Logging",
         ],
         "BypassController": [
-            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", "NIOCore", "NIOPosix",
+            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", "NIOCore",
+            "NIOPosix",
             "NIOHTTP1", "AsyncHTTPClient", "Logging", "CoreMetrics", "ServiceLifecycle",
         ],
         "Kubernetes": [
