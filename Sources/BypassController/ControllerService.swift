@@ -2,6 +2,7 @@ internal import BypassAPI
 internal import BypassClient
 package import Kubernetes
 package import Logging
+internal import Retry
 internal import ServiceLifecycle
 
 /// The controller as one service: its watches, its reconciler and its health server. Bypasses outlive it.

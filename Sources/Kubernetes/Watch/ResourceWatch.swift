@@ -1,3 +1,4 @@
+internal import Retry
 internal import StrictJSON
 
 /// Lists the selected objects of a collection, and then watches them: client-go's Reflector as an asynchronous sequence.
