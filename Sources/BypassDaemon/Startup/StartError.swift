@@ -48,7 +48,7 @@ package struct StartError: Error, Sendable, CustomStringConvertible {
             self.init(
                 Self.inUse, "a daemon listens on \(path) already: stop it first, or name another socket with --socket")
         case .notSocket(let path):
-            self.init(Self.inUse, "\(path) is there and is no socket: move it away, or name another with --socket")
+            self.init(Self.inUse, "\(path) exists and is not a socket: move it away, or name another with --socket")
         case .pathTooLong(let path):
             self.init(Self.system, "the socket's path is longer than 107 bytes: \(path)")
         case .notPassed(let what):
