@@ -93,7 +93,8 @@ let package = Package(
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict
+            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml],
+            swiftSettings: strict
         ),
         .target(
             name: "BypassController",
