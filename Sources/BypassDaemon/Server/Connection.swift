@@ -193,6 +193,8 @@ struct Connection: ~Copyable {
             }
             rest = rest.dropFirst(count)
             if rest.isEmpty { return true }
+            // What waits for the answer waits no longer for a client that does not read it.
+            afterAnswer.run()
             // Time begins when the client stops reading, and begins again whenever it has read something.
             if count > 0 { deadline = nil }
             if !isEvent || subscription.isBehind || handle.closeOrder != nil {
