@@ -132,6 +132,7 @@ let package = Package(
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .testTarget(name: "DatapathTests", dependencies: ["Datapath", "Bypass", "Netfilter"], swiftSettings: strict),
         .testTarget(
             name: "BypassPolicyTests", dependencies: ["BypassPolicy", "Bypass", "BypassAPI"], swiftSettings: strict),
         .testTarget(

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -18,7 +19,6 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +79,63 @@ int clinux_open_read(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
+static int descriptors = -1;
+
+static void open_descriptors(void)
+{
+	descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int clinux_reopen(int fd)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	char name[16];
+
+	pthread_once(&once, open_descriptors);
+	snprintf(name, sizeof name, "%d", fd);
+	return openat(descriptors, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+static pthread_key_t task_key;
+
+static void close_task(void *value)
+{
+	close((int)(intptr_t)value - 1);
+}
+
+static void make_task_key(void)
+{
+	pthread_key_create(&task_key, close_task);
+}
+
+/* The calling thread's folder in proc, opened once and closed when the thread ends. */
+static int task_folder(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	void *value;
+	int fd;
+
+	pthread_once(&once, make_task_key);
+	value = pthread_getspecific(task_key);
+	if (value)
+		return (int)(intptr_t)value - 1;
+	fd = open("/proc/thread-self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if ((errno = pthread_setspecific(task_key, (void *)(intptr_t)(fd + 1)))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int clinux_open_in_task(const char *name)
+{
+	int task = task_folder();
+
+	return task < 0 ? -1 : openat(task, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 int clinux_fstatfs_type(int fd, uint64_t *type)
 {
 	struct statfs result;
@@ -104,13 +161,10 @@ int clinux_setns_network(int fd)
 int clinux_netfilter_socket(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	struct timeval patience = { .tv_sec = 5 };
 	int on = 1;
 
 	if (fd < 0)
 		return -1;
-	/* The kernel answers while it is asked: an answer that is not there then will not come, and nobody waits for ever. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	/* Acknowledgements that carry the kernel's own words (4.12). */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
 	return fd;
@@ -129,7 +183,7 @@ int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uin
 		messages[i].msg_hdr.msg_iov = &places[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
-	count = recvmmsg(fd, messages, slots, MSG_WAITFORONE | MSG_TRUNC, NULL);
+	count = recvmmsg(fd, messages, slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
 	for (int i = 0; i < count; i++)
 		lengths[i] = messages[i].msg_len;
 	return count;

@@ -19,7 +19,7 @@ extension NetlinkSocket {
     }
 
     private mutating func trackedConnections() throws(NetfilterError) -> Int? {
-        let operation = "counting connections"
+        let operation: StaticString = "counting connections"
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
         request.append(MessageType.getConntrackStatistics, family: 0, sequence: sequence)

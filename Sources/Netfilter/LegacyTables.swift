@@ -11,9 +11,10 @@ package enum LegacyTables {
     package static func redirects() throws(SystemCallError) -> [Redirect] {
         var found: [Redirect] = []
         for version in [InternetProtocol.four, .six] {
-            guard let names = try? Files.text("/proc/thread-self/net/" + version.tableNames) else { continue }
-            for name in names.split(separator: "\n") {
-                switch name {
+            // No such file: no x_tables in this kernel, or not loaded. An empty one: nothing in this namespace.
+            guard let names = try? Files.read(ofThread: version.tableNames) else { continue }
+            for name in names.split(separator: 0x0a) {
+                switch String(decoding: name, as: UTF8.self) {
                 case "nat":
                     found += try blob("nat", version)?.redirects(.nat, at: [.prerouting, .output]) ?? []
                 case "mangle":
@@ -68,7 +69,7 @@ package enum LegacyTables {
     enum InternetProtocol {
         case four, six
 
-        var tableNames: String { self == .four ? "ip_tables_names" : "ip6_tables_names" }
+        var tableNames: StaticString { self == .four ? "net/ip_tables_names" : "net/ip6_tables_names" }
         var domain: CInt { self == .four ? AF_INET : AF_INET6 }
         var level: CInt { self == .four ? 0 : 41 }  // SOL_IP, SOL_IPV6
         var family: Family { self == .four ? .ip : .ip6 }

@@ -19,6 +19,15 @@ struct MessageBuffer: ~Copyable {
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
     }
 
+    /// - Parameter bytes: of the messages that will be appended, which are built already.
+    init(bytes: Int) {
+        capacity = bytes + Self.largestBatchFrame
+        unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
+    }
+
+    /// What opens and closes a batch.
+    private static let largestBatchFrame = 64
+
     deinit {
         unsafe start.deallocate()
     }
@@ -44,11 +53,29 @@ struct MessageBuffer: ~Copyable {
         unsafe finish(header)
     }
 
+    /// Appends a message that was built before.
+    ///
+    /// - Parameter handle: written over the message's last attribute, the handle of the rule to delete.
+    mutating func append(_ message: [UInt8], flags: MessageFlags, sequence: UInt32, handle: UInt64?) {
+        precondition(count + message.count <= capacity, "more bytes than announced")
+        let place = unsafe start + count
+        unsafe message.withUnsafeBytes {
+            unsafe UnsafeMutableRawBufferPointer(start: place, count: $0.count).copyMemory(from: $0)
+        }
+        let header = unsafe place.assumingMemoryBound(to: nlmsghdr.self)
+        unsafe header.pointee.nlmsg_flags |= flags.rawValue
+        unsafe header.pointee.nlmsg_seq = sequence
+        if let handle {
+            let size = MemoryLayout<UInt64>.size
+            unsafe place.storeBytes(of: handle.bigEndian, toByteOffset: message.count - size, as: UInt64.self)
+        }
+        count += message.count
+    }
+
     /// Appends the message that opens a batch.
     ///
     /// - Parameter generation: refuse the batch with ERESTART unless the ruleset is still of this generation.
     mutating func appendBatchBegin(generation: UInt32?, sequence: UInt32) {
-        unsafe memset(start + count, 0, Self.largestMessage)
         guard let header = unsafe nftnl_batch_begin(next, sequence) else { fatalError("libnftnl gave no header") }
         if let generation {
             unsafe mnl_attr_put_u32(header, UInt16(NFNL_BATCH_GENID.rawValue), generation.bigEndian)

@@ -43,7 +43,7 @@ extension NetlinkSocket {
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
         request.append(MessageType.getGeneration, family: 0, sequence: sequence)
-        let operation = "reading the ruleset's generation"
+        let operation: StaticString = "reading the ruleset's generation"
         try send(request, for: operation)
         var generation: UInt32?
         try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
@@ -58,7 +58,7 @@ extension NetlinkSocket {
     /// The same rules with their counters as they are now. Throws `rulesetChanged` if one has gone.
     package mutating func reread(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
         if rules.isEmpty { return rules }
-        let operation = "reading counters"
+        let operation: StaticString = "reading counters"
         let first = takeSequence(rules.count)
         var requests = MessageBuffer(messages: rules.count)
         for (index, rule) in rules.enumerated() {
@@ -82,7 +82,7 @@ extension NetlinkSocket {
 
     /// Asks for all objects of a kind and returns what `decode` makes of each.
     mutating func dump<Object>(
-        _ type: UInt16, _ operation: String, of table: Ruleset.Table? = nil, chain: Ruleset.Chain? = nil,
+        _ type: UInt16, _ operation: StaticString, of table: Ruleset.Table? = nil, chain: Ruleset.Chain? = nil,
         _ decode: (NetlinkMessage) -> Object?
     ) throws(NetfilterError) -> [Object] {
         let sequence = takeSequence()
@@ -107,9 +107,9 @@ extension NetlinkSocket {
 
 extension NetlinkMessage {
     /// Throws what a refused request was refused with.
-    func check(_ operation: String) throws(NetfilterError) {
+    func check(_ operation: StaticString) throws(NetfilterError) {
         guard let error = acknowledgement, error != 0 else { return }
-        throw .systemCall(SystemCallError(operation, Errno(rawValue: error)))
+        throw .systemCall(SystemCallError("\(operation)", Errno(rawValue: error)))
     }
 }
 
