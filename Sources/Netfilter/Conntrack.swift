@@ -11,8 +11,9 @@ extension NetlinkSocket {
             // The number of all is kept by the kernel; most pods that are asked about have few, and many have none.
             guard let known = try trackedConnections(), known <= limit else { return nil }
             if known == 0 { return 0 }
-            return try dump(MessageType.getConnection, "reading connections") { $0.isRedirectedConnection ? true : nil }
-                .count
+            var count = 0
+            try dump(MessageType.getConnection, "reading connections") { count += $0.isRedirectedConnection ? 1 : 0 }
+            return count
         } catch {
             return nil
         }

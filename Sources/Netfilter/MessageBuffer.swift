@@ -11,16 +11,20 @@ struct MessageBuffer: ~Copyable {
 
     /// libmnl and libnftnl write without asking how much room is left: the largest message of ours (a rule with the
     /// bpf match) takes under 1 KiB, and each of two names in a message at most 256 bytes (NFT_NAME_MAXLEN).
-    private static let largestMessage = 2048
+    private let largestMessage: Int
 
-    /// - Parameter messages: how many will be appended at most.
-    init(messages: Int) {
-        capacity = (messages + 1) * Self.largestMessage
+    /// - Parameters:
+    ///   - messages: how many will be appended at most.
+    ///   - largest: bytes that one of them can take.
+    init(messages: Int, largest: Int = 2048) {
+        largestMessage = largest
+        capacity = (messages + 1) * largest
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
     }
 
     /// - Parameter bytes: of the messages that will be appended, which are built already.
     init(bytes: Int) {
+        largestMessage = 0
         capacity = bytes + Self.largestBatchFrame
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
     }
@@ -37,9 +41,9 @@ struct MessageBuffer: ~Copyable {
         _ type: UInt16, family: UInt8, flags: MessageFlags = [], sequence: UInt32,
         _ body: (OutgoingMessage) -> Void = { _ in }
     ) {
-        precondition(count + Self.largestMessage <= capacity, "more messages than announced")
+        precondition(count + largestMessage <= capacity, "more messages than announced")
         // Padding is part of what is sent.
-        unsafe memset(start + count, 0, Self.largestMessage)
+        unsafe memset(start + count, 0, largestMessage)
         // libnftnl's own helper knows nf_tables' messages only; conntrack's have the same header.
         guard let header = unsafe mnl_nlmsg_put_header(start + count),
             let extra = unsafe mnl_nlmsg_put_extra_header(header, MemoryLayout<nfgenmsg>.size)

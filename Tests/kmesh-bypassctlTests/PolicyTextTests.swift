@@ -64,7 +64,7 @@ import Testing
     }
 
     private func explain(
-        _ caller: Caller, _ place: PolicyExplain.Place?, hooks: Set<Hook> = [.prerouting], ttl: Int? = nil
+        _ caller: Caller, _ place: PolicyExplain.Place?, hooks: HookSet = [.prerouting], ttl: Int? = nil
     ) throws -> String {
         Explanation(
             source: try source(), person: .init(caller: caller, description: "somebody"), place: place, hooks: hooks,

@@ -109,7 +109,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             return cached
         }
         // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        return CachedRuleset(try socket.ruleset(generation: generation), cookie: cookie ?? 0, pin: matcher.pin)
+        let ruleset = try socket.ruleset(generation: generation, for: RuleTemplates.interest(matcher.pin))
+        return CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin)
     }
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {

@@ -26,6 +26,8 @@ package struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertib
 ///
 /// - Parameter body: returns -1 and sets errno on failure.
 @discardableResult
+@specialized(where Result == CInt)
+@specialized(where Result == Int)
 package func systemCall<Result: FixedWidthInteger & SignedInteger>(
     _ operation: @autoclosure () -> String, _ body: () -> Result
 ) throws(SystemCallError) -> Result {

@@ -7,7 +7,7 @@ struct Explanation {
     var source: PolicySource
     var person: PolicyExplain.Person
     var place: PolicyExplain.Place?
-    var hooks: Set<Hook>
+    var hooks: HookSet
     var ttl: Int?
 
     private var policy: Policy { source.policy }

@@ -26,7 +26,7 @@ public enum NetlinkReplies {
     /// The ruleset, and all that is made of it: what else redirects, and what would be done about it.
     private static func checkRuleset(_ replies: [UInt8]) throws(BrokenPromise) {
         var ruleset: Ruleset?
-        ask(replies) { socket in ruleset = try? socket.ruleset(generation: 7) }
+        ask(replies) { socket in ruleset = try? socket.ruleset(generation: 7, for: Decisions.interest) }
         if let ruleset { try Decisions.check(ruleset) }
     }
 
