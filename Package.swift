@@ -34,8 +34,9 @@ let package = Package(
     products: [
         .executable(name: "kmesh-bypassd", targets: ["kmesh-bypassd"]),
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
+        .executable(name: "kmesh-bypass-demo", targets: ["kmesh-bypass-demo"]),
         .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
-        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON"]),
+        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON", "Retry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -65,6 +66,7 @@ let package = Package(
             swiftSettings: strict + [faultPoints]),
 
         // Pure: the wire and the decisions.
+        .target(name: "Retry", swiftSettings: strict),
         .target(name: "StrictJSON", swiftSettings: strict),
         .target(name: "JSONRPC", dependencies: ["StrictJSON"], swiftSettings: strict),
         .target(name: "BypassAPI", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
@@ -82,19 +84,22 @@ let package = Package(
             name: "BypassDaemon",
             dependencies: [
                 "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
-                "PrometheusMetrics", logging, metrics,
+                "Retry", "PrometheusMetrics", logging, metrics,
             ], swiftSettings: strict),
         .target(
-            name: "BypassClient", dependencies: ["BypassAPI", "JSONRPC", nioCore, nioPosix], swiftSettings: strict),
+            name: "BypassClient", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Retry", nioCore, nioPosix],
+            swiftSettings: strict),
 
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["JSONRPC", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict
+        ),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "JSONRPC", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics", nioCore,
+                nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
@@ -104,31 +109,49 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        .target(
-            name: "Testbed", dependencies: ["Linux", subprocess, system, nioCore, nioPosix], swiftSettings: strict),
+        // What the command line tools share.
+        .target(name: "Console", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .target(name: "SignalHandling", dependencies: [signals], swiftSettings: strict),
 
+        .target(
+            name: "BypassRepair", dependencies: ["Bypass", "BypassAPI", "Datapath", "Linux"],
+            swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassd",
-            dependencies: ["BypassDaemon", "BypassAPI", "Linux", logging, arguments],
+            dependencies: [
+                "BypassDaemon", "BypassRepair", "BypassAPI", "Console", "StrictJSON", "Linux", logging,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Datapath", "BypassPolicy", "Linux", "JSONRPC",
-                "Testbed", signals, arguments,
+                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux",
+                "StrictJSON",
+                subprocess, system, arguments,
             ],
             swiftSettings: strict),
+
+        // Namespaces, a mesh's rules and servers: for the demo, the benchmarks and the tests.
+        .target(
+            name: "MeshSandbox", dependencies: ["Linux", "CLinux", subprocess, system], swiftSettings: strict),
         .executableTarget(
-            name: "bypass-benchmark", dependencies: ["Testbed", "Linux", arguments], path: "Tests/Benchmarks",
+            name: "kmesh-bypass-demo",
+            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", arguments],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "bypass-benchmark", dependencies: ["MeshSandbox", "Linux", arguments], path: "Tests/Benchmarks",
             swiftSettings: strict),
 
         // Tests that need no root.
         .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "NetfilterTests", dependencies: ["Netfilter"], swiftSettings: strict),
-        .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", nioCore], swiftSettings: strict),
+        .testTarget(name: "RetryTests", dependencies: ["Retry"], swiftSettings: strict),
+        .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
+        .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
         .testTarget(
-            name: "BypassAPITests", dependencies: ["BypassAPI", "JSONRPC", "Linux", nioCore], swiftSettings: strict),
+            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict
+        ),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
@@ -138,56 +161,60 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix,
+                logging,
             ], swiftSettings: strict),
         .testTarget(
-            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "JSONRPC", nioCore, nioPosix],
+            name: "BypassClientTests",
+            dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
             dependencies: [
-                "kmesh-bypassctl", "BypassClient", "Bypass", "BypassAPI", "BypassPolicy", "Linux", "JSONRPC", arguments,
-                yaml,
+                "kmesh-bypassctl", "kmesh-bypassd", "BypassClient", "Bypass", "BypassAPI", "Console", "BypassPolicy",
+                "Linux", "StrictJSON", "JSONRPC", "MeshSandbox", arguments, yaml,
             ],
             swiftSettings: strict),
 
         // Tests of the controller have an API server of their own.
         .target(
-            name: "ControllerTestSupport", dependencies: ["JSONRPC", nioCore, nioPosix, nioHTTP, nioTLS],
+            name: "ControllerTestSupport", dependencies: ["StrictJSON", nioCore, nioPosix, nioHTTP, nioTLS],
             path: "Tests/ControllerTestSupport", swiftSettings: strict),
         .testTarget(
             name: "KubernetesTests",
-            dependencies: ["Kubernetes", "ControllerTestSupport", "JSONRPC", "Linux", "Testbed", nioTLS],
+            dependencies: ["Kubernetes", "ControllerTestSupport", "StrictJSON", "Linux", "MeshSandbox", nioTLS],
             swiftSettings: strict),
         .testTarget(
             name: "BypassControllerTests",
             dependencies: [
-                "BypassController", "BypassAPI", "ControllerTestSupport", "JSONRPC", "Kubernetes", logging, nioCore,
+                "BypassController", "BypassAPI", "ControllerTestSupport", "StrictJSON", "Kubernetes", logging, nioCore,
                 nioPosix,
             ],
             swiftSettings: strict),
 
         // Tests that need root share their rig.
         .target(
-            name: "RootTestSupport",
-            dependencies: ["Testbed", "BypassClient", "BypassAPI", "JSONRPC", "Linux", nioCore],
-            path: "Tests/RootTestSupport", swiftSettings: strict),
+            name: "TestSupport",
+            dependencies: [
+                "MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix,
+            ],
+            path: "Tests/Support", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["kmesh-bypassd", "RootTestSupport", "Testbed", "Linux", "JSONRPC", system],
+            dependencies: ["kmesh-bypassd", "TestSupport", "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", system],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "kmesh-bypassd", "kmesh-bypassctl", "BypassClient", "BypassAPI", "RootTestSupport", "Testbed", "Linux",
-                "JSONRPC", nioCore, nioPosix,
+                "kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-demo", "BypassClient", "BypassAPI", "TestSupport",
+                "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", nioCore, nioPosix,
             ], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",
             dependencies: [
-                "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "RootTestSupport", "Testbed",
+                "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "TestSupport", "MeshSandbox",
                 "Linux",
-                "JSONRPC",
+                "StrictJSON",
             ], exclude: ["kmock_server.py", "kmock_requirements.txt"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
@@ -195,7 +222,7 @@ let package = Package(
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [
-    "Bypass", "BypassAPI", "BypassDaemon", "BypassPolicy", "Datapath", "JSONRPC", "Linux", "Netfilter", nioCore,
+    "Bypass", "BypassAPI", "BypassDaemon", "BypassPolicy", "Datapath", "StrictJSON", "JSONRPC", "Linux", "Netfilter",
 ]
 let fuzzers = ["RequestLine", "NetlinkReplies", "PolicyText"]
 if Context.environment["KMESH_FUZZ"] == nil {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs kmesh-bypassd and kmesh-bypassctl on Debian 12: packages, a release build, the binaries, and where systemd
-# runs the units, enabled and started; then a demo as proof. May be run again, also over an older version: bypasses stay
+# Installs kmesh-bypassd, kmesh-bypassctl and kmesh-bypass-demo on Debian 12: packages, a release build, the binaries, and
+# where systemd runs the units, enabled and started; then a demo as proof. May be run again, also over an older version: bypasses stay
 # on. Needs root and a Swift 6.3 toolchain. PREFIX says where to (default /usr/local). BINARIES=FOLDER installs a build
 # that is there already, and needs no toolchain. With --controller also what bypasses a Kubernetes node's labelled pods.
 set -euo pipefail

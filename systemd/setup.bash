@@ -37,7 +37,7 @@ build_packages=(libbpf-dev libmnl-dev libnftnl-dev libelf-dev linux-libc-dev pkg
 run_packages=(libbpf1 libmnl0 libnftnl11 libstdc++6)
 use_packages=(iproute2 iptables nftables socat util-linux mount procps)
 
-programs=(kmesh-bypassd kmesh-bypassctl)
+programs=(kmesh-bypassd kmesh-bypassctl kmesh-bypass-demo)
 controller=kmesh-bypass-controller
 
 # Builds the programs for use, and sets `built` to the folder that they are in. The Swift runtime is linked in: the

@@ -12,4 +12,14 @@ package enum BypassError: Error, Hashable, Sendable {
     case conflict(String)
     /// What the name leads to is not what the caller means.
     case netnsMismatch(String)
+
+    /// What is reported to people.
+    public var message: String {
+        switch self {
+        case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),
+            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text),
+            .netnsMismatch(let text):
+            text
+        }
+    }
 }

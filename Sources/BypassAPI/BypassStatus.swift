@@ -106,7 +106,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         .init("netns", .string("the namespace, as the caller named it")),
         .init("inode", .integer("the namespace's inode number, as `lsns -t net` prints it")),
         .init("state", .oneOf(State.self, "`degraded`: wanted, but a rule is missing or no longer first")),
-        .init("effective", .boolean("whether the bypass takes precedence over every redirect found, in the requested direction")),
+        .init(
+            "effective", .boolean("whether it takes precedence over every redirect found, in the requested direction")),
         .init("direction", .oneOf(Direction.self).orNull),
         .init("since", .string("RFC 3339, UTC").orNull),
         .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not expire").orNull),

@@ -27,7 +27,9 @@ public struct BoundParameters {
         self.table = table
         self.values = try params?.values(for: table.names) ?? []
         for position in values.indices {
-            guard let value = values[position], let violation = table[position].violation(of: value) else { continue }
+            guard let value = values[position], let violation = table.constraints[position].violation(of: value) else {
+                continue
+            }
             throw .invalidParams.detailed(violation)
         }
     }
@@ -101,23 +103,41 @@ extension Parameter {
     /// How a value violates the method table, apart from its type, which the parameters check when they read it. nil if
     /// it does not.
     public func violation(of value: JSONValue) -> String? {
-        switch value {
-        case .string(let text) where !schema.values.isEmpty && !schema.values.contains(text):
-            return "\(name): must be \(Self.alternatives(schema.values))"
-        case .string(let text) where !allowedLength.contains(text.utf8.count):
-            return "\(name): must be \(allowedLength.lowerBound) to \(allowedLength.upperBound) bytes long"
-        case .number(let number):
-            guard let minimum = schema.minimum, let given = Int(exactly: number), given < minimum else { return nil }
-            return "\(name): must be \(minimum) or more"
-        default:
-            return nil
-        }
+        Constraint(self).violation(of: value)
     }
 
-    private var allowedLength: ClosedRange<Int> { (schema.minLength ?? 0)...(schema.maxLength ?? .max) }
+    /// The part of a parameter that restricts its values: small, because it is needed for every request.
+    struct Constraint: Sendable {
+        let name: String
+        let values: [String]
+        let length: ClosedRange<Int>
+        let minimum: Int?
 
-    private static func alternatives(_ values: [String]) -> String {
-        let last = values.last ?? ""
-        return values.count < 2 ? last : values.dropLast().joined(separator: ", ") + " or " + last
+        init(_ parameter: Parameter) {
+            let schema = parameter.schema
+            name = parameter.name
+            values = schema.values
+            length = (schema.minLength ?? 0)...(schema.maxLength ?? .max)
+            minimum = schema.minimum
+        }
+
+        func violation(of value: JSONValue) -> String? {
+            switch value {
+            case .string(let text) where !values.isEmpty && !values.contains(text):
+                return "\(name): must be \(alternatives)"
+            case .string(let text) where !length.contains(text.utf8.count):
+                return "\(name): must be \(length.lowerBound) to \(length.upperBound) bytes long"
+            case .number(let number):
+                guard let minimum, let given = Int(exactly: number), given < minimum else { return nil }
+                return "\(name): must be \(minimum) or more"
+            default:
+                return nil
+            }
+        }
+
+        private var alternatives: String {
+            let last = values.last ?? ""
+            return values.count < 2 ? last : values.dropLast().joined(separator: ", ") + " or " + last
+        }
     }
 }

@@ -60,10 +60,12 @@ public struct Parameter: Sendable {
 /// The parameters of a method, in the order in which they are given by position.
 public struct ParameterTable: RandomAccessCollection, ExpressibleByArrayLiteral, Sendable {
     private let parameters: [Parameter]
+    let constraints: [Parameter.Constraint]
     public let names: [String]
 
     public init(arrayLiteral parameters: Parameter...) {
         self.parameters = parameters
+        self.constraints = parameters.map(Parameter.Constraint.init)
         self.names = parameters.map(\.name)
     }
 

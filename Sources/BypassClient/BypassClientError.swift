@@ -1,37 +1,40 @@
 public import BypassAPI
 internal import Glibc
-public import JSONRPC
+package import JSONRPC
 internal import NIOCore
+public import StrictJSON
 
-/// Why a call gave no result. `description` is a clause for people, without full stop.
+/// Why a call failed. `description` is a clause for people, without full stop.
 public enum BypassClientError: Error, Hashable, Sendable {
-    /// There is no socket at `path`, or nobody listens on it.
+    /// There is no socket at `path`, or no daemon listens on it.
     case daemonNotRunning(path: String)
-    /// The permissions of the socket, or of a folder above it, keep this process out.
+    /// The permissions of the socket, or of a directory above it, deny access to this process.
     case accessDenied(path: String)
+    /// Connecting failed for another reason.
     case connectFailed(path: String, reason: String)
     /// The connection was closed before the answer came, by the daemon or by ``BypassClient/close()``.
     case connectionClosed
-    /// No answer came in time. The daemon may still carry the request out.
+    /// No answer came in time. The daemon may still execute the request.
     case timedOut
-    /// The task was cancelled. The daemon may still carry the request out.
+    /// The task was cancelled. The daemon may still execute the request.
     case cancelled
     /// The daemon answered with an error. Nothing has changed.
     case refused(DaemonError)
-    /// What the daemon sent is no answer that can be understood; the connection may have been closed for it.
+    /// The client does not understand what the daemon sent; the connection may have been closed because of it.
     case invalidAnswer(String)
     /// The parameters cannot be written as JSON. Nothing was sent.
     case invalidRequest(String)
 }
 
-/// An error as the daemon told it.
+/// An error as the daemon sent it.
 public struct DaemonError: Error, Hashable, Sendable {
+    /// The JSON-RPC error code.
     public let code: Int
-    /// One sentence that a person can act on.
+    /// One sentence for people, with what to do.
     public let message: String
-    /// All that the daemon said for programs.
+    /// All details for programs, those of a newer daemon too.
     public let data: JSONValue?
-    /// The part of `data` that this version knows: the kind, and what belongs to it.
+    /// The part of `data` that this version knows: the kind, and its details.
     public let details: ErrorData?
 
     /// The code, when it is one of the daemon's own and not of JSON-RPC.
@@ -39,7 +42,7 @@ public struct DaemonError: Error, Hashable, Sendable {
     /// The code's name for programs, such as `netns-not-found`.
     public var kind: String? { details?.kind ?? known?.kind }
 
-    public init(_ error: ErrorObject) {
+    package init(_ error: ErrorObject) {
         code = error.code
         message = error.message
         data = error.data
@@ -64,7 +67,7 @@ extension BypassClientError: CustomStringConvertible {
 }
 
 extension BypassClientError {
-    /// What a failure to connect means.
+    /// The error of a failed attempt to connect.
     init(connectingTo path: String, _ error: any Error) {
         switch error {
         case let error as IOError: self.init(connectingTo: path, errno: error.errnoCode, reason: error.description)

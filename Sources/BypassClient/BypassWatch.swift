@@ -1,28 +1,30 @@
 public import BypassAPI
-internal import JSONRPC
+private import Retry
+internal import StrictJSON
 
-/// Every change of every bypass on the node, for as long as somebody asks for the next one.
+/// Every change of every bypass on the node, without end.
 ///
-/// The first element is what is bypassed; then come changes, each once and in order. When the connection ends, or the
-/// daemon does, that is told, and the next element is waited for on a new connection: from where the old one ended if the
-/// daemon remembers that, or else with what is bypassed then. So whoever takes a `snapshot` for the whole set, and applies
-/// the changes to it, has the same set as the daemon.
+/// The first element is a ``Element/snapshot(_:)`` of all bypasses; then come changes, each once and in order. When the
+/// connection or the daemon ends, a ``Element/disconnected(_:)`` follows, and the watch connects again: it resumes after the
+/// last change if the daemon still has the changes in between, and else starts again with a snapshot. A program that
+/// replaces its set by each snapshot, and applies each change to it, always has the daemon's set.
 ///
-/// Who is slow is not sent for without end: the daemon cuts off who is too far behind, and a new `snapshot` follows.
+/// The daemon disconnects a watch that falls too far behind; a new snapshot follows.
 public struct BypassWatch: AsyncSequence, Sendable {
     public enum Element: Hashable, Sendable {
-        /// All that is bypassed, by inode; whatever was known before is over.
+        /// All bypasses, by inode; they replace everything before.
         case snapshot([BypassStatus])
+        /// One bypass has changed; its status is the one after the change.
         case change(BypassEvent.Name, BypassStatus)
-        /// Nothing is known of what happens from here to the next element.
+        /// The connection was lost: changes from here to the next element are unknown.
         case disconnected(BypassClientError)
-        /// There is a connection again, and nothing was missed: what happened meanwhile follows as changes.
+        /// Connected again, and nothing was missed: the changes of the meantime follow.
         case resumed
     }
 
     private let path: String
 
-    /// - Parameter path: where the daemon listens.
+    /// - Parameter path: The path of the daemon's socket.
     public init(_ path: String = Product.socketPath) {
         self.path = path
     }
@@ -32,10 +34,11 @@ public struct BypassWatch: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         private let path: String
         private var client: BypassClient?
-        /// The last event that was seen.
-        private var place: (stream: String, sequence: Int)?
-        /// Connections in a row that came to nothing.
-        private var failures = 0
+        /// The last event received.
+        private var lastEvent: (stream: String, sequence: Int)?
+        private var backoff = ExponentialBackoff(firstDelay: .milliseconds(100), longestDelay: .seconds(10))
+        /// Before it connects again.
+        private var pause: Duration?
 
         fileprivate init(path: String) {
             self.path = path
@@ -49,7 +52,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
                     return try await change(client.nextNotification())
                 } catch {
                     client = nil
-                    failures += 1
+                    pause = backoff.next()
                     if error == .cancelled { return nil }
                     return .disconnected(error)
                 }
@@ -57,50 +60,44 @@ public struct BypassWatch: AsyncSequence, Sendable {
             return nil
         }
 
-        /// - Returns: nil if the earlier subscription goes on.
+        /// - Returns: nil if the earlier subscription is resumed.
         private mutating func subscribe() async throws(BypassClientError) -> [BypassStatus]? {
-            if failures > 0 {
+            if let pause {
                 do {
-                    try await Task.sleep(for: Self.pause(after: failures))
+                    try await Task.sleep(for: pause)
                 } catch {
                     throw .cancelled
                 }
             }
             let client = try await BypassClient.connect(to: path)
             let answer = try await client.call(
-                SubscribeMethod.self, with: .init(stream: place?.stream, sequence: place?.sequence))
+                SubscribeMethod.self, with: .init(stream: lastEvent?.stream, sequence: lastEvent?.sequence))
             self.client = client
-            place = (answer.stream, answer.sequence)
-            failures = 0
+            lastEvent = (answer.stream, answer.sequence)
+            pause = nil
+            backoff.reset()
             return answer.bypasses
         }
 
         private mutating func change(_ notification: Notification) throws(BypassClientError) -> Element {
             guard let name = BypassEvent.Name(rawValue: notification.method) else {
-                place = nil
+                lastEvent = nil
                 throw .invalidAnswer("there is no event \(String(reflecting: notification.method))")
             }
             let event: BypassEvent
             do {
                 event = try JSONDecoding.decode(from: notification.params, unknownMembers: .ignore)
             } catch {
-                place = nil
+                lastEvent = nil
                 throw .invalidAnswer("event \(name.rawValue): \(error)")
             }
-            guard let last = place, event.sequence == last.sequence + 1 else {
-                // Something is missing: begin anew.
-                place = nil
+            guard let last = lastEvent, event.sequence == last.sequence + 1 else {
+                // An event is missing: start again.
+                lastEvent = nil
                 throw .invalidAnswer("event \(event.sequence) does not follow the one before")
             }
-            place?.sequence = event.sequence
+            lastEvent?.sequence = event.sequence
             return .change(name, event.bypass)
-        }
-
-        /// Doubles from a tenth of a second to ten; somewhere in the second half of that, so that many who lost the same
-        /// daemon do not come back at the same moment.
-        static func pause(after failures: Int) -> Duration {
-            let longest = Swift.min(100 << Swift.min(failures - 1, 7), 10_000)
-            return .milliseconds(Int.random(in: longest / 2...longest))
         }
     }
 }

@@ -1,118 +1,122 @@
 internal import BypassAPI
 internal import Kubernetes
+internal import Linux
 internal import Logging
+internal import Retry
 
-/// Makes true what labels on the node's pods ask for.
+/// Makes the bypasses on the node match the labels of its pods.
 ///
-/// Two sets are followed: the labelled pods, as the API server tells them, and the bypasses, as the daemon does. Whenever
-/// something in either changes for a pod, what is wanted and what is are compared, and the difference is carried out: so it
-/// does not matter who was away when something happened. Each pod is worked on for itself: one that is stuck holds up no
-/// other.
+/// Two watches feed it: the labelled pods, from the API server, and the bypasses, from the daemon. When either changes for a
+/// pod, the pod is enqueued, and `reconcile` compares desired and observed state and applies the difference. So it does not
+/// matter which side was away when something changed. Each pod has its own worker: one that is stuck delays no other.
 actor Controller {
     /// What is known of one pod.
-    struct Tracked {
-        var name: PodName
-        /// nil if it is not labelled, or has gone.
+    struct PodEntry {
+        var reference: PodReference
+        /// nil if the pod is not labelled, or was deleted.
         var pod: Pod?
-        /// As it was last, for telling.
-        var last: Pod?
+        /// The object as it was seen last, for status reports.
+        var lastSeen: Pod?
         var bypass: BypassStatus?
-        var applied: Options?
-        /// When the daemon has told that time was over.
-        var ended: Timestamp?
+        /// What was last asked of the daemon; nil if this process did not ask.
+        var appliedSpec: BypassSpec?
+        /// When the bypass expired, as reported by the daemon.
+        var expiredAt: Timestamp?
+        /// Whether this controller has turned the pod's bypass off.
         var wasOn = false
-        /// Whether somebody else has bypassed the pod.
-        var isBlocked = false
-        var backoff = Backoff(first: .milliseconds(100), longest: .seconds(60))
-        var isDirty = false
+        /// Whether another owner has bypassed the pod.
+        var isForeign = false
+        var backoff = ExponentialBackoff(firstDelay: .milliseconds(100), longestDelay: .seconds(60))
+        var needsReconcile = false
         var worker: Task<Void, Never>?
-        var alarm: Task<Void, Never>?
-        /// Since when it is other than it should be, as far as telling people goes.
-        var oddSince: ContinuousClock.Instant?
+        var requeueTimer: Task<Void, Never>?
+        /// Since when the pod has not been in its desired state; nil if it is, or if that is not tracked yet.
+        var unhealthySince: ContinuousClock.Instant?
     }
 
-    var tracked: [String: Tracked] = [:]
-    /// The newest decision about each namespace of which the daemon has told. Answers come on another way than events, and
-    /// may be older.
-    var decided: [UInt64: Int] = [:]
-    /// Nothing is done before the labels are known, nor while the bypasses are not.
-    var knowsPods = false
-    var knowsBypasses = false
-    /// Why the bypasses are not known.
-    var trouble = "the daemon has not answered yet"
-    let calls: DaemonCalls
-    let teller: Teller
+    /// By UID.
+    var entries: [String: PodEntry] = [:]
+    /// The newest generation of each namespace, by inode, that the daemon has sent an event about. Answers and events use
+    /// different connections, so an answer may be older than an event that came before it.
+    var latestGenerations: [UInt64: Int] = [:]
+    /// Nothing is reconciled before the pods are listed, nor while the daemon is disconnected.
+    var podsSynced = false
+    var bypassesSynced = false
+    /// Why the bypasses are not synced.
+    var daemonError = "the daemon has not answered yet"
+    let daemon: DaemonClient
+    let statusReporter: StatusReporter
     let logger: Logger
     let metrics: ControllerMetrics
 
-    init(calls: DaemonCalls, teller: Teller, metrics: ControllerMetrics, logger: Logger) {
-        self.calls = calls
-        self.teller = teller
+    init(daemon: DaemonClient, statusReporter: StatusReporter, metrics: ControllerMetrics, logger: Logger) {
+        self.daemon = daemon
+        self.statusReporter = statusReporter
         self.metrics = metrics
         self.logger = logger
     }
 
-    /// Ends all work that is under way.
+    /// Cancels all work in progress, and waits until it has ended.
     func stop() async {
-        let tasks = tracked.values.flatMap { [$0.worker, $0.alarm].compactMap(\.self) }
+        let tasks = entries.values.flatMap { [$0.worker, $0.requeueTimer].compactMap(\.self) }
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
-        await teller.stop()
+        await statusReporter.stop()
     }
 
-    /// Why this is not ready; nil if it is.
-    var obstacle: String? {
-        if !knowsPods { return "the pods are not known yet" }
-        return knowsBypasses ? nil : trouble
+    /// nil if the controller is ready.
+    var notReadyReason: String? {
+        if !podsSynced { return "the pods are not synced yet" }
+        return bypassesSynced ? nil : daemonError
     }
 
-    // MARK: one pod
+    // MARK: the queue
 
-    /// Changes what is known of a pod, and has it looked at.
-    func update(_ name: PodName, _ change: (inout Tracked) -> Void) {
-        change(&tracked[name.uid, default: Tracked(name: name)])
-        look(at: name.uid)
+    /// Changes what is known of a pod, and enqueues it.
+    func update(_ reference: PodReference, _ change: (inout PodEntry) -> Void) {
+        change(&entries[reference.uid, default: PodEntry(reference: reference)])
+        enqueue(reference.uid)
     }
 
-    /// Compares what is wanted and what is, now.
-    func look(at uid: String) {
-        guard var pod = tracked[uid] else { return }
-        pod.alarm?.cancel()
-        pod.alarm = nil
-        pod.isDirty = true
-        tracked[uid] = pod
-        guard pod.worker == nil else { return }
-        tracked[uid]?.worker = Task { await self.work(on: uid) }
+    /// Has a pod reconciled now.
+    func enqueue(_ uid: String) {
+        guard var entry = entries[uid] else { return }
+        entry.requeueTimer?.cancel()
+        entry.requeueTimer = nil
+        entry.needsReconcile = true
+        entries[uid] = entry
+        guard entry.worker == nil else { return }
+        entries[uid]?.worker = Task { await self.runWorker(uid) }
     }
 
-    func lookAtAll() {
-        for uid in tracked.keys { look(at: uid) }
+    func enqueueAll() {
+        for uid in entries.keys { enqueue(uid) }
     }
 
-    /// Looks again some time later, if nothing happens before.
-    func look(at uid: String, after time: Duration) {
-        setAlarm(uid, after: time) { controller in controller.look(at: uid) }
+    /// Has a pod reconciled after a delay, unless it is enqueued before.
+    func enqueue(_ uid: String, after delay: Duration) {
+        setRequeueTimer(uid, after: delay) { controller in controller.enqueue(uid) }
     }
 
-    /// Asks some time later what the bypass is like then, if nothing happens before.
-    func check(_ uid: String, after time: Duration) {
-        setAlarm(uid, after: time) { controller in
-            guard let bypass = controller.tracked[uid]?.bypass else { return }
-            if let status = try? await controller.calls.status(of: bypass), status.owner == bypass.owner {
-                controller.tracked[uid]?.take(status)
+    /// Reads the bypass's status from the daemon after a delay, and then has the pod reconciled, unless it is enqueued before.
+    func refreshStatus(_ uid: String, after delay: Duration) {
+        setRequeueTimer(uid, after: delay) { controller in
+            guard let bypass = controller.entries[uid]?.bypass else { return }
+            if let status = try? await controller.daemon.status(of: bypass), status.owner == bypass.owner {
+                controller.entries[uid]?.setBypass(status)
             }
-            controller.look(at: uid)
+            controller.enqueue(uid)
         }
     }
 
-    /// A pod has one alarm: a later one takes the place of the one before, and a look ends it.
-    private func setAlarm(
-        _ uid: String, after time: Duration, _ body: @escaping @Sendable (isolated Controller) async -> Void
+    /// A pod has one timer: a new one replaces it, and `enqueue` cancels it.
+    private func setRequeueTimer(
+        _ uid: String, after delay: Duration, _ body: @escaping @Sendable (isolated Controller) async -> Void
     ) {
-        tracked[uid]?.alarm?.cancel()
-        tracked[uid]?.alarm = Task {
+        entries[uid]?.requeueTimer?.cancel()
+        entries[uid]?.requeueTimer = Task {
             do {
-                try await Task.sleep(for: time)
+                try await Task.sleep(for: delay)
             } catch {
                 return
             }
@@ -120,38 +124,45 @@ actor Controller {
         }
     }
 
-    private func work(on uid: String) async {
-        while tracked[uid]?.isDirty == true, !Task.isCancelled {
-            tracked[uid]?.isDirty = false
-            await settle(uid)
+    private func runWorker(_ uid: String) async {
+        while entries[uid]?.needsReconcile == true, !Task.isCancelled {
+            entries[uid]?.needsReconcile = false
+            await reconcile(uid)
         }
-        tracked[uid]?.worker = nil
-        if let pod = tracked[uid], pod.pod == nil, pod.bypass == nil, knowsPods, knowsBypasses { tracked[uid] = nil }
+        entries[uid]?.worker = nil
+        if let entry = entries[uid], entry.pod == nil, entry.bypass == nil, podsSynced, bypassesSynced {
+            entries[uid] = nil
+        }
     }
 }
 
-extension Controller.Tracked {
-    init(name: PodName) {
-        self.name = name
+extension Controller.PodEntry {
+    init(reference: PodReference) {
+        self.reference = reference
     }
 
-    var view: PodView {
-        let told = PodState.end(in: pod?.metadata.annotations[Names.status])
-        return PodView(
-            verdict: pod.map(Verdict.init), bypass: bypass, applied: applied, end: ended ?? told, wasOn: wasOn)
+    var snapshot: PodSnapshot {
+        let annotated = BypassCondition.expiry(in: pod?.metadata.annotations[Annotations.status])
+        return PodSnapshot(
+            eligibility: pod.map(Eligibility.init), bypass: bypass, appliedSpec: appliedSpec,
+            expiry: expiredAt ?? annotated, wasOn: wasOn)
     }
 
-    /// Takes what the daemon tells of the pod's bypass, unless something newer is known: answers and events come on
-    /// different ways.
-    mutating func take(_ status: BypassStatus) {
+    /// Sets the pod's bypass to what the daemon reports, unless a newer generation is known: answers and events use different
+    /// connections.
+    mutating func setBypass(_ status: BypassStatus) {
         if let bypass, bypass.inode == status.inode, (bypass.generation ?? 0) > (status.generation ?? 0) { return }
         bypass = status
-        ended = nil
+        expiredAt = nil
     }
 
-    /// The bypass is over.
-    mutating func noteEnd(generation: Int?) {
+    /// The bypass has ended, unless a newer generation is known.
+    mutating func clearBypass(generation: Int?) {
         if let known = bypass?.generation, let generation, known > generation { return }
         bypass = nil
     }
+}
+
+extension Timestamp {
+    static var now: Timestamp { Timestamp(secondsSince1970: WallClock.now / 1_000_000_000) }
 }

@@ -1,22 +1,23 @@
 internal import BypassAPI
 internal import BypassClient
-public import Kubernetes
-public import Logging
-public import ServiceLifecycle
+package import Kubernetes
+package import Logging
+internal import Retry
+internal import ServiceLifecycle
 
-/// The controller as one service: its watches, its work and its health, until it is to end. Bypasses outlive it.
-public struct ControllerService: Service {
-    public struct Configuration: Sendable {
-        /// Off: what an earlier controller has bypassed on this node is ended, and nothing else is done.
-        public var isEnabled = false
-        /// The name that the API server has for this node.
-        public var node: String
-        /// Where the daemon listens.
-        public var socket = Product.socketPath
-        public var healthHost = "127.0.0.1"
-        public var healthPort = 9466
+/// The controller as one service: its watches, its reconciler and its health server. Bypasses outlive it.
+package struct ControllerService: Service {
+    package struct Configuration: Sendable {
+        /// false: the bypasses of an earlier controller on this node are turned off, and nothing else is done.
+        package var isEnabled = false
+        /// The name of the node in Kubernetes.
+        package var node: String
+        /// The daemon's socket.
+        package var socket = Product.socketPath
+        package var healthHost = "127.0.0.1"
+        package var healthPort = 9466
 
-        public init(node: String) {
+        package init(node: String) {
             self.node = node
         }
     }
@@ -26,30 +27,31 @@ public struct ControllerService: Service {
     private let metrics: ControllerMetrics
     private let logger: Logger
 
-    /// - Throws: ``AccessError`` if there is no way to an API server.
-    public init(_ configuration: Configuration, _ access: ClusterAccess, logger: Logger) throws(AccessError) {
+    /// - Throws: ``AccessError`` if certificates or keys cannot be used.
+    package init(_ configuration: Configuration, _ access: ClusterAccess, logger: Logger) throws(AccessError) {
         let metrics = ControllerMetrics()
         self.configuration = configuration
         self.logger = logger
         self.metrics = metrics
         client = try APIClient(
-            access, agent: "\(EventRecorder.component)/\(Product.version)",
-            observer: { verb, code in metrics.noteRequest(verb, code) })
+            access, userAgent: "\(EventRecorder.component)/\(Product.version)",
+            observer: { verb, code in metrics.recordAPIRequest(verb, code) })
     }
 
-    /// - Throws: if the port for health cannot be had.
-    public func run() async throws {
-        let calls = DaemonCalls(configuration.socket) { [metrics] in metrics.noteCall($0, $1) }
-        let teller = Teller(client, node: configuration.node, logger: logger)
-        let controller = Controller(calls: calls, teller: teller, metrics: metrics, logger: logger)
+    /// - Throws: ``HealthListenError``.
+    package func run() async throws {
+        let daemon = DaemonClient(configuration.socket) { [metrics] in metrics.recordDaemonCall($0, $1) }
+        let statusReporter = StatusReporter(client, node: configuration.node, logger: logger)
+        let controller = Controller(
+            daemon: daemon, statusReporter: statusReporter, metrics: metrics, logger: logger)
         let health: HealthServer
         do {
             health = try await HealthServer(host: configuration.healthHost, port: configuration.healthPort) { path in
-                await answer(path, controller)
+                await respond(to: path, controller)
             }
         } catch {
             await client.shutdown()
-            throw HealthPortTaken(
+            throw HealthListenError(
                 description: "cannot listen on \(configuration.healthHost):\(configuration.healthPort) for /healthz "
                     + "(\(error)): name another with --health-address")
         }
@@ -57,10 +59,10 @@ public struct ControllerService: Service {
             await withDiscardingTaskGroup { group in
                 group.addTask { await health.run() }
                 if configuration.isEnabled {
-                    group.addTask { await followPods(controller) }
-                    group.addTask { await followBypasses(controller) }
+                    group.addTask { await watchPods(controller) }
+                    group.addTask { await watchBypasses(controller) }
                 } else {
-                    group.addTask { await withdraw(calls) }
+                    group.addTask { await disableAll(daemon) }
                 }
             }
         }
@@ -68,51 +70,53 @@ public struct ControllerService: Service {
         await client.shutdown()
     }
 
-    private func followPods(_ controller: Controller) async {
+    private func watchPods(_ controller: Controller) async {
         let selectors = [
-            ("labelSelector", Names.selector), ("fieldSelector", "spec.nodeName=\(configuration.node)"),
+            ("labelSelector", BypassLabel.selector), ("fieldSelector", "spec.nodeName=\(configuration.node)"),
         ]
         for await element in ResourceWatch<Pod>(client, "/api/v1/pods", selectors: selectors) {
-            await controller.take(element)
+            await controller.handle(element)
         }
     }
 
-    private func followBypasses(_ controller: Controller) async {
-        for await element in BypassWatch(configuration.socket) { await controller.take(element) }
+    private func watchBypasses(_ controller: Controller) async {
+        for await element in BypassWatch(configuration.socket) { await controller.handle(element) }
     }
 
-    private func answer(_ path: String, _ controller: Controller) async -> HealthAnswer? {
+    private func respond(to path: String, _ controller: Controller) async -> HealthResponse? {
         switch path {
-        case "/healthz": return .init(isGood: true, text: "ok\n")
+        case "/healthz": return .init(isHealthy: true, text: "ok\n")
         case "/readyz":
-            guard configuration.isEnabled else { return .init(isGood: true, text: "ok: the bypass is not enabled\n") }
-            let obstacle = await controller.obstacle
-            return .init(isGood: obstacle == nil, text: (obstacle ?? "ok") + "\n")
-        case "/metrics": return .init(isGood: true, text: metrics.text)
+            guard configuration.isEnabled else {
+                return .init(isHealthy: true, text: "ok: the bypass is not enabled\n")
+            }
+            let reason = await controller.notReadyReason
+            return .init(isHealthy: reason == nil, text: (reason ?? "ok") + "\n")
+        case "/metrics": return .init(isHealthy: true, text: metrics.text)
         default: return nil
         }
     }
 
-    /// Ends every bypass that a controller has made on this node.
-    private func withdraw(_ calls: DaemonCalls) async {
-        logger.notice("the bypass is not enabled (--enable-bypass=true): labels are not looked at")
-        var backoff = Backoff()
+    /// Turns off every bypass that a controller has made on this node.
+    private func disableAll(_ daemon: DaemonClient) async {
+        logger.notice("the bypass is not enabled (--enable-bypass=true): labels are ignored")
+        var backoff = ExponentialBackoff()
         while !Task.isCancelled {
-            do throws(DaemonCalls.Failure) {
-                for bypass in try await calls.list() where PodName(owner: bypass.owner) != nil {
-                    _ = try await calls.turnOff(bypass)
+            do throws(DaemonClient.Failure) {
+                for bypass in try await daemon.list() where PodReference(owner: bypass.owner) != nil {
+                    _ = try await daemon.turnOff(bypass)
                     logger.notice("no longer bypassed", metadata: ["owner": "\(bypass.owner ?? "")"])
                 }
                 return
             } catch {
-                logger.warning("earlier bypasses cannot be ended yet", metadata: ["error": "\(error.reason)"])
+                logger.warning("earlier bypasses cannot be turned off yet", metadata: ["error": "\(error.reason)"])
                 try? await Task.sleep(for: backoff.next())
             }
         }
     }
 }
 
-/// The one thing that keeps the controller from starting, once it knows where the API server is.
-public struct HealthPortTaken: Error, CustomStringConvertible {
-    public let description: String
+/// The health server cannot listen on its port.
+package struct HealthListenError: Error, CustomStringConvertible {
+    package let description: String
 }

@@ -5,15 +5,12 @@
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -239,57 +236,6 @@ int clinux_pidfd_open(int32_t pid)
 int clinux_eventfd(void)
 {
 	return eventfd(0, EFD_CLOEXEC);
-}
-
-int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, stack_size);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attributes, body, argument);
-	pthread_attr_destroy(&attributes);
-	errno = error;
-	return error ? -1 : 0;
-}
-
-void clinux_name_thread(const char *name)
-{
-	prctl(PR_SET_NAME, name);
-}
-
-void clinux_share_arenas(void)
-{
-	mallopt(M_ARENA_MAX, 2);
-}
-
-static sigset_t waited_for(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	return signals;
-}
-
-int clinux_block_signals(void)
-{
-	sigset_t signals = waited_for();
-
-	signal(SIGPIPE, SIG_IGN);
-	return sigprocmask(SIG_BLOCK, &signals, NULL);
-}
-
-int clinux_wait_for_signal(void)
-{
-	sigset_t signals = waited_for();
-
-	return sigwaitinfo(&signals, NULL);
 }
 
 int clinux_refuse_descriptors(int fd)

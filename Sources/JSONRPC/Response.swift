@@ -20,11 +20,11 @@ public struct Response: Sendable, Hashable {
 
     /// Reads the line of one response. Members beyond those of JSON-RPC are ignored.
     public static func read(
-        _ line: ArraySlice<UInt8>, maximumDepth: Int = JSONReader.defaultDepth
+        _ line: Span<UInt8>, maximumDepth: Int = JSONReader.defaultDepth
     ) throws(ReadError) -> Response {
         let value: JSONValue
         do {
-            value = try JSONReader.read(line.span, maximumDepth: maximumDepth)
+            value = try JSONReader.read(line, maximumDepth: maximumDepth)
         } catch {
             throw .notJSON(error)
         }

@@ -5,7 +5,7 @@ internal import NIOPosix
 internal import NIOSSL
 
 extension APIError {
-    /// What an error of the HTTP client's means.
+    /// Maps an error of the HTTP client.
     init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error
@@ -21,15 +21,15 @@ extension APIError {
     }
 }
 
-/// Runs `body`, and gives up waiting for it after some time.
-func within<Result: Sendable>(
-    _ time: Duration, _ body: @escaping @Sendable () async throws(APIError) -> Result
+/// Runs `body`, and cancels it after a timeout.
+func withTimeout<Result: Sendable>(
+    _ timeout: Duration, _ body: @escaping @Sendable () async throws(APIError) -> Result
 ) async throws(APIError) -> Result {
     do {
         return try await withThrowingTaskGroup(of: Result.self) { group in
             group.addTask { try await body() }
             group.addTask {
-                try await Task.sleep(for: time)
+                try await Task.sleep(for: timeout)
                 throw APIError.timedOut
             }
             defer { group.cancelAll() }
@@ -42,7 +42,7 @@ func within<Result: Sendable>(
 }
 
 extension ClusterAccess {
-    /// The server's URL with the name that its certificate has, which then leads to the host that the URL has.
+    /// The server's URL with the name in its certificate as the host; an override resolves that name to the real host.
     func server(named name: String?, in overrides: inout [String: String]) -> String {
         guard let name, let start = server.firstRange(of: "://")?.upperBound else { return server }
         let rest = server[start...]
@@ -54,10 +54,12 @@ extension ClusterAccess {
 
     func tlsConfiguration() throws(AccessError) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
-        // A server that is hung or out of reach does not answer a farewell, and nothing hangs on its answer.
+        // A hung or unreachable server does not answer a close_notify, and nothing depends on the answer.
         tls.shutdownTimeout = .milliseconds(250)
         do {
-            if let authority { tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority)) }
+            if let certificateAuthority {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(certificateAuthority))
+            }
             if !verifiesServer { tls.certificateVerification = .none }
             if let certificate {
                 let chain = try NIOSSLCertificate.fromPEMBytes(certificate.chain)
@@ -65,18 +67,18 @@ extension ClusterAccess {
                 tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: certificate.key, format: .pem))
             }
         } catch {
-            throw AccessError("a certificate or key of the kubeconfig cannot be read: it must be PEM (\(error))")
+            throw AccessError("a certificate or key of the kubeconfig is not valid PEM (\(error))")
         }
         return tls
     }
 }
 
 extension Channel {
-    /// Has the kernel ask a silent peer whether it is still there: a watch may be silent for minutes, and a firewall that
-    /// forgot it would make it silent for ever. Gone after a minute (tcp(7)).
-    func probePeer() -> EventLoopFuture<Void> {
-        let times = [(TCP_KEEPIDLE, 30), (TCP_KEEPINTVL, 10), (TCP_KEEPCNT, 3)]
-        let options = times.map { setOption(.tcpOption(.init(rawValue: CInt($0.0))), value: .init($0.1)) }
+    /// Enables TCP keepalive (tcp(7)): a watch may be silent for minutes, and without probes it would never notice that a
+    /// firewall has dropped its connection. A dead peer is detected after a minute.
+    func enableKeepalive() -> EventLoopFuture<Void> {
+        let parameters = [(TCP_KEEPIDLE, 30), (TCP_KEEPINTVL, 10), (TCP_KEEPCNT, 3)]
+        let options = parameters.map { setOption(.tcpOption(.init(rawValue: CInt($0.0))), value: .init($0.1)) }
         return .andAllSucceed(options + [setOption(.socketOption(.so_keepalive), value: 1)], on: eventLoop)
     }
 }

@@ -1,65 +1,67 @@
 internal import AsyncHTTPClient
-public import JSONRPC
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+package import StrictJSON
 
-/// Speaks to one API server. Any number of tasks may call it at the same time.
-public final class APIClient: Sendable {
-    /// How large an answer may be: a page of a hundred pods with long environments fits.
-    static let answerLimit = 64 * 1024 * 1024
-    /// Levels of arrays and objects; the `managedFields` of a pod have about twenty.
-    static let depth = 100
+/// A client of one API server. Tasks may use it concurrently.
+package final class APIClient: Sendable {
+    /// The limit of a response in bytes: a page of a hundred pods with long environments fits.
+    static let responseLimit = 64 * 1024 * 1024
+    /// The limit of nested arrays and objects; the `managedFields` of a pod have about twenty levels.
+    static let maximumDepth = 100
 
     private let http: HTTPClient
     private let server: String
-    private let agent: String
+    private let userAgent: String
     private let tokens: TokenSource
     private let timeout: Duration
-    private let observer: @Sendable (_ verb: String, _ outcome: String) -> Void
+    private let observer: @Sendable (_ verb: String, _ code: String) -> Void
 
     /// - Parameters:
-    ///   - agent: who is calling: the program and its version.
-    ///   - timeout: for each request but a watch, from its beginning to the last byte of its answer.
-    ///   - observer: told the verb of each request, and the code of its answer, or `error` if there was none.
+    ///   - userAgent: the program and its version.
+    ///   - timeout: of each request except a watch, until the last byte of the response.
+    ///   - observer: is called with the verb of each request and the response's status code, or `error` without one.
     /// - Throws: ``AccessError`` if certificates or keys cannot be used.
-    public init(
-        _ access: ClusterAccess, agent: String, timeout: Duration = .seconds(30),
-        observer: @escaping @Sendable (_ verb: String, _ outcome: String) -> Void = { _, _ in }
+    package init(
+        _ access: ClusterAccess, userAgent: String, timeout: Duration = .seconds(30),
+        observer: @escaping @Sendable (_ verb: String, _ code: String) -> Void = { _, _ in }
     ) throws(AccessError) {
         var configuration = HTTPClient.Configuration(
             tlsConfiguration: try access.tlsConfiguration(), redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(10), read: .seconds(WatchStream.longest + 60)))
-        // When to try again is decided above, with a pause.
+            timeout: .init(connect: .seconds(10), read: .seconds(WatchStream.maxSeconds + 60)))
+        // Retries are the callers', with a backoff.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
-        configuration.http1_1ConnectionDebugInitializer = { $0.probePeer() }
+        configuration.http1_1ConnectionDebugInitializer = { $0.enableKeepalive() }
         server = access.server(named: access.serverName, in: &configuration.dnsOverride)
         http = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
         tokens = TokenSource(access.token)
-        self.agent = agent
+        self.userAgent = userAgent
         self.timeout = timeout
         self.observer = observer
     }
 
-    /// Ends all connections. To be called once, when no request is under way any more.
-    public func shutdown() async {
+    /// Closes all connections. Must be called once, after the last request.
+    package func shutdown() async {
         try? await http.shutdown()
     }
 
-    /// Reads an object or a list.
-    public func get(_ path: String, _ query: [(String, String)] = []) async throws(APIError) -> JSONValue {
+    /// Gets an object or a list.
+    package func get(_ path: String, _ query: [(String, String)] = []) async throws(APIError) -> JSONValue {
         try await request(.GET, path, query)
     }
 
-    /// Makes an object in a collection.
-    public func create(_ object: JSONValue, in path: String) async throws(APIError) -> JSONValue {
+    /// Creates an object in a collection.
+    package func create(_ object: JSONValue, in path: String) async throws(APIError) -> JSONValue {
         try await request(.POST, path, body: object, type: "application/json")
     }
 
-    /// Changes an object by a merge patch (RFC 7386), and gives the object as it is then.
-    public func patch(_ path: String, with changes: JSONValue) async throws(APIError) -> JSONValue {
+    /// Patches an object with a merge patch (RFC 7386).
+    ///
+    /// - Returns: the object after the patch.
+    package func patch(_ path: String, with changes: JSONValue) async throws(APIError) -> JSONValue {
         try await request(.PATCH, path, body: changes, type: "application/merge-patch+json")
     }
 
@@ -67,7 +69,7 @@ public final class APIClient: Sendable {
         _ method: HTTPMethod, _ path: String, _ query: [(String, String)] = [], body: JSONValue? = nil,
         type: String? = nil
     ) async throws(APIError) -> JSONValue {
-        try await within(timeout) { () async throws(APIError) -> JSONValue in
+        try await withTimeout(timeout) { () async throws(APIError) -> JSONValue in
             let response = try await self.send(method, path, query, body: body, type: type)
             let bytes = try await self.bytes(of: response)
             guard (200..<300).contains(response.status.code) else { throw .refused(APIStatus(response, bytes)) }
@@ -75,11 +77,11 @@ public final class APIClient: Sendable {
         }
     }
 
-    /// Begins an answer that comes in lines, without end.
+    /// Sends a watch request; the response's body is a stream of lines.
     func stream(_ path: String, _ query: [(String, String)]) async throws(APIError) -> HTTPClientResponse {
         let response = try await send(.GET, path, query, verb: "WATCH")
         if response.status == .ok { return response }
-        let bytes = try await within(timeout) { () async throws(APIError) in try await self.bytes(of: response) }
+        let bytes = try await withTimeout(timeout) { () async throws(APIError) in try await self.bytes(of: response) }
         throw .refused(APIStatus(response, bytes))
     }
 
@@ -91,12 +93,12 @@ public final class APIClient: Sendable {
             let token = try tokens.current()
             var request = HTTPClientRequest(url: server + path + Self.encoded(query))
             request.method = method
-            request.headers.add(name: "User-Agent", value: agent)
+            request.headers.add(name: "User-Agent", value: userAgent)
             request.headers.add(name: "Accept", value: "application/json")
             if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
             if let body, let type {
                 request.headers.add(name: "Content-Type", value: type)
-                request.body = .bytes(ByteBuffer(string: try Self.text(of: body)))
+                request.body = .bytes(ByteBuffer(bytes: JSONText.bytes(of: body)))
             }
             let response: HTTPClientResponse
             do {
@@ -106,36 +108,32 @@ public final class APIClient: Sendable {
                 throw APIError(error)
             }
             observer(verb ?? method.rawValue, "\(response.status.code)")
-            if response.status == .unauthorized, tokens.forget(token) { continue }
+            if response.status == .unauthorized, tokens.invalidate(token) { continue }
             return response
         }
     }
 
     private func bytes(of response: HTTPClientResponse) async throws(APIError) -> ByteBuffer {
         do {
-            return try await response.body.collect(upTo: Self.answerLimit)
+            return try await response.body.collect(upTo: Self.responseLimit)
         } catch {
             throw APIError(error)
         }
     }
 
-    static func json(_ bytes: ByteBuffer) throws(APIError) -> JSONValue {
+    private static func json(_ bytes: ByteBuffer) throws(APIError) -> JSONValue {
+        try json(bytes.readableBytesUInt8Span)
+    }
+
+    static func json(_ bytes: Span<UInt8>) throws(APIError) -> JSONValue {
         do throws(JSONReadError) {
-            return try JSONReader.read(bytes, maximumDepth: depth)
+            return try JSONReader.read(bytes, maximumDepth: maximumDepth)
         } catch {
             throw .invalidAnswer(error.description)
         }
     }
 
-    private static func text(of body: JSONValue) throws(APIError) -> String {
-        do {
-            return try JSONEncoding.text(of: body)
-        } catch {
-            throw .invalidAnswer("a body cannot be written: \(error)")
-        }
-    }
-
-    /// RFC 3986: all but the unreserved characters are escaped.
+    /// Escapes all but the unreserved characters of RFC 3986.
     private static func encoded(_ query: [(String, String)]) -> String {
         if query.isEmpty { return "" }
         return "?" + query.map { "\($0.0)=\(escaped($0.1))" }.joined(separator: "&")
@@ -144,13 +142,13 @@ public final class APIClient: Sendable {
     private static func escaped(_ text: String) -> String {
         var result = ""
         for byte in text.utf8 {
-            let isPlain =
+            let isUnreserved =
                 switch byte {
                 case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
                 case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
                 default: false
                 }
-            if isPlain {
+            if isUnreserved {
                 result.unicodeScalars.append(Unicode.Scalar(byte))
             } else {
                 let digits = String(byte, radix: 16, uppercase: true)
@@ -163,9 +161,11 @@ public final class APIClient: Sendable {
 
 extension APIStatus {
     fileprivate init(_ response: HTTPClientResponse, _ bytes: ByteBuffer) {
-        self.init(try? JSONReader.read(bytes, maximumDepth: APIClient.depth), code: Int(response.status.code))
+        self.init(
+            try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: APIClient.maximumDepth),
+            code: Int(response.status.code))
         if message.isEmpty { message = response.status.reasonPhrase }
-        // RFC 9110 has a date as well; the API server sends seconds.
+        // RFC 9110 allows a date as well; the API server sends seconds.
         if retryAfter == nil { retryAfter = response.headers.first(name: "Retry-After").flatMap { Int($0) } }
     }
 }

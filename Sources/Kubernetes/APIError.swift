@@ -1,45 +1,45 @@
-internal import JSONRPC
+internal import StrictJSON
 
-/// Why a request to the API server gave no result. `description` is a clause for people, without full stop.
-public enum APIError: Error, Hashable, Sendable {
-    /// No connection, or it broke: DNS, TCP or TLS.
+/// Why a request to the API server failed. `description` is a clause without a full stop.
+package enum APIError: Error, Hashable, Sendable {
+    /// The connection failed: DNS, TCP or TLS.
     case unreachable(String)
     case timedOut
-    /// The server said no.
+    /// The server responded with an error.
     case refused(APIStatus)
-    /// What the server sent cannot be understood.
+    /// The response cannot be decoded.
     case invalidAnswer(String)
     /// The client's own token cannot be read.
     case credentials(String)
     /// The task was cancelled.
     case cancelled
 
-    /// The HTTP code of a refusal.
-    public var code: Int? {
+    /// The HTTP status code of a refusal.
+    package var code: Int? {
         guard case .refused(let status) = self else { return nil }
         return status.code
     }
 }
 
-/// What the API server says of a request that it does not carry out (`Status` of meta/v1).
-public struct APIStatus: Hashable, Sendable {
-    /// As in HTTP.
-    public var code: Int
+/// The API server's response to a request that it refuses (`Status` of meta/v1).
+package struct APIStatus: Hashable, Sendable {
+    /// The HTTP status code.
+    package var code: Int
     /// For programs, such as `NotFound` or `Expired`.
-    public var reason: String
-    /// For people.
-    public var message: String
-    /// Seconds that the server wants to be left alone.
-    public var retryAfter: Int?
+    package var reason: String
+    /// For users.
+    package var message: String
+    /// Seconds to wait before a retry.
+    package var retryAfter: Int?
 
-    public init(code: Int, reason: String = "", message: String = "", retryAfter: Int? = nil) {
+    package init(code: Int, reason: String = "", message: String = "", retryAfter: Int? = nil) {
         self.code = code
         self.reason = reason
         self.message = message
         self.retryAfter = retryAfter
     }
 
-    /// Reads what it can: a proxy in between may answer with anything.
+    /// Reads the fields that are there: a proxy may respond with anything.
     init(_ value: JSONValue?, code: Int? = nil) {
         let object = value?.object
         let details = object?["details"]?.object
@@ -55,14 +55,14 @@ public struct APIStatus: Hashable, Sendable {
 }
 
 extension APIError: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .unreachable(let reason): "the API server cannot be reached: \(reason)"
         case .timedOut: "the API server did not answer in time"
         case .refused(let status):
             "the API server refused with \(status.code)"
                 + (status.message.isEmpty ? status.reason.isEmpty ? "" : " \(status.reason)" : ": \(status.message)")
-        case .invalidAnswer(let reason): "the API server sent what makes no sense: \(reason)"
+        case .invalidAnswer(let reason): "the API server sent an invalid response: \(reason)"
         case .credentials(let reason): reason
         case .cancelled: "the request was cancelled"
         }

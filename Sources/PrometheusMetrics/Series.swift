@@ -33,24 +33,28 @@ final class Histogram: TimerHandler {
         var counts: [UInt64]
         var nanoseconds: UInt64
 
-        /// Upper bounds in nanoseconds: from the 100 us of a call that asks nobody to the 10 s after which something hangs.
+        /// Upper bounds in nanoseconds: from the 100 us of a call without I/O to the 10 s after which something hangs.
         static let bounds: [UInt64] = [
             100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000,
             250_000_000, 500_000_000, 1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000,
         ]
     }
 
-    private let state = Mutex(
-        Snapshot(counts: Array(repeating: 0, count: Snapshot.bounds.count + 1), nanoseconds: 0))
+    // Each by itself: calls of many threads end at the same time, and none waits to be counted.
+    private let counts = InlineArray<17, Atomic<UInt64>> { _ in Atomic(0) }
+    private let nanoseconds = Atomic<UInt64>(0)
 
-    var snapshot: Snapshot { state.withLock(\.self) }
+    /// As it is now. What is counted meanwhile may be in one part and not in the other.
+    var snapshot: Snapshot {
+        var counts: [UInt64] = []
+        for index in 0...Snapshot.bounds.count { counts.append(self.counts[index].load(ordering: .relaxed)) }
+        return Snapshot(counts: counts, nanoseconds: nanoseconds.load(ordering: .relaxed))
+    }
 
     func recordNanoseconds(_ duration: Int64) {
         let duration = UInt64(clamping: duration)
         let bucket = Snapshot.bounds.firstIndex { duration <= $0 } ?? Snapshot.bounds.count
-        state.withLock { state in
-            state.counts[bucket] += 1
-            state.nanoseconds &+= duration
-        }
+        counts[bucket].wrappingAdd(1, ordering: .relaxed)
+        nanoseconds.wrappingAdd(duration, ordering: .relaxed)
     }
 }

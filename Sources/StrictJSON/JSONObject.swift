@@ -106,10 +106,9 @@ private struct ExactKey: Hashable {
     }
 }
 
-/// Whether two strings are the same UTF-8, which is stricter than `==`.
+/// Whether two strings are the same UTF-8, which is stricter than `==`, but for ASCII.
 package func hasSameBytes(_ left: String, _ right: String) -> Bool {
-    let (left, right) = (left.utf8Span.span, right.utf8Span.span)
-    guard left.count == right.count else { return false }
-    for position in left.indices where left[position] != right[position] { return false }
-    return true
+    guard left.utf8.count == right.utf8.count, left == right else { return false }
+    if left.utf8Span.isKnownASCII && right.utf8Span.isKnownASCII { return true }
+    return left.utf8.elementsEqual(right.utf8)
 }

@@ -104,10 +104,16 @@ public struct JSONText: Sendable {
 
     /// Appends the key of a member and its colon. A literal has nothing to escape.
     public mutating func append(key: StaticString) {
-        separate()
-        append(ascii: "\"")
-        append(raw: key)
-        append(raw: "\":")
+        let isFirst = isAtStart
+        let key = unsafe UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount)
+        // All at once: most of what is written are keys.
+        storage.append(addingCapacity: key.count + 4) { output in
+            if !isFirst { output.append(UInt8(ascii: ",")) }
+            output.append(UInt8(ascii: "\""))
+            for index in 0..<key.count { output.append(unsafe key[index]) }
+            output.append(UInt8(ascii: "\""))
+            output.append(UInt8(ascii: ":"))
+        }
     }
 
     /// Appends the key of a member and its colon.
@@ -119,9 +125,14 @@ public struct JSONText: Sendable {
 
     /// Appends the comma that a further member or element needs.
     public mutating func separate() {
+        if !isAtStart { append(ascii: ",") }
+    }
+
+    /// Whether a value, or the first member or element, comes next.
+    private var isAtStart: Bool {
         switch storage.last {
-        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"): break
-        default: append(ascii: ",")
+        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"): true
+        default: false
         }
     }
 

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
+internal import Console
 
 /// A subcommand that makes one call and prints the result.
 protocol DaemonCommand: AsyncParsableCommand {
@@ -8,9 +9,9 @@ protocol DaemonCommand: AsyncParsableCommand {
 
     var common: CommonOptions { get }
     var parameters: Method.Parameters { get }
-    /// The result for people, with the line feed at its end.
+    /// The result for people, with a line feed at its end.
     func text(of result: Method.Result, _ style: Style) -> String
-    /// Whether what was asked for was done only in part.
+    /// Whether the request was carried out only in part.
     func isIncomplete(_ result: Method.Result) -> Bool
 }
 
@@ -21,13 +22,13 @@ extension DaemonCommand {
         do {
             let client = try await BypassClient.connect(to: common.path)
             let answer = try await client.answer(Method.self, with: parameters)
-            try Process.print(common.json ? answer.json + "\n" : text(of: answer.result, .ofStandardOutput))
+            try Console.print(common.json ? answer.json + "\n" : text(of: answer.result, .ofStandardOutput))
             if isIncomplete(answer.result) { throw ExitCode(ExitStatus.failed.rawValue) }
         } catch let error as BypassClientError {
-            Process.complain(advice(on: error))
+            Console.printError(advice(on: error))
             throw ExitCode(ExitStatus(error).rawValue)
         } catch let error as OutputError {
-            if !error.isReaderGone { Process.complain("cannot write the output: \(error)") }
+            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)
         }
     }
@@ -47,10 +48,10 @@ struct CommonOptions: ParsableArguments {
 
     var path: String { socket ?? Self.defaultPath }
 
-    static var defaultPath: String { Process.environment(Product.socketVariable) ?? Product.socketPath }
+    static var defaultPath: String { Console.environment(Product.socketVariable) ?? Product.socketPath }
 }
 
-/// The argument that names a namespace. The daemon knows what names there are; it is handed on as it is.
+/// The argument that names a namespace. It is passed on unchanged: the daemon knows which names there are.
 struct NamespaceArgument: ParsableArguments {
     @Argument(
         help: "The network namespace: web, /run/netns/web, /proc/4711/ns/net, pid:4711 or pod:UID.",
@@ -58,13 +59,13 @@ struct NamespaceArgument: ParsableArguments {
     var netns: String
 }
 
-/// On what a decision was made.
-struct Condition: ParsableArguments {
-    @Option(help: "Do nothing unless the namespace is at this generation, as status --json tells it.")
+/// What must still hold for the call to have an effect.
+struct Precondition: ParsableArguments {
+    @Option(help: "Fail unless the namespace is at this generation, which status --json shows.")
     var ifGeneration: Int?
 }
 
-/// What a call that changes something tells the daemon about itself.
+/// Who asks for a change, and why.
 struct Attribution: ParsableArguments {
     @Option(help: "Who wants it, such as kubernetes:default/web-0.")
     var owner: String?

@@ -1,9 +1,9 @@
 import ArgumentParser
-import Testbed
+import MeshSandbox
 
 /// What the daemon costs, over its socket, on this machine, beside the iptables executions that it replaces.
 ///
-/// Machines are noisy: what is compared is interleaved in one run, and medians are told.
+/// Machines are noisy: what is compared is interleaved in one run, and medians are reported.
 @main
 struct Benchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,7 +26,7 @@ struct Benchmark: AsyncParsableCommand {
                 let options = DaemonProcess.Options(
                     executable: daemon, socket: folder.path + "/bypassd.sock", bpffs: bpffs.path,
                     stateDirectory: folder.path + "/state", logLevel: "warning",
-                    // Whoever has asked before may not have been seen to go.
+                    // The daemon may not have noticed yet that earlier clients have left.
                     arguments: ["--max-user-connections", "128"])
                 try await Startup.measure(options)
                 try await Footprint.binary(options)

@@ -1,13 +1,13 @@
 import Glibc
 import Linux
-import Testbed
+import MeshSandbox
 
 /// `on` and `off` over the socket, interleaved with the executions of iptables that the usual controller makes.
 enum Comparison {
     static func measure(_ daemon: DaemonProcess, rounds: Int) async throws {
-        try await Testbed.with { testbed in
-            try await testbed.install(.iptables)
-            let pod = testbed.pod
+        try await MeshSandbox.with { sandbox in
+            try await sandbox.install(.iptables)
+            let pod = sandbox.pod
             try await Thread.run { try measure(daemon, pod, rounds) }
         }
     }

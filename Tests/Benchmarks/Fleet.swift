@@ -1,32 +1,32 @@
-import Testbed
+import MeshSandbox
 
 /// Many namespaces with a sidecar's rules, one after the other over one connection.
 enum Fleet {
     static func measure(_ daemon: DaemonProcess, count: Int) async throws {
         let names = (0..<count).map { "bypass-bench-\($0)" }
-        try await Testbed.with { testbed in
-            try await testbed.install(.iptables)
-            let rules = try await ["iptables-save", "ip6tables-save"].asyncMap { try await testbed.run([$0], in: .pod) }
-            try await testbed.run(
+        try await MeshSandbox.with { sandbox in
+            try await sandbox.install(.iptables)
+            let rules = try await ["iptables-save", "ip6tables-save"].asyncMap { try await sandbox.run([$0], in: .pod) }
+            try await sandbox.run(
                 ["ip", "-batch", "-"], in: .host, input: names.map { "netns add \($0)\n" }.joined())
             do {
                 for name in names {
                     for (restore, text) in zip(["iptables-restore", "ip6tables-restore"], rules) {
-                        try await testbed.run(
+                        try await sandbox.run(
                             ["nsenter", "--net=/run/netns/\(name)", restore], in: .host, input: text)
                     }
                 }
                 try await Thread.run { try measure(daemon, names) }
             } catch {
-                try? await remove(names, testbed)
+                try? await remove(names, sandbox)
                 throw error
             }
-            try await remove(names, testbed)
+            try await remove(names, sandbox)
         }
     }
 
-    private static func remove(_ names: [String], _ testbed: Testbed) async throws {
-        try await testbed.run(
+    private static func remove(_ names: [String], _ sandbox: MeshSandbox) async throws {
+        try await sandbox.run(
             ["ip", "-force", "-batch", "-"], in: .host, input: names.map { "netns delete \($0)\n" }.joined())
     }
 

@@ -1,6 +1,6 @@
 import Glibc
 import Linux
-import Testbed
+import MeshSandbox
 
 /// From the start of the process to its first answer.
 enum Startup {
@@ -28,8 +28,8 @@ enum Footprint {
 
     /// Threads and descriptors before and after 10,000 calls.
     static func manyCalls(_ daemon: DaemonProcess) async throws {
-        try await Testbed.with { testbed in
-            let pod = testbed.pod
+        try await MeshSandbox.with { sandbox in
+            let pod = sandbox.pod
             try await Thread.run {
                 let before = try daemon.usage()
                 let client = try LineClient(daemon.socket)
@@ -49,7 +49,7 @@ enum Footprint {
 /// A thread that may block.
 enum Thread {
     static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        try await Testbed.blocking(body)
+        try await Threads.run(body)
     }
 
     static func pause(milliseconds: Int) {

@@ -1,6 +1,6 @@
 import Glibc
 import Linux
-import Testbed
+import MeshSandbox
 
 /// Many connections, each with one `info` on its way at any time.
 enum Load {

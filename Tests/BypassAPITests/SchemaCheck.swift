@@ -1,4 +1,4 @@
-import JSONRPC
+import StrictJSON
 
 /// Holds a value to a schema of the OpenRPC document, as far as the document uses JSON Schema.
 struct SchemaCheck {

@@ -1,17 +1,14 @@
 import BypassAPI
-import JSONRPC
-import NIOCore
+import StrictJSON
 
 /// The JSON of a value.
 func json(_ value: some Encodable) throws -> JSONValue {
-    var buffer = ByteBuffer()
-    try JSONEncoding.write(value, into: &buffer)
-    return try JSONReader.read(buffer)
+    try JSONReader.read(try JSONEncoding.bytes(of: value))
 }
 
 /// The value of a JSON text.
 func parse(_ text: String) throws -> JSONValue {
-    try JSONReader.read(ByteBuffer(string: text))
+    try JSONReader.read(text)
 }
 
 /// The members' names, in their order.
@@ -35,7 +32,8 @@ enum Sample {
     static let statusOff = BypassStatus(netns: "web", inode: 1, state: .off, effective: false, generation: 18)
 
     typealias Call = (
-        method: any RPCMethod.Type, parameters: any Encodable & Sendable, results: [any Encodable & Sendable]
+        method: any RPCMethod.Type, parameters: any Encodable & Sendable,
+        results: [any Codable & JSONWritable & Sendable]
     )
 
     /// Every method with parameters and results that leave nothing out, and some that leave out all they can.

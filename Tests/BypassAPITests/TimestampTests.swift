@@ -1,5 +1,5 @@
 import BypassAPI
-import JSONRPC
+import StrictJSON
 import Testing
 
 @Suite struct TimestampTests {

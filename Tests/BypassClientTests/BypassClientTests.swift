@@ -1,6 +1,6 @@
 import BypassAPI
 import BypassClient
-import JSONRPC
+import StrictJSON
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -35,7 +35,7 @@ struct BypassClientTests {
         try await server.run { client in
             let status = try await client.status(netns: "web")
             #expect(status == BypassStatus(netns: "web", inode: 4_026_532_281, state: .off, effective: false))
-            let raw = try await client.call(method: "status", params: .named(["netns": "web"]))
+            let raw = try await client.call(method: "status", params: ["netns": "web"])
             #expect(raw.object?["later"] == ["added": 1])
             let line = try await client.answer(StatusMethod.self, with: .init(netns: "web")).json
             #expect(line.hasPrefix(#"{"netns":"web","inode":4026532281,"#))

@@ -1,5 +1,6 @@
 import BypassAPI
 import JSONRPC
+import StrictJSON
 import Synchronization
 import Testing
 
@@ -118,13 +119,5 @@ import Testing
             task.cancel()
             #expect(await task.value == nil)
         }
-    }
-
-    @Test func `Pauses double and are not the same for all`() {
-        for failures in 1...20 {
-            let pause = BypassWatch.Iterator.pause(after: failures)
-            #expect(pause >= .milliseconds(50) && pause <= .seconds(10))
-        }
-        #expect(BypassWatch.Iterator.pause(after: 20) >= .seconds(5))
     }
 }

@@ -2,6 +2,7 @@ import BypassAPI
 import Glibc
 import JSONRPC
 import NIOCore
+import StrictJSON
 import Testing
 
 @testable import BypassClient

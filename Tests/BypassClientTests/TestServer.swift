@@ -3,6 +3,7 @@ import Glibc
 import JSONRPC
 import NIOCore
 import NIOPosix
+import StrictJSON
 import Synchronization
 
 /// A daemon for one test: a socket in a folder of its own, and a script that says what is sent when.
@@ -60,9 +61,10 @@ final class TestServer: Sendable {
         func channelActive(context: ChannelHandlerContext) { play(context) }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            framer.feed(unwrapInboundIn(data))
+            let bytes = unwrapInboundIn(data)
+            framer.feed(bytes.readableBytesUInt8Span)
             while case .line(let line) = framer.next() {
-                server.lines.withLock { $0.append(String(buffer: line)) }
+                server.lines.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
                 guard case .single(.request(let request)) = Incoming.read(line) else { continue }
                 requests.append(request)
                 play(context)

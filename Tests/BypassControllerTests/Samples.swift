@@ -3,7 +3,7 @@ import Kubernetes
 
 @testable import BypassController
 
-/// A pod as it is in a mesh, running, unless a test makes it something else.
+/// A running pod in a mesh, unless the arguments say otherwise.
 func pod(
     labels: [String: String] = [:], annotations: [String: String] = [:], hostNetwork: Bool? = nil,
     containers: [String] = ["app", "istio-proxy"], initContainers: [Pod.Container]? = nil, phase: String? = "Running",

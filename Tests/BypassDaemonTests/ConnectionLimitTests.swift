@@ -1,6 +1,6 @@
-import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassAPI
@@ -97,7 +97,7 @@ import Testing
             received += client.socket.takeReceived()
         }
         let ids = try received.split(separator: "\n").map { line in
-            try JSONReader.read(ByteBuffer(string: String(line))).object?["id"]
+            try JSONReader.read(String(line)).object?["id"]
         }
         #expect(ids == (1...100).map { .number(JSONNumber($0)) })
         #expect(client.isClosed == halfCloses)

@@ -1,6 +1,7 @@
 import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassAPI
@@ -89,7 +90,7 @@ import Testing
         client.slow.finishOne()
         let lines = client.lines()
         try #require(lines.count == 1)
-        let answers = try JSONReader.read(ByteBuffer(string: lines[0])).array ?? []
+        let answers = try JSONReader.read(lines[0]).array ?? []
         #expect(answers.map { $0.object?["id"] } == [1, 2, .null, 3])
         #expect(answers.map { $0.object?["error"]?.object?["code"] } == [nil, -32601, -32600, nil])
     }
@@ -106,8 +107,8 @@ import Testing
     func refusals(_ line: String, _ code: Int, _ id: JSONValue) throws {
         let client = try TestClient()
         try client.send(line)
-        let answer = try Response.read(ByteBuffer(string: client.lines().joined()))
-        #expect(answer.id.json == id)
+        let answer = try Response.read(client.lines().joined().utf8Span.span)
+        #expect(answer.id == RequestID(id))
         guard case .failure(let error) = answer.outcome else {
             Issue.record("not refused")
             return

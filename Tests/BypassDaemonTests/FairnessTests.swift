@@ -1,6 +1,6 @@
-import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassDaemon
@@ -23,7 +23,7 @@ import Testing
         }
         client.loop.advanceTime(by: .milliseconds(10))
         if isBatch {
-            let answers = try JSONReader.read(ByteBuffer(string: client.lines().joined())).array
+            let answers = try JSONReader.read(client.lines().joined()).array
             #expect(answers?.map { $0.object?["id"] } == (1...60).map { .number(JSONNumber($0)) })
         } else {
             #expect(try client.ids().last == 60)

@@ -1,6 +1,7 @@
 import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassAPI
@@ -86,7 +87,7 @@ import Testing
         let client = try TestClient(limits: Self.limits, user: 7)
         let entries = (1...5).map { call("echo", id: $0).dropLast() }
         try client.send("[" + entries.joined(separator: ",") + "]\n")
-        let answers = try JSONReader.read(ByteBuffer(string: client.lines().joined())).array ?? []
+        let answers = try JSONReader.read(client.lines().joined()).array ?? []
         #expect(answers.map { $0.object?["id"] } == (1...5).map { .number(JSONNumber($0)) })
         #expect(answers.map { $0.object?["error"]?.object?["code"] } == [nil, nil, nil, -32007, -32007])
     }

@@ -1,7 +1,7 @@
 import BypassAPI
-import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassDaemon
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    private func parse(_ line: String) throws -> JSONValue { try JSONReader.read(ByteBuffer(string: line)) }
+    private func parse(_ line: String) throws -> JSONValue { try JSONReader.read(line) }
 
     @Test("Events come after the answer, in their order, as notifications with the object of the contract")
     func told() throws {
@@ -152,7 +152,7 @@ import Testing
         #expect((0...7).filter(log.reachesBack) == [2, 3, 4, 5, 6])
         if case .forgotten = log.next(after: 1) {} else { Issue.record("event 2 should be forgotten") }
         if case .line(let line) = log.next(after: 2) {
-            #expect(String(buffer: line).contains("\"sequence\":3,"))
+            #expect(String(decoding: line, as: UTF8.self).contains("\"sequence\":3,"))
         } else {
             Issue.record("event 3 should be there")
         }

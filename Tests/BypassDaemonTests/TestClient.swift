@@ -2,6 +2,7 @@ import JSONRPC
 import Linux
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Synchronization
 
 @testable import BypassAPI
@@ -56,7 +57,7 @@ struct TestClient {
 
     /// The `id` of each answer that came since the last call.
     func ids() throws -> [JSONValue?] {
-        try lines().map { try JSONReader.read(ByteBuffer(string: $0)).object?["id"] }
+        try lines().map { try JSONReader.read($0).object?["id"] }
     }
 
     /// Shuts the client's writing side down, as socat does at the end of its input.
@@ -88,8 +89,13 @@ func call(_ method: String, id: Int?, _ text: String = "x") -> String {
     return "{\"jsonrpc\":\"2.0\",\(id)\"method\":\"\(method)\",\"params\":[\"\(text)\"]}\n"
 }
 
-struct TestParameters: Codable, Sendable {
+struct TestParameters: RPCParameters, JSONWritableObject {
     var text: String
+
+    init(text: String) { self.text = text }
+    init(from bound: inout BoundParameters) throws(ErrorObject) { text = try bound.required("text") }
+
+    func writeMembers(to json: inout JSONText) { json.member("text", text) }
 
     var error: any Error { BypassErrorSample.refused(text) }
 }
@@ -149,7 +155,7 @@ extension TestMethod {
     static var summary: String { "" }
     static var description: String { "" }
     static var permission: Permission { .read }
-    static var parameters: [Parameter] { [Parameter("text", "", required: true, .string())] }
+    static var parameters: ParameterTable { [Parameter("text", "", required: true, .string())] }
     static var result: Schema { .object() }
     static var errors: [ErrorCode] { [] }
 }

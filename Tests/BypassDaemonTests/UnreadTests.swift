@@ -1,6 +1,6 @@
-import JSONRPC
 import NIOCore
 import NIOEmbedded
+import StrictJSON
 import Testing
 
 @testable import BypassDaemon
@@ -67,7 +67,7 @@ import Testing
         try client.socket.setRoom(.max, client.channel)
         let lines = client.lines()
         #expect(lines.count == 1)
-        let answers = try JSONReader.read(ByteBuffer(string: lines.joined())).array ?? []
+        let answers = try JSONReader.read(lines.joined()).array ?? []
         #expect(answers.map { $0.object?["id"] } == (1...40).map { .number(JSONNumber($0)) })
     }
 }

@@ -1,5 +1,6 @@
 import Bypass
 import JSONRPC
+import StrictJSON
 import Testing
 
 @testable import BypassDaemon

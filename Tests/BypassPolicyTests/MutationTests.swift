@@ -74,9 +74,11 @@ import Testing
             check(Array(text.utf8))
             check(Array(("[[grant]]\nusers = [" + text).utf8))
         }
-        let most = PolicyFile.largest
-        check(Array(("[[grant]]\nusers = [" + String(repeating: "-1,", count: most / 3 - 10)).utf8))
-        #expect(diagnostics([UInt8](repeating: 0x23, count: most + 1)) == ["f:1: the file is larger than 1048576 bytes"])
+        let maxBytes = PolicyFile.maxBytes
+        check(Array(("[[grant]]\nusers = [" + String(repeating: "-1,", count: maxBytes / 3 - 10)).utf8))
+        #expect(
+            diagnostics([UInt8](repeating: 0x23, count: maxBytes + 1)) == ["f:1: the file is larger than 1048576 bytes"]
+        )
     }
 
     @Test func `What is no UTF-8 is told with its line`() {

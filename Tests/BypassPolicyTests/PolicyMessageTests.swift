@@ -113,7 +113,8 @@ import Testing
         #expect(off.map(\.allows) == [false, true, false, false])
         let host = Change(netns: "web-1", operation: .off, isHost: true)
         #expect(policy.explain(host, for: People.admin).map(\.allows) == [false, false, false, true])
-        #expect(policy.explain(host, for: People.operatorInGroup).map(\.unmetRequirements) == [[], [.host], [.host], []])
+        #expect(
+            policy.explain(host, for: People.operatorInGroup).map(\.unmetRequirements) == [[], [.host], [.host], []])
         #expect(policy.explain(Permission.read, for: People.reader).map(\.allows) == [true, false, false, false])
     }
 }

@@ -69,7 +69,8 @@ enum People {
     @Test(
         "Without a file root is admin, the group may read and bypass, and everybody else nothing",
         arguments: [
-            (People.root, Permission.admin), (People.operatorInGroup, .bypass), (People.reader, nil), (People.stranger, nil),
+            (People.root, Permission.admin), (People.operatorInGroup, .bypass), (People.reader, nil),
+            (People.stranger, nil),
         ])
     func withoutAFile(_ caller: Caller, _ role: Permission?) {
         for asked in Permission.allCases {
@@ -140,7 +141,8 @@ enum People {
         #expect(
             policy.permit(Change(netns: "a", operation: .off), by: caller)
                 == Permit(ttl: nil, maxTTL: 60, defaultTTL: 30))
-        #expect(try People.policy().permit(Change(netns: "a", operation: .off, isHost: true), by: People.admin) == Permit())
+        #expect(
+            try People.policy().permit(Change(netns: "a", operation: .off, isHost: true), by: People.admin) == Permit())
     }
 
     @Test("Priority is had by a grant of any role that says so, and by root always")

@@ -1,10 +1,11 @@
 import Bypass
+import BypassAPI
 import Testing
 
 @Suite struct HealthTests {
     typealias Redirect = Observation.Redirect
 
-    private func assess(_ redirects: [Redirect], change: (inout Observation) -> Void = { _ in }) -> Health {
+    private func health(of redirects: [Redirect], change: (inout Observation) -> Void = { _ in }) -> Health {
         var observation = Observation.bypassedIstio()
         observation.redirects = redirects
         change(&observation)
@@ -14,7 +15,9 @@ import Testing
     private static func nat(
         _ natChain: NATChain?, _ hook: Hook = .output, _ families: FamilySet = [.ip], priority: Int32 = -100
     ) -> Redirect {
-        .init(mechanism: .nat, hook: hook, families: families, priority: priority, natChain: natChain, name: "ip mesh chain")
+        .init(
+            mechanism: .nat, hook: hook, families: families, priority: priority, natChain: natChain,
+            name: "ip mesh chain")
     }
 
     @Test(
@@ -24,7 +27,7 @@ import Testing
             nat(ipOutput, priority: -200),
         ])
     func on(_ redirect: Redirect) {
-        let health = assess([redirect])
+        let health = health(of: [redirect])
         #expect(health.state == .on)
         #expect(health.effective)
         #expect(health.warnings == [])
@@ -36,7 +39,7 @@ import Testing
             nil, MapEntry(deadline: MapEntry.expired, hooks: both), MapEntry(deadline: 10, hooks: both),
         ])
     func off(_ entry: MapEntry?) {
-        let health = assess([Self.nat(ipOutput)]) { $0.entry = entry }
+        let health = health(of: [Self.nat(ipOutput)]) { $0.entry = entry }
         #expect(health.state == .off)
         #expect(!health.effective)
         #expect(health.warnings == [])
@@ -53,7 +56,7 @@ import Testing
             ),
         ])
     func active(_ redirect: Redirect, code: String) {
-        let health = assess([Self.nat(ipOutput), redirect])
+        let health = health(of: [Self.nat(ipOutput), redirect])
         #expect(health.state == .on)
         #expect(!health.effective)
         #expect(health.warnings.map(\.code) == [code])
@@ -62,7 +65,7 @@ import Testing
 
     @Test("A direction that nobody asked for does not matter")
     func otherDirection() {
-        let health = assess([Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]) {
+        let health = health(of: [Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]) {
             $0.entry?.hooks = [.prerouting]
         }
         #expect(health.effective)
@@ -71,7 +74,7 @@ import Testing
 
     @Test("Where nothing is intercepted there is nothing to bypass")
     func nothing() {
-        let health = assess([])
+        let health = health(of: [])
         #expect(health.state == .on)
         #expect(health.effective)
         #expect(health.warnings == [.noInterception])
@@ -91,7 +94,7 @@ import Testing
             Damage("guard-missing", effective: true) { $0.guardChains?[.output] = .damaged },
         ])
     func degraded(_ damage: Damage) {
-        let health = assess([Self.nat(ipOutput)], change: damage.change)
+        let health = health(of: [Self.nat(ipOutput)], change: damage.change)
         #expect(health.state == .degraded)
         #expect(health.effective == damage.effective)
         #expect(health.warnings.map(\.code) == [damage.code])
@@ -99,7 +102,7 @@ import Testing
 
     @Test("A chain that is not iptables' lacks nothing, and the guard beats what is elsewhere")
     func closedChain() {
-        let health = assess([Self.nat(nil)]) { $0.setChain(ipOutput, .init(hasForeignRules: true, isClosed: true)) }
+        let health = health(of: [Self.nat(nil)]) { $0.setChain(ipOutput, .init(hasForeignRules: true, isClosed: true)) }
         #expect(health.state == .on)
         #expect(health.effective)
         #expect(health.warnings == [])
@@ -107,7 +110,7 @@ import Testing
 
     @Test("Without the guard a redirect outside iptables' chain wins again")
     func withoutGuard() {
-        let health = assess([Self.nat(nil)]) { $0.guardChains = nil }
+        let health = health(of: [Self.nat(nil)]) { $0.guardChains = nil }
         #expect(health.state == .degraded)
         #expect(!health.effective)
         #expect(health.warnings.map(\.code) == ["guard-missing", "guard-missing", "redirect"])

@@ -27,7 +27,8 @@ import Testing
                 + Family.allCases.flatMap { family in
                     Hook.allCases.map { .insertRule(NATChain(family, $0)) }
                 } + [
-                    .createGuardTable, .createGuardChain(.prerouting, [.ip, .ip6]), .createGuardChain(.output, [.ip, .ip6]),
+                    .createGuardTable, .createGuardChain(.prerouting, [.ip, .ip6]),
+                    .createGuardChain(.output, [.ip, .ip6]),
                     .setEntry(MapEntry(deadline: 0, hooks: both)),
                 ])
     }
@@ -69,7 +70,8 @@ import Testing
     @Test("A passed deadline's rules are still good")
     func afterTheDeadline() {
         #expect(
-            Plan(for: on, given: .bypassedIstio(deadline: 5)).actions == [.setEntry(MapEntry(deadline: 0, hooks: both))])
+            Plan(for: on, given: .bypassedIstio(deadline: 5)).actions == [.setEntry(MapEntry(deadline: 0, hooks: both))]
+        )
     }
 
     @Test("A rule that is no longer first is inserted anew before the old one goes")

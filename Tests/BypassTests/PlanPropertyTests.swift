@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test(
-        "From any state a wish comes true at once, and a crash on the way leaves the old or the new",
+        "From any state a desired state is reached at once, and a crash on the way leaves the old or the new",
         arguments: Case.all)
     func everyWishFromEverywhere(_ given: Case) throws {
         for state in try given.world.reachable(families: given.families) {
@@ -29,7 +29,7 @@ import Testing
                     return
                 }
                 let again = Plan(for: desired, given: after.observation, families: given.families)
-                #expect(again.actions == [], "the same wish again, in \(after)")
+                #expect(again.actions == [], "the same again, in \(after)")
                 #expect(try isForeseen(plan, state), "\(plan.actions) in \(state)")
                 for moment in history where moment.direct != state.direct && moment.direct != after.direct {
                     Issue.record("half a bypass on the way to \(desired) in \(state): \(moment)")
@@ -95,12 +95,12 @@ extension ModelNamespace {
         return entry == nil && (hasRules || guardChains?.isEmpty == false)
     }
 
-    /// What is not as the wish demands; nil if everything is.
+    /// What is not as desired; nil if everything is.
     fileprivate func complaint(_ desired: DesiredState, _ families: [Family], since before: ModelNamespace) -> String? {
         guard case .on(let hooks, let deadline) = desired else {
             return canonical == before.withoutBypass ? nil : "not what is left without a bypass"
         }
-        if entry?.hooks != hooks || entry?.deadline != deadline { return "the entry is not the wish's" }
+        if entry?.hooks != hooks || entry?.deadline != deadline { return "the entry is not as desired" }
         let wanted = Set(NATChain.all.filter { families.contains($0.family) && hooks.contains($0.hook) })
         if direct != wanted { return "other connections are direct" }
         for natChain in NATChain.all where families.contains(natChain.family) {

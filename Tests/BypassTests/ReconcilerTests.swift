@@ -1,3 +1,4 @@
+import BypassAPI
 import Testing
 
 @testable import Bypass
@@ -230,7 +231,8 @@ extension Action {
     fileprivate var family: Family? {
         switch self {
         case .createTable(let family), .deleteTable(let family): family
-        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _), .deleteChain(let natChain):
+        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+            .deleteChain(let natChain):
             natChain.family
         case .createGuardChain(_, let families): families.last
         default: nil

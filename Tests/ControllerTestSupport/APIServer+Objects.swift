@@ -1,9 +1,9 @@
-import JSONRPC
 import NIOCore
 import NIOHTTP1
+import StrictJSON
 
-/// What is told in one piece.
-struct Answer {
+/// A complete response.
+struct Response {
     var code: Int
     var text: String
 
@@ -15,8 +15,8 @@ struct Answer {
         self.init(code, (try? JSONEncoding.text(of: value)) ?? "")
     }
 
-    static func status(_ code: Int, _ reason: String, _ message: String) -> Answer {
-        Answer(code, object(code, reason, message))
+    static func status(_ code: Int, _ reason: String, _ message: String) -> Response {
+        Response(code, object(code, reason, message))
     }
 
     static func object(_ code: Int, _ reason: String, _ message: String) -> JSONValue {
@@ -37,7 +37,7 @@ struct Answer {
 }
 
 extension APIServer {
-    /// Where in the tree of resources a path leads.
+    /// The resource that a path names.
     struct Location {
         /// Such as `/api/v1/pods`.
         var collection: String
@@ -80,8 +80,8 @@ extension APIServer {
         }
     }
 
-    func respond(to request: Request) -> Answer {
-        if let discovered = Discovery.answer(request.path) { return Answer(200, discovered) }
+    func respond(to request: Request) -> Response {
+        if let discovered = Discovery.answer(request.path) { return Response(200, discovered) }
         guard let location = Location(request.path), Self.collections.contains(location.collection) else {
             return .status(404, "NotFound", "the server could not find the requested resource")
         }
@@ -96,22 +96,22 @@ extension APIServer {
         case "PATCH": return patch(request, object, key)
         case "DELETE":
             store.change(key) { _ in nil }
-            return Answer(200, object)
-        default: return Answer(200, object)
+            return Response(200, object)
+        default: return Response(200, object)
         }
     }
 
-    private func create(_ request: Request, _ location: Location) -> Answer {
+    private func create(_ request: Request, _ location: Location) -> Response {
         guard let body = request.body, let name = body.text(at: "metadata.name"), let namespace = location.namespace
         else { return .status(422, "Invalid", "metadata.name: Required value") }
         let key = ObjectStore.Key(collection: location.collection, namespace: namespace, name: name)
         if store[key] != nil { return .status(409, "AlreadyExists", "\(name) already exists") }
         let made = store.change(key) { _ in body }
-        return Answer(201, made ?? .null)
+        return Response(201, made ?? .null)
     }
 
-    private func patch(_ request: Request, _ object: JSONValue, _ key: ObjectStore.Key) -> Answer {
-        // kubectl sends a strategic patch for what it knows: for labels and annotations that is the same.
+    private func patch(_ request: Request, _ object: JSONValue, _ key: ObjectStore.Key) -> Response {
+        // kubectl sends strategic merge patches for built-in types: for labels and annotations they are the same.
         guard let body = request.body, request.type?.contains("merge-patch+json") == true else {
             return .status(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
         }
@@ -124,19 +124,19 @@ extension APIServer {
             return .status(409, "Conflict", "the object has been modified")
         }
         let changed = store.change(key) { $0?.merged(with: body) }
-        return Answer(200, changed ?? object)
+        return Response(200, changed ?? object)
     }
 
-    private func list(_ request: Request, _ location: Location) -> Answer {
+    private func list(_ request: Request, _ location: Location) -> Response {
         let (all, now) = store.objects(of: location.collection)
         if let wanted = request.query["resourceVersion"].flatMap({ Int($0) }), wanted > now {
             return .status(504, "Timeout", "Too large resource version: \(wanted), current: \(now)")
         }
         let selected = all.filter(selects(request, location))
-        // A real server's token says where to go on, and at which version.
-        let place = (request.query["continue"] ?? "").split(separator: "@").compactMap { Int($0) }
-        let (start, version) = place.count == 2 ? (place[0], place[1]) : (0, now)
-        if place.count == 2, store.changes(of: location.collection, after: version) == nil {
+        // As a real server's, the token has the position and the version.
+        let position = (request.query["continue"] ?? "").split(separator: "@").compactMap { Int($0) }
+        let (start, version) = position.count == 2 ? (position[0], position[1]) : (0, now)
+        if position.count == 2, store.changes(of: location.collection, after: version) == nil {
             return .status(410, "Expired", "The provided continue parameter is too old")
         }
         let limit = request.query["limit"].flatMap { Int($0) } ?? 0
@@ -145,7 +145,7 @@ extension APIServer {
         if start + page.count < selected.count {
             metadata = metadata.setting("continue", .string("\(start + page.count)@\(version)"))
         }
-        return Answer(
+        return Response(
             200,
             [
                 "kind": .string(location.kind + "List"),

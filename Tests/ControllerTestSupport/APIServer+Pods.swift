@@ -1,13 +1,13 @@
-public import JSONRPC
+public import StrictJSON
 
 extension APIServer {
     private static func pod(_ name: String, _ namespace: String) -> ObjectStore.Key {
         ObjectStore.Key(collection: "/api/v1/pods", namespace: namespace, name: name)
     }
 
-    /// Makes a pod as it is in a mesh, running, or changes one that is there.
+    /// Creates a running pod in a mesh, or replaces an existing one.
     ///
-    /// - Parameter change: makes the whole object something else.
+    /// - Parameter change: changes the whole object.
     public func put(
         _ name: String, in namespace: String = "default", uid: String? = nil, node: String = "node-a",
         labels: JSONValue = [:], annotations: JSONValue = [:], addresses: [String] = ["10.89.0.1"],
@@ -30,12 +30,12 @@ extension APIServer {
         store.change(Self.pod(name, namespace)) { _ in change(pod) }
     }
 
-    /// Changes a pod by a merge patch, as nobody who watches would notice it was done in the test.
+    /// Changes a pod with a merge patch; a watch sees it as any client's.
     public func patch(_ name: String, in namespace: String = "default", _ changes: JSONValue) {
         store.change(Self.pod(name, namespace)) { $0?.merged(with: changes) }
     }
 
-    /// nil takes the label away.
+    /// nil removes the label.
     public func label(_ name: String, in namespace: String = "default", _ value: JSONValue? = "enabled") {
         patch(name, in: namespace, ["metadata": ["labels": ["kmesh.net/bypass": value ?? .null]]])
     }
@@ -74,7 +74,7 @@ extension APIServer {
         events(about: name).compactMap { $0["reason"]?.string }
     }
 
-    /// Makes a rule of Istio's of who must speak mTLS.
+    /// Creates a PeerAuthentication.
     public func requireMutualTLS(
         _ mode: String, _ name: String = "default", in namespace: String, matchLabels: JSONValue? = nil
     ) {

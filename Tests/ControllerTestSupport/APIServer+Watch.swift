@@ -1,18 +1,18 @@
-import JSONRPC
 import NIOCore
 import NIOHTTP1
+import StrictJSON
 import Synchronization
 
 extension APIServer {
-    /// Streams events until the client's time is over, or something is to go wrong.
-    func watch(_ request: Request, _ outbound: Outbound, _ fault: FaultBook.WatchFault?) async throws {
+    /// Streams events until the client's timeout, or a fault.
+    func watch(_ request: Request, _ outbound: Outbound, _ fault: FaultScript.WatchFault?) async throws {
         guard let location = Location(request.path), Self.collections.contains(location.collection) else {
-            return try await Answer.status(404, "NotFound", "no such resource").write(to: outbound)
+            return try await Response.status(404, "NotFound", "no such resource").write(to: outbound)
         }
         var version = request.query["resourceVersion"].flatMap { Int($0) } ?? store.version
         guard store.changes(of: location.collection, after: version) != nil else {
             let message = "too old resource version: \(version)"
-            return try await Answer.status(410, "Expired", message).write(to: outbound)
+            return try await Response.status(410, "Expired", message).write(to: outbound)
         }
         let head = HTTPResponseHead(
             version: .http1_1, status: .ok,
@@ -24,7 +24,7 @@ extension APIServer {
         var left = fault?.after ?? .max
         while !Task.isCancelled {
             guard let (changes, now) = store.changes(of: location.collection, after: version) else {
-                let gone = Answer.object(410, "Expired", "too old resource version: \(version)")
+                let gone = Response.object(410, "Expired", "too old resource version: \(version)")
                 try await send("ERROR", gone, outbound)
                 break
             }
@@ -53,13 +53,13 @@ extension APIServer {
         try await outbound.write(.end(nil))
     }
 
-    /// Waits until somebody who watches has been told that nothing happened up to now.
+    /// Waits until a bookmark for the present version was sent to a watch.
     public func waitForBookmark() async throws {
         let now = store.version
         while lastBookmark.withLock(\.self) < now { try await Task.sleep(for: .milliseconds(5)) }
     }
 
-    /// What a change means to whoever has selected some objects.
+    /// The event that a change is for a watch with a selector.
     private static func event(
         _ change: ObjectStore.Change, _ selects: (JSONValue) -> Bool
     ) -> (String, JSONValue)? {
@@ -69,7 +69,7 @@ extension APIServer {
         case (false, true): return change.after.map { ("ADDED", $0) }
         case (true, true): return change.after.map { ("MODIFIED", $0) }
         case (true, false):
-            // An object that is no longer selected is told as it was, with the version of the change.
+            // An object that is no longer selected is sent in its last state, with the version of the change.
             let version = JSONValue.string("\(change.version)")
             return change.before.map {
                 ("DELETED", $0.setting("metadata", $0["metadata"]?.setting("resourceVersion", version)))
@@ -98,14 +98,14 @@ extension APIServer {
         try await outbound.write(.body(.byteBuffer(ByteBuffer(string: text + "\n"))))
     }
 
-    private func fail(_ kind: FaultBook.WatchFault.Kind, _ outbound: Outbound) async throws {
+    private func fail(_ kind: FaultScript.WatchFault.Kind, _ outbound: Outbound) async throws {
         switch kind {
         case .error(let code, let reason):
-            try await send("ERROR", Answer.object(code, reason, "a fault on command"), outbound)
+            try await send("ERROR", Response.object(code, reason, "a fault on command"), outbound)
         case .cut:
             try await outbound.write(
                 .body(.byteBuffer(ByteBuffer(string: #"{"type":"MODIFIED","object":{"kind":"Po"#))))
-            throw FaultBook.CutOff()
+            throw FaultScript.CutOff()
         case .end: break
         case .garbage: try await outbound.write(.body(.byteBuffer(ByteBuffer(string: "<html>\n"))))
         }

@@ -1,15 +1,15 @@
-import JSONRPC
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 public import NIOSSL
+import StrictJSON
 import Synchronization
 
-/// An API server for tests, with what a controller and `kubectl` ask of one: discovery, objects, lists in pages, watches
-/// with bookmarks, selectors, merge patches, and faults on command. It can be stopped and started again, with all it knows
-/// and on the same port.
+/// An API server for tests, with what a controller and `kubectl` need: discovery, objects, lists in pages, watches with
+/// bookmarks, selectors, merge patches, and scripted faults. It can be stopped and started again, with its objects and on the
+/// same port.
 public final class APIServer: Sendable {
-    /// One request, as it came in.
+    /// One received request.
     public struct Request: Hashable, Sendable {
         public var verb: String
         public var path: String
@@ -25,13 +25,13 @@ public final class APIServer: Sendable {
     private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
 
     let store = ObjectStore()
-    let faults = FaultBook()
+    let faults = FaultScript()
     /// Between two bookmarks of a watch, in milliseconds.
     public let bookmarkInterval: Int
     private let tokens = Mutex<Set<String>?>(nil)
     private let tls: NIOSSLContext?
     private let log = Mutex<[Request]>([])
-    /// The version of the last bookmark that was sent to anybody.
+    /// The version of the last bookmark that was sent.
     let lastBookmark = Mutex(0)
     private let lastPort = Mutex(0)
     private let state = Mutex(State())
@@ -46,7 +46,7 @@ public final class APIServer: Sendable {
         self.tls = try tls.map { try NIOSSLContext(configuration: $0) }
     }
 
-    /// Runs a server for the time of `body`.
+    /// Runs a server while `body` runs.
     public static func with<Result>(
         bookmarkInterval: Int = 60_000, tls: TLSConfiguration? = nil, _ body: (APIServer) async throws -> Result
     ) async throws -> Result {
@@ -62,13 +62,13 @@ public final class APIServer: Sendable {
         }
     }
 
-    /// Only requests with one of these tokens are answered from now on.
+    /// Refuses requests without one of these tokens from now on.
     public func allow(_ tokens: Set<String>) { self.tokens.withLock { $0 = tokens } }
 
     public var port: Int { lastPort.withLock(\.self) }
     public var url: String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(port)" }
 
-    /// Every request since the server was made, or since the last time that this was asked.
+    /// Returns the requests that were received, and clears the list.
     public func takeRequests() -> [Request] {
         log.withLock { log in
             defer { log = [] }
@@ -94,7 +94,7 @@ public final class APIServer: Sendable {
         state.withLock { $0.listener = listener }
     }
 
-    /// Ends every connection; what is known is kept.
+    /// Closes every connection, and keeps the objects.
     public func stop() async {
         guard let listener = state.withLock({ $0.listener.take() }) else { return }
         try? await listener.close()
@@ -104,8 +104,8 @@ public final class APIServer: Sendable {
         }
     }
 
-    /// A connection is served from the moment that it is one: NIO takes it for a fault if one with an asynchronous writer
-    /// is dropped, as those would be that wait in a sequence to be served when the server ends.
+    /// Serves a connection as soon as it is accepted: NIO traps when a connection with an asynchronous writer is dropped, which
+    /// would happen to connections that wait in a sequence when the server stops.
     private func begin(_ connection: Connection) {
         let id = ObjectIdentifier(connection.channel)
         let task = Task { () -> Void in try? await serve(connection) }
@@ -116,7 +116,7 @@ public final class APIServer: Sendable {
         }
     }
 
-    /// Ends every connection, and takes new ones at once.
+    /// Closes every connection, and accepts new ones at once.
     public func restart() async throws {
         await stop()
         try await start()
@@ -141,20 +141,20 @@ public final class APIServer: Sendable {
     private func answer(_ request: Request, _ outbound: Outbound) async throws {
         log.withLock { $0.append(request) }
         if let tokens = tokens.withLock(\.self), !tokens.contains(request.token ?? "") {
-            return try await Answer.status(401, "Unauthorized", "Unauthorized").write(to: outbound)
+            return try await Response.status(401, "Unauthorized", "Unauthorized").write(to: outbound)
         }
         switch faults.next(for: request) {
         case .status(let code, let reason, let message)?:
-            return try await Answer.status(code, reason, message).write(to: outbound)
+            return try await Response.status(code, reason, message).write(to: outbound)
         case .statusWithRetry(let code, let seconds)?:
-            let status = Answer.object(code, "TooManyRequests", "come again later")
+            let status = Response.object(code, "TooManyRequests", "come again later")
             let details: JSONValue = ["retryAfterSeconds": .number(JSONNumber(seconds))]
-            return try await Answer(code, status.setting("details", details)).write(to: outbound)
+            return try await Response(code, status.setting("details", details)).write(to: outbound)
         case .silence?: try await Task.sleep(for: .seconds(3600))
         case .delay(let milliseconds)?: try await Task.sleep(for: .milliseconds(milliseconds))
-        case .drop?: throw FaultBook.CutOff()
-        case .answer(let value)?: return try await Answer(200, value).write(to: outbound)
-        case .garbage?: return try await Answer(200, "<html>not what you think</html>").write(to: outbound)
+        case .drop?: throw FaultScript.CutOff()
+        case .answer(let value)?: return try await Response(200, value).write(to: outbound)
+        case .garbage?: return try await Response(200, "<html>not what you think</html>").write(to: outbound)
         case .inWatch(let fault)? where request.isWatch: return try await watch(request, outbound, fault)
         case .inWatch?, nil: break
         }
@@ -175,7 +175,7 @@ extension APIServer.Request {
         }
         token = head.headers.first(name: "Authorization").map { String($0.dropFirst("Bearer ".count)) }
         type = head.headers.first(name: "Content-Type")
-        body = bytes.readableBytes == 0 ? nil : try? JSONReader.read(bytes, maximumDepth: 100)
+        body = bytes.readableBytes == 0 ? nil : try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: 100)
     }
 
     private static func unescaped(_ text: Substring) -> String {

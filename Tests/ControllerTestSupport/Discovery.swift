@@ -1,6 +1,6 @@
-import JSONRPC
+import StrictJSON
 
-/// What `kubectl` asks first: which resources there are.
+/// The resources that `kubectl` discovers first.
 enum Discovery {
     static func version(of collection: String) -> String {
         collection.hasPrefix("/api/") ? "v1" : "security.istio.io/v1"

@@ -1,16 +1,16 @@
-import JSONRPC
+import StrictJSON
 import Synchronization
 
-/// What the API server keeps: objects, and what became of them, by resource version.
+/// The API server's objects, and their history by resource version.
 final class ObjectStore: Sendable {
     struct Key: Hashable, Sendable {
-        /// Such as `/api/v1/pods`: of all namespaces.
+        /// Such as `/api/v1/pods`, for all namespaces.
         var collection: String
         var namespace: String
         var name: String
     }
 
-    /// One change. `before` and `after` are nil where there was, or is, no object.
+    /// One change. `before` is nil for a new object, `after` for a deleted one.
     struct Change: Sendable {
         var version: Int
         var key: Key
@@ -22,9 +22,9 @@ final class ObjectStore: Sendable {
         var version = 1000
         var objects: [Key: JSONValue] = [:]
         var log: [Change] = []
-        /// Changes up to this one are forgotten, as etcd compacts.
+        /// Changes up to this version were compacted.
         var compacted = 1000
-        var made = 0
+        var created = 0
         var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var lastWaiter = 0
     }
@@ -35,7 +35,7 @@ final class ObjectStore: Sendable {
 
     subscript(key: Key) -> JSONValue? { state.withLock { $0.objects[key] } }
 
-    /// In the order of their names, and the version at which that is so.
+    /// In the order of their names, with the version of that state.
     func objects(of collection: String) -> (objects: [JSONValue], version: Int) {
         state.withLock { state in
             let found = state.objects.filter { $0.key.collection == collection }
@@ -44,11 +44,11 @@ final class ObjectStore: Sendable {
         }
     }
 
-    /// What has happened in one collection since a version, and up to which; nil if that version is forgotten.
+    /// The changes of one collection since a version, and the version that they lead to; nil if they were compacted.
     func changes(of collection: String, after version: Int) -> (changes: [Change], version: Int)? {
         state.withLock { state in
             guard version >= state.compacted else { return nil }
-            // What came last is wanted nearly always.
+            // Nearly always only the last changes are needed.
             var found: [Change] = []
             for change in state.log.reversed() {
                 if change.version <= version { break }
@@ -58,7 +58,7 @@ final class ObjectStore: Sendable {
         }
     }
 
-    /// Forgets all changes up to now.
+    /// Drops the history.
     func compact() {
         state.withLock { state in
             state.compacted = state.version
@@ -66,9 +66,9 @@ final class ObjectStore: Sendable {
         }
     }
 
-    /// Makes an object of what there is; nothing happens if that gives what there is already.
+    /// Creates, changes or deletes an object; a result that equals the present object changes nothing.
     ///
-    /// - Returns: the object as it is then.
+    /// - Returns: the object afterwards.
     @discardableResult
     func change(_ key: Key, _ body: (JSONValue?) -> JSONValue?) -> JSONValue? {
         let (result, waiters) = state.withLock { state -> (JSONValue?, [CheckedContinuation<Void, Never>]) in
@@ -76,8 +76,8 @@ final class ObjectStore: Sendable {
             var after = body(before)
             if after == before { return (before, []) }
             state.version += 1
-            if before == nil { state.made += 1 }
-            after = after.map { Self.stamped($0, key, version: state.version, number: state.made) }
+            if before == nil { state.created += 1 }
+            after = after.map { Self.stamped($0, key, version: state.version, number: state.created) }
             let last = before?.setting(
                 "metadata", before?["metadata"]?.setting("resourceVersion", .string("\(state.version)")))
             state.objects[key] = after
@@ -104,7 +104,7 @@ final class ObjectStore: Sendable {
         return object.setting("metadata", metadata)
     }
 
-    /// Waits for the first change after a version, or the end of the task.
+    /// Waits for the first change after a version, or until the task is cancelled.
     func waitForChange(after version: Int) async {
         let id = state.withLock { state in
             state.lastWaiter += 1

@@ -1,6 +1,6 @@
-public import JSONRPC
+public import StrictJSON
 
-/// A label or field selector (`labels.Parse` and `fields.ParseSelector` of apimachinery): the forms that are in use here.
+/// A label or field selector (`labels.Parse` and `fields.ParseSelector` of apimachinery): the forms that are used here.
 struct Selector: Sendable {
     private enum Requirement: Sendable {
         case equals(String, String)
@@ -46,7 +46,7 @@ extension JSONValue {
         path.split(separator: ".").reduce(JSONValue?.some(self)) { $0?[String($1)] }?.string
     }
 
-    /// The object with one member changed, added or, for nil, taken away.
+    /// The object with one member changed, added or, for nil, removed.
     public func setting(_ name: String, _ value: JSONValue?) -> JSONValue {
         var members = (object?.members ?? []).map { ($0.key, $0.value) }
         let index = members.firstIndex { $0.0 == name }

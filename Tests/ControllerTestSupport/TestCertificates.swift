@@ -1,7 +1,7 @@
 public import NIOSSL
 
-/// Certificates for tests, good until 2126: an authority, a server and a client that it vouches for, and an authority that
-/// has nothing to do with them. Their keys open nothing.
+/// Certificates for tests, valid until 2126: an authority, a server and a client certificate that it has signed, and an
+/// unrelated authority. The keys are used nowhere else.
 public enum TestCertificates {
     public static let authority = Array(
         """
@@ -31,7 +31,7 @@ public enum TestCertificates {
         -----END CERTIFICATE-----
         """.utf8)
 
-    /// For a server that is called `kubernetes`.
+    /// Of a server with the name `kubernetes`.
     public static let server = Array(
         """
         -----BEGIN CERTIFICATE-----
@@ -80,12 +80,12 @@ public enum TestCertificates {
         -----END PRIVATE KEY-----
         """.utf8)
 
-    /// - Parameter asksClients: whether clients have to show a certificate.
-    public static func serverConfiguration(asksClients: Bool) throws -> TLSConfiguration {
+    /// - Parameter requiresClientCertificate: whether clients have to show a certificate.
+    public static func serverConfiguration(requiresClientCertificate: Bool) throws -> TLSConfiguration {
         var tls = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMBytes(server).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(bytes: serverKey, format: .pem)))
-        if asksClients {
+        if requiresClientCertificate {
             tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority))
             tls.certificateVerification = .noHostnameVerification
         }

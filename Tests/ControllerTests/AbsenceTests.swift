@@ -1,11 +1,11 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// Controller, daemon and API server go and come back, and labels change meanwhile.
+    /// Controller, daemon and API server stop and start again, and labels change meanwhile.
     @Suite struct AbsenceTests {
         enum Part: CaseIterable {
             case controller, daemon, apiServer
@@ -31,7 +31,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A label that is taken off while one of them is away is found to be off", arguments: Part.allCases)
+        @Test("A label that is removed while one of them is down ends the bypass", arguments: Part.allCases)
         func unlabelled(_ part: Part) async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -47,7 +47,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A label that is set while one of them is away is found", arguments: Part.allCases)
+        @Test("A label that is set while one of them is down starts the bypass", arguments: Part.allCases)
         func labelled(_ part: Part) async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -59,7 +59,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A pod that is deleted while one of them is away leaves no bypass", arguments: Part.allCases)
+        @Test("A pod that is deleted while one of them is down leaves no bypass", arguments: Part.allCases)
         func deleted(_ part: Part) async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -77,14 +77,14 @@ extension ControllerTests {
             [.daemon, .apiServer, .controller], [.apiServer, .controller, .daemon], [.apiServer, .daemon, .controller],
         ]
 
-        @Test("They may go and come back in any order: what stays labelled stays bypassed", arguments: orders)
+        @Test("They may stop and start in any order: a labelled pod stays bypassed", arguments: orders)
         func order(_ order: [Part]) async throws {
             try await ControllerRig.with { it in
                 try await it.start()
                 it.server.label("web")
                 try await it.becomes(.app)
                 try await it.says("on")
-                let witnesses = try await it.testbed.watching {
+                let witnesses = try await it.sandbox.watching {
                     for part in order { try await leave(part, it) }
                     for part in order { try await comeBack(part, it) }
                     try await eventually("it is ready: \(it.log)", within: .seconds(30)) {
@@ -98,7 +98,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A bypass that has ended while one of them was away is not begun again", arguments: Part.allCases)
+        @Test("A bypass that expired while one of them was down is not started again", arguments: Part.allCases)
         func expired(_ part: Part) async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -115,11 +115,11 @@ extension ControllerTests {
                     !it.server.hasLabel("web")
                 }
                 try await it.hasEvent("BypassExpired")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
             }
         }
 
-        @Test("A daemon that stays away is told on the pod that waits for it")
+        @Test("A daemon that stays down is reported on the pod that waits for it")
         func daemonAway() async throws {
             try await ControllerRig.with { it in
                 try await it.start()

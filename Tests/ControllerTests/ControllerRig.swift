@@ -1,21 +1,21 @@
 import ControllerTestSupport
-import JSONRPC
 import Linux
-import RootTestSupport
+import MeshSandbox
+import StrictJSON
 import Synchronization
-import Testbed
+import TestSupport
 
-/// All of it, real but for the API server: a daemon, a pod with a sidecar, whose processes are where the kubelet has them,
-/// and a controller that runs as a user without any privilege.
+/// A complete node, real but for the API server: a daemon, a pod with a sidecar whose processes are in cgroups like the
+/// kubelet's, and a controller that runs as an unprivileged user.
 final class ControllerRig: Sendable {
     let rig: Rig
     let server: APIServer
     let user: User
-    /// What the pod's control group is named after.
+    /// The UID in the name of the pod's cgroup.
     let uid: String
-    /// The controller of the moment.
+    /// The controller that was started last.
     private let running = Mutex<Child?>(nil)
-    /// The number of the one that was started last.
+    /// Its process ID.
     private let pid = Mutex<Int32>(0)
 
     static let node = "node-a"
@@ -28,24 +28,25 @@ final class ControllerRig: Sendable {
         self.uid = uid
     }
 
-    var testbed: Testbed { rig.testbed }
+    var sandbox: MeshSandbox { rig.sandbox }
     var folder: String { rig.folder.path }
 
-    /// Makes it, with daemon and API server running; the pod is in the API server and has no label.
+    /// Starts daemon and API server; the pod is in the API server and has no label.
     static func with(
         _ driver: PodGroup.Driver = .cgroupfs, _ version: PodGroup.Version = .two,
         _ body: (ControllerRig) async throws -> Void
     ) async throws {
         try await Rig.withoutDaemon { rig in
             try await rig.withUsers(operators: ["controller"]) { users in
-                guard let user = users["controller"] else { throw NeverHappened(description: "no user") }
+                guard let user = users["controller"] else { throw UnmetExpectation(description: "no user") }
                 try await rig.start()
                 try await rig.openSocket()
-                try await APIServer.with(tls: TestCertificates.serverConfiguration(asksClients: false)) { server in
+                try await APIServer.with(tls: TestCertificates.serverConfiguration(requiresClientCertificate: false)) {
+                    server in
                     server.allow([token])
-                    try await rig.testbed.install(.iptables)
-                    try await PodGroup.with(driver, version, rig.testbed) { group in
-                        try await rig.testbed.withProcess(in: .pod) { pid in
+                    try await rig.sandbox.install(.iptables)
+                    try await PodGroup.with(driver, version, rig.sandbox) { group in
+                        try await rig.sandbox.withProcess(in: .pod) { pid in
                             try await group.add(pid)
                             server.put("web", uid: group.uid, addresses: ["10.89.0.1", "fd89::1"])
                             try await ControllerRig(rig, server, user, group.uid).run(body)
@@ -57,18 +58,20 @@ final class ControllerRig: Sendable {
     }
 
     private func run(_ body: (ControllerRig) async throws -> Void) async throws {
-        guard let daemon = DaemonProcess.builtExecutable() else { throw NeverHappened(description: "nothing is built") }
+        guard let daemon = DaemonProcess.builtExecutable() else {
+            throw UnmetExpectation(description: "nothing is built")
+        }
         let built = daemon.replacing("kmesh-bypassd", with: "kmesh-bypass-controller")
-        // Whatever folder the project is in, the user can reach this one.
-        try await testbed.run(["touch", program], in: .host)
-        try await testbed.run(["mount", "--bind", built, program], in: .host)
+        // The user has access to this directory, wherever the project is.
+        try await sandbox.run(["touch", program], in: .host)
+        try await sandbox.run(["mount", "--bind", built, program], in: .host)
         try await scoped {
             try await body(self)
         } cleanUp: {
             await kill(9)
-            // The kernel lets go of the program a moment after its end.
+            // The kernel releases the executable a moment after the process has ended.
             try await eventually("the program is unmounted") {
-                try await testbed.ending(of: ["umount", program]).code == 0
+                try await sandbox.result(of: ["umount", program]).code == 0
             }
         }
     }
@@ -77,7 +80,7 @@ final class ControllerRig: Sendable {
 
     // MARK: the controller
 
-    /// How the controller, and `kubectl`, find the API server.
+    /// The kubeconfig of the controller and of `kubectl`.
     private var kubeconfig: String {
         """
         apiVersion: v1
@@ -93,7 +96,7 @@ final class ControllerRig: Sendable {
 
     /// Starts the controller, and waits until it is ready.
     ///
-    /// - Parameter other: the kubeconfig of another API server than the rig's.
+    /// - Parameter other: a kubeconfig of an API server other than the rig's.
     func start(
         _ arguments: [String] = ["--enable-bypass=true"], waits: Bool = true, kubeconfig other: String? = nil
     ) async throws {
@@ -115,20 +118,20 @@ final class ControllerRig: Sendable {
         }
     }
 
-    /// A port of the test's own, as its namespaces' names are.
-    var healthPort: Int { 20000 + (Int(testbed.pod.filter(\.isNumber)) ?? 0) % 12000 }
+    /// A port that only this test uses, derived from its namespaces' names.
+    var healthPort: Int { 20000 + (Int(sandbox.pod.filter(\.isNumber)) ?? 0) % 12000 }
     var health: String { "127.0.0.1:\(healthPort)" }
 
-    func probe(_ page: String) async throws -> Ending {
-        try await testbed.ending(of: [program, "probe", page, "--health-address", health])
+    func probe(_ page: String) async throws -> CommandResult {
+        try await sandbox.result(of: [program, "probe", page, "--health-address", health])
     }
 
-    /// Runs the controller to its end, with an environment that says nothing.
-    func ending(_ arguments: [String]) async throws -> Ending {
-        try await testbed.ending(of: ["env", "--ignore-environment", program] + arguments)
+    /// Runs the controller until it exits, with an empty environment.
+    func ending(_ arguments: [String]) async throws -> CommandResult {
+        try await sandbox.result(of: ["env", "--ignore-environment", program] + arguments)
     }
 
-    /// Ends it, if it runs; its log can be read until another is started.
+    /// Ends the controller, if it is running; its log stays readable until the next start.
     @discardableResult
     func kill(_ signal: Int32) async -> DaemonProcess.Exit? {
         guard let child = running.withLock(\.self) else { return nil }
@@ -136,7 +139,7 @@ final class ControllerRig: Sendable {
         return try? await child.exit()
     }
 
-    /// What it uses now.
+    /// Its present use of resources.
     var usage: ProcessUsage { get throws { try ProcessUsage(pid: pid.withLock(\.self)) } }
 
     /// Lines of /proc/PID/status, by name.
@@ -166,21 +169,21 @@ final class ControllerRig: Sendable {
 
     /// Runs `kubectl` against the API server that the controller was started for.
     func kubectl(_ words: String..., input: String? = nil) async throws -> String {
-        // Discovery is kept in a folder that goes with the test.
+        // The discovery cache is in the test's own directory.
         let options = ["--kubeconfig", folder + "/kubeconfig", "--cache-dir", folder + "/cache"]
-        return try await testbed.run(["kubectl"] + options + words, in: .host, input: input)
+        return try await sandbox.run(["kubectl"] + options + words, in: .host, input: input)
     }
 
-    // MARK: what is
+    // MARK: expectations
 
-    /// The owner that the pod's bypass has.
+    /// The owner of the pod's bypass.
     var owner: String { "kubernetes:default/web/\(uid)" }
 
     func becomes(
-        _ ways: Ways, within limit: Duration = .seconds(10), _ why: String = ""
+        _ ways: Paths, within limit: Duration = .seconds(10), _ why: String = ""
     ) async throws {
         try await eventually("connections go \(ways) \(why) \(log)", within: limit) {
-            try await self.testbed.ways == ways
+            try await self.sandbox.paths == ways
         }
     }
 

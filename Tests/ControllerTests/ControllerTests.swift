@@ -1,5 +1,5 @@
 import Testing
 
-/// The built controller against everything that it has to do with: a real daemon and real traffic, and an API server that
-/// others could not tell from a real one by what it asks.
+/// The built controller against a real daemon and real traffic, and an API server that is a test's own but for the controller
+/// like a real one.
 @Suite(.serialized) enum ControllerTests {}

@@ -1,10 +1,10 @@
 import ControllerTestSupport
-import JSONRPC
 import Linux
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 
-/// Many pods, each a namespace with a redirect, an address, and a process where the kubelet would have it.
+/// Many pods, each a namespace with a redirect, an address, and a process in a cgroup like the kubelet's.
 struct Fleet {
     let names: [String]
     let uids: [String]
@@ -14,16 +14,16 @@ struct Fleet {
         return "f1ee7000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.utf8.count) + digits
     }
 
-    /// Makes them for the time of `body`, also in the API server, without a label.
+    /// Creates them while `body` runs, also in the API server, without a label.
     ///
-    /// - Parameter filler: bytes of annotations that nobody needs, as real pods have them.
+    /// - Parameter filler: bytes of further annotations, as real pods have them.
     static func with(
         _ count: Int, _ it: ControllerRig, filler: Int = 0, _ body: (Fleet) async throws -> Void
     ) async throws {
         let fleet = Fleet(names: (0..<count).map { "p\($0)" }, uids: (0..<count).map(uid))
-        let root = try await PodGroup.mount(.two, it.testbed) + "/" + it.testbed.peer + "-fleet"
+        let root = try await PodGroup.mount(.two, it.sandbox) + "/" + it.sandbox.peer + "-fleet"
         try await scoped {
-            try await it.testbed.run(["sh", "-e"], in: .host, input: fleet.script(root))
+            try await it.sandbox.run(["sh", "-e"], in: .host, input: fleet.script(root))
             for (number, name) in fleet.names.enumerated() {
                 let annotations: JSONValue = ["filler": .string(String(repeating: "x", count: filler))]
                 it.server.put(
@@ -38,13 +38,13 @@ struct Fleet {
                     sleep 0.2
                 done
                 """
-            try await it.testbed.run(["sh", "-c", end], in: .host)
+            try await it.sandbox.run(["sh", "-c", end], in: .host)
         }
     }
 
     private static func address(_ number: Int) -> String { "10.8.\(number / 200).\(number % 200 + 1)" }
 
-    /// One shell for all of them: five hundred would take longer than the test.
+    /// One shell for all: five hundred would take longer than the test.
     private func script(_ root: String) -> String {
         let rules =
             "*nat\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\n-A PREROUTING -p tcp -j REDIRECT --to-ports 15006\nCOMMIT"

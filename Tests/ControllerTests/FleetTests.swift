@@ -1,18 +1,18 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// What a controller takes, in time and in memory. The bounds are for a debug build on a machine that others use.
+    /// The time and memory that a controller needs. The bounds are for a debug build on a shared machine.
     @Suite struct FleetTests {
         private static let size = 500
 
         @Test("Five hundred pods that are labelled at once are bypassed within seconds")
         func burst() async throws {
             try await ControllerRig.with { it in
-                // What a pod has in a cluster: 8 KB of it.
+                // The size of a pod in a cluster: 8 KB.
                 try await Fleet.with(Self.size, it, filler: 8000) { fleet in
                     try await it.start()
                     let subscriber = try await it.rig.subscribe()
@@ -32,7 +32,7 @@ extension ControllerTests {
                     let memory = try it.usage.residentMemory
                     print("\(Self.size) pods bypassed after \(time); controller: \(memory >> 10) KiB; \(used)")
                     #expect(memory < 100 << 20)
-                    // A restart finds everything as it is, and asks for nothing.
+                    // After a restart everything is up to date, and nothing is called.
                     _ = it.server.takeRequests()
                     let generations = Set(try await it.rig.list().map(\.generation))
                     try await it.restart()
@@ -40,7 +40,7 @@ extension ControllerTests {
                     try await eventually("it works") { try await it.rig.list().count == Self.size - 1 }
                     let after = Set(try await it.rig.list().map(\.generation))
                     #expect(after.isSubset(of: generations))
-                    // Only the one that was unlabelled is told. (Events may have been on their way before.)
+                    // Only the unlabelled pod is patched. (Events may still have been pending.)
                     #expect(it.server.requests.count { $0.verb == "PATCH" } <= 1)
                     let last = try it.usage.residentMemory
                     print("after a restart with \(Self.size) pods: \(last >> 10) KiB")
@@ -50,19 +50,19 @@ extension ControllerTests {
             }
         }
 
-        @Test("From the label to another path of traffic it takes moments")
+        @Test("Traffic takes the other path moments after the label is set")
         func latency() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
                 var times: [Duration] = []
                 for _ in 0..<30 {
-                    let prober = try it.testbed.startProber(.outbound, .ipv4)
-                    try await eventually("the sidecar answers") { prober.tally.sidecar > 0 }
+                    let probe = try it.sandbox.startProbe(.outbound, .ipv4)
+                    try await eventually("the sidecar answers") { probe.tally.sidecar > 0 }
                     let start = ContinuousClock.now
                     it.server.label("web")
-                    while prober.tally.app == 0 { try await Task.sleep(for: .microseconds(200)) }
+                    while probe.tally.app == 0 { try await Task.sleep(for: .microseconds(200)) }
                     times.append(start.duration(to: .now))
-                    _ = try await prober.stop()
+                    _ = try await probe.stop()
                     it.server.label("web", nil)
                     try await it.becomes(.sidecar)
                 }

@@ -1,11 +1,11 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// Labels flip, and everything that can go wrong does; in the end wanted and actual are the same.
+    /// Labels flip during all kinds of faults; in the end desired and actual state are the same.
     @Suite struct FlipTests {
         private static let flips = 1000
 
@@ -14,12 +14,12 @@ extension ControllerTests {
             try await ControllerRig.with { it in
                 try await Fleet.with(8, it) { fleet in
                     try await it.start()
-                    try await it.rig.on(it.testbed.peer, owner: "alice")
+                    try await it.rig.on(it.sandbox.peer, owner: "alice")
                     var random = SplitMix(seed: seed)
                     for flip in 0..<Self.flips {
                         try await Self.flip(random.pick(fleet.names), it, &random)
-                        if flip % 25 == 24 { try await Self.trouble(it, &random) }
-                        // Some come together, and some after the one before is done.
+                        if flip % 25 == 24 { try await Self.injectFault(it, &random) }
+                        // Some come together, and some after the previous one is done.
                         if random.next(below: 3) == 0 { try await Task.sleep(for: .milliseconds(20)) }
                     }
                     it.server.endFaults()
@@ -48,13 +48,13 @@ extension ControllerTests {
             it.server.label(name, it.server.hasLabel(name) ? nil : "enabled")
         }
 
-        private static func trouble(_ it: ControllerRig, _ random: inout SplitMix) async throws {
+        private static func injectFault(_ it: ControllerRig, _ random: inout SplitMix) async throws {
             switch random.next(below: 9) {
             case 0: it.server.failWatch(after: random.next(below: 3), .cut)
             case 1: it.server.failWatch(after: random.next(below: 3), .error(410, "Expired"))
             case 2: it.server.failWatch(after: random.next(below: 3), .error(500, "InternalError"))
             case 3: it.server.fail(.status(500, "InternalError", "etcd is away"), times: 3)
-            case 4: it.server.fail(.status(409, "Conflict", "somebody was first")) { $0.verb == "PATCH" }
+            case 4: it.server.fail(.status(409, "Conflict", "the object has been modified")) { $0.verb == "PATCH" }
             case 5: it.server.compact()
             case 6: try await it.restartDaemon()
             case 7:
@@ -62,7 +62,7 @@ extension ControllerTests {
                 return try await it.start(waits: false)
             default: break
             }
-            // What has been arranged for watches happens to the next one.
+            // A fault of a watch hits the next watch.
             if random.next(below: 2) == 0 { try await it.server.restart() }
         }
     }

@@ -1,12 +1,12 @@
-import JSONRPC
 import Linux
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// The same against an API server that others wrote, as far as that goes: what a test says of its own server's behaviour
-    /// it may have misunderstood. It knows no faults and forgets all when it ends, so those are left to the other.
+    /// The main scenario against a third party's API server: our own may share a misunderstanding with the controller. Kmock has
+    /// no faults and keeps no state, so those tests use our own server.
     @Suite struct KmockTests {
         private static let folder = String(#filePath.dropLast("/KmockTests.swift".count))
         private static let python = folder.replacing("/Tests/ControllerTests", with: "/.build-kmock/bin/python")
@@ -14,14 +14,14 @@ extension ControllerTests {
         private func with(_ body: (ControllerRig) async throws -> Void) async throws {
             try await ControllerRig.with { it in
                 guard Files.exists(Self.python) else {
-                    throw NeverHappened(description: "kmock is not installed: Tests/run.sh does that")
+                    throw UnmetExpectation(description: "kmock is not installed: Tests/run.sh does that")
                 }
-                // It ends with its standard input, which this one never does by itself.
+                // It ends with its standard input, which stays open here.
                 let start = """
                     cd \(it.folder); mkfifo input
                     \(Self.python) \(Self.folder)/kmock_server.py <>input >port 2>log & echo $!
                     """
-                let pid = try await it.testbed.run(["sh", "-c", start], in: .host).filter(\.isNumber)
+                let pid = try await it.sandbox.run(["sh", "-c", start], in: .host).filter(\.isNumber)
                 try await scoped {
                     var port = ""
                     try await eventually("kmock listens", within: .seconds(20)) {
@@ -37,7 +37,7 @@ extension ControllerTests {
                     try await body(it)
                     await it.kill(15)
                 } cleanUp: {
-                    try await it.testbed.run(["kill", pid], in: .host)
+                    try await it.sandbox.run(["kill", pid], in: .host)
                 }
             }
         }
@@ -60,7 +60,7 @@ extension ControllerTests {
                 "get", "pod", "web", "-o", #"jsonpath={.metadata.annotations.kmesh\.net/bypass-status}"#)
         }
 
-        @Test("Labelled, changed, unlabelled, labelled again while nobody looked, and deleted")
+        @Test("Labelled, changed, unlabelled, labelled again, and deleted")
         func scenario() async throws {
             try await with { it in
                 try await make("web", it, uid: it.uid)
@@ -88,7 +88,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("When its time is over the label is gone")
+        @Test("When the bypass expires the label is removed")
         func time() async throws {
             try await with { it in
                 try await make("web", it, uid: it.uid)

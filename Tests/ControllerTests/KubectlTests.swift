@@ -1,13 +1,13 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// What the user guide has people type.
+    /// The commands of the user guide.
     @Suite struct KubectlTests {
-        @Test("Labelled, looked at, and unlabelled by kubectl")
+        @Test("Labelled, inspected and unlabelled with kubectl")
         func guide() async throws {
             try await ControllerRig.with { it in
                 try await it.start()

@@ -1,19 +1,19 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// What a label and its annotations do.
+    /// The effect of the label and the annotations.
     @Suite struct LabelTests {
         @Test(
-            "The label takes the sidecar out of the pod's traffic, and its end puts it back",
+            "The label takes the sidecar out of the pod's traffic, and its removal puts it back",
             arguments: PodGroup.Driver.allCases, PodGroup.Version.allCases)
         func label(_ driver: PodGroup.Driver, _ version: PodGroup.Version) async throws {
             try await ControllerRig.with(driver, version) { it in
                 try await it.start()
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 for _ in 0..<3 {
                     it.server.label("web")
                     try await it.becomes(.app)
@@ -29,7 +29,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("Annotations say in which direction and why, and may change while it is on")
+        @Test("Annotations set direction and reason, and may change while the bypass is on")
         func options() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -39,7 +39,7 @@ extension ControllerTests {
                 try await it.becomes(.bypassed("inbound"))
                 let bypass = try #require(try await it.rig.list().first)
                 #expect(bypass.owner == it.owner && bypass.reason == "INC-4711" && bypass.direction == "inbound")
-                let witnesses = try await it.testbed.watching([.inbound]) {
+                let witnesses = try await it.sandbox.watching([.inbound]) {
                     it.server.annotate("web", ["kmesh.net/bypass-direction": "both"])
                     try await it.becomes(.app)
                 }
@@ -49,7 +49,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A bad annotation leaves the pod in the mesh, and says so; also when it becomes bad")
+        @Test("An invalid annotation is reported and leaves the pod in the mesh, also when it becomes invalid later")
         func malformed() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -58,7 +58,7 @@ extension ControllerTests {
                 let words = #"annotation kmesh.net/bypass-ttl is "soon": "#
                 try await it.says("refused: \(words)give seconds, or a whole number with s, m or h, such as 15m")
                 try await it.hasEvent("BypassFailed")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 it.server.annotate("web", ["kmesh.net/bypass-ttl": "1h"])
                 try await it.becomes(.app)
                 it.server.annotate("web", ["kmesh.net/bypass-direction": "up"])
@@ -66,7 +66,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("When its time is over, the sidecar is back and the label is gone")
+        @Test("When the bypass expires, the sidecar is back and the label is removed")
         func time() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -80,14 +80,14 @@ extension ControllerTests {
                 try await eventually("the label is gone: \(it.log)") { !it.server.hasLabel("web") }
                 #expect(it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("expired 20") == true)
                 try await it.hasEvent("BypassExpired")
-                // Labelled again, it begins anew.
+                // The label set again starts another bypass.
                 it.server.label("web")
                 try await it.becomes(.app)
                 #expect(!it.server.reasons(about: "web").contains("BypassDisabled"))
             }
         }
 
-        @Test("More time, or no end, by another annotation")
+        @Test("Another TTL, or none, by a change of the annotation")
         func otherTime() async throws {
             try await ControllerRig.with { it in
                 try await it.start()

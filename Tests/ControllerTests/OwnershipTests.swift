@@ -1,28 +1,28 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// What is not the controller's it leaves alone, and what is it puts right.
+    /// Bypasses of other owners are left alone, and its own are restored.
     @Suite struct OwnershipTests {
-        @Test("Somebody else's bypass of the pod is not touched; it begins when that one ends")
+        @Test("Another owner's bypass of the pod is not changed; the controller's starts when that one ends")
         func foreign() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
                 try await it.rig.on(direction: "inbound", owner: "alice")
                 it.server.label("web")
-                try await eventually("it is told: \(it.log)") {
+                try await eventually("it is reported: \(it.log)") {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
                         "failed: alice has bypassed pod:\(it.uid)") == true
                 }
-                #expect(try await it.testbed.ways == .bypassed("inbound"))
+                #expect(try await it.sandbox.paths == .bypassed("inbound"))
                 it.server.label("web", nil)
                 try await it.says(nil)
                 #expect(try await it.rig.list().map(\.owner) == ["alice"])
                 it.server.label("web")
-                try await eventually("it is told again") {
+                try await eventually("it is reported again") {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
                         "failed: alice has bypassed pod:\(it.uid)") == true
                 }
@@ -32,14 +32,14 @@ extension ControllerTests {
             }
         }
 
-        @Test("What somebody takes over is theirs; what somebody ends is begun again")
+        @Test("A bypass that another owner takes over is theirs; one that is turned off is turned on again")
         func interference() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
                 it.server.label("web")
                 try await it.becomes(.app)
                 try await it.rig.on(direction: "outbound", owner: "alice")
-                try await eventually("it is told: \(it.log)") {
+                try await eventually("it is reported: \(it.log)") {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix(
                         "failed: alice has bypassed pod:\(it.uid)") == true
                 }
@@ -55,63 +55,63 @@ extension ControllerTests {
             }
         }
 
-        @Test("A rule that somebody flushes is put back, and nothing is said; one that still wins is told")
+        @Test("A flushed rule is restored without a report; a rule that overrides the bypass is reported")
         func effect() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
-                try await it.testbed.installTPROXY()
+                try await it.sandbox.installTPROXY()
                 it.server.label("web")
                 try await it.says("on, not effective: tproxy")
                 try await it.hasEvent("BypassNotEffective")
-                try await it.testbed.removeTPROXY()
+                try await it.sandbox.removeTPROXY()
                 try await it.says("on", within: .seconds(25))
-                try await it.testbed.install(.iptables, flushing: true)
+                try await it.sandbox.install(.iptables, flushing: true)
                 try await eventually("it is repaired") { try await it.rig.list().first?.state == "on" }
                 #expect(it.server.reasons(about: "web").count { $0 == "BypassNotEffective" } == 1)
             }
         }
 
-        @Test("Switched off, it ends what it has bypassed, leaves alone what others have, and does nothing")
+        @Test("Disabled, it ends its own bypasses, leaves those of others alone, and does nothing else")
         func disabled() async throws {
             try await ControllerRig.with { it in
-                try await it.rig.on(it.testbed.peer, owner: "alice")
+                try await it.rig.on(it.sandbox.peer, owner: "alice")
                 try await it.start()
                 it.server.label("web")
                 try await it.becomes(.app)
                 await it.kill(15)
-                #expect(try await it.testbed.ways == .app)
+                #expect(try await it.sandbox.paths == .app)
                 try await it.start(["--enable-bypass=false"])
                 try await it.becomes(.sidecar)
                 await it.kill(15)
                 _ = it.server.takeRequests()
-                // Off is what it is unless it is told otherwise.
+                // Disabled is the default.
                 try await it.start([])
                 #expect(try await it.rig.list().map(\.owner) == ["alice"])
                 #expect(it.server.requests.isEmpty)
             }
         }
 
-        @Test("An idle controller asks for nothing but its watch")
+        @Test("An idle controller sends nothing but its watch")
         func idle() async throws {
             try await ControllerRig.with { it in
                 it.server.label("web")
                 try await it.start()
                 try await it.says("on")
                 try await it.hasEvent("BypassEnabled")
-                // The rule about mTLS is looked for, in two namespaces, and then nothing.
+                // PeerAuthentications are listed in two namespaces, and then nothing.
                 try await eventually("all is said") {
                     it.server.requests.count { $0.path.contains("peerauthentications") } == 2
                 }
                 _ = it.server.takeRequests()
                 try await Task.sleep(for: .seconds(3))
-                // The kubelet writes a status now and then.
+                // The kubelet updates the status now and then.
                 it.server.patch("web", ["status": ["message": "well"]])
                 try await Task.sleep(for: .seconds(2))
                 #expect(it.server.requests == [])
             }
         }
 
-        @Test("It runs without any privilege, and says how it is")
+        @Test("It runs unprivileged, and serves health and metrics")
         func privilege() async throws {
             try await ControllerRig.with { it in
                 it.server.label("web")
@@ -124,7 +124,7 @@ extension ControllerTests {
                 #expect(metrics.contains("\nkmesh_bypass_controller_bypassed_pods 1\n"))
                 #expect(metrics.contains(#"kmesh_bypass_controller_daemon_calls_total{operation="on",result="ok"} 1"#))
                 #expect(metrics.contains(#"kmesh_bypass_controller_api_requests_total{code="200",verb="WATCH"} 1"#))
-                #expect(try await it.probe("readyz") == Ending(code: 0, output: "ok\n"))
+                #expect(try await it.probe("readyz") == CommandResult(code: 0, output: "ok\n"))
             }
         }
     }

@@ -1,13 +1,13 @@
 import ControllerTestSupport
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// Pods as there are on a node.
+    /// The kinds of pods on a node.
     @Suite struct PodTests {
-        @Test("A pod that does not qualify yet is taken up when it does")
+        @Test("A pod that is not ready is bypassed when it is")
         func initContainers() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -20,7 +20,7 @@ extension ControllerTests {
                 #expect(try await it.rig.list().isEmpty)
                 it.server.patch("web", ["status": ["conditions": [["type": "Initialized", "status": "True"]]]])
                 try await it.says("waiting: it is not running yet")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 it.server.patch("web", ["status": ["phase": "Running"]])
                 try await it.becomes(.app)
                 try await it.says("on")
@@ -61,7 +61,7 @@ extension ControllerTests {
                     #expect(it.server.events(about: name).isEmpty)
                 }
                 #expect(try await it.rig.list().count == 1)
-                // Also after a restart nothing is said twice.
+                // Also after a restart nothing is reported twice.
                 let before = it.server.events(about: "bare") + it.server.events(about: "web")
                 try await it.restart()
                 try await it.restart()
@@ -69,7 +69,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A pod that goes keeps its bypass to the end, and leaves nothing")
+        @Test("A terminating pod keeps its bypass until it is deleted, and leaves nothing")
         func deletion() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -82,9 +82,9 @@ extension ControllerTests {
                 it.server.put("other", labels: ["kmesh.net/bypass": "enabled"]) {
                     $0.setting("spec", ["nodeName": "node-a"])
                 }
-                // What came before is done once this is.
+                // Earlier work is done once this is.
                 try await it.hasEvent("BypassFailed", "other")
-                #expect(try await it.testbed.ways == .app)
+                #expect(try await it.sandbox.paths == .app)
                 it.server.delete("web")
                 try await it.becomes(.sidecar)
                 #expect(try await it.rig.list().isEmpty)
@@ -92,25 +92,25 @@ extension ControllerTests {
             }
         }
 
-        @Test("Another pod's namespace is not touched: one of the pod's addresses has to be in it")
+        @Test("Another pod's namespace is not changed: it must have one of the pod's addresses")
         func addresses() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
                 it.server.put("web", uid: it.uid, addresses: ["10.244.1.7"])
                 it.server.label("web")
-                try await eventually("it is told: \(it.log)", within: .seconds(20)) {
+                try await eventually("it is reported: \(it.log)", within: .seconds(20)) {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?
                         .contains("none of the expected addresses (10.244.1.7)") == true
                 }
                 try await it.hasEvent("BypassFailed")
-                #expect(try await it.testbed.ways == .sidecar)
+                #expect(try await it.sandbox.paths == .sidecar)
                 it.server.put(
                     "web", uid: it.uid, labels: ["kmesh.net/bypass": "enabled"], addresses: ["10.244.1.7", "fd89::1"])
                 try await it.becomes(.app)
             }
         }
 
-        @Test("A pod that cannot be found holds up no other")
+        @Test("A pod that cannot be found delays no other")
         func stuck() async throws {
             try await ControllerRig.with { it in
                 for number in 0..<20 {
@@ -123,7 +123,7 @@ extension ControllerTests {
                 try await it.becomes(.app, within: .seconds(5))
                 it.server.label("web", nil)
                 try await it.becomes(.sidecar, within: .seconds(5))
-                try await eventually("it is told: \(it.log)", within: .seconds(20)) {
+                try await eventually("it is reported: \(it.log)", within: .seconds(20)) {
                     it.server.annotation("kmesh.net/bypass-status", of: "lost7")?.contains("no network namespace")
                         == true
                 }

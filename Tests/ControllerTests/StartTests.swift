@@ -1,12 +1,12 @@
 import ControllerTestSupport
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension ControllerTests {
-    /// Why the controller does not start, in words and in numbers.
+    /// Errors at start, and their exit codes.
     @Suite struct StartTests {
-        @Test("What is missing is told, with what to do")
+        @Test("Missing or invalid configuration is reported, with a hint")
         func missing() async throws {
             try await ControllerRig.with { it in
                 let node = ["--node-name", "node-a"]
@@ -23,7 +23,7 @@ extension ControllerTests {
             }
         }
 
-        @Test("A port for health that somebody has is told, and the other controller goes on")
+        @Test("A health port in use is reported, and the running controller is not disturbed")
         func port() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
@@ -32,8 +32,8 @@ extension ControllerTests {
                 ])
                 #expect(ending.code == 69 && ending.errors.joined().contains("name another with --health-address"))
                 #expect(try await it.probe("readyz").code == 0)
-                // Its end of input is a client's last word, not the end of the connection.
-                let page = try await it.testbed.run(
+                // A half-closed connection still gets its response.
+                let page = try await it.sandbox.run(
                     ["socat", "-", "TCP:\(it.health)"], in: .host, input: "GET /healthz HTTP/1.0\r\n\r\n")
                 #expect(page.hasSuffix("\r\n\r\nok\n"), "\(page)")
                 await it.kill(15)
@@ -43,13 +43,13 @@ extension ControllerTests {
             }
         }
 
-        @Test("Told to end, it does so at once and in good order, whoever is knocking at its port for health")
+        @Test("It stops at once and cleanly during a storm of connections to its health port")
         func end() async throws {
             try await ControllerRig.with { it in
                 for _ in 0..<5 {
                     try await it.start()
                     let start = ContinuousClock.now
-                    let exit = try await knocking(on: it.healthPort) { await it.kill(15) }
+                    let exit = try await withConnectStorm(on: it.healthPort) { await it.kill(15) }
                     #expect(exit == .code(0), "\(it.log)")
                     // This API server does not see that a connection on which it is answering a watch is being closed.
                     #expect(start.duration(to: .now) < .seconds(3))
@@ -57,10 +57,10 @@ extension ControllerTests {
             }
         }
 
-        @Test("A socket that the user may not use is told")
+        @Test("A socket without access is reported")
         func denied() async throws {
             try await ControllerRig.with { it in
-                try await it.testbed.run(["chmod", "0600", it.rig.socket], in: .host)
+                try await it.sandbox.run(["chmod", "0600", it.rig.socket], in: .host)
                 it.server.label("web")
                 try await it.start(waits: false)
                 try await it.says("failed: access to \(it.rig.socket) is denied", within: .seconds(30))

@@ -1,7 +1,8 @@
 import JSONRPC
+import MeshSandbox
 import NIOCore
-import RootTestSupport
-import Testbed
+import StrictJSON
+import TestSupport
 
 extension Rig {
     /// kmesh-bypassctl, which is built beside the daemon.
@@ -10,24 +11,24 @@ extension Rig {
     /// Gives `input` to socat and returns the lines that come back until the daemon closes. socat shuts its writing side
     /// down at the end of its input, as it does for anybody who pipes into it.
     func socat(_ input: String) async throws -> [JSONValue] {
-        let ending = try await testbed.ending(of: ["socat", "-t", "10", "-", "UNIX-CONNECT:\(socket)"], input: input)
-        guard ending.code == 0 else { throw NeverHappened(description: "socat: \(ending)") }
+        let ending = try await sandbox.result(of: ["socat", "-t", "10", "-", "UNIX-CONNECT:\(socket)"], input: input)
+        guard ending.code == 0 else { throw UnmetExpectation(description: "socat: \(ending)") }
         return try lines(ending.output)
     }
 
     /// Runs a Python program, which is given the socket's path and the pod's name, and returns the lines that it prints.
     func python(_ program: String, _ arguments: [String] = []) async throws -> [String] {
-        let ending = try await testbed.ending(of: ["python3", "-", socket, testbed.pod] + arguments, input: program)
-        guard ending.code == 0 else { throw NeverHappened(description: "python3: \(ending)") }
+        let ending = try await sandbox.result(of: ["python3", "-", socket, sandbox.pod] + arguments, input: program)
+        guard ending.code == 0 else { throw UnmetExpectation(description: "python3: \(ending)") }
         return ending.output.split(separator: "\n").map(String.init)
     }
 
     /// Every line has to be JSON and to have an end.
     func lines(_ output: String) throws -> [JSONValue] {
         guard output.isEmpty || output.hasSuffix("\n") else {
-            throw NotByContract(description: "a line without an end: \(output)")
+            throw ContractViolation(description: "a line without an end: \(output)")
         }
-        return try output.split(separator: "\n").map { try JSONReader.read(ByteBuffer(string: String($0))) }
+        return try output.split(separator: "\n").map { try JSONReader.read(String($0)) }
     }
 
     /// A request as somebody would type it.
@@ -37,12 +38,12 @@ extension Rig {
 
     /// `bypass` of the pod.
     func bypassLine(_ id: String?, _ state: String) -> String {
-        line(id, "bypass", #"["\#(testbed.pod)","\#(state)"]"#)
+        line(id, "bypass", #"["\#(sandbox.pod)","\#(state)"]"#)
     }
 
     /// `status` of the pod.
     func statusLine(_ id: String?) -> String {
-        line(id, "status", #"["\#(testbed.pod)"]"#)
+        line(id, "status", #"["\#(sandbox.pod)"]"#)
     }
 }
 

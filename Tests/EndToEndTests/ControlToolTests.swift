@@ -1,22 +1,22 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension EndToEndTests {
     /// kmesh-bypassctl against the daemon: what it prints, and how it ends.
     @Suite struct ControlToolTests {
-        private static func run(_ rig: Rig, _ words: [String]) async throws -> Ending {
-            try await rig.testbed.ending(of: [rig.controlTool] + words + ["--socket", rig.socket])
+        private static func run(_ rig: Rig, _ words: [String]) async throws -> CommandResult {
+            try await rig.sandbox.result(of: [rig.controlTool] + words + ["--socket", rig.socket])
         }
 
         @Test func onAndOffDoWhatTheySay() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
-                try await rig.testbed.install(.iptables)
+                let pod = rig.sandbox.pod
+                try await rig.sandbox.install(.iptables)
                 let on = try await Self.run(rig, ["on", pod, "--owner", "me", "--reason", "a test", "--for", "15m"])
                 #expect(on.code == 0, "\(on)")
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
                 let status = try await rig.status()
                 #expect(status.owner == "me" && status.reason == "a test" && status.expiresAt != nil)
                 for word in ["on", pod, "me", "a test", "\(status.inode)"] {
@@ -25,17 +25,17 @@ extension EndToEndTests {
                 #expect(!on.output.contains("\u{1b}"), "colors are for terminals")
 
                 #expect(try await Self.run(rig, ["on", pod, "--direction", "inbound"]).code == 0)
-                #expect(try await rig.testbed.ways == .bypassed("inbound"))
+                #expect(try await rig.sandbox.paths == .bypassed("inbound"))
                 let off = try await Self.run(rig, ["off", pod])
                 #expect(off.code == 0 && off.output.contains("off"), "\(off)")
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.paths == .sidecar)
                 #expect(try await Self.run(rig, ["off", pod]).code == 0)
             }
         }
 
         @Test func statusListAndInfoTellWhatIs() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
+                let pod = rig.sandbox.pod
                 #expect(try await Self.run(rig, ["status", pod]).output.contains("off"))
                 try await rig.on(owner: "somebody")
                 let status = try await Self.run(rig, ["status", pod])
@@ -49,7 +49,7 @@ extension EndToEndTests {
 
         @Test func scriptsGetTheDaemonsOwnJSON() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
+                let pod = rig.sandbox.pod
                 let on = try rig.lines(try await Self.run(rig, ["on", pod, "--json"]).output)
                 #expect(try on.map { try BypassAnswer($0).state } == ["on"])
                 #expect(try on.map { try BypassAnswer($0).changed } == [true])
@@ -66,7 +66,7 @@ extension EndToEndTests {
 
         @Test func extendGivesMoreTimeAndALateDecisionIsRefused() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
+                let pod = rig.sandbox.pod
                 let on = try await rig.on(ttl: 60)
                 let extended = try await Self.run(rig, ["extend", pod, "--for", "2h"])
                 #expect(extended.code == 0 && extended.output.contains("in 2h"), "\(extended)")
@@ -82,13 +82,13 @@ extension EndToEndTests {
         /// From before a daemon's end to after it.
         @Test func watchTellsWhatIsAndWhatHappensAlsoAfterARestart() async throws {
             try await Rig.with { rig in
-                let (pod, file) = (rig.testbed.pod, rig.folder.path + "/watched")
+                let (pod, file) = (rig.sandbox.pod, rig.folder.path + "/watched")
                 try await rig.on(owner: "earlier")
                 let command = "\(rig.controlTool) watch --socket \(rig.socket) > \(file) 2>&1 & echo $!"
-                let pid = try await rig.testbed.run(["sh", "-c", command], in: .host).filter(\.isNumber)
+                let pid = try await rig.sandbox.run(["sh", "-c", command], in: .host).filter(\.isNumber)
                 func watched(_ text: String) async throws {
                     try await eventually("\(text) is told") {
-                        try await rig.testbed.run(["cat", file], in: .host).contains(text)
+                        try await rig.sandbox.run(["cat", file], in: .host).contains(text)
                     }
                 }
                 try await scoped {
@@ -99,20 +99,20 @@ extension EndToEndTests {
                     try await watched("trying again")
                     try await rig.start()
                     try await eventually("the table comes again") {
-                        try await rig.testbed.run(["cat", file], in: .host).split(separator: "NETNS").count == 2
+                        try await rig.sandbox.run(["cat", file], in: .host).split(separator: "NETNS").count == 2
                     }
                     try await rig.off()
                     try await watched("  off  \(pod)\n")
                 } cleanUp: {
-                    try await rig.testbed.run(["kill", "-INT", pid], in: .host)
+                    try await rig.sandbox.run(["kill", "-INT", pid], in: .host)
                 }
-                try await eventually("it ends") { try await rig.testbed.ending(of: ["kill", "-0", pid]).code != 0 }
+                try await eventually("it ends") { try await rig.sandbox.result(of: ["kill", "-0", pid]).code != 0 }
             }
         }
 
         @Test func exitCodesTellWhatWentWrong() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
+                let pod = rig.sandbox.pod
                 for (words, code, said) in [
                     (["on", "none-of-these"], 5, "none-of-these"), (["status", "/dev/null"], 5, "/dev/null"),
                     (["on", "/proc/self/ns/net"], 4, "host"), (["off", "pid:\(try rig.daemon.pid)"], 4, "host"),
@@ -141,7 +141,7 @@ extension EndToEndTests {
         @Test func theEnvironmentNamesTheSocket() async throws {
             try await Rig.with { rig in
                 let command = ["env", "KMESH_BYPASSD_SOCKET=\(rig.socket)", rig.controlTool, "info"]
-                let ending = try await rig.testbed.ending(of: command)
+                let ending = try await rig.sandbox.result(of: command)
                 #expect(ending.code == 0, "\(ending)")
             }
         }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -8,16 +8,16 @@ extension EndToEndTests {
         /// What the demo makes, as far as its names tell.
         private static func traces(_ rig: Rig) async throws -> String {
             let list = "ls -d /run/netns/bypass-demo* /run/kmesh-demo* 2>/dev/null; true"
-            let files = try await rig.testbed.run(["sh", "-c", list], in: .host)
+            let files = try await rig.sandbox.run(["sh", "-c", list], in: .host)
             // The brackets keep the search from finding itself.
-            return files + (try await rig.testbed.ending(of: ["pgrep", "-f", "/[k]mesh-demo"]).output)
+            return files + (try await rig.sandbox.result(of: ["pgrep", "-f", "/[k]mesh-demo"]).output)
         }
 
-        @Test(arguments: Testbed.Mesh.allCases)
-        func theDemoShowsEveryTurnAndLeavesNothing(_ mesh: Testbed.Mesh) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func theDemoShowsEveryTurnAndLeavesNothing(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.withoutDaemon { rig in
                 let demo = [rig.controlTool, "demo", "--mesh", mesh.rawValue, "--socket", rig.socket]
-                let ending = try await rig.testbed.ending(of: demo)
+                let ending = try await rig.sandbox.result(of: demo)
                 #expect(ending.code == 0, "\(ending)")
                 let answers = ending.output.split(separator: "\n").map { $0.split(separator: " ").suffix(4) }
                     .filter { Set($0).count == 1 && ["app", "sidecar"].contains($0.first) }
@@ -29,7 +29,7 @@ extension EndToEndTests {
 
         @Test func theDemoUsesTheDaemonThatRunsAndLeavesNoBypass() async throws {
             try await Rig.with { rig in
-                let ending = try await rig.testbed.ending(of: [rig.controlTool, "demo", "--socket", rig.socket])
+                let ending = try await rig.sandbox.result(of: [rig.controlTool, "demo", "--socket", rig.socket])
                 #expect(ending.code == 0 && ending.output.contains(rig.pin), "\(ending)")
                 #expect(try await rig.list() == [])
                 #expect(try await Self.traces(rig) == "")

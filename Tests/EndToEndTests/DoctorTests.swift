@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -10,7 +10,7 @@ extension EndToEndTests {
             // What it says counts also where it ends with 1.
             let command = ([rig.controlTool, "doctor", "--bpffs", rig.options.bpffs, "--socket", rig.socket] + words)
                 .joined(separator: " ")
-            let output = try await rig.testbed.run(["sh", "-c", command + "; echo $?"], in: .host)
+            let output = try await rig.sandbox.run(["sh", "-c", command + "; echo $?"], in: .host)
             let lines = output.split(separator: "\n")
             return (Int(lines.last ?? "") ?? -1, lines.dropLast().joined(separator: "\n"))
         }
@@ -32,32 +32,32 @@ extension EndToEndTests {
 
         @Test func whatWasLeftBehindIsFoundAndTakenAway() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
                 try await rig.on()
-                try await rig.loseEverything()
+                try await rig.killAndLoseState()
                 let (code, text) = try await Self.run(rig)
                 #expect(code == 1)
-                let finding = "/run/netns/\(rig.testbed.pod): rules of no bypass in ip nat PREROUTING, ip nat OUTPUT"
-                #expect(text.contains(finding) && text.contains("doctor --repair"), "\(text)")
+                let finding = "/run/netns/\(rig.sandbox.pod): rules of no bypass in ip nat PREROUTING, ip nat OUTPUT"
+                #expect(text.contains(finding) && text.contains("kmesh-bypassd repair"), "\(text)")
                 #expect(text.contains("problem  daemon") && text.contains(rig.socket), "\(text)")
                 #expect(text.contains("no matcher of this version"), "\(text)")
 
                 let (_, repaired) = try await Self.run(rig, "--repair")
-                #expect(repaired.contains("\(rig.testbed.pod) is as it was without a bypass"), "\(repaired)")
+                #expect(repaired.contains("\(rig.sandbox.pod) is as it was without a bypass"), "\(repaired)")
                 #expect(repaired.contains("ok       leftovers"), "\(repaired)")
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
         @Test func anEntryOfANamespaceThatHasGoneIsFoundAndTakenAway() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.withNamespace { name in
+                try await rig.sandbox.withNamespace { name in
                     let on = try await rig.on(name)
                     try rig.daemon.kill(9)
                     _ = try await rig.daemon.exit()
-                    try await rig.testbed.run(["ip", "netns", "delete", name], in: .host)
+                    try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host)
                     #expect(try await Self.run(rig).text.contains("an entry of namespace \(on.inode), which has gone"))
                     #expect(try await Self.run(rig, "--repair").text.contains("entry of namespace \(on.inode) is gone"))
                     #expect(try await rig.entries == 0)
@@ -67,7 +67,7 @@ extension EndToEndTests {
 
         @Test func aDaemonThatRunsIsNotDisturbed() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
                 let (code, text) = try await Self.run(rig, "--repair")
                 #expect(code == 0 && text.contains("systemctl restart"), "\(text)")
@@ -79,11 +79,61 @@ extension EndToEndTests {
             try await Rig.with { rig in
                 try await rig.withUsers(operators: [], others: ["stranger"]) { users in
                     let name = try #require(users["stranger"]).name
-                    let command = ["runuser", "--user", name, "--", rig.controlTool, "doctor", "--socket", rig.socket]
-                    let text = try await rig.testbed.run(
+                    // In a folder that everybody may enter, wherever the programs were built.
+                    try await rig.sandbox.run(["cp", rig.controlTool, rig.executable, rig.folder.path], in: .host)
+                    try await rig.sandbox.run(["chmod", "0755", rig.folder.path], in: .host)
+                    let tool = rig.folder.path + "/kmesh-bypassctl"
+                    let command = ["runuser", "--user", name, "--", tool, "doctor", "--socket", rig.socket]
+                    let text = try await rig.sandbox.run(
                         ["sh", "-c", command.joined(separator: " ") + "; true"], in: .host)
                     #expect(text.contains("unknown  leftovers") && text.contains("run it as root"), "\(text)")
                 }
+            }
+        }
+
+        /// The command that `doctor` runs, and names.
+        @Test func theDaemonsBinaryRepairsWithoutTheTool() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
+                try await rig.on()
+                try await rig.killAndLoseState()
+                let repair = [rig.executable, "repair", "--bpffs", rig.options.bpffs]
+                let finding = "/run/netns/\(rig.sandbox.pod): rules of no bypass in ip nat PREROUTING, ip nat OUTPUT"
+                let script = repair.joined(separator: " ") + " --dry-run --json; echo $?"
+                let dry = try await rig.sandbox.run(["sh", "-c", script], in: .host)
+                #expect(dry.contains(finding) && dry.hasSuffix("\n1\n"), "\(dry)")
+                #expect(try await rig.sandbox.rules != before, "a dry run changes nothing")
+
+                let repaired = try await rig.sandbox.result(of: repair)
+                #expect(repaired.code == 0, "\(repaired)")
+                #expect(repaired.output.contains("\(rig.sandbox.pod) is as it was without a bypass"), "\(repaired)")
+                #expect(try await rig.sandbox.rules == before)
+            }
+        }
+
+        @Test func repairLeavesARunningDaemonAlone() async throws {
+            try await Rig.with { rig in
+                try await rig.on()
+                let repair = try await rig.sandbox.result(
+                    of: [rig.executable, "repair", "--bpffs", rig.options.bpffs])
+                #expect(repair.code == 0 && repair.output.contains("systemctl restart"), "\(repair)")
+                #expect(try await rig.status().state == "on")
+            }
+        }
+
+        /// On a laptop there is nothing that could check a kernel.
+        @Test func withoutTheDaemonsBinaryTheKernelIsUnknown() async throws {
+            try await Rig.with { rig in
+                let alone = rig.folder.path + "/kmesh-bypassctl"
+                try await rig.sandbox.run(["cp", rig.controlTool, alone], in: .host)
+                let program = ["env", "PATH=/usr/bin:/bin", alone]
+                let command = program + ["doctor", "--bpffs", rig.options.bpffs, "--socket", rig.socket]
+                let ending = try await rig.sandbox.result(of: command)
+                #expect(ending.code == 0 && ending.output.contains("unknown  kernel"), "\(ending)")
+                #expect(ending.output.contains("ok       daemon"), "\(ending)")
+                let demo = try await rig.sandbox.result(of: program + ["demo"])
+                #expect(demo.code == 1 && demo.errors.joined().contains("kmesh-bypass-demo"), "\(demo)")
             }
         }
     }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 
 /// Clients that mean no good, as processes of their own and of other users, and one that does, beside them.
 enum HostileClients {
@@ -21,7 +21,7 @@ enum HostileClients {
         /// From the line that the program prints.
         init(_ line: String) throws {
             let numbers = line.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
-            guard numbers.count == 7 else { throw NotByContract(description: "no report: \(line)") }
+            guard numbers.count == 7 else { throw ContractViolation(description: "no report: \(line)") }
             (median, p99, longest, longestWelcome) = (numbers[0], numbers[1], numbers[2], numbers[3])
             (calls, peakMemory, mostDescriptors) = (Int(numbers[4]), Int(numbers[5]) * 1024, Int(numbers[6]))
         }
@@ -35,10 +35,10 @@ enum HostileClients {
     /// Runs the kinds of clients that are named, all at once, until each has done what it does.
     static func run(_ kinds: [String], against rig: Rig) async throws -> Report {
         // They are not in the group that may connect, if there is one.
-        try await rig.testbed.run(["chmod", "755", rig.folder.path], in: .host)
-        try await rig.testbed.run(["chmod", "666", rig.socket], in: .host)
+        try await rig.sandbox.run(["chmod", "755", rig.folder.path], in: .host)
+        try await rig.sandbox.run(["chmod", "666", rig.socket], in: .host)
         let pid = try rig.daemon.pid
-        let output = try await rig.testbed.run(
+        let output = try await rig.sandbox.run(
             ["timeout", "120", "python3", "-", rig.socket, "\(pid)"] + kinds, in: .host, input: program)
         return try Report(output)
     }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -8,10 +8,10 @@ extension EndToEndTests {
         @Test(arguments: RawRuleset.names)
         func whatAChainIsCalledDoesNothingToATerminal(_ name: String) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.netlink(RawRuleset.redirect(name, priority: -150), in: rig.testbed.pod)
-                for words in [["on", rig.testbed.pod], ["status", rig.testbed.pod], ["list"]] {
+                try await rig.sandbox.netlink(RawRuleset.redirect(name, priority: -150), in: rig.sandbox.pod)
+                for words in [["on", rig.sandbox.pod], ["status", rig.sandbox.pod], ["list"]] {
                     let command = [rig.controlTool] + words + ["--socket", rig.socket]
-                    let ending = try await rig.testbed.ending(of: command)
+                    let ending = try await rig.sandbox.result(of: command)
                     #expect(ending.code == 0, "\(ending)")
                     #expect(ending.output.contains("earlier-redirect"), "\(ending)")
                     #expect(!ending.output.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" }, "\(ending)")

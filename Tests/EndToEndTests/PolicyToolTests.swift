@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -14,12 +14,12 @@ extension EndToEndTests {
 
         /// - Parameter file: its text, and in octal its mode.
         private static func run(_ rig: Rig, _ words: [String], file: (text: String, mode: String)) async throws
-            -> Ending
+            -> CommandResult
         {
             let path = rig.folder.path + "/policy.toml"
             let script = "printf %s \"$1\" > \"$2\"; chmod \(file.mode) \"$2\"; shift 2; exec \"$@\""
             let command = ["sh", "-c", script, "sh", file.text, path, rig.controlTool, "policy"]
-            return try await rig.testbed.ending(of: command + words.map { $0 == "FILE" ? path : $0 })
+            return try await rig.sandbox.result(of: command + words.map { $0 == "FILE" ? path : $0 })
         }
 
         @Test func aGoodFileIsSummedUp() async throws {
@@ -57,9 +57,9 @@ extension EndToEndTests {
             try await Rig.withoutDaemon { rig in
                 let explain = ["explain", "--file", "FILE", "--user", "daemon", "--netns"]
                 let pod = try await Self.run(
-                    rig, explain + [rig.testbed.pod, "--for", "15m"], file: (Self.good, "644"))
+                    rig, explain + [rig.sandbox.pod, "--for", "15m"], file: (Self.good, "644"))
                 #expect(pod.code == 0 && pod.output.contains("allows it") && !pod.output.contains("warning"), "\(pod)")
-                let endless = try await Self.run(rig, explain + [rig.testbed.pod], file: (Self.good, "644"))
+                let endless = try await Self.run(rig, explain + [rig.sandbox.pod], file: (Self.good, "644"))
                 #expect(
                     endless.code == 0 && endless.output.contains("requires one of at most 900 seconds"), "\(endless)")
                 let host = try await Self.run(rig, explain + ["/proc/self/ns/net"], file: (Self.good, "644"))

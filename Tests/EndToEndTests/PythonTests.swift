@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -19,7 +19,7 @@ extension EndToEndTests {
 
         @Test func tenLinesAreEnough() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.nftables)
+                try await rig.sandbox.install(.nftables)
                 let on = try await rig.python(
                     Self.client + """
                         answer = call("bypass", netns=sys.argv[2], state="on", direction="outbound", owner="naïve \\U0001F40D")
@@ -29,11 +29,11 @@ extension EndToEndTests {
                         print(call("status", netns="none-of-these")["error"]["data"]["kind"])
                         """)
                 #expect(on == ["on True 1", "True", "1 1", "netns-not-found"])
-                #expect(try await rig.testbed.ways == .bypassed("outbound"))
+                #expect(try await rig.sandbox.paths == .bypassed("outbound"))
                 let off = try await rig.python(
                     Self.client + #"print(call("bypass", netns=sys.argv[2], state="off")["result"]["state"])"#)
                 #expect(off == ["off"])
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
     }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -7,24 +7,24 @@ extension EndToEndTests {
     @Suite struct ReconnectionTests {
         @Test(arguments: [1, 2, 3] as [UInt64])
         func everyChangeIsSeenOnceHoweverOftenTheConnectionIsCut(seed: UInt64) async throws {
-            await Watched.warmUp()
+            await WatchRecorder.warmUp()
             try await Rig.with { rig in
-                try await rig.on(rig.testbed.peer, owner: "earlier")
+                try await rig.on(rig.sandbox.peer, owner: "earlier")
                 let reference = try await rig.subscribe()
-                try await CuttingProxy.with(rig, seed: seed) { proxy in
-                    try await Watched.with(proxy.path) { watched in
-                        try await rig.testbed.withNamespace { name in
-                            let names = [rig.testbed.pod, rig.testbed.peer, name]
+                try await FlakyProxy.with(rig, seed: seed) { proxy in
+                    try await WatchRecorder.with(proxy.path) { watched in
+                        try await rig.sandbox.withNamespace { name in
+                            let names = [rig.sandbox.pod, rig.sandbox.peer, name]
                             try await Self.decide(rig, names, decisions: 25, seed: seed)
-                            try await rig.testbed.run(["ip", "netns", "delete", name], in: .host)
+                            try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host)
                             try await eventually("the namespace is forgotten") { try await rig.list().count < 3 }
                         }
-                        try await rig.on(rig.testbed.peer, ttl: 1)
+                        try await rig.on(rig.sandbox.peer, ttl: 1)
                         try await eventually("what ends by itself has ended") {
-                            try await rig.list().allSatisfy { $0.netns != rig.testbed.peer }
+                            try await rig.list().allSatisfy { $0.netns != rig.sandbox.peer }
                         }
                         let last = try await rig.on(owner: "the last")
-                        var told: [Watched.Change] = []
+                        var told: [WatchRecorder.Change] = []
                         repeat {
                             let event = try await reference.next()
                             told.append(.init(name: event.name, bypass: .init(event.bypass)))
@@ -45,13 +45,13 @@ extension EndToEndTests {
         }
 
         @Test func whoeverWatchesHasTheDaemonsOwnSetAlsoAfterItsDeath() async throws {
-            await Watched.warmUp()
+            await WatchRecorder.warmUp()
             try await Rig.with { rig in
-                try await CuttingProxy.with(rig, seed: 4) { proxy in
-                    try await Watched.with(proxy.path) { watched in
+                try await FlakyProxy.with(rig, seed: 4) { proxy in
+                    try await WatchRecorder.with(proxy.path) { watched in
                         for round in 0..<6 {
                             try await withThrowingTaskGroup { group in
-                                let names = [rig.testbed.pod, rig.testbed.peer]
+                                let names = [rig.sandbox.pod, rig.sandbox.peer]
                                 group.addTask { try? await Self.decide(rig, names, decisions: 8, seed: UInt64(round)) }
                                 // The daemon's end comes anywhere between those.
                                 try await Task.sleep(for: .milliseconds(20 * round))
@@ -64,7 +64,7 @@ extension EndToEndTests {
                             try await eventually("a snapshot of the new daemon", within: .seconds(30)) {
                                 watched.snapshots > before
                             }
-                            try await Self.decide(rig, [rig.testbed.pod], decisions: 3, seed: UInt64(round))
+                            try await Self.decide(rig, [rig.sandbox.pod], decisions: 3, seed: UInt64(round))
                             try await eventually("it has what is bypassed: \(watched.set)", within: .seconds(30)) {
                                 watched.set == (try await rig.list().map { .init($0) })
                             }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -104,8 +104,8 @@ extension EndToEndTests {
                 os.execv(sys.argv[3], sys.argv[3:])
                 """
             try await Rig.withoutDaemon { rig in
-                let ending = try await rig.testbed.ending(
-                    of: ["python3", "-", rig.socket, rig.testbed.pod] + rig.command(), input: program)
+                let ending = try await rig.sandbox.result(
+                    of: ["python3", "-", rig.socket, rig.sandbox.pod] + rig.command(), input: program)
                 #expect(ending.code == 71)
                 #expect(ending.errors.last?.contains("kmesh-bypassd.socket") == true, "\(ending.errors)")
             }

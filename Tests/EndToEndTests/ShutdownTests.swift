@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -33,7 +33,7 @@ extension EndToEndTests {
         /// What was begun is answered, and what was not answered was not begun: the last answer tells the truth.
         @Test func whatWasBegunIsAnsweredAndNothingElseIsDone() async throws {
             try await Rig.with { rig in
-                let names = [rig.testbed.pod, rig.testbed.peer]
+                let names = [rig.sandbox.pod, rig.sandbox.peer]
                 var cutShort = false
                 for _ in 1...4 {
                     let daemon = try rig.daemon

@@ -1,13 +1,13 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension EndToEndTests {
     @Suite struct SocatTests {
         @Test func pipelinedLinesAreAnsweredInOrder() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 // CRLF and blank lines are taken, and a last line without its end.
                 let input = [
                     rig.bypassLine("1", "on"), rig.statusLine(#""two""#), "", rig.bypassLine("-3", "off"), " \t",
@@ -16,7 +16,7 @@ extension EndToEndTests {
                 let answers = try await rig.socat(input.joined(separator: "\n"))
                 #expect(answers.map(\.state) == ["on", "on", "off", "off", "on"])
                 #expect(answers.compactMap(\.id).map { "\($0)" } == Self.ids.map { "\($0)" })
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
             }
         }
 
@@ -30,7 +30,7 @@ extension EndToEndTests {
                 let answers = try await rig.socat(input)
                 #expect(answers.map(\.id) == (1...100).map { .number(JSONNumber($0)) })
                 #expect(answers.enumerated().allSatisfy { $1.state == ($0 % 2 == 0 ? "on" : "off") })
-                #expect(try await rig.testbed.rules.isEmpty)
+                #expect(try await rig.sandbox.rules.isEmpty)
             }
         }
 
@@ -75,7 +75,7 @@ extension EndToEndTests {
 
         @Test func whatIsWrongWithARequestIsFoundBeforeAnythingIsDone() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
+                let pod = rig.sandbox.pod
                 let wrong = [
                     #"{"netns":"\#(pod)","state":"on","direction":"sideways"}"#,
                     #"{"netns":"\#(pod)","state":"on","tll":5}"#,
@@ -94,7 +94,7 @@ extension EndToEndTests {
                 let answers = try await rig.socat(input)
                 #expect(try answers.map { try $0.refusal?.code } == wrong.map { _ in -32602 }, "\(answers)")
                 #expect(try await rig.status().state == "off")
-                #expect(try await rig.testbed.rules.isEmpty)
+                #expect(try await rig.sandbox.rules.isEmpty)
             }
         }
 
@@ -102,7 +102,7 @@ extension EndToEndTests {
         @Test func theLineThatPeoplePasteWorks() async throws {
             try await Rig.with { rig in
                 let line = "echo '\(rig.bypassLine("1", "on"))' | socat - UNIX-CONNECT:\(rig.socket)"
-                let output = try await rig.testbed.run(["sh", "-c", line], in: .host)
+                let output = try await rig.sandbox.run(["sh", "-c", line], in: .host)
                 #expect(try rig.lines(output).map(\.state) == ["on"])
             }
         }

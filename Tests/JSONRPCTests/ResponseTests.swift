@@ -1,5 +1,5 @@
 import JSONRPC
-import NIOCore
+import StrictJSON
 import Testing
 
 @Suite struct ResponseWriterTests {
@@ -8,7 +8,7 @@ import Testing
     private func answer(_ incoming: Incoming, _ write: (inout ResponseWriter) -> Void) -> String? {
         var writer = ResponseWriter(answering: incoming)
         write(&writer)
-        return writer.finish().map { String(buffer: $0) }
+        return writer.finish().map { String(decoding: $0, as: UTF8.self) }
     }
 
     @Test func answersOneRequestOrNone() {
@@ -37,57 +37,58 @@ import Testing
                 """)
     }
 
-    @Test func replacesAResultThatCannotBeEncoded() {
-        let failure = "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,\"message\":\"Internal error\"}}"
-        var error: (any Error)?
-        let single = answer(.single(notification)) {
-            error = $0.write(result: ["a": [1, Double.nan]], id: RequestID(1))
-        }
-        #expect(single == failure + "\n")
-        #expect(error is EncodingError)
+    @Test func isUsedForOneLineAfterTheOther() {
+        var writer = ResponseWriter()
+        writer.write(result: true, id: RequestID(1))
+        #expect(writer.finish() == Array("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":true}\n".utf8))
+        writer.reset(answering: .batch([notification]))
+        #expect(writer.finish() == nil)
+        writer.write(result: "a", id: RequestID(2))
+        let first = writer.takeWritten()
+        #expect(writer.writtenBytes == 0)
+        writer.write(result: "b", id: RequestID(3))
         #expect(
-            answer(.batch([notification])) {
-                $0.write(result: Double.nan, id: RequestID(1))
-                $0.write(result: 2, id: RequestID(2))
-            } == "[\(failure),{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":2}]\n")
+            String(decoding: first + (writer.finish() ?? []), as: UTF8.self) == """
+                [{"jsonrpc":"2.0","id":2,"result":"a"},{"jsonrpc":"2.0","id":3,"result":"b"}]
+
+                """)
+        writer.reset(answering: .single(notification))
+        #expect(writer.finish() == nil)
     }
 }
 
 @Suite struct ClientTests {
     @Test func writesRequestsTheServerReads() throws {
-        var buffer = ByteBuffer()
-        try RequestWriter.write(method: "a.b", params: ["x": 1], id: .string("i"), into: &buffer)
-        RequestWriter.write(method: "n", id: nil, into: &buffer)
+        let call = Request(id: .string("i"), method: "a.b", params: .named(["x": 1]))
+        let notification = Request(id: nil, method: "n")
+        let lines = RequestWriter.line(of: call) + RequestWriter.line(of: notification)
         #expect(
-            String(buffer: buffer) == """
+            String(decoding: lines, as: UTF8.self) == """
                 {"jsonrpc":"2.0","id":"i","method":"a.b","params":{"x":1}}
                 {"jsonrpc":"2.0","method":"n"}
 
                 """)
         var framer = LineFramer()
-        framer.feed(buffer)
+        framer.feed(lines)
         guard case .line(let first) = framer.next(), case .line(let second) = framer.next() else {
             return #expect(Bool(false))
         }
-        let call = Request(id: .string("i"), method: "a.b", params: .named(["x": 1]))
         #expect(Incoming.read(first) == .single(.request(call)))
-        #expect(Incoming.read(second) == .single(.request(Request(id: nil, method: "n"))))
+        #expect(Incoming.read(second) == .single(.request(notification)))
     }
 
-    @Test func sendsNoParamsThatAreNoStructure() {
-        var buffer = ByteBuffer(string: "before")
-        #expect(throws: EncodingError.self) { try RequestWriter.write(method: "m", params: 1, id: nil, into: &buffer) }
-        #expect(throws: EncodingError.self) {
-            try RequestWriter.write(method: "m", params: [Double.nan], id: nil, into: &buffer)
-        }
-        #expect(String(buffer: buffer) == "before")
+    @Test func writesNotifications() {
+        let line = RequestWriter.notification(method: "on", params: ErrorObject(code: 1, message: "m"))
+        #expect(
+            String(decoding: line, as: UTF8.self)
+                == "{\"jsonrpc\":\"2.0\",\"method\":\"on\",\"params\":{\"code\":1,\"message\":\"m\"}}\n")
     }
 
     @Test func readsResponses() throws {
-        let success = try Response.read(ByteBuffer(string: #"{"jsonrpc":"2.0","id":1,"result":null}"#))
+        let success = try Response.read(#"{"jsonrpc":"2.0","id":1,"result":null}"#.utf8Span.span)
         #expect(success == Response(id: RequestID(1), outcome: .success(.null)))
         let failure = try Response.read(
-            ByteBuffer(string: #"{"jsonrpc":"2.0","id":null,"error":{"code":-7,"message":"m","data":null,"new":1}}"#))
+            #"{"jsonrpc":"2.0","id":null,"error":{"code":-7,"message":"m","data":null,"new":1}}"#.utf8Span.span)
         let error = ErrorObject(code: -7, message: "m", data: .null)
         #expect(failure == Response(id: .null, outcome: .failure(error)))
     }
@@ -99,6 +100,6 @@ import Testing
         #"{"jsonrpc":"2.0","id":1.5,"result":1}"#,
     ])
     func refusesWhatIsNoResponse(_ line: String) {
-        #expect(throws: Response.ReadError.self) { try Response.read(ByteBuffer(string: line)) }
+        #expect(throws: Response.ReadError.self) { try Response.read(line.utf8Span.span) }
     }
 }

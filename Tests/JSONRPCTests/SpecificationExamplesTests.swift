@@ -1,5 +1,5 @@
 import JSONRPC
-import NIOCore
+import StrictJSON
 import Testing
 
 /// A server with the methods the examples of the specification call.
@@ -11,7 +11,7 @@ private enum ExampleServer {
         case .single(let entry): answer(entry, &writer)
         case .batch(let entries): for entry in entries { answer(entry, &writer) }
         }
-        return writer.finish().map { String(buffer: $0) }
+        return writer.finish().map { String(decoding: $0, as: UTF8.self) }
     }
 
     private static func answer(_ entry: Incoming.Entry, _ writer: inout ResponseWriter) {
@@ -28,16 +28,12 @@ private enum ExampleServer {
         }
     }
 
-    private struct Difference: Decodable {
-        let minuend: Int
-        let subtrahend: Int
-    }
-
     private static func call(_ request: Request) throws(ErrorObject) -> JSONValue {
         switch request.method {
         case "subtract":
-            let terms: Difference = try request.parameters(named: ["minuend", "subtrahend"])
-            return .number(JSONNumber(terms.minuend - terms.subtrahend))
+            let terms = try request.params?.values(for: ["minuend", "subtrahend"]).compactMap { $0.flatMap(number) }
+            guard let terms, terms.count == 2 else { throw .invalidParams }
+            return .number(JSONNumber(terms[0] - terms[1]))
         case "sum":
             guard case .positional(let terms) = request.params else { throw .invalidParams }
             return .number(JSONNumber(terms.reduce(0) { $0 + (number($1) ?? 0) }))

@@ -1,20 +1,8 @@
 import JSONRPC
-import NIOCore
-
-/// The value of a text that has to be JSON.
-func json(_ text: String, maximumDepth: Int = JSONReader.defaultDepth) throws(JSONReadError) -> JSONValue {
-    try JSONReader.read(ByteBuffer(string: text), maximumDepth: maximumDepth)
-}
-
-/// The JSON of a value.
-func text(_ value: some Encodable) throws -> String {
-    var buffer = ByteBuffer()
-    try JSONEncoding.write(value, into: &buffer)
-    return String(buffer: buffer)
-}
+import StrictJSON
 
 func read(_ line: String, limits: Incoming.Limits = .init()) -> Incoming {
-    Incoming.read(ByteBuffer(string: line), limits: limits)
+    Incoming.read(line.utf8Span.span, limits: limits)
 }
 
 /// The error a line is refused with as a whole, or nil.

@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -16,9 +16,9 @@ extension KernelTests {
                         try await rig.on(owner: "night shift", reason: "INC-1\n\u{1B}[2J")
                         let on = try #require(try await journal.records(with: "KMESH_METHOD", "bypass on").first)
                         #expect(on["KMESH_RESULT"] == "changed")
-                        #expect(on["KMESH_NETNS"] == rig.testbed.pod)
+                        #expect(on["KMESH_NETNS"] == rig.sandbox.pod)
                         #expect(
-                            on["KMESH_INODE"] == "\(try await rig.testbed.inode(of: "/run/netns/\(rig.testbed.pod)"))")
+                            on["KMESH_INODE"] == "\(try await rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.pod)"))")
                         #expect(on["KMESH_UID"] == "0" && on["KMESH_GID"] == "0")
                         #expect(on["KMESH_OWNER"] == "night shift")
                         #expect(on["KMESH_REASON"] == #"INC-1\n\u{1b}[2J"#)
@@ -26,16 +26,16 @@ extension KernelTests {
                         #expect(on["KMESH_PID"].flatMap { Int($0) } ?? 0 > 0)
                         #expect(on["KMESH_DURATION_USEC"].flatMap { Int($0) } ?? 0 > 0)
                         #expect(on["PRIORITY"] == "6" && on["SYSLOG_IDENTIFIER"] == "kmesh-bypassd")
-                        #expect(on["MESSAGE"]?.hasPrefix("bypass on \(rig.testbed.pod) by uid 0 (pid ") == true)
+                        #expect(on["MESSAGE"]?.hasPrefix("bypass on \(rig.sandbox.pod) by uid 0 (pid ") == true)
 
-                        let line = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.testbed.pod)","off"]}"#
+                        let line = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.sandbox.pod)","off"]}"#
                         // A client that has ended before anybody looked has no program: this one stays for a second.
                         let client = "(echo '\(line)'; sleep 1) | socat - UNIX-CONNECT:\(rig.socket)"
-                        try await rig.testbed.run(
+                        try await rig.sandbox.run(
                             ["runuser", "--user", stranger.name, "--", "sh", "-c", client], in: .host)
                         let denial = try #require(try await journal.records(with: "KMESH_RESULT", "denied").first)
                         #expect(denial["KMESH_UID"] == "\(stranger.uid)")
-                        #expect(denial["KMESH_NETNS"] == rig.testbed.pod && denial["PRIORITY"] == "4")
+                        #expect(denial["KMESH_NETNS"] == rig.sandbox.pod && denial["PRIORITY"] == "4")
                         #expect(denial["KMESH_EXE"]?.contains("socat") == true)
                         #expect(denial["MESSAGE"]?.contains("uid \(stranger.uid)") == true)
                         #expect(denial["MESSAGE_ID"] != on["MESSAGE_ID"])
@@ -44,9 +44,9 @@ extension KernelTests {
                         let failure = try #require(try await journal.records(with: "KMESH_RESULT", "failed").first)
                         #expect(failure["KMESH_ERROR"]?.contains("nothing-has-this-name") == true)
 
-                        try await rig.on(rig.testbed.peer, ttl: 1)
+                        try await rig.on(rig.sandbox.peer, ttl: 1)
                         let end = try #require(try await journal.records(with: "KMESH_METHOD", "expire").first)
-                        #expect(end["KMESH_NETNS"] == rig.testbed.peer && end["KMESH_UID"] == nil)
+                        #expect(end["KMESH_NETNS"] == rig.sandbox.peer && end["KMESH_UID"] == nil)
 
                         _ = try await rig.call("clear")
                         let clear = try #require(try await journal.records(with: "KMESH_METHOD", "clear").first)

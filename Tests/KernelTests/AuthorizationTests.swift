@@ -1,6 +1,7 @@
 import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -14,8 +15,8 @@ extension KernelTests {
             /// The daemon's own namespace is the host's.
             private static let host = "/proc/self/ns/net"
 
-            func line(_ testbed: Testbed) -> String {
-                let (pod, peer, host) = (testbed.pod, testbed.peer, Self.host)
+            func line(_ sandbox: MeshSandbox) -> String {
+                let (pod, peer, host) = (sandbox.pod, sandbox.peer, Self.host)
                 let (method, params) =
                     switch self {
                     case .on: ("bypass", #"["\#(pod)","on"]"#)
@@ -44,7 +45,7 @@ extension KernelTests {
             _ denied: Set<Call>, host: Refusal?, as user: User, _ rig: Rig,
             sourceLocation: SourceLocation = #_sourceLocation
         ) async throws {
-            let answers = try await rig.lines(as: user, Call.allCases.map { $0.line(rig.testbed) })
+            let answers = try await rig.lines(as: user, Call.allCases.map { $0.line(rig.sandbox) })
             #expect(answers.count == Call.allCases.count, sourceLocation: sourceLocation)
             for (call, answer) in zip(Call.allCases, answers) {
                 let response = try Response(answer)
@@ -80,7 +81,7 @@ extension KernelTests {
                             [[grant]]
                             users = ["\(user("limited").name)"]
                             role = "bypass"
-                            namespaces = ["\(rig.testbed.pod)"]
+                            namespaces = ["\(rig.sandbox.pod)"]
                             directions = ["inbound"]
                             max-ttl = "1m"
 
@@ -122,7 +123,7 @@ extension KernelTests {
             try await Rig.withoutDaemon { rig in
                 try await rig.withUsers(others: ["limited"]) { users in
                     let limited = try #require(users["limited"])
-                    let (pod, peer) = (rig.testbed.pod, rig.testbed.peer)
+                    let (pod, peer) = (rig.sandbox.pod, rig.sandbox.peer)
                     try await rig.write(
                         policy: """
                             [[grant]]
@@ -141,14 +142,14 @@ extension KernelTests {
                             return Refusal(error)
                         }
                     }
-                    try await rig.testbed.withProcess(in: .pod) { pid in
+                    try await rig.sandbox.withProcess(in: .pod) { pid in
                         let allowed = [
                             pod, "/run/netns/\(pod)", "/var/run/netns/\(pod)", "pid:\(pid)", "/proc/\(pid)/ns/net",
                         ]
                         let found = try await refusals(allowed)
                         #expect(found.count == allowed.count && found.allSatisfy { $0 == nil }, "\(found)")
                     }
-                    try await rig.testbed.withProcess(in: .peer) { pid in
+                    try await rig.sandbox.withProcess(in: .peer) { pid in
                         let others = [
                             peer, "/run/netns/\(peer)", "/run/netns/\(pod)/../\(peer)", "/run/netns/../netns/\(peer)",
                             "pid:\(pid)", "/proc/\(pid)/ns/net",
@@ -157,7 +158,7 @@ extension KernelTests {
                         #expect(found.allSatisfy { $0 != nil }, "\(found)")
                         #expect(found.filter { $0 == Self.denied }.count >= 4, "\(found)")
                     }
-                    #expect(try await rig.list().map(\.inode) == [rig.testbed.inode(of: "/run/netns/\(pod)")])
+                    #expect(try await rig.list().map(\.inode) == [rig.sandbox.inode(of: "/run/netns/\(pod)")])
                 }
             }
         }
@@ -190,7 +191,7 @@ extension KernelTests {
         @Test func aDaemonDoesNotStartWithABadPolicy() async throws {
             try await Rig.withoutDaemon { rig in
                 try await rig.write(policy: "[[grant]]\nusers = [\"nobody-has-this-name\"]\nrole = \"king\"\n")
-                let ending = try await rig.testbed.ending(of: rig.command())
+                let ending = try await rig.sandbox.result(of: rig.command())
                 #expect(ending.code == 78)
                 #expect(ending.errors.contains { $0.contains("\(rig.policyFile):2: ") }, "\(ending.errors)")
                 #expect(ending.errors.contains { $0.contains("\(rig.policyFile):3: ") }, "\(ending.errors)")

@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -8,8 +8,8 @@ extension KernelTests {
     @Suite struct ConcurrencyTests {
         @Test func callsOnOneNamespaceFollowOneAnother() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
                 let directions = ["both", "inbound", "outbound"]
                 try await withThrowingTaskGroup { group in
                     for client in 0..<6 {
@@ -25,21 +25,21 @@ extension KernelTests {
                     }
                     try await group.waitForAll()
                 }
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await rig.sandbox.paths == .sidecar)
                 #expect(try await rig.list() == [])
             }
         }
 
         @Test func whoChangesRulesAtTheSameTimeIsNotInTheWay() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
                 try await withThrowingTaskGroup { group in
                     group.addTask {
                         for _ in 0..<30 {
-                            try await rig.testbed.iptables("-I OUTPUT -d 192.0.2.1/32 -j ACCEPT")
-                            try await rig.testbed.iptables("-D OUTPUT -d 192.0.2.1/32 -j ACCEPT")
+                            try await rig.sandbox.iptables("-I OUTPUT -d 192.0.2.1/32 -j ACCEPT")
+                            try await rig.sandbox.iptables("-D OUTPUT -d 192.0.2.1/32 -j ACCEPT")
                         }
                     }
                     group.addTask {
@@ -51,17 +51,17 @@ extension KernelTests {
                     }
                     try await group.waitForAll()
                 }
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }
         }
 
         @Test func everyOneOfManyNamespacesIsListedOnce() async throws {
             try await Rig.with { rig in
-                let names = (1...16).map { "\(rig.testbed.peer)-\($0)" }
+                let names = (1...16).map { "\(rig.sandbox.peer)-\($0)" }
                 let batch = { (verb: String) in names.map { "netns \(verb) \($0)\n" }.joined() }
                 try await scoped {
-                    try await rig.testbed.run(["ip", "-batch", "-"], in: .host, input: batch("add"))
+                    try await rig.sandbox.run(["ip", "-batch", "-"], in: .host, input: batch("add"))
                     try await withThrowingTaskGroup { group in
                         for name in names { group.addTask { _ = try await rig.on(name, owner: "owner of \(name)") } }
                         try await group.waitForAll()
@@ -72,7 +72,7 @@ extension KernelTests {
                     #expect(list.allSatisfy { $0.state == "on" && $0.owner == "owner of \($0.netns)" })
                     #expect(try await rig.call("info").object?["bypassed"] == 16)
                 } cleanUp: {
-                    try await rig.testbed.run(["ip", "-force", "-batch", "-"], in: .host, input: batch("delete"))
+                    try await rig.sandbox.run(["ip", "-force", "-batch", "-"], in: .host, input: batch("delete"))
                 }
                 try await eventually("all are forgotten") { try await rig.list() == [] }
             }

@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -9,35 +9,35 @@ extension KernelTests {
         @Test("One of the addresses is enough, of either family and in any spelling")
         func match() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                let pod = rig.testbed.pod
+                try await rig.sandbox.install(.iptables)
+                let pod = rig.sandbox.pod
                 let lists: [JSONValue] = [
                     ["10.89.0.1"], ["fd89::1"], ["192.0.2.1", "FD89:0:0:0::0001"], ["127.0.0.1"],
                 ]
                 for addresses in lists {
                     let params: JSONValue = ["netns": .string(pod), "state": "on", "expectAddresses": addresses]
                     #expect(try await rig.refusal("bypass", params) == nil, "\(addresses)")
-                    #expect(try await rig.testbed.ways == .app, "\(addresses)")
+                    #expect(try await rig.sandbox.paths == .app, "\(addresses)")
                 }
                 let off: JSONValue = ["netns": .string(pod), "state": "off", "expectAddresses": ["10.89.0.1"]]
                 #expect(try await rig.refusal("bypass", off) == nil)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
         @Test("In a namespace that has none of them nothing is changed", arguments: ["on", "off"])
         func mismatch(_ state: String) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 if state == "off" { _ = try await rig.on() }
                 let params: JSONValue = [
-                    "netns": .string(rig.testbed.pod), "state": .string(state),
+                    "netns": .string(rig.sandbox.pod), "state": .string(state),
                     "expectAddresses": ["10.89.0.2", "fd89::2"],
                 ]
                 #expect(try await rig.refusal("bypass", params) == .mismatch)
                 let message = try await rig.message("bypass", params)
                 #expect(message?.contains("none of the expected addresses (10.89.0.2, fd89::2)") == true)
-                #expect(try await rig.testbed.ways == (state == "on" ? .sidecar : .app))
+                #expect(try await rig.sandbox.paths == (state == "on" ? .sidecar : .app))
                 #expect(try await rig.list().count == (state == "on" ? 0 : 1))
             }
         }
@@ -46,8 +46,8 @@ extension KernelTests {
         func malformed() async throws {
             try await Rig.with { rig in
                 let cases: [(JSONValue, String)] = [
-                    ([], "at least one address"), (["10.89.0"], "10.89.0 is no IPv4 or IPv6 address"),
-                    (["10.89.0.1", "fd89::1%eth0"], "is no IPv4 or IPv6 address"), ([1], "must be a string"),
+                    ([], "at least one address"), (["10.89.0"], "10.89.0 is not an IPv4 or IPv6 address"),
+                    (["10.89.0.1", "fd89::1%eth0"], "is not an IPv4 or IPv6 address"), ([1], "must be a string"),
                     ("10.89.0.1", ""),
                 ]
                 for (addresses, words) in cases {
@@ -68,12 +68,12 @@ extension KernelTests {
         @Test("A bypass of another owner is neither changed nor ended; one's own, and none, are no obstacle")
         func conflict() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 func call(_ state: String, _ owner: String) async throws -> Refusal? {
                     try await rig.refusal(
                         "bypass",
                         [
-                            "netns": .string(rig.testbed.pod), "state": .string(state), "owner": .string(owner),
+                            "netns": .string(rig.sandbox.pod), "state": .string(state), "owner": .string(owner),
                             "ifOwner": .string(owner),
                         ])
                 }
@@ -88,14 +88,14 @@ extension KernelTests {
                     #expect(refusal == .conflict)
                 }
                 #expect(try await rig.list().map(\.owner) == ["alice"])
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
                 // Nobody's is somebody else's, too.
                 try await rig.on()
                 refusal = try await call("off", "alice")
                 #expect(refusal == .conflict)
                 // What is over is in nobody's way.
                 try await rig.on(ttl: 1, owner: "alice")
-                try await eventually("it is over") { try await rig.testbed.ways == .sidecar }
+                try await eventually("it is over") { try await rig.sandbox.paths == .sidecar }
                 refusal = try await call("on", "bob")
                 #expect(refusal == nil)
             }

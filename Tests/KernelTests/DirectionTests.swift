@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -8,7 +8,7 @@ extension KernelTests {
         /// Every change from one direction to another, once.
         private static let walk = ["inbound", "both", "outbound", "inbound", "outbound", "both"]
 
-        private static func directions(_ name: String) -> Set<Testbed.Direction> {
+        private static func directions(_ name: String) -> Set<MeshSandbox.Direction> {
             switch name {
             case "inbound": [.inbound]
             case "outbound": [.outbound]
@@ -16,35 +16,35 @@ extension KernelTests {
             }
         }
 
-        @Test(arguments: Testbed.Mesh.allCases)
-        func aDirectionThatStaysNeverSeesTheSidecar(_ mesh: Testbed.Mesh) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func aDirectionThatStaysNeverSeesTheSidecar(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(mesh)
+                try await rig.sandbox.install(mesh)
                 var current = "both"
                 try await rig.on(direction: current)
                 for next in Self.walk {
                     let stay = Self.directions(current).intersection(Self.directions(next))
-                    let witnesses = try await rig.testbed.watching(Array(stay)) {
+                    let witnesses = try await rig.sandbox.watching(Array(stay)) {
                         let on = try await rig.on(direction: next)
                         #expect(on.state == "on" && on.effective && on.changed == true && on.direction == next)
                         #expect(!on.codes.contains { $0 != "established-connections" })
                     }
                     #expect(witnesses.sawOnlyTheApp, "\(current) to \(next): \(witnesses)")
-                    #expect(try await rig.testbed.ways == .bypassed(next), "\(current) to \(next)")
+                    #expect(try await rig.sandbox.paths == .bypassed(next), "\(current) to \(next)")
                     current = next
                 }
                 try await rig.off()
-                #expect(try await rig.testbed.ways == .sidecar)
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await rig.sandbox.paths == .sidecar)
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }
         }
 
-        @Test(arguments: Testbed.Mesh.allCases)
-        func onWhileOnNeverLetsAConnectionThrough(_ mesh: Testbed.Mesh) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func onWhileOnNeverLetsAConnectionThrough(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(mesh)
+                try await rig.sandbox.install(mesh)
                 try await rig.on()
-                let witnesses = try await rig.testbed.watching {
+                let witnesses = try await rig.sandbox.watching {
                     for round in 1...20 {
                         let on = try await rig.on(ttl: round % 2 == 0 ? nil : 1000 + round, owner: "round \(round)")
                         #expect(on.state == "on" && on.owner == "round \(round)" && on.changed == true)
@@ -58,15 +58,15 @@ extension KernelTests {
         /// A repair must not open what it closes.
         @Test func aRepairLetsNoConnectionThrough() async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
-                let witnesses = try await rig.testbed.watching {
+                let witnesses = try await rig.sandbox.watching {
                     for _ in 1...10 {
-                        try await rig.testbed.iptables("-D OUTPUT 1")
-                        try await rig.testbed.iptables("-I PREROUTING -p tcp -j REDIRECT --to-ports 15006")
+                        try await rig.sandbox.iptables("-D OUTPUT 1")
+                        try await rig.sandbox.iptables("-I PREROUTING -p tcp -j REDIRECT --to-ports 15006")
                         #expect(try await rig.status().state == "degraded")
                         #expect(try await rig.on().state == "on")
-                        try await rig.testbed.iptables("-D PREROUTING -p tcp -j REDIRECT --to-ports 15006")
+                        try await rig.sandbox.iptables("-D PREROUTING -p tcp -j REDIRECT --to-ports 15006")
                     }
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")

@@ -1,8 +1,9 @@
 import JSONRPC
 import Linux
-import RootTestSupport
+import MeshSandbox
+import StrictJSON
 import SystemPackage
-import Testbed
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -44,7 +45,7 @@ extension KernelTests {
             }
 
             /// How connections go once it was carried out.
-            var ways: Ways {
+            var paths: Paths {
                 switch self {
                 case .off, .clear: .sidecar
                 case .change: .bypassed("inbound")
@@ -56,6 +57,7 @@ extension KernelTests {
         /// What belongs to getting a connection: a client whose connection fails gets no answer.
         private static let welcoming = [
             "accept", "poll", "getsockopt", "fcntl", "read", "open", "pidfd", "close", "eventfd", "readlink",
+            "pthread_create", "recv from the client", "send to the client",
         ]
 
         @Test(arguments: Operation.allCases)
@@ -63,7 +65,7 @@ extension KernelTests {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 var (answers, refusals, silences) = (0, 0, 0)
                 for error in Self.errors {
                     var number = 0
@@ -79,8 +81,8 @@ extension KernelTests {
                         switch outcome {
                         case .answered:
                             answers += 1
-                            #expect(try await rig.testbed.ways == operation.ways, place)
-                            #expect(try await rig.list().count == (operation.ways == .sidecar ? 0 : 1), place)
+                            #expect(try await rig.sandbox.paths == operation.paths, place)
+                            #expect(try await rig.list().count == (operation.paths == .sidecar ? 0 : 1), place)
                         case .refused(let message):
                             refusals += 1
                             #expect(error != .interrupted, place)
@@ -100,7 +102,7 @@ extension KernelTests {
                     answers > 0 && (refusals > 0) == mayRefuse,
                     "\(answers) answers, \(refusals) refusals, \(silences) silences")
                 #expect(try await rig.off().state == "off")
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
                 #expect(try await rig.entries == 0)
             }
         }
@@ -109,7 +111,7 @@ extension KernelTests {
         @Test func aStartThatIsHinderedLosesNoBypass() async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.start(environment: faults.environment)
                 let on = try await rig.on(direction: "outbound", owner: "somebody")
                 for error in [Errno.noMemory, .notPermitted] {
@@ -129,7 +131,7 @@ extension KernelTests {
                             #expect(failure.standardError.contains("kmesh-bypassd: "), place)
                         }
                         faults.plan.disarm()
-                        #expect(try await rig.testbed.ways == .bypassed("outbound"), place)
+                        #expect(try await rig.sandbox.paths == .bypassed("outbound"), place)
                         number += CrashTests.isThorough ? 1 : 5
                     }
                     #expect(number > 40)
@@ -145,7 +147,7 @@ extension KernelTests {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 for operation in Operation.allCases {
                     var number = 0
                     while true {
@@ -158,7 +160,7 @@ extension KernelTests {
                         guard injected else { break }
                         let place: Comment = "\(operation) with reply \(number), \(last)"
                         if case .answered = outcome {
-                            #expect(try await rig.testbed.ways == operation.ways, place)
+                            #expect(try await rig.sandbox.paths == operation.paths, place)
                         } else {
                             #expect(try await Facts(rig) == before, place)
                         }
@@ -166,7 +168,7 @@ extension KernelTests {
                     }
                 }
                 #expect(try await rig.off().state == "off")
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }
         }
 
@@ -175,13 +177,13 @@ extension KernelTests {
             try await Rig.withoutDaemon(["--check-interval", "1"]) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
-                try await rig.testbed.install(.iptables)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
                 let subscriber = try await rig.subscribe()
                 try await rig.on(ttl: 1)
                 #expect(try await subscriber.next().name == "on")
                 faults.plan.arm(.fail(error), at: "send: nf_tables batch", times: 2)
-                try await eventually("the rules are gone") { try await rig.testbed.rules == before }
+                try await eventually("the rules are gone") { try await rig.sandbox.rules == before }
                 #expect(faults.plan.injected == 2)
                 #expect(try await subscriber.next().name == "expired")
                 #expect(try await rig.entries == 0)
@@ -211,12 +213,12 @@ private enum Outcome {
 
 /// What must be the same after a call that was refused.
 private struct Facts: Equatable {
-    private let ways: Ways
+    private let ways: Paths
     private let bypasses: [[String]]
     private let entries: Int
 
     init(_ rig: Rig) async throws {
-        ways = try await rig.testbed.ways
+        ways = try await rig.sandbox.paths
         // Handles of rules that had to be made again are others.
         bypasses = try await rig.list().map { bypass in
             [

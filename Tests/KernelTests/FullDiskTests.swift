@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -8,20 +8,20 @@ extension KernelTests {
         @Test func whatCouldNotBeWrittenIsSaidAndWrittenLater() async throws {
             try await Rig.withoutDaemon { rig in
                 let state = rig.options.stateDirectory
-                try await rig.testbed.run(["mkdir", state], in: .host)
-                try await rig.testbed.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", state], in: .host)
+                try await rig.sandbox.run(["mkdir", state], in: .host)
+                try await rig.sandbox.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", state], in: .host)
                 try await scoped {
                     try await rig.start()
-                    _ = try await rig.testbed.ending(of: ["dd", "if=/dev/zero", "of=\(state)/filler", "bs=4k"])
-                    try await rig.testbed.install(.iptables)
+                    _ = try await rig.sandbox.result(of: ["dd", "if=/dev/zero", "of=\(state)/filler", "bs=4k"])
+                    try await rig.sandbox.install(.iptables)
 
                     let on = try await rig.on(owner: "somebody")
                     #expect(on.state == "on" && on.codes == ["not-recorded"])
-                    #expect(try await rig.testbed.ways == .app)
+                    #expect(try await rig.sandbox.paths == .app)
                     // As long as there is no room it is said each time.
                     #expect(try await rig.on(owner: "somebody").codes == ["not-recorded"])
 
-                    try await rig.testbed.run(["rm", state + "/filler"], in: .host)
+                    try await rig.sandbox.run(["rm", state + "/filler"], in: .host)
                     #expect(try await rig.on(owner: "somebody").codes == [])
                     try rig.daemon.kill(9)
                     _ = try await rig.daemon.exit()
@@ -29,7 +29,7 @@ extension KernelTests {
                     #expect(try await rig.status().owner == "somebody")
                     #expect(try await rig.daemon.terminate() == .code(0))
                 } cleanUp: {
-                    try await rig.testbed.run(["umount", "--lazy", state], in: .host)
+                    try await rig.sandbox.run(["umount", "--lazy", state], in: .host)
                 }
             }
         }

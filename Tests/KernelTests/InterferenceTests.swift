@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -8,22 +8,22 @@ extension KernelTests {
         private static func repairAndEnd(_ rig: Rig) async throws {
             let repaired = try await rig.on()
             #expect(repaired.state == "on" && repaired.effective && repaired.changed == true && repaired.codes == [])
-            #expect(try await rig.testbed.ways == .app)
+            #expect(try await rig.sandbox.paths == .app)
             #expect(try await rig.status().state == "on")
             try await rig.off()
-            #expect(try await Residue.scan(rig.testbed.pod) == [])
-            #expect(try await rig.testbed.ways == .sidecar)
+            #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
+            #expect(try await rig.sandbox.paths == .sidecar)
         }
 
         @Test func rulesThatAreAppendedChangeNothing() async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
                 for tool in ["iptables", "ip6tables"] {
-                    try await rig.testbed.iptables("-A OUTPUT -p tcp -j REDIRECT --to-ports 15001", tool: tool)
-                    try await rig.testbed.iptables("-A PREROUTING -p tcp -j REDIRECT --to-ports 15006", tool: tool)
+                    try await rig.sandbox.iptables("-A OUTPUT -p tcp -j REDIRECT --to-ports 15001", tool: tool)
+                    try await rig.sandbox.iptables("-A PREROUTING -p tcp -j REDIRECT --to-ports 15006", tool: tool)
                 }
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
                 let status = try await rig.status()
                 #expect(status.state == "on" && status.effective && status.codes == [])
                 #expect(try await rig.on().changed == false)
@@ -32,13 +32,13 @@ extension KernelTests {
 
         @Test func rulesThatAreInsertedAboveOursDoNotWin() async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
                 for tool in ["iptables", "ip6tables"] {
-                    try await rig.testbed.iptables("-I OUTPUT -p tcp -j REDIRECT --to-ports 15001", tool: tool)
-                    try await rig.testbed.iptables("-I PREROUTING -p tcp -j REDIRECT --to-ports 15006", tool: tool)
+                    try await rig.sandbox.iptables("-I OUTPUT -p tcp -j REDIRECT --to-ports 15001", tool: tool)
+                    try await rig.sandbox.iptables("-I PREROUTING -p tcp -j REDIRECT --to-ports 15006", tool: tool)
                 }
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
                 let status = try await rig.status()
                 #expect(status.state == "degraded" && status.effective)
                 #expect(status.codes == Array(repeating: "rule-not-first", count: 4))
@@ -48,13 +48,13 @@ extension KernelTests {
 
         @Test func aTableThatIsFlushedAndFilledAgainDoesNotWin() async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
-                let witnesses = try await rig.testbed.watching {
-                    try await rig.testbed.install(.iptables, flushing: true)
+                let witnesses = try await rig.sandbox.watching {
+                    try await rig.sandbox.install(.iptables, flushing: true)
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
                 let status = try await rig.status()
                 #expect(status.state == "degraded" && status.effective)
                 #expect(status.codes == Array(repeating: "rule-missing", count: 4))
@@ -62,14 +62,14 @@ extension KernelTests {
             }
         }
 
-        @Test(arguments: [Testbed.Mesh.iptables, .nftables])
-        func afterEverythingWasFlushedNothingElseIsClaimed(_ mesh: Testbed.Mesh) async throws {
+        @Test(arguments: [MeshSandbox.Mesh.iptables, .nftables])
+        func afterEverythingWasFlushedNothingElseIsClaimed(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(mesh)
+                try await rig.sandbox.install(mesh)
                 try await rig.on()
-                try await rig.testbed.run(["nft", "flush", "ruleset"], in: .pod)
-                try await rig.testbed.install(mesh)
-                #expect(try await rig.testbed.ways == .sidecar)
+                try await rig.sandbox.run(["nft", "flush", "ruleset"], in: .pod)
+                try await rig.sandbox.install(mesh)
+                #expect(try await rig.sandbox.paths == .sidecar)
                 let status = try await rig.status()
                 #expect(status.state == "degraded" && !status.effective)
                 #expect(status.codes.contains("rule-missing") && status.codes.contains("guard-missing"))
@@ -81,23 +81,23 @@ extension KernelTests {
         @Test func offAfterAFlushLeavesTheTablesOfTheMesh() async throws {
             try await Rig.with(Rig.unattended) { rig in
                 try await rig.on()
-                try await rig.testbed.run(["nft", "flush", "ruleset"], in: .pod)
-                try await rig.testbed.install(.iptables)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.run(["nft", "flush", "ruleset"], in: .pod)
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
                 #expect(try await rig.off().state == "off")
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
         @Test func aGuardWithSomethingInFrontIsNoGuard() async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(.nftables)
+                try await rig.sandbox.install(.nftables)
                 try await rig.on()
-                try await rig.testbed.run(
+                try await rig.sandbox.run(
                     ["nft", "insert", "rule", "inet", "kmesh_bypass", "output", "tcp", "dport", "8080", "return"],
                     in: .pod)
-                #expect(try await rig.testbed.ways == .bypassed("inbound"))
+                #expect(try await rig.sandbox.paths == .bypassed("inbound"))
                 let status = try await rig.status()
                 #expect(status.state == "degraded" && !status.effective && status.codes.contains("guard-missing"))
                 try await Self.repairAndEnd(rig)
@@ -112,9 +112,9 @@ extension KernelTests {
                         chain output { type nat hook output priority -150; tcp dport 8080 redirect to :15001; }
                     }
                     """
-                try await rig.testbed.run(["nft", "-f", "-"], in: .pod, input: earlier)
+                try await rig.sandbox.run(["nft", "-f", "-"], in: .pod, input: earlier)
                 let on = try await rig.on()
-                #expect(try await rig.testbed.ways == .bypassed("inbound"))
+                #expect(try await rig.sandbox.paths == .bypassed("inbound"))
                 #expect(!on.effective && on.codes == ["earlier-redirect"])
                 #expect(on.warnings.first?.message.contains("inet early output") == true)
                 let inbound = try await rig.on(direction: "inbound")

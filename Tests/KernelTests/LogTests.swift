@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -10,7 +10,7 @@ extension KernelTests {
                 try await rig.on(owner: "night shift", reason: "x\n<2>forged \u{1B}[2J\"=")
                 func lines() throws -> [Substring] {
                     try rig.daemon.standardError.split(separator: "\n").filter {
-                        $0.contains("netns=\(rig.testbed.pod)")
+                        $0.contains("netns=\(rig.sandbox.pod)")
                     }
                 }
                 try await eventually("the change is logged") { try !lines().isEmpty }

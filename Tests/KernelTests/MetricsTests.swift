@@ -1,8 +1,8 @@
-import JSONRPC
 import Linux
-import RootTestSupport
+import MeshSandbox
+import StrictJSON
 import SystemPackage
-import Testbed
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -14,11 +14,11 @@ extension KernelTests {
 
         @Test func whatHappenedIsCounted() async throws {
             try await Rig.with(["--check-interval", "1"]) { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on(ttl: 1)
                 try await eventually("it is over") { try await rig.list() == [] }
                 try await rig.on()
-                try await rig.testbed.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
+                try await rig.sandbox.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
                 try await eventually("it is repaired") {
                     try await Self.metrics(rig).contains("kmesh_bypass_repairs_total 1")
                 }
@@ -54,7 +54,7 @@ extension KernelTests {
                 // Nobody else is to run into the fault.
                 try await rig.daemon.searchForLeftovers()
                 faults.plan.arm(.fail(.noMemory), at: "setns")
-                _ = try await rig.refusal("status", [.string(rig.testbed.pod)])
+                _ = try await rig.refusal("status", [.string(rig.sandbox.pod)])
                 let lines = try await Self.metrics(rig)
                 let line = #"kmesh_bypass_kernel_errors_total{errno="ENOMEM",operation="setns"} 1"#
                 #expect(lines.contains(line[...]), "\(lines.filter { $0.contains("errno") })")
@@ -78,13 +78,13 @@ extension KernelTests {
                 let file = rig.folder.path + "/bypass.prom"
                 try await rig.start(["--metrics-file", file])
                 try await eventually("the file is there") {
-                    try await rig.testbed.ending(of: ["test", "-s", file]).code == 0
+                    try await rig.sandbox.result(of: ["test", "-s", file]).code == 0
                 }
-                let text = try await rig.testbed.run(["cat", file], in: .host)
+                let text = try await rig.sandbox.run(["cat", file], in: .host)
                 #expect(text.contains("kmesh_bypass_bypassed_namespaces 0\n"))
-                #expect(try await rig.testbed.run(["stat", "-c", "%a", file], in: .host) == "644\n")
+                #expect(try await rig.sandbox.run(["stat", "-c", "%a", file], in: .host) == "644\n")
                 #expect(try await rig.daemon.terminate() == .code(0))
-                #expect(try await rig.testbed.ending(of: ["test", "-e", file]).code != 0)
+                #expect(try await rig.sandbox.result(of: ["test", "-e", file]).code != 0)
                 try await rig.start(["--metrics-file", "/proc/none/bypass.prom"])
                 try await eventually("it is complained about") {
                     try rig.daemon.standardError.contains("the metrics file cannot be written")

@@ -1,7 +1,7 @@
-import JSONRPC
 import Linux
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -9,25 +9,25 @@ extension KernelTests {
     @Suite struct NamespaceReferenceTests {
         @Test func everyFormLeadsToTheSameNamespace() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                let name = rig.testbed.pod
-                let inode = try await rig.testbed.inode(of: "/run/netns/\(name)")
-                try await rig.testbed.withProcess(in: .pod) { pid in
+                try await rig.sandbox.install(.iptables)
+                let name = rig.sandbox.pod
+                let inode = try await rig.sandbox.inode(of: "/run/netns/\(name)")
+                try await rig.sandbox.withProcess(in: .pod) { pid in
                     let link = rig.folder.path + "/link"
-                    try await rig.testbed.run(["ln", "-s", "/run/netns/\(name)", link], in: .host)
+                    try await rig.sandbox.run(["ln", "-s", "/run/netns/\(name)", link], in: .host)
                     let names = [
                         name, "/run/netns/\(name)", "/var/run/netns/\(name)", "/proc/\(pid)/ns/net", "pid:\(pid)", link,
                     ]
                     for (index, reference) in names.enumerated() {
                         let on = try await rig.on(reference)
                         #expect(on.netns == reference && on.inode == inode && on.state == "on")
-                        #expect(try await rig.testbed.ways == .app, "\(reference)")
+                        #expect(try await rig.sandbox.paths == .app, "\(reference)")
                         // Turned off by another name than on: it is the namespace that counts.
                         let other = names[(index + 1) % names.count]
                         let status = try await rig.status(other)
                         #expect(status.netns == other && status.inode == inode && status.state == "on")
                         #expect(try await rig.off(other).changed == true)
-                        #expect(try await rig.testbed.ways == .sidecar, "\(other)")
+                        #expect(try await rig.sandbox.paths == .sidecar, "\(other)")
                     }
                 }
             }
@@ -35,11 +35,11 @@ extension KernelTests {
 
         @Test func aNamespaceIsToldByItsNames() async throws {
             try await Rig.with { rig in
-                let (pod, other, linked) = (rig.testbed.pod, rig.testbed.pod + "-other", rig.testbed.pod + "-link")
-                let inode = UInt64(try await rig.testbed.inode(of: "/run/netns/\(pod)"))
-                try await rig.testbed.withProcess(in: .pod) { pid in
-                    try await rig.testbed.run(["ip", "netns", "attach", other, "\(pid)"], in: .host)
-                    try await rig.testbed.run(["ln", "-s", pod, "/run/netns/" + linked], in: .host)
+                let (pod, other, linked) = (rig.sandbox.pod, rig.sandbox.pod + "-other", rig.sandbox.pod + "-link")
+                let inode = UInt64(try await rig.sandbox.inode(of: "/run/netns/\(pod)"))
+                try await rig.sandbox.withProcess(in: .pod) { pid in
+                    try await rig.sandbox.run(["ip", "netns", "attach", other, "\(pid)"], in: .host)
+                    try await rig.sandbox.run(["ln", "-s", pod, "/run/netns/" + linked], in: .host)
                     try await scoped {
                         // A link is no name of the namespace's own: what it says may change at any time.
                         let names = try NamespaceReference.named(inode: inode)
@@ -47,8 +47,8 @@ extension KernelTests {
                         let none = try NamespaceReference.named(inode: inode + 1_000_000)
                         #expect(none == [])
                     } cleanUp: {
-                        try await rig.testbed.run(["rm", "/run/netns/" + linked], in: .host)
-                        try await rig.testbed.run(["ip", "netns", "delete", other], in: .host)
+                        try await rig.sandbox.run(["rm", "/run/netns/" + linked], in: .host)
+                        try await rig.sandbox.run(["ip", "netns", "delete", other], in: .host)
                     }
                 }
             }
@@ -57,21 +57,21 @@ extension KernelTests {
         @Test(arguments: PodGroup.Driver.allCases, PodGroup.Version.allCases)
         func aPodIsFoundByItsUID(_ driver: PodGroup.Driver, _ version: PodGroup.Version) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                try await PodGroup.with(driver, version, rig.testbed) { group in
+                try await rig.sandbox.install(.iptables)
+                try await PodGroup.with(driver, version, rig.sandbox) { group in
                     let reference = "pod:\(group.uid)"
                     #expect(try await rig.refusal("status", [.string(reference)]) == .notFound)
-                    try await rig.testbed.withProcess(in: .pod) { sandbox in
+                    try await rig.sandbox.withProcess(in: .pod) { sandbox in
                         // Younger than the sandbox, and somewhere else: what a container does is its own affair.
-                        try await rig.testbed.withProcess(in: .peer) { other in
+                        try await rig.sandbox.withProcess(in: .peer) { other in
                             try await group.add(other)
                             try await group.add(sandbox)
                             let on = try await rig.on(reference)
                             #expect(on.netns == reference)
-                            #expect(try await on.inode == rig.testbed.inode(of: "/run/netns/\(rig.testbed.pod)"))
-                            #expect(try await rig.testbed.ways == .app)
+                            #expect(try await on.inode == rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.pod)"))
+                            #expect(try await rig.sandbox.paths == .app)
                             #expect(try await rig.off(reference).changed == true)
-                            #expect(try await rig.testbed.ways == .sidecar)
+                            #expect(try await rig.sandbox.paths == .sidecar)
                         }
                     }
                     // No process, no namespace.
@@ -83,10 +83,10 @@ extension KernelTests {
         /// One name is one thing at one time: what counts is where it led when it was used.
         @Test func aNameThatIsUsedAgainIsAnotherNamespace() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.withNamespace { name in
+                try await rig.sandbox.withNamespace { name in
                     let first = try await rig.on(name)
-                    try await rig.testbed.run(["ip", "netns", "delete", name], in: .host)
-                    try await rig.testbed.run(["ip", "netns", "add", name], in: .host)
+                    try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host)
+                    try await rig.sandbox.run(["ip", "netns", "add", name], in: .host)
                     let second = try await rig.status(name)
                     #expect(second.state == "off" && second.rules == [])
                     // An inode's number may be given again; then, too, nothing is on.

@@ -1,6 +1,7 @@
 import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -9,23 +10,23 @@ extension KernelTests {
         /// Shell commands that plant something: `$1` is a folder that only root can write to, `$2` one in /tmp, `$3` the
         /// pod's namespace.
         private static func plant(_ script: String, _ rig: Rig, _ shared: String) async throws {
-            try await rig.testbed.run(
-                ["sh", "-euc", script, "plant", rig.folder.path, shared, rig.testbed.pod], in: .host)
+            try await rig.sandbox.run(
+                ["sh", "-euc", script, "plant", rig.folder.path, shared, rig.sandbox.pod], in: .host)
         }
 
         /// With one more folder, in the place where every user can put files.
         private static func withSharedFolder(_ rig: Rig, _ body: (String) async throws -> Void) async throws {
-            let shared = "/tmp/" + rig.testbed.pod
-            try await rig.testbed.run(["mkdir", shared], in: .host)
+            let shared = "/tmp/" + rig.sandbox.pod
+            try await rig.sandbox.run(["mkdir", shared], in: .host)
             try await scoped {
                 try await body(shared)
             } cleanUp: {
-                try await rig.testbed.run(["rm", "-r", "--one-file-system", shared], in: .host)
+                try await rig.sandbox.run(["rm", "-r", "--one-file-system", shared], in: .host)
             }
         }
 
         private static func expectNamespace(_ names: [String], _ rig: Rig) async throws {
-            let inode = try await rig.testbed.inode(of: "/run/netns/" + rig.testbed.pod)
+            let inode = try await rig.sandbox.inode(of: "/run/netns/" + rig.sandbox.pod)
             for name in names {
                 do {
                     let status = try await rig.status(name)
@@ -67,16 +68,16 @@ extension KernelTests {
 
         @Test func aLinkInRunNetnsIsFollowedIfRootMadeIt() async throws {
             try await Rig.with { rig in
-                let name = rig.testbed.pod + "-link"
-                try await rig.testbed.withProcess(in: .pod) { pid in
+                let name = rig.sandbox.pod + "-link"
+                try await rig.sandbox.withProcess(in: .pod) { pid in
                     // As people do for containers of Docker.
-                    try await rig.testbed.run(["ln", "-s", "/proc/\(pid)/ns/net", "/run/netns/\(name)"], in: .host)
+                    try await rig.sandbox.run(["ln", "-s", "/proc/\(pid)/ns/net", "/run/netns/\(name)"], in: .host)
                     try await scoped {
                         try await Self.expectNamespace([name, "/run/netns/\(name)", "/var/run/netns/\(name)"], rig)
-                        try await rig.testbed.run(["chown", "-h", "1000", "/run/netns/\(name)"], in: .host)
+                        try await rig.sandbox.run(["chown", "-h", "1000", "/run/netns/\(name)"], in: .host)
                         try await Self.expect(.notANetns, [name, "/run/netns/\(name)"], rig)
                     } cleanUp: {
-                        try await rig.testbed.run(["rm", "/run/netns/\(name)"], in: .host)
+                        try await rig.sandbox.run(["rm", "/run/netns/\(name)"], in: .host)
                     }
                 }
             }
@@ -100,7 +101,7 @@ extension KernelTests {
                     let names =
                         ["theirs", "to-theirs", "to-sticky"]
                         + ["owned", "group", "others", "sticky"].map { $0 + "/link" }
-                    let planted = names.map { "\(folder)/\($0)" } + ["\(shared)/run/netns/\(rig.testbed.pod)"]
+                    let planted = names.map { "\(folder)/\($0)" } + ["\(shared)/run/netns/\(rig.sandbox.pod)"]
                     try await Self.expect(.notANetns, planted, rig)
                     let message = try await rig.message("status", [.string(folder + "/theirs")])
                     #expect(
@@ -126,10 +127,10 @@ extension KernelTests {
 
         @Test func whatAProcessHoldsIsNoWay() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
-                try await rig.testbed.withProcess(in: .pod) { pid in
+                let pod = rig.sandbox.pod
+                try await rig.sandbox.withProcess(in: .pod) { pid in
                     try await Self.expectNamespace(["/proc/\(pid)/task/\(pid)/ns/net", "/proc/./\(pid)//ns/net"], rig)
-                    try await rig.testbed.run(["ln", "-s", "/proc/\(pid)/root", rig.folder.path + "/root"], in: .host)
+                    try await rig.sandbox.run(["ln", "-s", "/proc/\(pid)/root", rig.folder.path + "/root"], in: .host)
                     let held = ["root", "root/run/netns/\(pod)", "cwd/run/netns/\(pod)", "fd/0", "exe"]
                     let names = held.map { "/proc/\(pid)/\($0)" } + [rig.folder.path + "/root/run/netns/\(pod)"]
                     try await Self.expect(.notANetns, names + ["/proc/\(pid)/ns/mnt", "/proc/\(pid)/ns"], rig)
@@ -171,19 +172,19 @@ extension KernelTests {
 
         @Test func aMountIsNoLink() async throws {
             try await Rig.with { rig in
-                let testbed = rig.testbed
+                let sandbox = rig.sandbox
                 try await Self.withSharedFolder(rig) { shared in
-                    try await testbed.run(["chmod", "1777", shared], in: .host)
+                    try await sandbox.run(["chmod", "1777", shared], in: .host)
                     // Only root mounts, wherever that is.
                     let mounts = [rig.folder.path + "/mount", shared + "/mount"]
                     for mount in mounts {
-                        try await testbed.run(["touch", mount], in: .host)
-                        try await testbed.run(["mount", "--bind", "/run/netns/\(testbed.pod)", mount], in: .host)
+                        try await sandbox.run(["touch", mount], in: .host)
+                        try await sandbox.run(["mount", "--bind", "/run/netns/\(sandbox.pod)", mount], in: .host)
                     }
                     try await scoped {
                         try await Self.expectNamespace(mounts, rig)
                     } cleanUp: {
-                        for mount in mounts { try await testbed.run(["umount", mount], in: .host) }
+                        for mount in mounts { try await sandbox.run(["umount", mount], in: .host) }
                     }
                 }
             }

@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -23,19 +23,19 @@ extension KernelTests {
 
         @Test func theHostsNamespaceIsRefusedByAnyName() async throws {
             try await Rig.with { rig in
-                let (testbed, folder) = (rig.testbed, rig.folder.path)
-                let (named, linked) = (testbed.peer + "-host", testbed.peer + "-link")
+                let (sandbox, folder) = (rig.sandbox, rig.folder.path)
+                let (named, linked) = (sandbox.peer + "-host", sandbox.peer + "-link")
                 let daemon = "/proc/\(try rig.daemon.pid)"
-                try await testbed.run(["ln", "-s", daemon + "/ns/net", folder + "/link"], in: .host)
-                try await testbed.run(["ln", "-s", daemon, folder + "/folder"], in: .host)
-                try await testbed.run(["touch", folder + "/mount"], in: .host)
-                try await testbed.run(["mount", "--bind", daemon + "/ns/net", folder + "/mount"], in: .host)
+                try await sandbox.run(["ln", "-s", daemon + "/ns/net", folder + "/link"], in: .host)
+                try await sandbox.run(["ln", "-s", daemon, folder + "/folder"], in: .host)
+                try await sandbox.run(["touch", folder + "/mount"], in: .host)
+                try await sandbox.run(["mount", "--bind", daemon + "/ns/net", folder + "/mount"], in: .host)
                 try await scoped {
-                    try await testbed.run(["ip", "netns", "attach", named, "\(try rig.daemon.pid)"], in: .host)
-                    try await testbed.run(["ln", "-s", named, "/run/netns/" + linked], in: .host)
-                    let rules = try await testbed.run(["nft", "list", "ruleset"], in: .host)
+                    try await sandbox.run(["ip", "netns", "attach", named, "\(try rig.daemon.pid)"], in: .host)
+                    try await sandbox.run(["ln", "-s", named, "/run/netns/" + linked], in: .host)
+                    let rules = try await sandbox.run(["nft", "list", "ruleset"], in: .host)
                     // Any process of the host's has it.
-                    try await testbed.withProcess(in: .host) { pid in
+                    try await sandbox.withProcess(in: .host) { pid in
                         let names = [
                             daemon + "/ns/net", "pid:\(try rig.daemon.pid)", "pid:\(pid)", "/proc/self/ns/net",
                             "/proc/thread-self/ns/net", "//proc/./self//ns/net", "/proc/\(pid)/task/\(pid)/ns/net",
@@ -44,11 +44,11 @@ extension KernelTests {
                         ]
                         try await Self.expect(.host, for: names, rig)
                     }
-                    #expect(try await testbed.run(["nft", "list", "ruleset"], in: .host) == rules)
+                    #expect(try await sandbox.run(["nft", "list", "ruleset"], in: .host) == rules)
                 } cleanUp: {
-                    try await testbed.run(["umount", folder + "/mount"], in: .host)
-                    try await testbed.run(["rm", "--force", "/run/netns/" + linked], in: .host)
-                    try await testbed.run(["ip", "netns", "delete", named], in: .host)
+                    try await sandbox.run(["umount", folder + "/mount"], in: .host)
+                    try await sandbox.run(["rm", "--force", "/run/netns/" + linked], in: .host)
+                    try await sandbox.run(["ip", "netns", "delete", named], in: .host)
                 }
             }
         }
@@ -56,13 +56,13 @@ extension KernelTests {
         /// Also where nobody may look at process 1: whose namespace it has is known.
         @Test func theNamespaceOfTheFirstProcessIsRefused() async throws {
             try await Rig.with { rig in
-                let (testbed, folder) = (rig.testbed, rig.folder.path)
-                let linked = testbed.peer + "-first"
-                try await testbed.run(["ln", "-s", "/proc/1/ns/net", folder + "/link"], in: .host)
-                try await testbed.run(["ln", "-s", "/proc/1/task", folder + "/task"], in: .host)
-                try await testbed.run(["ln", "-s", "/proc/1/ns/net", "/run/netns/" + linked], in: .host)
-                try await testbed.run(["mkdir", folder + "/proc"], in: .host)
-                try await testbed.run(["mount", "-t", "proc", "proc", folder + "/proc"], in: .host)
+                let (sandbox, folder) = (rig.sandbox, rig.folder.path)
+                let linked = sandbox.peer + "-first"
+                try await sandbox.run(["ln", "-s", "/proc/1/ns/net", folder + "/link"], in: .host)
+                try await sandbox.run(["ln", "-s", "/proc/1/task", folder + "/task"], in: .host)
+                try await sandbox.run(["ln", "-s", "/proc/1/ns/net", "/run/netns/" + linked], in: .host)
+                try await sandbox.run(["mkdir", folder + "/proc"], in: .host)
+                try await sandbox.run(["mount", "-t", "proc", "proc", folder + "/proc"], in: .host)
                 try await scoped {
                     let names = [
                         "pid:1", "pid:01", "/proc/1/ns/net", "//proc//1/ns/net", "/proc/./1/ns/net",
@@ -71,8 +71,8 @@ extension KernelTests {
                     ]
                     try await Self.expect(.host, for: names, rig)
                 } cleanUp: {
-                    try await testbed.run(["umount", folder + "/proc"], in: .host)
-                    try await testbed.run(["rm", "/run/netns/" + linked], in: .host)
+                    try await sandbox.run(["umount", folder + "/proc"], in: .host)
+                    try await sandbox.run(["rm", "/run/netns/" + linked], in: .host)
                 }
             }
         }
@@ -80,14 +80,14 @@ extension KernelTests {
         @Test func whatIsNoNetworkNamespaceIsRefused() async throws {
             try await Rig.with { rig in
                 let folder = rig.folder.path
-                try await rig.testbed.run(["touch", folder + "/file"], in: .host)
-                try await rig.testbed.run(["ln", "-s", folder + "/file", folder + "/link"], in: .host)
+                try await rig.sandbox.run(["touch", folder + "/file"], in: .host)
+                try await rig.sandbox.run(["ln", "-s", folder + "/file", folder + "/link"], in: .host)
                 // To open one would wait for somebody to write into it.
-                try await rig.testbed.run(["mkfifo", folder + "/fifo"], in: .host)
+                try await rig.sandbox.run(["mkfifo", folder + "/fifo"], in: .host)
                 let files = ["file", "link", "fifo"].map { "\(folder)/\($0)" } + [folder, rig.socket, "/dev/null"]
                 let namespaces = ["mnt", "user", "pid", "uts"].map { "/proc/self/ns/\($0)" }
                 try await Self.expect(.notANetns, for: files + namespaces, rig)
-                try await rig.testbed.withProcess(in: .pod) { pid in
+                try await rig.sandbox.withProcess(in: .pod) { pid in
                     try await Self.expect(.notANetns, for: ["/proc/\(pid)/ns/mnt", "/proc/\(pid)/ns/user"], rig)
                 }
             }
@@ -96,19 +96,19 @@ extension KernelTests {
         @Test func whatIsNotThereIsNotFound() async throws {
             try await Rig.with { rig in
                 let loop = rig.folder.path + "/loop"
-                try await rig.testbed.run(["ln", "-s", loop, loop], in: .host)
+                try await rig.sandbox.run(["ln", "-s", loop, loop], in: .host)
                 let names = [
                     "none", "...", "with space", "naïve", "/run/netns/none", "/none/at/all", "/etc/passwd/x",
                     loop, "pid:4194305", "pid:2147483647", "pod:00000000-0000-0000-0000-000000000000",
                     String(repeating: "n", count: 255), "/" + String(repeating: "n", count: 300),
                 ]
-                try await Self.expect(.notFound, for: names.map { $0 == "none" ? rig.testbed.pod + "-none" : $0 }, rig)
+                try await Self.expect(.notFound, for: names.map { $0 == "none" ? rig.sandbox.pod + "-none" : $0 }, rig)
             }
         }
 
         @Test func whatNamesNothingIsAWrongParameter() async throws {
             try await Rig.with { rig in
-                let pod = rig.testbed.pod
+                let pod = rig.sandbox.pod
                 let names = [
                     "", ".", "..", "a/b", "./\(pod)", "../netns/\(pod)", "\(pod)/", "\(pod)\u{0}",
                     "/run/netns/\(pod)\u{0}x", "pid:", "pid:0", "pid:x", "pid:-1", "pid:+1", "pid: 1", "pid:1 ",

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -31,34 +31,34 @@ extension KernelTests {
             """
 
         private static func check(_ rig: Rig, _ direction: String) async throws {
-            let before = try await rig.testbed.rules
-            let ways = try await rig.testbed.ways
+            let before = try await rig.sandbox.rules
+            let ways = try await rig.sandbox.paths
             try await rig.on(direction: direction)
-            #expect(try await rig.testbed.rules != before)
-            #expect(try await !Residue.scan(rig.testbed.pod).isEmpty)
+            #expect(try await rig.sandbox.rules != before)
+            #expect(try await !Leftovers.scan(rig.sandbox.pod).isEmpty)
             try await rig.off()
-            #expect(try await rig.testbed.rules == before)
-            #expect(try await Residue.scan(rig.testbed.pod) == [])
-            #expect(try await rig.testbed.ways == ways)
+            #expect(try await rig.sandbox.rules == before)
+            #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
+            #expect(try await rig.sandbox.paths == ways)
         }
 
         @Test(arguments: ["both", "inbound"])
         func anEmptyNamespaceIsEmptyAgain(_ direction: String) async throws {
             try await Rig.with { rig in
-                #expect(try await rig.testbed.rules.isEmpty)
+                #expect(try await rig.sandbox.rules.isEmpty)
                 try await Self.check(rig, direction)
-                #expect(try await rig.testbed.rules.isEmpty)
+                #expect(try await rig.sandbox.rules.isEmpty)
                 // To look for legacy tables must not make them.
-                let tables = try await rig.testbed.run(
+                let tables = try await rig.sandbox.run(
                     ["cat", "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"], in: .pod)
                 #expect(tables == "")
             }
         }
 
-        @Test(arguments: Testbed.Mesh.allCases, ["both", "inbound"])
-        func aMeshsRulesAreAsTheyWere(_ mesh: Testbed.Mesh, _ direction: String) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases, ["both", "inbound"])
+        func aMeshsRulesAreAsTheyWere(_ mesh: MeshSandbox.Mesh, _ direction: String) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(mesh)
+                try await rig.sandbox.install(mesh)
                 try await Self.check(rig, direction)
             }
         }
@@ -66,8 +66,8 @@ extension KernelTests {
         @Test(arguments: ["both", "inbound"])
         func theRulesOfOthersAreAsTheyWere(_ direction: String) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.run(["nft", "-f", "-"], in: .pod, input: Self.others)
-                try await rig.testbed.run(["iptables-restore"], in: .pod, input: Self.natOfOthers)
+                try await rig.sandbox.run(["nft", "-f", "-"], in: .pod, input: Self.others)
+                try await rig.sandbox.run(["iptables-restore"], in: .pod, input: Self.natOfOthers)
                 try await Self.check(rig, direction)
             }
         }
@@ -75,14 +75,14 @@ extension KernelTests {
         @Test func whatSomebodyPutIntoATableThatWeMadeStays() async throws {
             try await Rig.with { rig in
                 try await rig.on()
-                try await rig.testbed.iptables("-A OUTPUT -d 192.0.2.9/32 -j ACCEPT")
-                try await rig.testbed.iptables("-N MINE", tool: "ip6tables")
+                try await rig.sandbox.iptables("-A OUTPUT -d 192.0.2.9/32 -j ACCEPT")
+                try await rig.sandbox.iptables("-N MINE", tool: "ip6tables")
                 try await rig.off()
-                let rules = try await rig.testbed.listing("OUTPUT")
+                let rules = try await rig.sandbox.listing("OUTPUT")
                 #expect(rules == ["-P OUTPUT ACCEPT", "-A OUTPUT -d 192.0.2.9/32 -j ACCEPT"])
-                #expect(try await rig.testbed.listing("MINE", by: "ip6tables") == ["-N MINE"])
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
-                let ruleset = try await rig.testbed.ruleset()
+                #expect(try await rig.sandbox.listing("MINE", by: "ip6tables") == ["-N MINE"])
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
+                let ruleset = try await rig.sandbox.ruleset()
                 #expect(!ruleset.contains("PREROUTING"), "a chain that we made is left: \(ruleset)")
             }
         }
@@ -91,12 +91,12 @@ extension KernelTests {
         @Test func whatWasMadeOnceIsNotTakenForOursForever() async throws {
             try await Rig.with { rig in
                 try await rig.on()
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.off()
-                let before = try await rig.testbed.rules
-                #expect(try await rig.testbed.ways == .sidecar)
+                let before = try await rig.sandbox.rules
+                #expect(try await rig.sandbox.paths == .sidecar)
                 try await Self.check(rig, "both")
-                #expect(try await rig.testbed.rules == before)
+                #expect(try await rig.sandbox.rules == before)
             }
         }
 
@@ -104,14 +104,14 @@ extension KernelTests {
         @Test(arguments: ["before", "while on"])
         func aPlainReturnOfSomebodyElseSurvives(_ moment: String) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                if moment == "before" { try await rig.testbed.iptables("-I OUTPUT -j RETURN") }
+                try await rig.sandbox.install(.iptables)
+                if moment == "before" { try await rig.sandbox.iptables("-I OUTPUT -j RETURN") }
                 try await rig.on()
-                if moment == "while on" { try await rig.testbed.iptables("-I OUTPUT 2 -j RETURN") }
+                if moment == "while on" { try await rig.sandbox.iptables("-I OUTPUT 2 -j RETURN") }
                 try await rig.on(direction: "inbound")
-                try await rig.testbed.iptables("-C OUTPUT -j RETURN")
+                try await rig.sandbox.iptables("-C OUTPUT -j RETURN")
                 try await rig.off()
-                let rules = try await rig.testbed.listing("OUTPUT").dropFirst()
+                let rules = try await rig.sandbox.listing("OUTPUT").dropFirst()
                 #expect(rules == ["-A OUTPUT -j RETURN", "-A OUTPUT -j ISTIO_OUTPUT"])
             }
         }

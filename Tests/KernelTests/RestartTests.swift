@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -19,22 +19,22 @@ extension KernelTests {
             }
         }
 
-        @Test(arguments: Testbed.Mesh.allCases, End.allCases)
-        func trafficStaysDirectWhileNoDaemonRuns(_ mesh: Testbed.Mesh, _ end: End) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases, End.allCases)
+        func trafficStaysDirectWhileNoDaemonRuns(_ mesh: MeshSandbox.Mesh, _ end: End) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(mesh)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(mesh)
+                let before = try await rig.sandbox.rules
                 try await rig.on()
-                let witnesses = try await rig.testbed.watching {
+                let witnesses = try await rig.sandbox.watching {
                     try await end.bring(to: rig.daemon)
-                    #expect(try await rig.testbed.ways == .app)
+                    #expect(try await rig.sandbox.paths == .app)
                     try await rig.start()
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
                 #expect(try await rig.on().changed == false)
                 try await rig.off()
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
@@ -45,7 +45,7 @@ extension KernelTests {
                 _ = try await rig.daemon.exit()
                 // As if the record were of another namespace that had this number.
                 let state = rig.options.stateDirectory
-                try await rig.testbed.run(
+                try await rig.sandbox.run(
                     ["find", state, "-type", "f", "-exec", "sed", "-i", "s/\"cookie\":/&9/", "{}", "+"], in: .host)
                 try await rig.start()
                 let status = try await rig.status()
@@ -60,14 +60,14 @@ extension KernelTests {
             try await Rig.with { rig in
                 let (owner, reason) = ("kubernetes:default/web-0", "„why“ \\ \"")
                 try await rig.on(direction: "inbound", ttl: 3600, owner: owner, reason: reason)
-                try await rig.on(rig.testbed.peer)
+                try await rig.on(rig.sandbox.peer)
                 let before = try await rig.list()
                 #expect(before.map(\.inode) == before.map(\.inode).sorted() && before.count == 2)
                 try await end.bring(to: rig.daemon)
                 try await rig.start()
                 let after = try await rig.list()
                 #expect(after.map(Facts.init) == before.map(Facts.init))
-                let pod = try #require(after.first { $0.netns == rig.testbed.pod })
+                let pod = try #require(after.first { $0.netns == rig.sandbox.pod })
                 #expect(pod.owner == owner && pod.reason == reason)
                 #expect(pod.setBy.object?["uid"] == 0)
                 #expect(pod.state == "on" && pod.direction == "inbound")
@@ -96,36 +96,36 @@ extension KernelTests {
 
         @Test func whatWasTurnedOffStaysOff() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
                 try await rig.off()
                 try await End.killed.bring(to: rig.daemon)
                 try await rig.start()
                 #expect(try await rig.list() == [])
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
         /// The state folder is a record, not the switch: without it the kernel still tells what is on.
         @Test func aLostStateFolderLosesNoBypass() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on(owner: "somebody")
                 try await End.asked.bring(to: rig.daemon)
-                try await rig.testbed.run(["rm", "-r", rig.options.stateDirectory], in: .host)
+                try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)
                 try await rig.start()
                 let list = try await rig.list()
                 #expect(list.map(\.state) == ["on"] && list.map(\.owner) == [nil])
                 #expect(try await rig.off().changed == true)
-                #expect(try await rig.testbed.ways == .sidecar)
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await rig.sandbox.paths == .sidecar)
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }
         }
 
         @Test func aSocketIsLeftByNoDaemonThatWasAskedToEnd() async throws {
             try await Rig.with { rig in
                 try await End.asked.bring(to: rig.daemon)
-                try await rig.testbed.run(["test", "!", "-e", rig.socket], in: .host)
+                try await rig.sandbox.run(["test", "!", "-e", rig.socket], in: .host)
             }
         }
     }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -15,15 +15,15 @@ extension KernelTests {
             "\(chain) -m bpf --object-pinned \(rig.pin) -j RETURN"
         }
 
-        @Test(arguments: [nil, Testbed.Mesh.iptables])
-        func theRuleIsListedWordForWordAndFirst(_ mesh: Testbed.Mesh?) async throws {
+        @Test(arguments: [nil, MeshSandbox.Mesh.iptables])
+        func theRuleIsListedWordForWordAndFirst(_ mesh: MeshSandbox.Mesh?) async throws {
             try await Rig.with { rig in
-                if let mesh { try await rig.testbed.install(mesh) }
+                if let mesh { try await rig.sandbox.install(mesh) }
                 for (direction, expected) in Self.chainsByDirection {
                     var before: [String: [String]] = [:]
                     for tool in Self.tools {
                         for chain in Self.chains {
-                            before[tool + chain] = try await rig.testbed.listing(chain, by: tool)
+                            before[tool + chain] = try await rig.sandbox.listing(chain, by: tool)
                         }
                     }
                     try await rig.on(direction: direction)
@@ -32,7 +32,7 @@ extension KernelTests {
                             var lines = before[tool + chain] ?? []
                             // The policy's line comes first.
                             if expected.contains(chain) { lines.insert("-A " + Self.words(rig, chain), at: 1) }
-                            #expect(try await rig.testbed.listing(chain, by: tool) == lines, "\(tool) \(direction)")
+                            #expect(try await rig.sandbox.listing(chain, by: tool) == lines, "\(tool) \(direction)")
                         }
                     }
                     try await rig.off()
@@ -42,14 +42,14 @@ extension KernelTests {
 
         @Test func theRuleIsFoundByItsOwnWords() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
                 for tool in Self.tools {
                     for chain in Self.chains {
-                        try await rig.testbed.iptables("-C " + Self.words(rig, chain), tool: tool)
+                        try await rig.sandbox.iptables("-C " + Self.words(rig, chain), tool: tool)
                         // What iptables-save prints, iptables-restore takes.
-                        let saved = try await rig.testbed.run([tool + "-save", "-t", "nat"], in: .pod)
-                        try await rig.testbed.run([tool + "-restore", "--test"], in: .pod, input: saved)
+                        let saved = try await rig.sandbox.run([tool + "-save", "-t", "nat"], in: .pod)
+                        try await rig.sandbox.run([tool + "-restore", "--test"], in: .pod, input: saved)
                     }
                 }
             }
@@ -57,12 +57,12 @@ extension KernelTests {
 
         @Test func aPersonCanTakeARuleOutAndTheBypassStillHolds() async throws {
             try await Rig.with(Rig.unattended) { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
-                try await rig.testbed.iptables("-D " + Self.words(rig, "OUTPUT"))
-                try await rig.testbed.iptables("-D " + Self.words(rig, "PREROUTING"), tool: "ip6tables")
+                try await rig.sandbox.iptables("-D " + Self.words(rig, "OUTPUT"))
+                try await rig.sandbox.iptables("-D " + Self.words(rig, "PREROUTING"), tool: "ip6tables")
                 await #expect(throws: CommandFailure.self) {
-                    try await rig.testbed.iptables("-C " + Self.words(rig, "OUTPUT"))
+                    try await rig.sandbox.iptables("-C " + Self.words(rig, "OUTPUT"))
                 }
 
                 let status = try await rig.status()
@@ -70,27 +70,27 @@ extension KernelTests {
                 #expect(status.codes == ["rule-missing", "rule-missing"])
                 let messages = status.warnings.map(\.message).joined(separator: "\n")
                 #expect(messages.contains("ip nat OUTPUT") && messages.contains("ip6 nat PREROUTING"))
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
                 #expect(try await rig.list().map(\.state) == ["degraded"])
 
                 let repaired = try await rig.on()
                 #expect(repaired.state == "on" && repaired.changed == true && repaired.codes == [])
-                #expect(try await rig.testbed.listing("OUTPUT")[1] == "-A " + Self.words(rig, "OUTPUT"))
+                #expect(try await rig.sandbox.listing("OUTPUT")[1] == "-A " + Self.words(rig, "OUTPUT"))
             }
         }
 
-        @Test(arguments: [nil, Testbed.Mesh.iptables])
-        func offCopesWithRulesThatAPersonHasTakenOut(_ mesh: Testbed.Mesh?) async throws {
+        @Test(arguments: [nil, MeshSandbox.Mesh.iptables])
+        func offCopesWithRulesThatAPersonHasTakenOut(_ mesh: MeshSandbox.Mesh?) async throws {
             try await Rig.with(Rig.unattended) { rig in
-                if let mesh { try await rig.testbed.install(mesh) }
-                let before = try await rig.testbed.rules
+                if let mesh { try await rig.sandbox.install(mesh) }
+                let before = try await rig.sandbox.rules
                 try await rig.on()
-                try await rig.testbed.iptables("-D " + Self.words(rig, "OUTPUT"))
-                try await rig.testbed.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
+                try await rig.sandbox.iptables("-D " + Self.words(rig, "OUTPUT"))
+                try await rig.sandbox.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
                 #expect(try await rig.status().state == "degraded")
                 #expect(try await rig.off().state == "off")
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await rig.testbed.ways == (mesh == nil ? .app : .sidecar))
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await rig.sandbox.paths == (mesh == nil ? .app : .sidecar))
             }
         }
     }

@@ -1,8 +1,8 @@
-import JSONRPC
 import Linux
-import RootTestSupport
+import MeshSandbox
+import StrictJSON
 import SystemPackage
-import Testbed
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -15,7 +15,7 @@ extension KernelTests {
             try await Rig.withoutDaemon(["--check-interval", "1"]) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 let on = try await rig.on(ttl: 3600, owner: "somebody")
                 let subscriber = try await rig.subscribe()
                 for operation in ["open /run/netns", "open"] {
@@ -23,7 +23,7 @@ extension KernelTests {
                     try await eventually("the daemon has looked twice, and could not: \(operation)") {
                         faults.plan.injected >= 4
                     }
-                    #expect(try await rig.testbed.ways == .app)
+                    #expect(try await rig.sandbox.paths == .app)
                     #expect(try await rig.entries == 1)
                     faults.plan.disarm()
                     #expect(try await rig.list().map(\.owner) == ["somebody"])

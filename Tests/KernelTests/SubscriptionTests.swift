@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -8,9 +8,9 @@ extension KernelTests {
     @Suite struct SubscriptionTests {
         @Test func everyChangeIsToldOnceWithTheObjectOfTheContract() async throws {
             try await Rig.with { rig in
-                try await rig.on(rig.testbed.peer, owner: "earlier")
+                try await rig.on(rig.sandbox.peer, owner: "earlier")
                 let subscriber = try await rig.subscribe()
-                #expect(subscriber.bypasses?.map(\.netns) == [rig.testbed.peer])
+                #expect(subscriber.bypasses?.map(\.netns) == [rig.sandbox.peer])
                 #expect(subscriber.bypasses?.map(\.owner) == ["earlier"])
 
                 let on = try await rig.on(owner: "me")
@@ -28,7 +28,7 @@ extension KernelTests {
                 #expect(events.dropLast().map(\.bypass.generation) == answers.map(\.generation))
                 #expect(events.map(\.bypass.state) == ["on", "on", "on", "off", "on", "off"])
                 #expect(events[2].bypass.direction == "inbound" && events[2].bypass.expiresAt == extended.expiresAt)
-                #expect(events.allSatisfy { $0.bypass.netns == rig.testbed.pod && $0.bypass.inode == on.inode })
+                #expect(events.allSatisfy { $0.bypass.netns == rig.sandbox.pod && $0.bypass.inode == on.inode })
                 let generations = events.map(\.bypass.generation)
                 #expect(generations == generations.sorted() && Set(generations).count == 6)
                 #expect(try await rig.status().generation == generations.last)
@@ -56,7 +56,7 @@ extension KernelTests {
                 let on = try await rig.on(owner: "me")
                 for direction in ["inbound", "outbound", "both"] { try await rig.on(direction: direction, owner: "me") }
                 let late = try await rig.subscribe(after: (first.stream, first.sequence))
-                #expect(late.bypasses?.map(\.netns) == [rig.testbed.pod] && late.sequence == first.sequence + 4)
+                #expect(late.bypasses?.map(\.netns) == [rig.sandbox.pod] && late.sequence == first.sequence + 4)
                 let future = try await rig.subscribe(after: (first.stream, 1000))
                 #expect(future.bypasses?.count == 1)
 
@@ -82,10 +82,10 @@ extension KernelTests {
 
         @Test func aNamespaceThatGoesIsToldWithinSecondsAndNothingIsLeftOfIt() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.withNamespace { name in
+                try await rig.sandbox.withNamespace { name in
                     let on = try await rig.on(name, owner: "me")
                     let subscriber = try await rig.subscribe()
-                    try await rig.testbed.run(["ip", "netns", "delete", name], in: .host)
+                    try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host)
                     var event: Subscriber.Event?
                     try await eventually("it is told", within: .seconds(4)) {
                         event = try? await subscriber.next()
@@ -104,14 +104,14 @@ extension KernelTests {
     @Suite struct GenerationTests {
         @Test func aDecisionOnWhatIsNoLongerSoIsRefusedAndChangesNothing() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 let off = try await rig.status()
                 let on = try await rig.on(ifGeneration: off.generation)
                 #expect(on.state == "on" && on.generation > off.generation)
-                let before = try await rig.testbed.rules
+                let before = try await rig.sandbox.rules
 
                 let old = JSONValue.number(JSONNumber(off.generation))
-                let pod = JSONValue.string(rig.testbed.pod)
+                let pod = JSONValue.string(rig.sandbox.pod)
                 #expect(
                     try await rig.refusal("bypass", ["netns": pod, "state": "off", "ifGeneration": old]) == .conflict)
                 #expect(
@@ -119,7 +119,7 @@ extension KernelTests {
                         "bypass", ["netns": pod, "state": "on", "direction": "inbound", "ifGeneration": old])
                         == .conflict)
                 #expect(try await rig.refusal("extend", ["netns": pod, "ttl": 5, "ifGeneration": old]) == .conflict)
-                #expect(try await rig.testbed.rules == before)
+                #expect(try await rig.sandbox.rules == before)
                 #expect(try await rig.status().generation == on.generation)
 
                 let again = try await rig.off()
@@ -127,21 +127,21 @@ extension KernelTests {
                 let late = JSONValue.number(JSONNumber(on.generation))
                 #expect(
                     try await rig.refusal("bypass", ["netns": pod, "state": "on", "ifGeneration": late]) == .conflict)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
         @Test func aGenerationOutlivesTheDaemonAndIsNeverGivenTwice() async throws {
             try await Rig.with { rig in
-                let pod = JSONValue.string(rig.testbed.pod)
+                let pod = JSONValue.string(rig.sandbox.pod)
                 let on = try await rig.on()
-                let ended = try await rig.off(rig.testbed.peer)
+                let ended = try await rig.off(rig.sandbox.peer)
                 try rig.daemon.kill(9)
                 _ = try await rig.daemon.exit()
                 try await rig.start()
                 #expect(try await rig.on(ifGeneration: on.generation).changed == false)
                 // What has ended is not remembered: it is taken to have changed.
-                #expect(try await rig.status(rig.testbed.peer).generation > ended.generation)
+                #expect(try await rig.status(rig.sandbox.peer).generation > ended.generation)
                 #expect(try await rig.off().generation > on.generation)
                 let late = JSONValue.number(JSONNumber(on.generation))
                 #expect(
@@ -154,14 +154,14 @@ extension KernelTests {
     @Suite struct ExtendTests {
         @Test func aBypassGetsMoreTimeAndKeepsEverythingElse() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 let end = ContinuousClock.now + .milliseconds(1500)
                 let on = try await rig.on(direction: "outbound", ttl: 1, owner: "me", reason: "why")
                 let longer = try await rig.extend(ttl: 3600)
                 #expect(longer.changed == true && longer.expiresAt ?? "" > on.expiresAt ?? "")
                 #expect((longer.direction, longer.owner, longer.reason) == ("outbound", "me", "why"))
                 #expect(longer.since == on.since && longer.rules == on.rules)
-                let witnesses = try await rig.testbed.watching([.outbound]) {
+                let witnesses = try await rig.sandbox.watching([.outbound]) {
                     // The old deadline has to pass for a test that nothing happens then.
                     try await Task.sleep(until: end)
                 }
@@ -187,7 +187,7 @@ extension KernelTests {
 
         @Test func whereNothingIsBypassedThereIsNothingToExtend() async throws {
             try await Rig.with { rig in
-                let pod = JSONValue.string(rig.testbed.pod)
+                let pod = JSONValue.string(rig.sandbox.pod)
                 #expect(try await rig.refusal("extend", [pod, 60]) == .conflict)
                 try await rig.on(ttl: 1)
                 try rig.daemon.kill(19)  // SIGSTOP

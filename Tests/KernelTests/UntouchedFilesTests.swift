@@ -1,7 +1,7 @@
 import Glibc
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -30,7 +30,7 @@ extension KernelTests {
         @Test func nothingIsOpenedButANamespace() async throws {
             try await Rig.with { rig in
                 let folder = rig.folder.path
-                try await rig.testbed.run(
+                try await rig.sandbox.run(
                     [
                         "sh", "-euc",
                         "cd $1; touch plain; mkfifo fifo; mknod device c 1 3; mkdir sub; ln -s fifo link; ln -s device twice",
@@ -43,7 +43,7 @@ extension KernelTests {
                     #expect(try await rig.refusal("status", [.string(name)]) == refusal, "\(name)")
                     #expect(!watch.hasSeenAnything, "\(name)")
                 }
-                try await rig.testbed.run(["cat", "\(folder)/plain"], in: .host)
+                try await rig.sandbox.run(["cat", "\(folder)/plain"], in: .host)
                 #expect(watch.hasSeenAnything)
             }
         }
@@ -84,8 +84,8 @@ extension KernelTests {
             try await Rig.with { rig in
                 let folder = rig.folder.path
                 let point = folder + "/served"
-                try await rig.testbed.run(["mkdir", point], in: .host)
-                try await rig.testbed.run(["ln", "-s", point + "/web", folder + "/link"], in: .host)
+                try await rig.sandbox.run(["mkdir", point], in: .host)
+                try await rig.sandbox.run(["ln", "-s", point + "/web", folder + "/link"], in: .host)
                 try await SilentServer.with(point) { server in
                     // FUSE_INIT, by the kernel itself.
                     #expect(server.questions() == [26])

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -7,44 +7,44 @@ extension KernelTests {
     @Suite struct UpgradeTests {
         /// Replaces the map by one of the first version's layout, with the same entries: 16 bytes of each.
         private static func putOldMap(_ rig: Rig) async throws {
-            let testbed = rig.testbed
-            let dump = try await testbed.run(
+            let sandbox = rig.sandbox
+            let dump = try await sandbox.run(
                 [
                     "bpftool", "--json", "map", "lookup", "pinned", rig.mapPin, "key",
-                ] + rig.key(of: testbed.pod), in: .host)
+                ] + rig.key(of: sandbox.pod), in: .host)
             let bytes = try #require(Rig.value(in: dump))
             let old = rig.options.bpffs + "/old"
-            try await testbed.run(
+            try await sandbox.run(
                 [
                     "bpftool", "map", "create", old, "type", "hash", "key", "8", "value", "16", "entries", "16384",
                     "name",
                     "bypassed_netns", "flags", "1",
                 ], in: .host)
-            try await testbed.run(
-                ["bpftool", "map", "update", "pinned", old, "key"] + rig.key(of: testbed.pod) + ["value"]
+            try await sandbox.run(
+                ["bpftool", "map", "update", "pinned", old, "key"] + rig.key(of: sandbox.pod) + ["value"]
                     + bytes.prefix(16), in: .host)
-            try await testbed.run(["mv", old, rig.mapPin], in: .host)
+            try await sandbox.run(["mv", old, rig.mapPin], in: .host)
         }
 
         /// The number of the map that is pinned.
         private static func map(_ rig: Rig) async throws -> Int {
-            let maps = try await rig.testbed.run(["bpftool", "map", "show", "pinned", rig.mapPin], in: .host)
+            let maps = try await rig.sandbox.run(["bpftool", "map", "show", "pinned", rig.mapPin], in: .host)
             return Int(maps.prefix { $0 != ":" }) ?? 0
         }
 
-        @Test(arguments: Testbed.Mesh.allCases)
-        func aMapOfAnotherLayoutIsTakenOverAndTheRulesSwapped(_ mesh: Testbed.Mesh) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func aMapOfAnotherLayoutIsTakenOverAndTheRulesSwapped(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(mesh)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(mesh)
+                let before = try await rig.sandbox.rules
                 let on = try await rig.on(ttl: 3600, owner: "somebody")
                 let oldMap = try await Self.map(rig)
-                let witnesses = try await rig.testbed.watching {
+                let witnesses = try await rig.sandbox.watching {
                     #expect(try await rig.daemon.terminate() == .code(0))
                     try await Self.putOldMap(rig)
                     try await rig.start()
                     try await eventually("no rule asks the old map any more") {
-                        try await rig.testbed.ending(of: ["bpftool", "map", "show", "id", "\(oldMap)"]).code != 0
+                        try await rig.sandbox.result(of: ["bpftool", "map", "show", "id", "\(oldMap)"]).code != 0
                     }
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
@@ -53,22 +53,22 @@ extension KernelTests {
                 #expect(status.expiresAt ?? "" >= on.expiresAt ?? "?" && status.generation == on.generation)
                 #expect(try await Self.map(rig) != oldMap)
                 try await rig.off()
-                #expect(try await rig.testbed.rules == before)
-                #expect(try await rig.testbed.ways == .sidecar)
+                #expect(try await rig.sandbox.rules == before)
+                #expect(try await rig.sandbox.paths == .sidecar)
             }
         }
 
         @Test func rulesThatAskAnotherProgramAreSwapped() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 let on = try await rig.on()
                 #expect(try await rig.daemon.terminate() == .code(0))
                 // As an older matcher's would be: on, for both directions, and the program of another tag.
                 let value = Array(repeating: "0", count: 8) + ["3", "0", "0", "0", "0", "0", "0", "0"] + ["1"]
-                try await rig.testbed.run(
-                    ["bpftool", "map", "update", "pinned", rig.mapPin, "key"] + rig.key(of: rig.testbed.pod)
+                try await rig.sandbox.run(
+                    ["bpftool", "map", "update", "pinned", rig.mapPin, "key"] + rig.key(of: rig.sandbox.pod)
                         + ["value"] + value + Array(repeating: "0", count: 7), in: .host)
-                let witnesses = try await rig.testbed.watching {
+                let witnesses = try await rig.sandbox.watching {
                     try await rig.start()
                     try await eventually("the rules are others") {
                         // The guard is a new table, which begins to count anew.
@@ -79,7 +79,7 @@ extension KernelTests {
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
                 #expect(try await rig.on().changed == false)
                 try await rig.off()
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }
         }
 
@@ -87,12 +87,12 @@ extension KernelTests {
         /// of is the records.
         @Test func afterTheMapWasLostTheRecordsTellWhatIsOn() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 let on = try await rig.on(direction: "outbound", ttl: 3600, owner: "somebody")
-                let witnesses = try await rig.testbed.watching([.outbound]) {
+                let witnesses = try await rig.sandbox.watching([.outbound]) {
                     try rig.daemon.kill(9)
                     _ = try await rig.daemon.exit()
-                    try await rig.testbed.run(["rm", rig.pin, rig.mapPin], in: .host)
+                    try await rig.sandbox.run(["rm", rig.pin, rig.mapPin], in: .host)
                     try await rig.start()
                     try await eventually("it is on again") { try await rig.list().map(\.state) == ["on"] }
                 }
@@ -102,22 +102,22 @@ extension KernelTests {
                 #expect(status.generation == on.generation && status.since == on.since)
                 #expect(status.expiresAt ?? "" >= on.expiresAt ?? "?")
                 try await rig.off()
-                #expect(try await rig.testbed.ways == .sidecar)
-                #expect(try await Residue.scan(rig.testbed.pod) == [])
+                #expect(try await rig.sandbox.paths == .sidecar)
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }
         }
 
         /// Map and records are both lost: nobody knows that there was a bypass, and the rules ask a map that nobody can reach.
         @Test func rulesThatNobodyKnowsOfAreTakenAway() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                let before = try await rig.testbed.rules
+                try await rig.sandbox.install(.iptables)
+                let before = try await rig.sandbox.rules
                 try await rig.on()
-                try await rig.loseEverything()
-                #expect(try await rig.testbed.ways == .app)
+                try await rig.killAndLoseState()
+                #expect(try await rig.sandbox.paths == .app)
                 try await rig.start()
-                try await eventually("the rules are gone") { try await rig.testbed.rules == before }
-                #expect(try await rig.testbed.ways == .sidecar)
+                try await eventually("the rules are gone") { try await rig.sandbox.rules == before }
+                #expect(try await rig.sandbox.paths == .sidecar)
                 #expect(try await rig.list() == [])
             }
         }
@@ -125,9 +125,9 @@ extension KernelTests {
         /// Another daemon's bypass is none of this one's.
         @Test func rulesThatAskAnotherMatcherStay() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 try await rig.on()
-                let rules = try await rig.testbed.rules
+                let rules = try await rig.sandbox.rules
                 try await BPFFileSystem.with { other in
                     let arguments = ["--policy", rig.policyFile]
                     let daemon = try await DaemonProcess.start(
@@ -135,11 +135,11 @@ extension KernelTests {
                             executable: rig.executable, socket: rig.folder.path + "/other", bpffs: other.path,
                             stateDirectory: rig.folder.path + "/other-state", arguments: arguments))
                     try await daemon.searchForLeftovers()
-                    let off = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.testbed.pod)","off"]}"#
+                    let off = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.sandbox.pod)","off"]}"#
                     #expect(try await daemon.call(off).contains(#""changed":false"#))
                     #expect(try await daemon.terminate() == .code(0))
                 }
-                #expect(try await rig.testbed.rules == rules)
+                #expect(try await rig.sandbox.rules == rules)
                 #expect(try await rig.status().state == "on")
             }
         }

@@ -1,6 +1,6 @@
-import JSONRPC
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 extension KernelTests {
@@ -23,7 +23,7 @@ extension KernelTests {
 
         private static func rounds(_ count: Int, _ rig: Rig) async throws {
             try await withThrowingTaskGroup { group in
-                for netns in [rig.testbed.pod, rig.testbed.peer] {
+                for netns in [rig.sandbox.pod, rig.sandbox.peer] {
                     group.addTask { for _ in 0..<count { try await round(rig, netns) } }
                 }
                 try await group.waitForAll()
@@ -32,7 +32,7 @@ extension KernelTests {
 
         @Test func noDescriptorAndNoThreadStays() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
+                try await rig.sandbox.install(.iptables)
                 // Threads and what they share are made as they are needed.
                 try await Self.rounds(10, rig)
                 let daemon = try rig.daemon
@@ -60,7 +60,7 @@ extension KernelTests {
                             s.sendall(part)
                             s.close()
                     """
-                for _ in 0..<5 { try await rig.testbed.run(["python3", "-c", client, rig.socket], in: .host) }
+                for _ in 0..<5 { try await rig.sandbox.run(["python3", "-c", client, rig.socket], in: .host) }
                 var now = ProcessUse(daemon)
                 try await eventually("no more descriptors and threads than before: \(before), now \(now)") {
                     now = ProcessUse(daemon)

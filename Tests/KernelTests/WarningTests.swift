@@ -1,23 +1,23 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension KernelTests {
     /// What somebody who relies on a bypass is told.
     @Suite struct WarningTests {
-        @Test(arguments: Testbed.Mesh.allCases)
-        func connectionsThatWereRedirectedBeforeAreCounted(_ mesh: Testbed.Mesh) async throws {
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func connectionsThatWereRedirectedBeforeAreCounted(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(mesh)
-                let old = try await rig.testbed.connect(.outbound, .ipv4)
+                try await rig.sandbox.install(mesh)
+                let old = try await rig.sandbox.connect(.outbound, .ipv4)
                 #expect(old.greeting == .sidecar)
                 let on = try await rig.on()
                 #expect(on.state == "on" && on.effective && on.codes == ["established-connections"])
                 #expect(on.warnings.first?.message.hasPrefix("1 ") == true, "\(on.warnings)")
                 #expect(try await old.ask() == .sidecar)
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
 
-                let second = try await rig.testbed.connect(.inbound, .ipv6)
+                let second = try await rig.sandbox.connect(.inbound, .ipv6)
                 #expect(second.greeting == .app)
                 // A connection that the bypass let by is none of those.
                 #expect(try await rig.status().warnings == on.warnings)
@@ -33,11 +33,11 @@ extension KernelTests {
 
         @Test func everyOldConnectionIsCounted() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                var old: [Testbed.Connection] = []
-                for direction in Testbed.Direction.allCases {
-                    for family in Testbed.Family.allCases {
-                        old.append(try await rig.testbed.connect(direction, family))
+                try await rig.sandbox.install(.iptables)
+                var old: [MeshSandbox.Connection] = []
+                for direction in MeshSandbox.Direction.allCases {
+                    for family in MeshSandbox.Family.allCases {
+                        old.append(try await rig.sandbox.connect(direction, family))
                     }
                 }
                 let warnings = try await rig.on().warnings
@@ -55,13 +55,13 @@ extension KernelTests {
                 let on = try await rig.on()
                 #expect(on.state == "on" && on.codes == ["no-interception"])
                 #expect(try await rig.status().codes == ["no-interception"])
-                #expect(try await rig.testbed.ways == .app)
+                #expect(try await rig.sandbox.paths == .app)
             }
         }
 
         @Test func onlyTheDirectionThatWasAskedForCounts() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.iptables("-A OUTPUT -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 15001")
+                try await rig.sandbox.iptables("-A OUTPUT -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 15001")
                 #expect(try await rig.on(direction: "inbound").codes == ["no-interception"])
                 #expect(try await rig.on(direction: "outbound").codes == [])
                 #expect(try await rig.on(direction: "both").codes == [])
@@ -70,22 +70,22 @@ extension KernelTests {
 
         @Test func tproxyIsNamedAndNotCalledBeaten() async throws {
             try await Rig.with { rig in
-                try await rig.testbed.install(.iptables)
-                try await rig.testbed.installTPROXY()
+                try await rig.sandbox.install(.iptables)
+                try await rig.sandbox.installTPROXY()
                 for direction in ["both", "inbound"] {
                     let on = try await rig.on(direction: direction)
                     #expect(on.state == "on" && !on.effective)
                     #expect(Set(on.codes) == ["tproxy"], "\(on.warnings)")
-                    #expect(try await rig.testbed.whoAnswers(.inbound, .ipv4) == .sidecar)
-                    #expect(try await rig.testbed.whoAnswers(.inbound, .ipv6) == .sidecar)
+                    #expect(try await rig.sandbox.whoAnswers(.inbound, .ipv4) == .sidecar)
+                    #expect(try await rig.sandbox.whoAnswers(.inbound, .ipv6) == .sidecar)
                 }
                 let outbound = try await rig.on(direction: "outbound")
                 #expect(outbound.effective && outbound.codes == [])
-                #expect(try await rig.testbed.ways == .bypassed("outbound"))
+                #expect(try await rig.sandbox.paths == .bypassed("outbound"))
 
                 try await rig.on()
-                try await rig.testbed.removeTPROXY()
-                #expect(try await rig.testbed.ways == .app)
+                try await rig.sandbox.removeTPROXY()
+                #expect(try await rig.sandbox.paths == .app)
                 let status = try await rig.status()
                 #expect(status.effective && status.codes == [])
             }

@@ -1,12 +1,12 @@
 import ControllerTestSupport
-import JSONRPC
 import Linux
-import Testbed
+import MeshSandbox
+import StrictJSON
 import Testing
 
 @testable import Kubernetes
 
-/// How requests are made, and what becomes of those that fail.
+/// Requests and their errors.
 @Suite(.timeLimit(.minutes(1))) struct APIClientTests {
     private func failure(_ body: () async throws -> Void) async -> APIError? {
         do {
@@ -20,7 +20,7 @@ import Testing
     private func with(
         _ access: ClusterAccess, timeout: Duration = .seconds(5), _ body: (APIClient) async throws -> Void
     ) async throws {
-        let client = try APIClient(access, agent: "test/1", timeout: timeout)
+        let client = try APIClient(access, userAgent: "test/1", timeout: timeout)
         do {
             try await body(client)
         } catch {
@@ -30,7 +30,7 @@ import Testing
         await client.shutdown()
     }
 
-    @Test("A refusal is told as the server words it, silence as silence, and what makes no sense as that")
+    @Test("Refusals, timeouts, invalid responses and lost connections are different errors")
     func failures() async throws {
         try await APIServer.with { server in
             try await with(ClusterAccess(server: server.url), timeout: .milliseconds(300)) { client in
@@ -46,12 +46,12 @@ import Testing
                 }
                 server.fail(.drop)
                 guard case .unreachable = await failure({ _ = try await client.get("/api/v1/pods") }) else {
-                    Issue.record("no answer was taken for one")
+                    Issue.record("a closed connection was taken for a response")
                     return
                 }
                 await server.stop()
                 guard case .unreachable(let reason) = await failure({ _ = try await client.get("/api/v1/pods") }) else {
-                    Issue.record("nobody was there")
+                    Issue.record("a stopped server responded")
                     return
                 }
                 #expect(reason.contains("refused"), "\(reason)")
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test("A token in a file is read again when the server does not take it any more")
+    @Test("A token in a file is reread when the server rejects it")
     func rotation() async throws {
         try await TemporaryFolder.with("kmesh-token") { folder in try await rotation(folder.path + "/token") }
     }
@@ -73,7 +73,7 @@ import Testing
             try await with(access) { client in
                 _ = try await client.get("/api/v1/pods")
                 try Files.write(Array("second\n".utf8), to: path)
-                // From memory, for a minute.
+                // Cached for a minute.
                 _ = try await client.get("/api/v1/pods")
                 server.allow(["second"])
                 _ = try await client.get("/api/v1/pods")
@@ -86,11 +86,12 @@ import Testing
         }
     }
 
-    @Test("The server's certificate is checked, for the right name, and the client's is shown")
+    @Test("The server's certificate is verified for the right name, and the client's is sent")
     func certificates() async throws {
-        try await APIServer.with(tls: try TestCertificates.serverConfiguration(asksClients: true)) { server in
+        try await APIServer.with(tls: try TestCertificates.serverConfiguration(requiresClientCertificate: true)) {
+            server in
             var access = ClusterAccess(server: server.url)
-            access.authority = TestCertificates.authority
+            access.certificateAuthority = TestCertificates.authority
             access.certificate = .init(chain: TestCertificates.client, key: TestCertificates.clientKey)
             // The certificate is for another name than 127.0.0.1.
             try await with(access) { client in
@@ -101,10 +102,10 @@ import Testing
             }
             access.serverName = "kubernetes"
             try await with(access) { client in _ = try await client.get("/version") }
-            access.authority = TestCertificates.otherAuthority
+            access.certificateAuthority = TestCertificates.otherAuthority
             try await with(access) { client in
                 guard case .unreachable = await failure({ _ = try await client.get("/version") }) else {
-                    Issue.record("somebody else's certificate was taken")
+                    Issue.record("a certificate of another authority was taken")
                     return
                 }
             }
@@ -118,7 +119,7 @@ import Testing
                 }
             }
             access.certificate = .init(chain: Array("no".utf8), key: Array("key".utf8))
-            #expect(throws: AccessError.self) { try APIClient(access, agent: "test") }
+            #expect(throws: AccessError.self) { try APIClient(access, userAgent: "test") }
         }
     }
 }

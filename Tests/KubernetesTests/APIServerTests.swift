@@ -1,15 +1,15 @@
 import ControllerTestSupport
-import JSONRPC
 import Kubernetes
+import StrictJSON
 import Testing
 
-/// The API server of these tests is to be relied on.
+/// The API server of these tests is reliable itself.
 @Suite(.timeLimit(.minutes(1))) struct APIServerTests {
-    @Test("It is restarted under clients that keep connecting, and serves")
-    func knocked() async throws {
+    @Test("It serves after restarts during a storm of connections")
+    func connectStorm() async throws {
         try await APIServer.with { server in
             server.put("a")
-            try await knocking(on: server.port) {
+            try await withConnectStorm(on: server.port) {
                 for _ in 0..<50 { try await server.restart() }
             }
             let client = try server.client()

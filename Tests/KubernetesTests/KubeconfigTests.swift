@@ -1,12 +1,12 @@
 import ControllerTestSupport
 import Kubernetes
 import Linux
-import Testbed
+import MeshSandbox
 import Testing
 
-/// Where the way to an API server is found.
+/// Where the configuration of the API server is found.
 @Suite struct KubeconfigTests {
-    /// Runs `body` with files in a folder of its own.
+    /// Runs `body` with files in a temporary directory.
     private func with(_ files: [String: String], _ body: (String) throws -> Void) async throws {
         try await TemporaryFolder.with("kmesh-kubeconfig") { folder in
             for (name, text) in files { try Files.write(Array(text.utf8), to: folder.path + "/" + name) }
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test("A file says server, CA and who one is; files that it names lie beside it")
+    @Test("A file has server, CA and credentials; paths are relative to it")
     func file() async throws {
         let files = [
             "a": config(
@@ -61,11 +61,11 @@ import Testing
         ]
         try await with(files) { folder in
             let a = try find(folder + "/a")
-            #expect(a.server == "https://10.0.0.1:6443" && a.authority == Array("CA".utf8))
+            #expect(a.server == "https://10.0.0.1:6443" && a.certificateAuthority == Array("CA".utf8))
             #expect(a.serverName == "kubernetes" && a.verifiesServer)
             if case .text("secret") = a.token {} else { Issue.record("\(String(describing: a.token))") }
             let b = try find(folder + "/b")
-            #expect(b.authority == Array("authority".utf8) && b.token == nil)
+            #expect(b.certificateAuthority == Array("authority".utf8) && b.token == nil)
             #expect(b.certificate?.chain == Array("chain".utf8) && b.certificate?.key == Array("key".utf8))
             let c = try find(folder + "/c")
             #expect(c.server == "http://127.0.0.1:8080/base")
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test("The usual search: what is named, KUBECONFIG, the pod's account, the home")
+    @Test("The search order: the option, KUBECONFIG, the service account, the home directory")
     func search() async throws {
         let files = ["a": config("a", server: "https://a"), "b": config("b", server: "https://b")]
         try await with(files) { folder in
@@ -82,7 +82,7 @@ import Testing
             ]
             let named = try find(folder + "/a", list)
             #expect(named.server == "https://a")
-            // The first file that says which context is meant, is believed.
+            // The first file that sets current-context wins.
             let listed = try find(nil, list)
             #expect(listed.server == "https://b")
             #expect(message(nil, ["KUBECONFIG": folder + "/missing"]).contains("names no cluster"))
@@ -92,7 +92,7 @@ import Testing
         try await with(["ca.crt": "authority", "token": "t\n"]) { folder in
             let access = try ClusterAccess.find(
                 kubeconfig: nil, environment: { ["KUBERNETES_SERVICE_HOST": "fd00::1"][$0] }, serviceAccount: folder)
-            #expect(access.server == "https://[fd00::1]:443" && access.authority == Array("authority".utf8))
+            #expect(access.server == "https://[fd00::1]:443" && access.certificateAuthority == Array("authority".utf8))
             if case .file(let path) = access.token {
                 #expect(path == folder + "/token")
             } else {
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test(
-        "What cannot be followed is told, with its name",
+        "An error names what is missing or invalid",
         arguments: [
             ("current-context: x\ncontexts: 7", "contexts"), ("{", "is no kubeconfig"),
             ("clusters: []", "no current-context"),
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test(
-        "A way to log in that is not supported is told",
+        "An unsupported way to authenticate is reported",
         arguments: [
             ("exec: {command: aws}", "an exec plugin"), ("auth-provider: {name: gcp}", "an auth-provider"),
             ("username: me, password: x", "a password"), ("client-key: k.pem", "only one of"),

@@ -1,9 +1,9 @@
 import ControllerTestSupport
-import JSONRPC
 import Kubernetes
+import StrictJSON
 import Testing
 
-/// A list and a watch that goes on from it, whatever the server and the network do.
+/// A list and a watch from its version, whatever the server and the network do.
 @Suite(.timeLimit(.minutes(1))) struct ResourceWatchTests {
     private static let enabled: JSONValue = ["kmesh.net/bypass": "enabled"]
 
@@ -15,7 +15,7 @@ import Testing
         for number in numbers { server.put("p\(number)", labels: labels) }
     }
 
-    @Test("First what there is, then each change; only what is selected")
+    @Test("A snapshot, then each change; selected objects only")
     func changes() async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test("What is forgotten between two pages is listed anew")
+    @Test("A list that expires between two pages is started again")
     func expiredPage() async throws {
         try await APIServer.with { server in
             Self.put(100..<115, into: server)
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    /// How a watch can break, and whether there has to be a new list.
+    /// How a watch can break, and whether that needs a new list.
     enum Break: CaseIterable {
         case cleanEnd, cut, gone, goneInStream, errorInStream, garbage, serverError, refused, restart, silenceBetween
 
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test("Nothing is missed, and nothing is told twice, when a watch breaks", arguments: Break.allCases)
+    @Test("No change is missed or repeated when a watch breaks", arguments: Break.allCases)
     func breaks(_ kind: Break) async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
@@ -94,7 +94,7 @@ import Testing
                 server.put("b", labels: Self.enabled)
                 await elements.expect("changed b")
                 _ = server.takeRequests()
-                // The watch under way is ended by a restart of the server; the next one then goes wrong, as told.
+                // A restart of the server ends the present watch; the fault then hits the next one.
                 switch kind {
                 case .cleanEnd: server.failWatch(.end)
                 case .cut: server.failWatch(after: 1, .cut)
@@ -118,7 +118,7 @@ import Testing
                 } else {
                     #expect(seen == ["changed c", "deleted a", "changed d"])
                 }
-                // And the watch goes on.
+                // The watch goes on.
                 server.delete("b")
                 let last = await elements.follow(from: ["b"], to: [])
                 #expect(last == ["deleted b"])
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    @Test("What the server has forgotten meanwhile is listed anew")
+    @Test("A version that was compacted meanwhile leads to a new list")
     func compacted() async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
@@ -140,20 +140,20 @@ import Testing
                 try await server.start()
                 let first = await elements.nextChange()
                 #expect(first == "snapshot b")
-                // From the newest there is, not from what some cache has.
+                // The newest state, not a cached one.
                 let list = server.requests.last { !$0.isWatch }
                 #expect(list?.query["resourceVersion"] == nil)
             }
         }
     }
 
-    @Test("A bookmark keeps the place where to go on, so that much may be forgotten")
+    @Test("A bookmark advances the resource version, so that a compaction does no harm")
     func bookmarks() async throws {
         try await APIServer.with(bookmarkInterval: 20) { server in
             server.put("a", labels: Self.enabled)
             try await server.watching { elements in
                 await elements.expect("snapshot a")
-                // Nobody who watches labelled pods hears of these.
+                // These are not selected by the watch.
                 Self.put(0..<20, into: server, labels: [:])
                 try await server.waitForBookmark()
                 server.compact()
@@ -173,7 +173,7 @@ import Testing
         }
     }
 
-    @Test("An object that makes no sense hides no other")
+    @Test("An unreadable object does not hide others")
     func unreadable() async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
@@ -188,8 +188,8 @@ import Testing
         }
     }
 
-    @Test("A list that says not where to watch from is none, and is not asked for without end")
-    func placelessList() async throws {
+    @Test("A list without a resource version is an error, and is retried with a backoff")
+    func listWithoutVersion() async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
             server.fail(.answer(["kind": "PodList", "metadata": [:], "items": []]), times: 3)
@@ -201,7 +201,7 @@ import Testing
         }
     }
 
-    @Test("Watches that end as soon as they begin are not begun without end")
+    @Test("Watches that end at once are retried with a backoff")
     func shortWatches() async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
@@ -215,7 +215,7 @@ import Testing
         }
     }
 
-    @Test("A server that wants to be left alone is")
+    @Test("Retry-After is respected")
     func retryAfter() async throws {
         try await APIServer.with { server in
             server.put("a", labels: Self.enabled)
@@ -227,18 +227,5 @@ import Testing
                 #expect(start.duration(to: .now) >= .seconds(1))
             }
         }
-    }
-
-    @Test("Waits grow, up to a limit, and no two are the same")
-    func backoff() {
-        var backoff = Backoff(first: .milliseconds(100), longest: .seconds(10))
-        let waits = (0..<40).map { _ in backoff.next() }
-        for (index, wait) in waits.enumerated() {
-            let most = min(Duration.milliseconds(100) * (1 << min(index, 20)), .seconds(10))
-            #expect(wait <= most && wait >= most / 2)
-        }
-        #expect(Set(waits).count > 30)
-        backoff.reset()
-        #expect(backoff.next() <= .milliseconds(100))
     }
 }

@@ -8,10 +8,10 @@ extension APIServer {
     ) throws -> APIClient {
         var access = ClusterAccess(server: url)
         access.token = token.map { .text($0) }
-        return try APIClient(access, agent: "test", timeout: timeout)
+        return try APIClient(access, userAgent: "test", timeout: timeout)
     }
 
-    /// Watches the labelled pods of node-a for the time of `body`.
+    /// Watches the labelled pods of node-a while `body` runs.
     func watching<Result>(
         pageSize: Int = 100, token: String? = nil, _ body: (Elements) async throws -> Result
     ) async throws -> Result {
@@ -35,13 +35,13 @@ extension APIServer {
     }
 }
 
-/// What came out of a watch, as text: `snapshot a b`, `changed a`, `deleted a`, `disconnected 500`, `resumed`.
+/// The elements of a watch, as text: `snapshot a b`, `changed a`, `deleted a`, `disconnected 500`, `resumed`.
 actor Elements {
     private var waiting: [String] = []
 
     func add(_ element: ResourceWatch<Pod>.Element) { waiting.append(Self.text(element)) }
 
-    /// What is waited for here comes within milliseconds; `nothing` if it does not come in ten seconds.
+    /// The next element; `nothing` if there is none for ten seconds.
     func next() async -> String {
         for _ in 0..<2000 {
             if !waiting.isEmpty { return waiting.removeFirst() }
@@ -50,9 +50,9 @@ actor Elements {
         return "nothing"
     }
 
-    /// Applies what comes to a set, until that is another one.
+    /// Applies the elements to a set until it is the expected one.
     ///
-    /// - Returns: the changes and snapshots that came.
+    /// - Returns: the changes and snapshots.
     func follow(from start: Set<String>, to end: Set<String>) async -> [String] {
         var set = start
         var seen: [String] = []
@@ -86,7 +86,7 @@ actor Elements {
         #expect(next == element, sourceLocation: sourceLocation)
     }
 
-    /// Passes over connections that came to nothing: how many there are is a matter of time.
+    /// Skips disconnections: their number depends on timing.
     func nextChange() async -> String {
         while true {
             let element = await next()

@@ -28,7 +28,9 @@ import Testing
             try Files.write([], to: folder + "/f")
             try #require(unsafe chmod(folder + "/f", mode) == 0)
             let untrustedReason = try #require(try TrustedFile.read(folder + "/f", limit: 10)?.untrustedReason)
-            #expect(untrustedReason.contains(folder + "/f can be written by others") && untrustedReason.contains("chmod 0644"))
+            #expect(
+                untrustedReason.contains(folder + "/f can be written by others")
+                    && untrustedReason.contains("chmod 0644"))
         }
     }
 

@@ -5,7 +5,7 @@ import Testing
 @testable import kmesh_bypassctl
 
 @Suite struct CommandTests {
-    @Test func `A wrong time is told as a fault of the command line`() throws {
+    @Test func `A malformed time is reported as a command line error`() throws {
         #expect(try TimeToLive.parse("15m").seconds == 900)
         let error = try #require(throws: ValidationError.self) { try TimeToLive.parse("1d") }
         #expect(error.message.contains("15m"))

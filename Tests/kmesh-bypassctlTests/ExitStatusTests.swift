@@ -1,8 +1,8 @@
 import BypassAPI
-import BypassClient
 import JSONRPC
 import Testing
 
+@testable import BypassClient
 @testable import kmesh_bypassctl
 
 @Suite struct ExitStatusTests {
@@ -12,7 +12,7 @@ import Testing
     ]
 
     @Test(arguments: statuses)
-    func `The daemon's errors have the exit codes that the help tells`(code: ErrorCode, status: Int32) {
+    func `The daemon's errors have the exit codes that the help lists`(code: ErrorCode, status: Int32) {
         let error = DaemonError(ErrorObject(code: code.rawValue, message: "no"))
         #expect(ExitStatus(.refused(error)).rawValue == status)
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Bypass
 import BypassAPI
 import BypassPolicy
+import Console
 import Testing
 
 @testable import kmesh_bypassctl
@@ -30,51 +31,52 @@ import Testing
             host = true
             """
         return PolicySource(
-            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts), untrustedReason: untrustedReason)
+            path: "f", policy: try PolicyFile.read(Array(text.utf8), resolving: accounts),
+            untrustedReason: untrustedReason)
     }
 
     @Test func `A summary says what each grant means`() throws {
         #expect(
             summary(of: try source(), plain) == """
                 f is in order: 3 grants
-                line 1   user bob, user 1004, group kmesh may look at bypasses, and turn them on and off in web-*, pod:*; on for inbound only; on for at most 90m
-                line 8   user alice may look at bypasses
+                line 1   user bob, user 1004, group kmesh may read status, and turn bypasses on and off in web-*, pod:*; on for inbound only; on for at most 90m
+                line 8   user alice may read status
                 line 11  group wheel may do everything, in the host's namespace too
                 always   root may do everything but touch the host's namespace
-                         everybody else may do nothing
+                         all others may do nothing
 
                 """)
     }
 
-    @Test func `Without a file the summary says what holds`() {
+    @Test func `Without a file the summary shows the built-in policy`() {
         let source = PolicySource(path: "f", policy: .builtIn(group: 900))
         #expect(
             summary(of: source, plain) == """
-                there is no f: what holds without one is this
-                built in  group kmesh may look at bypasses, and turn them on and off in all namespaces but the host's
+                there is no f: the built-in policy is in effect
+                built in  group kmesh may read status, and turn bypasses on and off in all namespaces but the host's
                 always    root may do everything but touch the host's namespace
-                          everybody else may do nothing
+                          all others may do nothing
 
                 """)
     }
 
-    @Test func `That the daemon would not believe the file is said`() throws {
+    @Test func `A file that the daemon would not accept is reported`() throws {
         let text = summary(of: try source(untrustedReason: "f belongs to \u{1B}uid 7"), plain)
-        #expect(text.hasSuffix("warning: the daemon will not take the file as it is: f belongs to \\u{1b}uid 7\n"))
+        #expect(text.hasSuffix("warning: the daemon will not accept the file as it is: f belongs to \\u{1b}uid 7\n"))
     }
 
     private func explain(
-        _ caller: Caller, _ place: PolicyExplain.Place?, hooks: HookSet = [.prerouting], ttl: Int? = nil
+        _ caller: Caller, _ target: PolicyExplain.Target?, hooks: HookSet = [.prerouting], ttl: Int? = nil
     ) throws -> String {
         Explanation(
-            source: try source(), person: .init(caller: caller, description: "somebody"), place: place, hooks: hooks,
+            source: try source(), user: .init(caller: caller, description: "somebody"), target: target, hooks: hooks,
             ttl: ttl
         ).text(plain)
     }
 
     private let member = Caller(uid: 1003, gid: 1003, groups: [900])
 
-    @Test func `What a user may do to a namespace is told with the grant that decides`() throws {
+    @Test func `What a user may do to a namespace is shown with the grant that decides`() throws {
         #expect(
             try explain(member, .init(netns: "db", names: ["web-1"])) == """
                 user:    somebody
@@ -89,7 +91,7 @@ import Testing
 
                 GRANT    THROUGH      TO turn on db inbound without a ttl
                 line 1   group kmesh  requires one of at most 5400 seconds
-                line 8   -            is not this user's: user alice may look at bypasses
+                line 8   -            is not this user's: user alice may read status
                 line 11  -            is not this user's: group wheel may do everything, in the host's namespace too
 
                 """)
@@ -101,15 +103,15 @@ import Testing
         #expect(allowed.contains("line 1   group kmesh  allows it\n"))
     }
 
-    @Test func `Without a namespace it is told what the grants mean`() throws {
+    @Test func `Without a namespace the meaning of the grants is shown`() throws {
         let text = try explain(Caller(uid: 1001, gid: 1001), nil)
         #expect(text.contains("GRANT    THROUGH     MEANS\n"))
-        #expect(text.contains("line 8   user alice  user alice may look at bypasses\n"))
+        #expect(text.contains("line 8   user alice  user alice may read status\n"))
         #expect(!text.contains("turn off"))
     }
 
     @Test func `Root and the host's namespace have their own reasons`() throws {
-        let host = PolicyExplain.Place(netns: "pid:1", isHost: true)
+        let host = PolicyExplain.Target(netns: "pid:1", isHost: true)
         let root = Caller(uid: 0, gid: 0)
         let refused = try explain(root, host)
         #expect(
@@ -122,22 +124,22 @@ import Testing
         #expect(!wheel.contains("no  "))
     }
 
-    @Test func `That a namespace cannot be looked at is said`() throws {
-        let text = try explain(member, .init(netns: "\u{1B}x", obstacle: "it is gone"))
-        #expect(text.contains("warning: \\u{1b}x cannot be looked at (it is gone): whether it is the host's"))
+    @Test func `A namespace that cannot be opened is reported`() throws {
+        let text = try explain(member, .init(netns: "\u{1B}x", openError: "it is gone"))
+        #expect(text.contains("warning: \\u{1b}x cannot be opened (it is gone): whether it is the host's"))
         #expect(!text.unicodeScalars.contains("\u{1B}"))
     }
 
     @Test func `A user is known by name or number, or not at all`() throws {
         for name in ["root", "0"] {
-            let person = try PolicyExplain.Person(name)
-            #expect(person.caller.uid == 0 && person.caller.isMember(of: 0))
-            #expect(person.description.hasPrefix("root (uid 0), in groups root"))
+            let user = try PolicyExplain.User(name)
+            #expect(user.caller.uid == 0 && user.caller.isMember(of: 0))
+            #expect(user.description.hasPrefix("root (uid 0), in groups root"))
         }
-        let unknown = try PolicyExplain.Person("4294967000")
+        let unknown = try PolicyExplain.User("4294967000")
         #expect(unknown.caller == Caller(uid: 4_294_967_000, gid: .max))
         for name in ["no-such-user", "4294967295", "-1", ""] {
-            #expect(throws: PolicySource.Failure.self) { try PolicyExplain.Person(name) }
+            #expect(throws: PolicySource.Failure.self) { try PolicyExplain.User(name) }
         }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bypass
 import BypassAPI
+import Console
 import Testing
 
 @testable import kmesh_bypassctl
@@ -24,7 +25,7 @@ import Testing
     @Test(arguments: [
         (0, "0s"), (59, "59s"), (60, "1m"), (872, "14m 32s"), (7200, "2h"), (7501, "2h 5m"), (90061, "1d 1h"),
     ])
-    func `Times are told in their two largest units`(seconds: Int64, text: String) {
+    func `Times are shown in their two largest units`(seconds: Int64, text: String) {
         #expect(spell(seconds: seconds) == text)
     }
 
@@ -52,7 +53,7 @@ import Testing
     }
 
     @Test func `Columns are aligned by what is seen`() {
-        let table = Table(rows: [[Cell("A"), Cell("B"), Cell("C")], [Cell("ab\n", .green), Cell("é"), Cell("x")]])
+        let table = TextTable(rows: [[Cell("A"), Cell("B"), Cell("C")], [Cell("ab\n", .green), Cell("é"), Cell("x")]])
         #expect(table.text(plain) == "A     B  C\nab\\n  é  x\n")
         #expect(table.text(colored) == "A     B  C\n\u{1B}[32mab\\n\u{1B}[0m  é  x\n")
     }
@@ -69,7 +70,7 @@ import Testing
             ], warnings: [.init(code: "established-connections", message: "some\nstay")])
     }
 
-    @Test func `A bypass is told state first and warnings last`() {
+    @Test func `A bypass is shown with its state first and warnings last`() {
         #expect(
             describe(bypass, changed: true, plain) == """
                 state:      on

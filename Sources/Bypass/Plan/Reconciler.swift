@@ -137,7 +137,7 @@ package protocol NamespaceKernel: ~Copyable {
     mutating func execute(_ actions: [Action]) throws(KernelFailure)
 }
 
-/// How the kernel can say no.
+/// How the kernel can refuse.
 package enum KernelFailure: Error, Hashable, Sendable {
     /// The ruleset has changed meanwhile: observe and plan again.
     case rulesetChanged

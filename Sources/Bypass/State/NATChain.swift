@@ -22,7 +22,7 @@ package struct NATChain: Hashable, Sendable {
     }
 }
 
-/// What the daemon made in a namespace because it was not there, and takes away again.
+/// An object that the daemon created in a namespace because it was missing, and removes again.
 package enum CreatedObject: Hashable, Sendable {
     case table(Family)
     case chain(NATChain)
@@ -44,12 +44,12 @@ package struct MapEntry: Hashable, Sendable {
         self.isCurrent = isCurrent
     }
 
-    /// Whether the matcher says yes.
+    /// Whether the matcher matches.
     package func isLive(at now: UInt64) -> Bool {
         deadline == 0 || now < deadline
     }
 
-    /// A moment that has always passed: the matcher says no, and what was made is still known.
+    /// A deadline that has always passed: the matcher does not match, and the created objects are still known.
     package static let expired: UInt64 = 1
 }
 

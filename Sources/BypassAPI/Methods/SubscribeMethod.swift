@@ -64,7 +64,8 @@ public enum SubscribeMethod: RPCMethod {
             .init("sequence", .integer("the event before the first one that is sent")),
             .init(
                 "bypasses",
-                .array(of: .component(BypassStatus.name), "by inode; null if an earlier subscription is resumed").orNull),
+                .array(of: .component(BypassStatus.name), "by inode; null if an earlier subscription is resumed").orNull
+            ),
         ])
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
 }

@@ -19,7 +19,7 @@ final class PolicyStore: Sendable {
         policy = Mutex(read)
     }
 
-    /// One snapshot: whoever decides takes it once and decides by it alone.
+    /// One snapshot: a decision takes it once and uses nothing else.
     var current: Policy { policy.withLock(\.self) }
 
     /// For people: where it is from, and how many grants it has.

@@ -32,7 +32,7 @@ final class SubordinateAccounts: Sendable {
 
     /// The account that a uid counts for. After a change of the file it is the old one until the file is read.
     func account(of uid: UInt32) -> UInt32 {
-        // Nobody delegates these, and most callers have one.
+        // These are never subordinate, and most callers have one.
         if uid < 1000 { return uid }
         let version = FileVersion(of: path)
         let (account, mustRead) = state.withLock { state -> (UInt32, Bool) in
@@ -47,7 +47,7 @@ final class SubordinateAccounts: Sendable {
 
     private func read() {
         let version = FileVersion(of: path)
-        // Without the file nobody has subordinate uids.
+        // Without the file there are no subordinate uids.
         let ranges = Self.parse((try? Files.read(path)) ?? []) { name in
             UInt32(name) ?? (try? UserDatabase.user(named: name))?.flatMap(\.uid)
         }

@@ -50,12 +50,17 @@ final class Recovery: Sendable {
         for (inode, record) in all {
             queue.add {
                 self.manager.reconcile(inode, record, isFirst: true)
-                if left.update({ $0 -= 1; return $0 == 0 }) { self.finish() }
+                if left.update({
+                    $0 -= 1
+                    return $0 == 0
+                }) {
+                    self.finish()
+                }
             }
         }
     }
 
-    /// Also at the daemon's end, when nobody reads the rest any more.
+    /// Also at the daemon's end: the rest is not read then.
     func markRecovered() { isDone.update { $0 = true } }
 
     func waitUntilDone() { isDone.wait { $0 ? () : nil } }
@@ -65,7 +70,7 @@ final class Recovery: Sendable {
         queue.add { self.removeOrphans() }
     }
 
-    /// The map was lost, and with it what is on. Rules may still stand, and ask a map that nobody can reach any more; the
+    /// The map was lost, and with it what is on. Rules may still stand, and ask a map that is out of reach; the
     /// records say what is wanted. The entries come first, so that a rule that is made again matches from the beginning.
     private func restoreEntries() {
         for (inode, record) in store.all {

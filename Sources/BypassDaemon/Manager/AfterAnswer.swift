@@ -1,4 +1,4 @@
-/// What a call leaves to be done once its answer is out, on the same thread: nobody waits for it.
+/// Work that a call defers until its answer is sent, on the same thread.
 struct AfterAnswer {
     private var actions: [() -> Void] = []
 

@@ -92,12 +92,7 @@ extension BypassManager {
         _ after: inout AfterAnswer
     ) {
         let inode = session.inode
-        let isTime = transition.repairs.update(inode) { repair in
-            guard observation.now >= repair.backoff.next else { return false }
-            repair.backoff.recordAttempt(at: observation.now)
-            return true
-        }
-        if isTime {
+        if transition.repairs.update(inode, { $0.claimAttempt(at: observation.now) }) {
             do throws(BypassError) {
                 let outcome = try Reconciler.reconcile(state, in: &session)
                 transition.repairs.markHealthy(inode)
@@ -150,7 +145,7 @@ extension BypassManager {
     // MARK: namespaces that are gone
 
     /// A namespace was not found: it is gone, and all that was in it. Unless its number is another's by now, which may have
-    /// a bypass of its own: that is known in its turn, when nobody else decides about that number.
+    /// a bypass of its own: that is decided in its turn, when no other call works on that number.
     func handleRemoved(
         _ inode: UInt64, _ record: BypassRecord, as principal: FairScheduler.Principal, _ after: inout AfterAnswer
     ) {
@@ -174,7 +169,8 @@ extension BypassManager {
     ///
     /// - Returns: whether it was logged.
     @discardableResult
-    private func logOnce(_ what: Logger.Message, of inode: UInt64, _ record: BypassRecord, _ error: BypassError) -> Bool {
+    private func logOnce(_ what: Logger.Message, of inode: UInt64, _ record: BypassRecord, _ error: BypassError) -> Bool
+    {
         metrics.countError(error)
         let reason = ErrorObject(error).message
         let text = "\(what): \(reason)"
@@ -205,7 +201,7 @@ extension AuditRecord {
 extension NamespaceSession {
     /// Whether this is another namespace than the one that was bypassed, which had its inode number. From Linux 5.14 on a
     /// namespace has a number of its own. Before, one in which nothing is ours is taken for another: to take a flushed
-    /// one for that ends a bypass, and to take another for a flushed one would begin one that nobody wanted.
+    /// one for that ends a bypass, and to take another for a flushed one would begin one without a request.
     fileprivate borrowing func isOtherNamespace(by observation: Observation) -> Bool {
         cookie == nil && observation.holdsNothingOfOurs
     }

@@ -75,7 +75,7 @@ final class BypassManager: Sendable {
         return try apply(new, insteadOf: old, isNew: true, request.netns, in: &session, &after)
     }
 
-    /// Ends the bypass of a namespace, whoever wanted it.
+    /// Ends the bypass of a namespace, whatever its owner.
     func turnOff(_ request: Request, _ after: inout AfterAnswer) throws(BypassError) -> BypassMethod.Result {
         let turn = try turn(for: request)
         defer { turn.end() }
@@ -216,7 +216,7 @@ final class BypassManager: Sendable {
     ///
     /// - Parameters:
     ///   - old: what there was before, and is again if this fails.
-    ///   - isNew: whether anybody would notice a difference even if the kernel has nothing to do.
+    ///   - isNew: whether the record differs, even if the kernel has nothing to do.
     private func apply(
         _ record: BypassRecord, insteadOf old: BypassRecord?, isNew: Bool, _ netns: String,
         in session: inout NamespaceSession, _ after: inout AfterAnswer

@@ -25,7 +25,7 @@ struct BypassRecord: Codable, Hashable, Sendable {
     var reason: String?
     var setBy: BypassStatus.Peer?
 
-    /// Whether another record is about the same decision, whoever made it again and by whatever name.
+    /// Whether another record asks for the same, by whatever name and caller.
     func desiresTheSame(as other: BypassRecord) -> Bool {
         (direction, deadline, owner, reason) == (other.direction, other.deadline, other.owner, other.reason)
     }
@@ -68,6 +68,8 @@ final class BypassStore: Sendable {
     }
 
     private let state: Mutex<State>
+    /// Of the records: read with every `info`, by many threads.
+    private let recordCount: Atomic<Int>
 
     /// Reads what an earlier daemon left. Throws if the folder cannot be made or written, or its records not be read.
     init(folder: String) throws(SystemCallError) {
@@ -76,10 +78,11 @@ final class BypassStore: Sendable {
         // On a full disk the old log stays, and says the same in more lines.
         try? log.rewrite(records)
         let generations = Generations(now: Self.now, known: records.values.compactMap(\.generation))
+        recordCount = Atomic(records.count)
         state = Mutex(State(records: records, log: log, generations: generations))
     }
 
-    var count: Int { state.withLock { $0.records.count } }
+    var count: Int { recordCount.load(ordering: .relaxed) }
 
     /// By inode.
     var all: [(inode: UInt64, record: BypassRecord)] {
@@ -103,6 +106,7 @@ final class BypassStore: Sendable {
     func set(_ record: BypassRecord, of inode: UInt64) throws(SystemCallError) {
         try state.withLock { state throws(SystemCallError) in
             let isKnown = state.records.updateValue(record, forKey: inode) == record
+            recordCount.store(state.records.count, ordering: .relaxed)
             if isKnown && !state.unwritten.contains(inode) { return }
             try Self.write(inode, record, in: &state)
         }
@@ -111,9 +115,7 @@ final class BypassStore: Sendable {
     /// Drops a record. What is written of it goes with ``flush(_:)``: until then the next start finds that there is no
     /// entry of the matcher's for it.
     func remove(_ inode: UInt64) {
-        state.withLock { state in
-            if state.records.removeValue(forKey: inode) != nil { state.unwritten.insert(inode) }
-        }
+        state.withLock { drop(inode, from: &$0) }
     }
 
     /// Drops the record of a bypass that has ended in a namespace that is still there.
@@ -121,9 +123,14 @@ final class BypassStore: Sendable {
     /// - Returns: the namespace's generation from now on.
     func end(_ inode: UInt64, cookie: UInt64?) -> Int {
         state.withLock { state in
-            if state.records.removeValue(forKey: inode) != nil { state.unwritten.insert(inode) }
+            drop(inode, from: &state)
             return state.generations.recordEnd(inode, cookie: cookie, now: Self.now)
         }
+    }
+
+    private func drop(_ inode: UInt64, from state: inout State) {
+        if state.records.removeValue(forKey: inode) != nil { state.unwritten.insert(inode) }
+        recordCount.store(state.records.count, ordering: .relaxed)
     }
 
     /// Writes what the state folder does not know yet of a namespace. If that cannot be done, the next start drops the

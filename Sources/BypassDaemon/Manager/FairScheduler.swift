@@ -1,12 +1,12 @@
 internal import Linux
 
-/// Who may do kernel work now, on which namespace: it decides, and others wait.
+/// Decides which calls may do kernel work now, and on which namespace.
 ///
 /// - Each principal has a few places. The common places of a pool go round its principals, so that one with many calls
 ///   does not hold up another with few.
 /// - One call at a time works on a namespace. Calls for a busy one do not hold places while they wait.
 /// - A call that has worked for longer than ``slowAfter`` waits for the kernel, not for a processor. It gives its common
-///   place back and keeps its principal's: namespaces that block hold up nobody else.
+///   place back and keeps its principal's: a namespace that blocks holds up only its own callers.
 struct FairScheduler {
     /// Whose places a call takes.
     enum Principal: Hashable {
@@ -15,17 +15,20 @@ struct FairScheduler {
         case priority(UInt32)
         /// Resync, expiry and recovery.
         case maintenance
+        /// Whether the gate still lets calls through, whatever namespaces the others wait for.
+        case watchdog
 
         fileprivate var pool: Pool {
             switch self {
             case .account: .common
             case .priority: .priority
             case .maintenance: .maintenance
+            case .watchdog: .watchdog
             }
         }
     }
 
-    fileprivate enum Pool { case common, priority, maintenance }
+    fileprivate enum Pool { case common, priority, maintenance, watchdog }
 
     typealias Ticket = UInt64
 
@@ -86,7 +89,9 @@ struct FairScheduler {
     /// A running call has found out which namespace it works on. If that is busy, the call gives up its place and waits.
     ///
     /// - Returns: whether the call goes on; and who else may.
-    mutating func claim(_ namespace: UInt64, for ticket: Ticket, at now: Instant) -> (isGranted: Bool, granted: [Ticket]) {
+    mutating func claim(_ namespace: UInt64, for ticket: Ticket, at now: Instant) -> (
+        isGranted: Bool, granted: [Ticket]
+    ) {
         guard let index = running.firstIndex(where: { $0.ticket == ticket }) else { return (false, []) }
         if !isBusy(namespace) && !waiting.contains(where: { $0.namespace == namespace }) {
             running[index].namespace = namespace
@@ -138,7 +143,7 @@ struct FairScheduler {
         running.append(
             Running(ticket: call.ticket, principal: call.principal, namespace: call.namespace, since: now))
         if waiting.isEmpty {
-            // Nobody is behind anybody.
+            // Without waiting calls there is no order to keep.
             served.removeAll(keepingCapacity: true)
         } else {
             served.removeAll { $0 == call.principal }

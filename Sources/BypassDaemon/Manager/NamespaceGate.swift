@@ -30,7 +30,7 @@ final class NamespaceGate: Sendable {
         return Place(ticket: ticket)
     }
 
-    /// Takes a namespace for the holder of a place, alone. Waits without the place while somebody else has it.
+    /// Gives the holder of a place a namespace to itself. While another call has the namespace, this waits without the place.
     func claim(_ namespace: UInt64, for place: Place) {
         let ticket = place.ticket
         let turn = state.withLock { state -> Monitor<Bool>? in

@@ -5,7 +5,7 @@ internal import StrictJSON
 struct RecordLog: ~Copyable {
     struct Line: Codable, JSONWritableObject {
         var inode: UInt64
-        /// nil: there is no bypass any more.
+        /// nil: the bypass has ended.
         var record: BypassRecord?
 
         func writeMembers(to text: inout JSONText) {
@@ -38,7 +38,8 @@ struct RecordLog: ~Copyable {
     func contents() throws(SystemCallError) -> [UInt64: BypassRecord] {
         var records: [UInt64: BypassRecord] = [:]
         for text in try Files.read(path, limit: .max).split(separator: UInt8(ascii: "\n")) {
-            guard let value = try? JSONReader.read(text.span), let line = try? JSONDecoding.decode(Line.self, from: value)
+            guard let value = try? JSONReader.read(text.span),
+                let line = try? JSONDecoding.decode(Line.self, from: value)
             else { continue }
             records[line.inode] = line.record
         }

@@ -1,18 +1,21 @@
 internal import Linux
 
-/// One execution for all who ask for the same: who asks while one is under way waits for the next, which all of those
-/// share. So nobody gets an answer that was begun before the question.
+/// One execution shared by concurrent callers. A caller that arrives during an execution waits for the next one, so no
+/// caller gets a result that was begun before its call.
 final class SharedCall<Value: Sendable>: Sendable {
     fileprivate struct State {
         var isRunning = false
         /// How many executions have begun.
         var begun = 0
         var waiting = 0
-        /// What the last execution gave, as long as anybody waits who may have it.
+        /// The last result, kept only while callers wait that may use it.
         var last: (number: Int, value: Value)?
     }
 
-    private enum Role { case leader(Int), follower(Value) }
+    private enum Role {
+        case leader(Int)
+        case follower(Value)
+    }
 
     private let state = Monitor(State())
 

@@ -87,7 +87,7 @@ final class Transition: Sendable {
     /// The one way in which a bypass ends.
     ///
     /// - Parameters:
-    ///   - record: what is known of it; nil if nothing was, and nobody else hears of its end.
+    ///   - record: nil if there was none; its end is then not an event.
     ///   - cookie: of the namespace, if that is still there.
     ///   - status: as it is now; gets the generation that goes with the end.
     ///   - auditRecord: who ended it; nil if nothing changed.

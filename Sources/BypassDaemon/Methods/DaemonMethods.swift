@@ -30,8 +30,8 @@ extension Router {
         add(DiscoverMethod.self) { _, _ in OpenRPCDocument() }
     }
 
-    /// `subscribe`: what is bypassed now, and from then on what happens. Before the bypasses that an earlier daemon left have
-    /// been read, nobody knows what is: so the caller waits for that.
+    /// `subscribe`: what is bypassed now, and from then on what happens. The call waits until the bypasses that an earlier daemon
+    /// left have been read.
     mutating func addSubscribe(_ events: EventLog, after recovery: Recovery) {
         add(SubscribeMethod.self) { parameters, call throws(BypassError) in
             if (parameters.stream == nil) != (parameters.sequence == nil) {

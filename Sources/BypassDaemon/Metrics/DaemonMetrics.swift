@@ -7,8 +7,22 @@ internal import Synchronization
 
 /// Everything that the daemon counts, by the names that Prometheus has for it.
 final class DaemonMetrics: Sendable {
-    private let factory = PrometheusFactory(help: help)
-    private let errors = Mutex<[String: Counter]>([:])
+    private let registry = MetricsRegistry(
+        prefix: "kmesh_bypass_", version: Product.version,
+        help: [
+            "calls_total": "Method calls by method and result: ok, or the error's kind.",
+            "call_duration_seconds": "From a request to its answer, by method.",
+            "bypassed_namespaces": "Network namespaces that are bypassed.",
+            "expiries_total": "Bypasses that expired.",
+            "repairs_total": "Bypasses repaired after another program had damaged them.",
+            "denials_total": "Calls that the policy did not allow.",
+            "connections": "Connections of clients that are open.",
+            "connections_ended_total": "Connections that were refused or ended for a limit, and requests refused.",
+            "kernel_errors_total": "System calls and changes of a ruleset that the kernel refused.",
+            "build_info": "1, with the version of the daemon.",
+            "start_time_seconds": "When the daemon started, since 1970.",
+        ])
+    private let counters = Mutex<[String: Counter]>([:])
 
     let expiries: Counter
     let repairs: Counter
@@ -16,38 +30,20 @@ final class DaemonMetrics: Sendable {
     let connections: Meter
     private let bypassed: Meter
 
-    private static let prefix = "kmesh_bypass_"
-    private static let help = [
-        prefix + "calls_total": "Calls of methods by clients, by what came of them: ok, or the error's kind.",
-        prefix + "call_duration_seconds": "From a request to its answer, by method.",
-        prefix + "bypassed_namespaces": "Network namespaces that are bypassed.",
-        prefix + "expiries_total": "Bypasses that have ended since their time was over.",
-        prefix + "repairs_total": "Bypasses that were repaired, since somebody else had damaged them.",
-        prefix + "denials_total": "Calls that the policy did not allow.",
-        prefix + "connections": "Connections of clients that are open.",
-        prefix + "connections_ended_total": "Connections that were refused or ended for a limit, and requests refused.",
-        prefix + "kernel_errors_total": "System calls and changes of a ruleset that the kernel refused.",
-        prefix + "build_info": "1, with the version of the daemon.",
-        prefix + "start_time_seconds": "When the daemon started, since 1970.",
-    ]
-
     init() {
-        expiries = Counter(label: Self.prefix + "expiries_total", factory: factory)
-        repairs = Counter(label: Self.prefix + "repairs_total", factory: factory)
-        denials = Counter(label: Self.prefix + "denials_total", factory: factory)
-        connections = Meter(label: Self.prefix + "connections", factory: factory)
-        bypassed = Meter(label: Self.prefix + "bypassed_namespaces", factory: factory)
+        expiries = registry.counter("expiries_total")
+        repairs = registry.counter("repairs_total")
+        denials = registry.counter("denials_total")
+        connections = registry.meter("connections")
+        bypassed = registry.meter("bypassed_namespaces")
         connections.set(0)
-        Meter(
-            label: Self.prefix + "build_info", dimensions: [("version", Product.version)], factory: factory
-        ).set(1)
-        Meter(label: Self.prefix + "start_time_seconds", factory: factory).set(WallClock.now / 1_000_000_000)
+        registry.meter("start_time_seconds").set(WallClock.now / 1_000_000_000)
     }
 
     /// All of it, in Prometheus' text format.
     func text(bypassed count: Int) -> String {
         bypassed.set(Int64(count))
-        return factory.text
+        return registry.text
     }
 
     /// What is counted of the calls of one method. The handles are made once: a call looks nothing up but its result.
@@ -61,8 +57,7 @@ final class DaemonMetrics: Sendable {
         fileprivate init(_ metrics: DaemonMetrics, _ method: String) {
             self.metrics = metrics
             self.method = method
-            duration = Timer(
-                label: prefix + "call_duration_seconds", dimensions: [("method", method)], factory: metrics.factory)
+            duration = metrics.registry.timer("call_duration_seconds", [("method", method)])
             succeeded = metrics.callCounter(method, "ok")
         }
 
@@ -81,9 +76,7 @@ final class DaemonMetrics: Sendable {
     func calls(of method: String) -> Calls { Calls(self, method) }
 
     private func callCounter(_ method: String, _ result: String) -> Counter {
-        Counter(
-            label: Self.prefix + "calls_total", dimensions: [("method", method), ("result", result)],
-            factory: factory)
+        registry.counter("calls_total", [("method", method), ("result", result)])
     }
 
     /// A client or a request that went beyond a limit.
@@ -94,18 +87,18 @@ final class DaemonMetrics: Sendable {
     /// Counts what the kernel refused; other errors are not counted.
     func countError(_ error: BypassError) {
         guard case .kernelRefused(let operation, let errno, _) = error else { return }
-        // Without paths and names, of which there is no end: what a file was opened by is in the log.
+        // Without paths and names, whose number is unbounded: the log has the file's name.
         let all = operation.split(separator: " ")
         let words = all.first == "open" ? "open" : all.filter { !$0.contains("/") }.joined(separator: " ")
         counter("kernel_errors_total", [("operation", words), ("errno", errno)]).increment()
     }
 
-    private func counter(_ name: String, _ dimensions: [(String, String)]) -> Counter {
-        errors.withLock { errors in
-            let key = name + dimensions.map { " \($0.0)=\($0.1)" }.joined()
-            if let counter = errors[key] { return counter }
-            let counter = Counter(label: Self.prefix + name, dimensions: dimensions, factory: factory)
-            errors[key] = counter
+    private func counter(_ name: String, _ labels: [(String, String)]) -> Counter {
+        counters.withLock { counters in
+            let key = name + labels.map { " \($0.0)=\($0.1)" }.joined()
+            if let counter = counters[key] { return counter }
+            let counter = registry.counter(name, labels)
+            counters[key] = counter
             return counter
         }
     }

@@ -89,7 +89,7 @@ struct Acceptor: Sendable {
 
     private func startConnection(_ accepted: consuming AcceptedConnection) throws(SystemCallError) {
         let uid = accepted.credentials.uid
-        let handle = try Connection.Handle(ConnectionSlot(uid: uid, account: accounts.account(of: uid), at: .now))
+        let handle = Connection.Handle(ConnectionSlot(uid: uid, account: accounts.account(of: uid), at: .now))
         var refusal: CloseReason?
         switch context.connections.admit(handle) {
         case .admitted: break
@@ -145,7 +145,7 @@ final class Peer: Sendable {
     let account: UInt32
     private let state: Mutex<Origin>
 
-    /// - Parameter process: nil if nobody will ask what it is.
+    /// - Parameter process: nil if no record will name it.
     init(_ credentials: PeerCredentials, account: UInt32, _ process: PeerProcess? = nil) {
         self.credentials = credentials
         self.account = account

@@ -16,35 +16,28 @@ struct Connection: ~Copyable {
     /// What other threads may do to a connection: ask it to end, and wake it.
     final class Handle: Sendable {
         let slot: ConnectionSlot
-        private let event: EventDescriptor
+        fileprivate let thread = WakeableThread()
         private let order = Mutex<CloseReason?>(nil)
-        private let isWoken = Atomic(false)
+        private let hasOrder = Atomic(false)
 
-        init(_ slot: ConnectionSlot) throws(SystemCallError) {
+        init(_ slot: ConnectionSlot) {
             self.slot = slot
-            event = try EventDescriptor()
         }
 
-        /// Has the connection's thread look around, wherever it waits. However often it is woken before it does, that is
-        /// one system call.
+        /// Has the connection's thread look for events and orders, wherever it waits.
         func wake() {
-            if !isWoken.exchange(true, ordering: .acquiringAndReleasing) { event.signal() }
+            thread.wake()
         }
 
         /// Asks the connection to end after what was begun. The first reason counts.
         func close(for reason: CloseReason) {
             order.withLock { $0 = $0 ?? reason }
+            hasOrder.store(true, ordering: .releasing)
             wake()
         }
 
-        fileprivate var closeOrder: CloseReason? { order.withLock(\.self) }
-
-        fileprivate func wait(
-            on socket: borrowing StreamSocket, for direction: StreamSocket.Direction, until deadline: Instant?
-        ) -> StreamSocket.Readiness {
-            let readiness = socket.wait(for: direction, or: event, until: deadline)
-            if readiness == .signalled { isWoken.store(false, ordering: .releasing) }
-            return readiness
+        fileprivate var closeOrder: CloseReason? {
+            hasOrder.load(ordering: .acquiring) ? order.withLock(\.self) : nil
         }
     }
 
@@ -79,31 +72,33 @@ struct Connection: ~Copyable {
     ///
     /// - Parameter refusal: why the client is turned away at once, if it is.
     consuming func serve(refusal: CloseReason? = nil) {
+        let thread = handle.thread
+        thread.begin()
+        defer { thread.end() }
         if let refusal { state.close(for: refusal) }
-        var buffer = [UInt8](repeating: 0, count: Self.readSize)
         // A client asks something as soon as it is connected: the first time there is mostly something to read.
         var expectsInput = true
+        var now = Instant.now
         while true {
             if let reason = handle.closeOrder { state.close(for: reason) }
             if subscription.isActive { sendEvents() }
-            switch state.next(at: .now, isSubscribed: subscription.isActive) {
-            case .execute(let line): execute(line)
+            switch state.next(at: now, isSubscribed: subscription.isActive) {
+            case .execute(let line): now = execute(line)
             case .chargeBlankLine: chargeBlankLine()
             case .awaitInput(let deadline):
-                if expectsInput || handle.wait(on: socket, for: .input, until: deadline) == .ready {
-                    receive(&buffer)
-                } else {
-                    state.timedOut(at: .now, isSubscribed: subscription.isActive)
-                }
+                let isReady =
+                    expectsInput || socket.wait(for: .input, until: deadline, on: handle.thread) == .ready
                 expectsInput = false
-            case .close(let reason): return close(for: reason, &buffer)
+                now = .now
+                if isReady { receive() } else { state.timedOut(at: now, isSubscribed: subscription.isActive) }
+            case .close(let reason): return close(for: reason)
             }
         }
     }
 
-    private mutating func receive(_ buffer: inout [UInt8]) {
-        switch socket.receive(into: &buffer) {
-        case .bytes(let count): state.received(buffer[..<count])
+    private mutating func receive() {
+        switch socket.receive(atMost: Self.readSize) {
+        case .bytes(let bytes): state.received(bytes)
         case .endOfStream: state.inputEnded()
         case .nothing: break
         }
@@ -111,7 +106,8 @@ struct Connection: ~Copyable {
 
     // MARK: lines
 
-    private mutating func execute(_ line: ArraySlice<UInt8>) {
+    /// - Returns: when the last answer had been sent.
+    private mutating func execute(_ line: ArraySlice<UInt8>) -> Instant {
         handle.slot.markBusy()
         let incoming = parse(line)
         writer.reset(answering: incoming)
@@ -124,6 +120,7 @@ struct Connection: ~Copyable {
         let now = Instant.now
         handle.slot.markIdle(since: now)
         state.lineExecuted(at: now)
+        return now
     }
 
     private func parse(_ line: ArraySlice<UInt8>) -> Incoming {
@@ -154,13 +151,15 @@ struct Connection: ~Copyable {
         return ErrorObject(limit == .depth ? .depth : .batch, context.limits)
     }
 
-    /// Past the rate there is no request that could be refused, so the connection waits until it may go on.
+    /// Past the rate, a blank line has no answer that could refuse it: the connection waits until the rate allows the line.
     private mutating func chargeBlankLine() {
         guard let next = context.connections.takeToken(handle.slot) else { return }
         context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)
         while handle.closeOrder == nil && .now < next {
             // Only a client that is gone ends the wait early.
-            if handle.wait(on: socket, for: .hangUp, until: next) == .ready { return state.close(for: .unreachable) }
+            if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready {
+                return state.close(for: .unreachable)
+            }
         }
     }
 
@@ -204,13 +203,13 @@ struct Connection: ~Copyable {
                 state.close(for: .unreachable)
                 return false
             }
-            _ = handle.wait(on: socket, for: .output, until: deadline)
+            _ = socket.wait(for: .output, until: deadline, on: handle.thread)
         }
     }
 
     // MARK: the end
 
-    private consuming func close(for reason: CloseReason, _ buffer: inout [UInt8]) {
+    private consuming func close(for reason: CloseReason) {
         subscription.end()
         if let limit = reason.limit, !send(ErrorObject.line(telling: limit, context.limits)) { return }
         switch reason.farewell {
@@ -221,9 +220,9 @@ struct Connection: ~Copyable {
         }
         let end = Instant.now + Self.lingerTime
         while .now < end {
-            switch handle.wait(on: socket, for: .input, until: end) {
-            case .ready: if socket.receive(into: &buffer) == .endOfStream { return }
-            case .signalled, .timedOut: continue
+            switch socket.wait(for: .input, until: end, on: handle.thread) {
+            case .ready: if socket.receive(atMost: Self.readSize) == .endOfStream { return }
+            case .woken, .timedOut: continue
             }
         }
     }

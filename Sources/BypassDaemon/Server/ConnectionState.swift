@@ -1,21 +1,21 @@
 internal import BypassAPI
-internal import JSONRPC
 internal import Linux
+internal import StrictJSON
 
 /// Why a connection ends.
 enum CloseReason: Hashable, Sendable {
     /// The client has ended its output and has got every answer.
     case inputEnded
-    /// The client went beyond a limit, which it is told in a last line.
+    /// The client exceeded a limit; a last line names it.
     case limit(Limits.Name)
-    /// Another user needs the place, or there was no room from the beginning. A client that is still sending gets time to
-    /// read why, if `lingers`.
+    /// Another account needs the place, or there was no place. A client that is still sending gets time to read the
+    /// reason, if `lingers`.
     case noRoom(Limits.Name, lingers: Bool)
     case shutdown
     /// The client is gone, or did not read in time: nothing more can be sent.
     case unreachable
 
-    /// What the client is told at the end.
+    /// The limit that the last line names, if there is a last line.
     var limit: Limits.Name? {
         switch self {
         case .limit(let limit), .noRoom(let limit, _): limit
@@ -121,10 +121,10 @@ enum ConnectionState {
     }
 
     /// Bytes have arrived. Only after ``Action/awaitInput(until:)``.
-    mutating func received(_ bytes: ArraySlice<UInt8>) {
+    mutating func received(_ bytes: [UInt8]) {
         guard case .open(var input) = self else { return }
         self = .closing(.shutdown)
-        input.framer.feed(bytes.span)
+        input.framer.feed(bytes)
         self = .open(input)
     }
 

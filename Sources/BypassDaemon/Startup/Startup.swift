@@ -1,7 +1,7 @@
 internal import BypassAPI
-internal import Linux
-internal import Datapath
 internal import BypassPolicy
+internal import Datapath
+internal import Linux
 internal import SystemPackage
 
 /// What has to be in order before the daemon can answer, each with its own exit status.

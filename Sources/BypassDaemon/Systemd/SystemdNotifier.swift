@@ -1,7 +1,7 @@
 internal import Linux
 internal import Synchronization
 
-/// What systemd is told by sd_notify(3): that the daemon is ready, that it lives, and how many namespaces are bypassed.
+/// What sd_notify(3) reports to systemd: that the daemon is ready, that it lives, and how many namespaces are bypassed.
 final class SystemdNotifier: Sendable {
     fileprivate struct State {
         var bypassed = 0
@@ -20,7 +20,7 @@ final class SystemdNotifier: Sendable {
     private let state = Mutex(State())
     private let queue: WorkQueue
 
-    /// - Parameter queue: where systemd is told: nobody waits for that.
+    /// - Parameter queue: sends the status line, so that no call waits for it.
     init(queue: WorkQueue) {
         self.queue = queue
     }
@@ -120,7 +120,7 @@ final class Watchdog: Sendable {
         repeat {
             // Where one of these hangs, so does this, and systemd restarts the daemon.
             listener.waitUntilAnswering()
-            gate.leave(gate.enter(.maintenance))
+            gate.leave(gate.enter(.watchdog))
             Systemd.notify("WATCHDOG=1")
         } while isStopping.wait(until: .now + interval) { $0 ? () : nil } == nil
     }

@@ -11,14 +11,14 @@ package struct Diagnostic: Hashable, Sendable, Error {
     }
 }
 
-/// Why a policy file is not taken: all of it, so that it can be put right in one go.
+/// Why a policy file is refused: every diagnostic, so that they can be fixed in one go.
 package struct PolicyFileError: Error, Hashable, Sendable {
     /// By line; at least one.
     package let diagnostics: [Diagnostic]
     /// Whether the reader gave up before the end of the file.
     package let isCutShort: Bool
 
-    /// Beyond this many nobody reads on; and nobody who writes a file can make the daemon keep more of it.
+    /// More are not read by a person, and no file can make the daemon keep more.
     static let maxDiagnostics = 100
 
     init(_ diagnostics: [Diagnostic]) {

@@ -1,11 +1,12 @@
 internal import Bypass
+internal import Linux
 
 /// The policy file: text in, policy or diagnostics out.
 package enum PolicyFile {
-    /// Where the daemon looks for it.
+    /// Where the daemon reads it.
     package static let path = "/etc/kmesh/bypassd.toml"
     /// Bytes.
-    package static let largest = 1 << 20
+    package static let maxBytes = 1 << 20
 
     /// Reads a whole file. No bytes make it fail in another way than with diagnostics.
     package static func read(
@@ -25,7 +26,8 @@ package enum PolicyFile {
             }
             guard name == grantName else {
                 diagnostics.append(
-                    Diagnostic(table.line, "a table \(name.excerpt) has no meaning here: a grant begins with [[grant]]"))
+                    Diagnostic(table.line, "a table \(name.excerpt) has no meaning here: a grant begins with [[grant]]")
+                )
                 continue
             }
             if !table.isElement {
@@ -49,7 +51,7 @@ package enum PolicyFile {
 
     /// What keeps bytes from being text.
     private static func fault(of bytes: [UInt8]) -> Diagnostic? {
-        if bytes.count > largest { return Diagnostic(1, "the file is larger than \(largest) bytes") }
+        if bytes.count > maxBytes { return Diagnostic(1, "the file is larger than \(maxBytes) bytes") }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
             return Diagnostic(1, "the file begins with a byte order mark: save it as UTF-8 without one")
         }
@@ -73,5 +75,47 @@ package struct AccountLookup: Sendable {
     ) {
         self.uid = uid
         self.gid = gid
+    }
+}
+
+/// Why no policy could be loaded.
+package struct PolicyLoadingError: Error, Hashable, Sendable {
+    /// For people: all that is wrong, each with what to do about it.
+    package let lines: [String]
+
+    package init(lines: [String]) {
+        self.lines = lines
+    }
+}
+
+extension PolicyFile {
+    package struct Loaded: Sendable {
+        package var policy: Policy
+        /// Why the file is not to be trusted, wherever it lies; nil if it is.
+        package var untrustedReason: String?
+    }
+
+    /// Reads the file at `path`, with the users and groups that this machine knows. Without a file, the built-in policy
+    /// applies. Both the daemon and the command line call this.
+    package static func load(_ path: String) throws(PolicyLoadingError) -> Loaded {
+        do {
+            guard let file = try TrustedFile.read(path, limit: maxBytes) else {
+                return Loaded(policy: .builtIn(group: try UserDatabase.group(named: Policy.groupName)))
+            }
+            return Loaded(
+                policy: try read(file.contents, resolving: .ofThisMachine), untrustedReason: file.untrustedReason)
+        } catch let error as PolicyFileError {
+            throw PolicyLoadingError(lines: error.lines(about: path))
+        } catch let error as TrustedFileError {
+            throw PolicyLoadingError(lines: ["\(error)"])
+        } catch {
+            throw PolicyLoadingError(lines: ["the group \(Policy.groupName) cannot be looked up now: \(error)"])
+        }
+    }
+}
+
+extension AccountLookup {
+    fileprivate static var ofThisMachine: AccountLookup {
+        AccountLookup(uid: { try UserDatabase.user(named: $0)?.uid }, gid: { try UserDatabase.group(named: $0) })
     }
 }

@@ -87,6 +87,20 @@ int clinux_block_signals(void);
 /* sigwaitinfo(2) for the signals that clinux_block_signals blocks: which one came. */
 int clinux_wait_for_signal(void);
 #define CLINUX_RELOAD_SIGNAL 1 /* SIGHUP */
+/*
+ * The signal by which a thread is woken that waits in clinux_wait: SIGUSR1, which this blocks in the calling thread and
+ * gives a handler that does nothing.
+ */
+void clinux_become_wakeable(void);
+/* The calling thread, for clinux_wake (pthread_self). */
+uint64_t clinux_thread_self(void);
+/* Wakes a thread that is wakeable and has not ended (pthread_kill). */
+void clinux_wake(uint64_t thread);
+/*
+ * ppoll(2) for one descriptor in a wakeable thread: 1 if it is ready or has failed, 0 after so many milliseconds (-1: never),
+ * -1 with EINTR if the thread was woken, also if that was just before.
+ */
+int clinux_wait(int fd, int16_t events, int milliseconds);
 /* SO_PASSRIGHTS off (Linux 6.16): who sends descriptors to the socket gets EPERM. ENOPROTOOPT on older kernels. */
 int clinux_refuse_descriptors(int fd);
 /* The name of an error number, such as "EPERM"; NULL if it has none. */

@@ -56,31 +56,40 @@ package final class Matcher: Sendable {
         // A socket filter reads packets and changes nothing: libbpf's messages add nothing to the error.
         unsafe libbpf_set_print(nil)
         let earlier = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
-        let isMapNew =
-            switch earlier {
-            case nil: true
-            case _: false
-            }
-        let object = try object(takingOver: earlier)
-        let program = try mapError(try object.program())
-        let matcher = Matcher(
-            folder: folder, tag: try mapError(try ProgramInformation(program).tag), isMapNew: isMapNew, program: program,
-            map: MatcherMap(try mapError(try object.map())))
+        let matcher: Matcher
+        do throws(SystemCallError) {
+            matcher = try load(into: folder, takingOver: earlier)
+        } catch {
+            throw .systemCall(error)
+        }
         try matcher.ensurePinned()
         return matcher
     }
 
-    private static func object(takingOver earlier: consuming MatcherMap?) throws(MatcherError) -> MatcherObject {
-        do throws(SystemCallError) {
-            guard let earlier else { return try MatcherObject.load(reusing: nil) }
-            if earlier.isOfThisVersion { return try MatcherObject.load(reusing: earlier.intoDescriptor()) }
-            let object = try MatcherObject.load(reusing: nil)
-            // Rules that stand go on asking the old map, which holds the same, until they are replaced.
-            try MatcherMap(object.map()).copyEntries(of: earlier)
-            return object
-        } catch {
-            throw .systemCall(error)
+    /// - Parameter earlier: the map that an earlier daemon pinned.
+    private static func load(
+        into folder: String, takingOver earlier: consuming MatcherMap?
+    ) throws(SystemCallError) -> Matcher {
+        let object: MatcherObject
+        let isMapNew: Bool
+        switch consume earlier {
+        case nil:
+            object = try MatcherObject.load(reusing: nil)
+            isMapNew = true
+        case let earlier?:
+            isMapNew = false
+            if earlier.isOfThisVersion {
+                object = try MatcherObject.load(reusing: earlier.intoDescriptor())
+            } else {
+                object = try MatcherObject.load(reusing: nil)
+                // Rules that stand go on asking the old map, which holds the same, until they are replaced.
+                try MatcherMap(object.map()).copyEntries(of: earlier)
+            }
         }
+        let program = try object.program()
+        return Matcher(
+            folder: folder, tag: try ProgramInformation(program).tag, isMapNew: isMapNew, program: program,
+            map: MatcherMap(try object.map()))
     }
 
     /// What is pinned in `folder`, as it is, without changing anything; nil if program or map is not there, or the map is of
@@ -159,12 +168,12 @@ package final class Matcher: Sendable {
         try map.entry(of: inode).map { MapEntry($0, tag: tag) }
     }
 
-    /// Makes or replaces the entry of a namespace. From this moment the matcher says yes there.
+    /// Makes or replaces the entry of a namespace. From this moment the matcher matches there.
     package func set(_ entry: MapEntry, of inode: UInt64) throws(SystemCallError) {
         try map.set(entry.raw(tag: tag), of: inode)
     }
 
-    /// Takes the entry of a namespace away. From this moment the matcher says no there.
+    /// Removes the entry of a namespace. From this moment the matcher does not match there.
     package func remove(_ inode: UInt64) throws(SystemCallError) { try map.remove(inode) }
 
     /// Every namespace that has an entry, by inode.

@@ -6,7 +6,6 @@ struct RawMapEntry: Hashable, Sendable {
     /// BYPASS_HOOK_*: where the namespace's rules stand.
     struct Hooks: OptionSet, Hashable, Sendable {
         let rawValue: UInt32
-        init(rawValue: UInt32) { self.rawValue = rawValue }
 
         static let prerouting = Self(rawValue: BYPASS_HOOK_PREROUTING)
         static let output = Self(rawValue: BYPASS_HOOK_OUTPUT)
@@ -15,7 +14,6 @@ struct RawMapEntry: Hashable, Sendable {
     /// BYPASS_MADE_*: what was made in the namespace and has to go again.
     struct Created: OptionSet, Hashable, Sendable {
         let rawValue: UInt32
-        init(rawValue: UInt32) { self.rawValue = rawValue }
 
         static let ipTable = Self(rawValue: BYPASS_MADE_IP_TABLE)
         static let ipPrerouting = Self(rawValue: BYPASS_MADE_IP_PREROUTING)

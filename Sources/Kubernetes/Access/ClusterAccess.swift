@@ -1,40 +1,40 @@
 internal import Linux
 internal import Synchronization
 
-/// How to reach an API server, and as whom.
-public struct ClusterAccess: Sendable {
-    /// Such as `https://10.96.0.1:443`, without a slash at its end.
-    public var server: String
-    /// The certificates that the server's is checked with, in PEM; the system's if nil.
-    public var authority: [UInt8]?
+/// How to reach an API server, and with which credentials.
+package struct ClusterAccess: Sendable {
+    /// Such as `https://10.96.0.1:443`, without a trailing slash.
+    package var server: String
+    /// The CA certificates to verify the server with, in PEM; the system's if nil.
+    package var certificateAuthority: [UInt8]?
     /// false for `insecure-skip-tls-verify`.
-    public var verifiesServer = true
-    /// What the server's certificate is checked for, if it is not the host in `server`.
-    public var serverName: String?
-    public var token: Token?
-    public var certificate: ClientCertificate?
+    package var verifiesServer = true
+    /// The name in the server's certificate, if it is not the host in `server`.
+    package var serverName: String?
+    package var token: Token?
+    package var certificate: ClientCertificate?
 
-    public init(server: String) {
+    package init(server: String) {
         self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
     }
 
-    /// Who the client is, by a certificate: both in PEM.
-    public struct ClientCertificate: Sendable {
-        public var chain: [UInt8]
-        public var key: [UInt8]
+    /// A client certificate and its key, in PEM.
+    package struct ClientCertificate: Sendable {
+        package var chain: [UInt8]
+        package var key: [UInt8]
     }
 
-    /// Who the client is, by a bearer token.
-    public enum Token: Sendable {
+    /// A bearer token.
+    package enum Token: Sendable {
         case text(String)
-        /// Read again and again: the kubelet writes a new token long before the old one ends.
+        /// Reread periodically: the kubelet rotates the token before it expires.
         case file(String)
     }
 }
 
-/// Why there is no way to an API server; one sentence, with what to do.
-public struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let description: String
+/// Why the access to an API server cannot be configured; one sentence, with what to do.
+package struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
 
     init(_ description: String) {
         self.description = description
@@ -42,14 +42,14 @@ public struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ClusterAccess {
-    /// Finds it where Kubernetes' own programs look: `--kubeconfig`, the variable KUBECONFIG, the pod's service account,
-    /// `~/.kube/config`.
+    /// Loads the configuration from where Kubernetes' own programs do: `--kubeconfig`, the variable KUBECONFIG, the pod's
+    /// service account, `~/.kube/config`.
     ///
     /// - Parameters:
-    ///   - kubeconfig: a file that was named; nothing else is looked at then.
-    ///   - environment: a variable of the process, by name.
-    ///   - serviceAccount: where the kubelet puts token and CA.
-    public static func find(
+    ///   - kubeconfig: if not nil, the only file to read.
+    ///   - environment: the process's environment, by variable name.
+    ///   - serviceAccount: the directory where the kubelet mounts token and CA.
+    package static func find(
         kubeconfig: String?, environment: (String) -> String?,
         serviceAccount: String = "/var/run/secrets/kubernetes.io/serviceaccount"
     ) throws(AccessError) -> ClusterAccess {
@@ -63,19 +63,19 @@ extension ClusterAccess {
         let home = environment("HOME").map { $0 + "/.kube/config" }
         guard let home, Files.exists(home) else {
             throw AccessError(
-                "no way to an API server: this is no pod, KUBECONFIG is not set, and there is no ~/.kube/config; name a "
-                    + "kubeconfig with --kubeconfig")
+                "no API server is configured: this is not a pod, KUBECONFIG is not set, and there is no ~/.kube/config; name "
+                    + "a kubeconfig with --kubeconfig")
         }
         return try Kubeconfig(files: [home]).access()
     }
 
-    /// What the kubelet gives each pod (its service account's token and the cluster's CA).
+    /// The service account's token and the cluster's CA, which the kubelet mounts into each pod.
     private static func inCluster(
         _ host: String, _ port: String, _ folder: String
     ) throws(AccessError) -> ClusterAccess {
         var access = ClusterAccess(server: "https://" + (host.contains(":") ? "[\(host)]" : host) + ":" + port)
         access.token = .file(folder + "/token")
-        access.authority = try read(folder + "/ca.crt")
+        access.certificateAuthority = try read(folder + "/ca.crt")
         return access
     }
 
@@ -88,26 +88,26 @@ extension ClusterAccess {
     }
 }
 
-/// Gives the token of the moment.
+/// Provides the current token.
 final class TokenSource: Sendable {
     private let token: ClusterAccess.Token?
     private let cached = Mutex<(text: String, readAt: UInt64)?>(nil)
 
-    /// As long as Kubernetes' own clients take a token from memory: a minute.
-    private static let age: UInt64 = 60_000_000_000
+    /// As long as client-go caches a token: a minute, in nanoseconds.
+    private static let maxAge: UInt64 = 60_000_000_000
 
     init(_ token: ClusterAccess.Token?) {
         self.token = token
     }
 
-    /// nil if there is none to send.
+    /// nil if no token is configured.
     func current() throws(APIError) -> String? {
         switch token {
         case nil: return nil
         case .text(let text): return text
         case .file(let path):
             let now = BootClock.now
-            if let known = cached.withLock(\.self), now - known.readAt < Self.age { return known.text }
+            if let known = cached.withLock(\.self), now - known.readAt < Self.maxAge { return known.text }
             do throws(SystemCallError) {
                 let text = String(try Files.text(path).filter { !$0.isWhitespace })
                 cached.withLock { $0 = (text, now) }
@@ -118,10 +118,10 @@ final class TokenSource: Sendable {
         }
     }
 
-    /// The server did not take the token: there may be a newer one in the file.
+    /// The server has rejected the token: the file may have a newer one.
     ///
-    /// - Returns: whether asking again may help.
-    func forget(_ refused: String?) -> Bool {
+    /// - Returns: whether a retry may succeed.
+    func invalidate(_ refused: String?) -> Bool {
         guard case .file = token else { return false }
         cached.withLock { if $0?.text == refused { $0 = nil } }
         return (try? current()) != refused

@@ -2,19 +2,19 @@ internal import FoundationEssentials
 internal import Linux
 internal import Yams
 
-/// A kubeconfig: what `kubectl` reads, or the part of it that leads to one API server.
+/// A kubeconfig: the part of it that configures the access to one API server.
 struct Kubeconfig {
     private var contexts: [Context] = []
     private var clusters: [Cluster] = []
     private var users: [User] = []
     private var currentContext: String?
 
-    /// Reads files that must be there.
+    /// Reads files that must exist.
     init(files: [String]) throws(AccessError) {
         for file in files { try add(file) }
     }
 
-    /// Reads those of the files that are there. Where several say something, the first one counts, as `kubectl` has it.
+    /// Reads those of the files that exist. As with `kubectl`, the first file that sets a value wins.
     init(search files: [String]) throws(AccessError) {
         try self.init(files: files.filter(Files.exists))
         if clusters.isEmpty { throw AccessError("KUBECONFIG names no cluster: \(files.joined(separator: ":"))") }
@@ -26,17 +26,17 @@ struct Kubeconfig {
         do {
             file = try YAMLDecoder().decode(File.self, from: text)
         } catch {
-            throw AccessError("\(path) is no kubeconfig: \(Self.words(error))")
+            throw AccessError("\(path) is not a kubeconfig: \(Self.message(error))")
         }
         contexts += file.contexts ?? []
-        // What a file names lies beside it.
+        // Paths are relative to the file's own directory.
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         clusters += (file.clusters ?? []).map { $0.relative(to: folder) }
         users += (file.users ?? []).map { $0.relative(to: folder) }
         if currentContext == nil, let name = file.currentContext, !name.isEmpty { currentContext = name }
     }
 
-    private static func words(_ error: any Error) -> String {
+    private static func message(_ error: any Error) -> String {
         switch error {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.keyNotFound(_, let context), DecodingError.dataCorrupted(let context):
@@ -46,7 +46,7 @@ struct Kubeconfig {
         }
     }
 
-    /// Follows the current context.
+    /// Resolves the current context.
     func access() throws(AccessError) -> ClusterAccess {
         guard let currentContext else { throw AccessError("the kubeconfig has no current-context") }
         guard let context = contexts.first(where: { $0.name == currentContext })?.context else {
@@ -56,7 +56,8 @@ struct Kubeconfig {
             let server = cluster.server
         else { throw AccessError("the kubeconfig has no server for cluster \(context.cluster ?? "(none)")") }
         var access = ClusterAccess(server: server)
-        access.authority = try Self.bytes(cluster.authorityData, or: cluster.authority, "certificate-authority")
+        access.certificateAuthority = try Self.bytes(
+            cluster.authorityData, or: cluster.authority, "certificate-authority")
         access.verifiesServer = cluster.skipsVerification != true
         access.serverName = cluster.serverName
         guard let name = context.user, !name.isEmpty else { return access }
@@ -70,7 +71,7 @@ struct Kubeconfig {
     fileprivate static func bytes(
         _ data: String?, or path: String?, _ what: String
     ) throws(AccessError) -> [UInt8]? {
-        // As kubectl has it, data goes before a file.
+        // As with kubectl, data takes precedence over a file.
         if let data, !data.isEmpty {
             guard let bytes = Data(base64Encoded: data) else {
                 throw AccessError("the kubeconfig's \(what)-data is not base64")
@@ -159,7 +160,7 @@ extension Kubeconfig {
             }
         }
 
-        /// Something that is there, whatever is in it.
+        /// A value whose content does not matter.
         struct Ignored: Decodable {
             init(from decoder: any Decoder) throws {}
         }
@@ -180,7 +181,7 @@ extension Kubeconfig {
 
 extension Kubeconfig.User.Details {
     fileprivate func apply(to access: inout ClusterAccess, _ name: String) throws(AccessError) {
-        // As kubectl has it, a file goes before what stands here.
+        // As with kubectl, a file takes precedence over an inline token.
         if let tokenFile, !tokenFile.isEmpty {
             access.token = .file(tokenFile)
         } else if let token, !token.isEmpty {
@@ -193,7 +194,7 @@ extension Kubeconfig.User.Details {
             throw AccessError("the kubeconfig's user \(name) has only one of client-certificate and client-key")
         }
         guard access.token == nil, access.certificate == nil else { return }
-        let way =
+        let method =
             if exec != nil {
                 "an exec plugin"
             } else if authProvider != nil {
@@ -201,9 +202,9 @@ extension Kubeconfig.User.Details {
             } else {
                 username.map { _ in "a password" }
             }
-        if let way {
+        if let method {
             throw AccessError(
-                "the kubeconfig's user \(name) logs in with \(way), which is not supported: use a token or a client "
+                "the kubeconfig's user \(name) logs in with \(method), which is not supported: use a token or a client "
                     + "certificate")
         }
     }

@@ -1,16 +1,21 @@
-/// What every object has (`ObjectMeta` of meta/v1), as far as it is of use here.
-public struct ObjectMeta: Decodable, Hashable, Sendable {
-    public var name: String
-    public var namespace: String
-    public var uid: String
-    public var resourceVersion: String?
-    public var labels: [String: String]
-    public var annotations: [String: String]
-    public var creationTimestamp: String?
-    /// When the object is to go; nil if it is not being deleted.
-    public var deletionTimestamp: String?
+/// A kind of object that can be listed and watched.
+package protocol KubernetesObject: Decodable, Sendable {
+    var metadata: ObjectMeta { get }
+}
 
-    public init(
+/// The metadata of every object (`ObjectMeta` of meta/v1): the fields that are used here.
+package struct ObjectMeta: Decodable, Hashable, Sendable {
+    package var name: String
+    package var namespace: String
+    package var uid: String
+    package var resourceVersion: String?
+    package var labels: [String: String]
+    package var annotations: [String: String]
+    package var creationTimestamp: String?
+    /// nil if the object is not being deleted.
+    package var deletionTimestamp: String?
+
+    package init(
         name: String, namespace: String = "", uid: String = "", resourceVersion: String? = nil,
         labels: [String: String] = [:], annotations: [String: String] = [:], creationTimestamp: String? = nil,
         deletionTimestamp: String? = nil
@@ -29,7 +34,7 @@ public struct ObjectMeta: Decodable, Hashable, Sendable {
         case name, namespace, uid, resourceVersion, labels, annotations, creationTimestamp, deletionTimestamp
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         name = try container.decode(String.self, forKey: .name)
         namespace = try container.decodeIfPresent(String.self, forKey: .namespace) ?? ""

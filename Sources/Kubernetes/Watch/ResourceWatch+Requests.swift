@@ -1,5 +1,5 @@
 internal import AsyncHTTPClient
-internal import JSONRPC
+internal import StrictJSON
 
 extension ResourceWatch {
     struct List {
@@ -7,14 +7,14 @@ extension ResourceWatch {
         var resourceVersion = ""
     }
 
-    /// Everything that is selected, page by page.
+    /// All selected objects, page by page.
     func list(notOlderThan version: String?) async throws(APIError) -> List {
         var list = List()
-        var rest: String?
+        var continueToken: String?
         repeat {
             var query = selectors + [("limit", "\(pageSize)")]
-            if let rest {
-                query.append(("continue", rest))
+            if let continueToken {
+                query.append(("continue", continueToken))
             } else if let version {
                 query.append(("resourceVersion", version))
             }
@@ -24,24 +24,24 @@ extension ResourceWatch {
             }
             // An empty list is null in Go.
             for item in object["items"]?.array ?? [] {
-                // One that makes no sense is none that this program can do anything about; it must not hide the others.
+                // One that cannot be decoded must not hide the others.
                 guard let item = try? JSONDecoding.decode(Object.self, from: item, unknownMembers: .ignore) else {
                     continue
                 }
                 list.items.append(item)
             }
             list.resourceVersion = metadata["resourceVersion"]?.string ?? ""
-            rest = metadata["continue"]?.string.flatMap { $0.isEmpty ? nil : $0 }
-        } while rest != nil
-        // Without it there is nowhere to watch from.
+            continueToken = metadata["continue"]?.string.flatMap { $0.isEmpty ? nil : $0 }
+        } while continueToken != nil
+        // A watch starts from it.
         if list.resourceVersion.isEmpty { throw .invalidAnswer("a list without a resource version") }
         return list
     }
 
-    /// Begins to watch from behind a resource version.
-    func open(at version: String) async throws(APIError) -> HTTPClientResponse {
-        // Not all at once: many clients that came at the same time do not come back at the same time.
-        let seconds = Int64.random(in: WatchStream.longest / 2...WatchStream.longest)
+    /// Starts a watch after a resource version.
+    func open(from version: String) async throws(APIError) -> HTTPClientResponse {
+        // Random, so that clients that connected at the same time do not reconnect at the same time.
+        let seconds = Int64.random(in: WatchStream.maxSeconds / 2...WatchStream.maxSeconds)
         return try await client.stream(
             path,
             selectors + [

@@ -1,28 +1,24 @@
-internal import JSONRPC
+internal import Retry
+internal import StrictJSON
 
-/// A kind of object that can be listed and watched.
-public protocol WatchedObject: Decodable, Sendable {
-    var metadata: ObjectMeta { get }
-}
-
-/// Every object that a selector selects, and every change of them, for as long as somebody asks for the next one.
+/// Lists the selected objects of a collection, and then watches them: client-go's Reflector as an asynchronous sequence.
 ///
-/// The first element is what there is; then come changes, in order. When the connection breaks, that is told, and the next
-/// element is waited for on a new one: from where the old one ended, or, if the server does not remember that, with what
-/// there is then. So whoever takes a `snapshot` for the whole set, and applies the changes to it, has the server's set.
-public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
-    public enum Element: Sendable {
-        /// All that is selected; whatever was known before is over.
+/// The first element is a snapshot; then come changes, in order. When the connection breaks, the sequence reports that, and
+/// goes on with a new watch from the last resource version, or with a new snapshot if the server no longer has that version.
+/// A consumer that replaces its set by each `snapshot`, and applies the changes, has the server's set.
+package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
+    package enum Element: Sendable {
+        /// All selected objects; it replaces everything that was known before.
         case snapshot([Object])
         /// Added, changed, or newly selected.
         case changed(Object)
-        /// Gone, or no longer selected: it is as it was last.
+        /// Deleted, or no longer selected; the object's last state.
         case deleted(Object)
-        /// Nothing is known of what happens from here to the next element.
+        /// The connection was lost: changes are not seen until the next element.
         case disconnected(APIError)
-        /// There is a connection again, and nothing was missed: what happened meanwhile follows as changes.
+        /// The watch goes on after a disconnection; changes that happened meanwhile follow.
         case resumed
-        /// An object that makes no sense was passed over.
+        /// An object that cannot be decoded was skipped.
         case unreadable(String)
     }
 
@@ -32,10 +28,10 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
     let pageSize: Int
 
     /// - Parameters:
-    ///   - path: of the collection, such as `/api/v1/pods`.
+    ///   - path: the collection, such as `/api/v1/pods`.
     ///   - selectors: `labelSelector` and `fieldSelector`.
-    ///   - pageSize: how many objects the server is asked for at a time.
-    public init(
+    ///   - pageSize: the limit of each list request.
+    package init(
         _ client: APIClient, _ path: String, selectors: [(String, String)], pageSize: Int = 100
     ) {
         self.client = client
@@ -44,29 +40,29 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
         self.pageSize = pageSize
     }
 
-    public func makeAsyncIterator() -> Iterator { Iterator(watch: self) }
+    package func makeAsyncIterator() -> Iterator { Iterator(watch: self) }
 
-    public struct Iterator: AsyncIteratorProtocol {
+    package struct Iterator: AsyncIteratorProtocol {
         private let watch: ResourceWatch
         private var stream: WatchStream?
-        /// The resource version that a watch goes on from; nil if a list is needed.
-        private var place: String?
-        /// What a list must not be older than: `0` takes whatever the server has in its cache, nil the newest.
-        private var age: String? = "0"
-        private var backoff = Backoff()
-        /// Until when the server wants to be left alone.
-        private var pause: Duration?
+        /// The last resource version that was seen: a watch starts from it; nil if a list is needed.
+        private var resourceVersion: String?
+        /// A list must not be older than this: `0` accepts whatever the server has cached, nil asks for the newest.
+        private var minimumResourceVersion: String? = "0"
+        private var backoff = ExponentialBackoff()
+        /// Before the next request.
+        private var delay: Duration?
         private var wasDisconnected = false
 
-        /// Seconds; whatever a server wants, or what stands between wants.
-        private static var longestPause: Int { 300 }
+        /// Seconds; the longest `Retry-After` of a server, or of a proxy, that is respected.
+        private static var maxRetryAfter: Int { 300 }
 
         fileprivate init(watch: ResourceWatch) {
             self.watch = watch
         }
 
         /// nil once the task is cancelled.
-        public mutating func next() async -> Element? {
+        package mutating func next() async -> Element? {
             while !Task.isCancelled {
                 do throws(APIError) {
                     if stream != nil {
@@ -76,55 +72,55 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
                     }
                 } catch {
                     if error == .cancelled { return nil }
-                    guard let told = noteFailure(error) else { continue }
-                    return .disconnected(told)
+                    guard let reported = handleFailure(error) else { continue }
+                    return .disconnected(reported)
                 }
             }
             return nil
         }
 
         private mutating func connect() async throws(APIError) -> Element? {
-            if let pause {
-                self.pause = nil
+            if let delay {
+                self.delay = nil
                 do {
-                    try await Task.sleep(for: pause)
+                    try await Task.sleep(for: delay)
                 } catch {
                     throw .cancelled
                 }
             }
-            guard let place else {
-                let list = try await watch.list(notOlderThan: age)
-                self.place = list.resourceVersion
-                age = list.resourceVersion
+            guard let resourceVersion else {
+                let list = try await watch.list(notOlderThan: minimumResourceVersion)
+                self.resourceVersion = list.resourceVersion
+                minimumResourceVersion = list.resourceVersion
                 wasDisconnected = false
                 return .snapshot(list.items)
             }
-            stream = WatchStream(try await watch.open(at: place))
+            stream = WatchStream(try await watch.open(from: resourceVersion))
             guard wasDisconnected else { return nil }
             wasDisconnected = false
             return .resumed
         }
 
-        /// The next event of the stream; nil for what nobody needs to know.
+        /// The next event of the stream; nil if the consumer need not see it.
         private mutating func event() async throws(APIError) -> Element? {
             guard let event = try await stream?.next() else {
-                // A clean end is how the server ends each watch some time; but if it does so at once, it is in trouble.
-                if stream?.wasOfUse == true { backoff.reset() }
-                if stream?.isShort == true { pause = backoff.next() }
+                // The server ends every watch at some time. One that ends it at once has a problem.
+                if stream?.deliveredEvents == true { backoff.reset() }
+                if stream?.isShort == true { delay = backoff.next() }
                 stream = nil
                 return nil
             }
             if event.type == "ERROR" {
-                // The server cannot go on from here: nor can anybody who asks for the same again.
-                place = nil
+                // The server cannot go on from this version, and a retry from it would fail, too.
+                resourceVersion = nil
                 throw .refused(APIStatus(event.object))
             }
             backoff.reset()
             guard let metadata = event.object.object?["metadata"]?.object,
                 let version = metadata["resourceVersion"]?.string
             else { return .unreadable("a watch event without a resource version") }
-            place = version
-            age = version
+            resourceVersion = version
+            minimumResourceVersion = version
             if event.type == "BOOKMARK" { return nil }
             let object: Object
             do throws(JSONDecodingError) {
@@ -139,18 +135,18 @@ public struct ResourceWatch<Object: WatchedObject>: AsyncSequence, Sendable {
             }
         }
 
-        /// - Returns: the error, if anybody needs to know it.
-        private mutating func noteFailure(_ error: APIError) -> APIError? {
-            if let stream, stream.wasOfUse { backoff.reset() }
+        /// - Returns: the error, if the consumer should see it.
+        private mutating func handleFailure(_ error: APIError) -> APIError? {
+            if let stream, stream.deliveredEvents { backoff.reset() }
             stream = nil
-            let wanted = if case .refused(let status) = error { status.retryAfter } else { Int?.none }
-            pause = Swift.max(backoff.next(), .seconds(Swift.min(wanted ?? 0, Self.longestPause)))
+            let retryAfter = if case .refused(let status) = error { status.retryAfter } else { Int?.none }
+            delay = Swift.max(backoff.next(), .seconds(Swift.min(retryAfter ?? 0, Self.maxRetryAfter)))
             switch error.code {
             case 410, 504:
-                // 410 Gone: the server has forgotten that version. 504 with "Too large resource version": this server has
-                // not seen it yet, and may never do. What it has now is all that can be asked for.
-                place = nil
-                age = nil
+                // 410 Gone: the version was compacted. 504 with "Too large resource version": this server has not seen the
+                // version yet, and may never see it. The newest list is the only way on.
+                resourceVersion = nil
+                minimumResourceVersion = nil
                 if error.code == 410 { return nil }
             default: break
             }

@@ -1,31 +1,31 @@
 internal import AsyncHTTPClient
-internal import JSONRPC
 internal import NIOCore
+internal import StrictJSON
 
-/// One answer of the API server to a watch: events, one a line, until the server or the network ends it.
+/// The response to one watch request: one event a line, until the server or the network ends it.
 struct WatchStream {
     struct Event {
         var type: String
         var object: JSONValue
     }
 
-    /// Seconds after which the server ends a watch that nothing else has ended.
-    static let longest: Int64 = 600
+    /// The longest `timeoutSeconds` of a watch.
+    static let maxSeconds: Int64 = 600
 
     private var body: HTTPClientResponse.Body.AsyncIterator
-    private var framer = LineFramer(limit: APIClient.answerLimit)
-    private let began = ContinuousClock.now
-    private(set) var events = 0
+    private var framer = LineFramer(limit: APIClient.responseLimit)
+    private let start = ContinuousClock.now
+    private var events = 0
 
-    var isShort: Bool { began.duration(to: .now) < .seconds(1) }
-    /// Whether it has shown that it works: an end soon after its beginning, and nothing in between, has not.
-    var wasOfUse: Bool { events > 0 || !isShort }
+    var isShort: Bool { start.duration(to: .now) < .seconds(1) }
+    /// Whether the watch has worked: it has delivered events, or had time to.
+    var deliveredEvents: Bool { events > 0 || !isShort }
 
     init(_ response: HTTPClientResponse) {
         body = response.body.makeAsyncIterator()
     }
 
-    /// nil at a clean end. What was cut off in the middle of a line is dropped: it will come again.
+    /// nil at a clean end. An incomplete line is dropped: the next watch delivers its event again.
     mutating func next() async throws(APIError) -> Event? {
         while true {
             switch framer.next() {
@@ -33,19 +33,20 @@ struct WatchStream {
                 events += 1
                 return try Self.event(line)
             case .overlong: throw .invalidAnswer("a watch event is longer than \(framer.limit) bytes")
+            case .blank: continue
             case nil: break
             }
             do {
                 guard let bytes = try await body.next(isolation: #isolation) else { return nil }
-                framer.feed(bytes)
+                framer.feed(bytes.readableBytesUInt8Span)
             } catch {
                 throw Task.isCancelled ? .cancelled : APIError(error)
             }
         }
     }
 
-    private static func event(_ line: ByteBuffer) throws(APIError) -> Event {
-        let value = try APIClient.json(line)
+    private static func event(_ line: ArraySlice<UInt8>) throws(APIError) -> Event {
+        let value = try APIClient.json(line.span)
         guard let object = value.object, let type = object["type"]?.string, let content = object["object"] else {
             throw .invalidAnswer("a watch event has no type or no object")
         }

@@ -1,4 +1,4 @@
-/// Closes netlink sockets later, where nobody waits.
+/// Closes netlink sockets later, on a thread of its own.
 ///
 /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after 50 ms that is
 /// over. Until then the socket keeps the namespace alive.
@@ -35,9 +35,8 @@ package final class DeferredCloser: Sendable {
 
     private static func run(_ state: Monitor<State>) {
         while true {
-            var next: Instant?
-            let due = state.wait(until: next) { state -> [SharedDescriptor]? in
-                next = state.waiting.first?.until
+            let due = state.waitWithDeadline { state, deadline -> [SharedDescriptor]? in
+                deadline = state.waiting.first?.until
                 let now = Instant.now
                 let count = state.isStopping ? state.waiting.count : state.waiting.prefix { $0.until <= now }.count
                 if count == 0 { return state.isStopping ? [] : nil }

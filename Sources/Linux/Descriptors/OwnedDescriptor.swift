@@ -5,7 +5,7 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
     /// Valid as long as the owner lives: only for handing to a system call.
     package let rawValue: CInt
 
-    /// Takes over a descriptor that nobody else closes.
+    /// Takes over a descriptor that no other code closes.
     package init(adopting rawValue: CInt) {
         self.rawValue = rawValue
     }

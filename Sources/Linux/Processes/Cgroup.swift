@@ -40,7 +40,7 @@ package enum PodCgroup {
                 let child = path + "/" + name
                 if names.match(name) {
                     if let process = try processes(below: child).min() { return process.pid }
-                } else if depth < deepest && mayHoldPods(name) {
+                } else if depth < maxDepth && mayHoldPods(name) {
                     folders.append((child, depth + 1))
                 }
             }
@@ -57,7 +57,7 @@ package enum PodCgroup {
     }
 
     /// mount, controller, a node's own folders (kind, minikube), kubepods, QoS class, pod.
-    private static let deepest = 8
+    private static let maxDepth = 8
 
     private struct Names {
         let cgroupfs: String

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 
 /// A connected stream socket that one thread serves: nothing here waits but `wait`.
@@ -11,22 +12,25 @@ package struct StreamSocket: ~Copyable, Sendable {
     }
 
     package enum Received: Equatable {
-        case bytes(Int)
+        case bytes([UInt8])
         /// The peer has ended its output, or is gone.
         case endOfStream
         /// Nothing is there yet.
         case nothing
     }
 
-    /// Takes what has arrived, at most as much as `buffer` is long, to the beginning of `buffer`. Descriptors that came
-    /// with it are closed by the kernel.
-    package borrowing func receive(into buffer: inout [UInt8]) -> Received {
+    /// Takes what has arrived. Nothing is held for a connection on which nothing arrives. Descriptors that come along are
+    /// closed by the kernel.
+    package borrowing func receive(atMost limit: Int) -> Received {
         let number = descriptor.rawValue
-        do {
-            let count = try systemCall("recv") {
-                unsafe buffer.withUnsafeMutableBytes { unsafe recv(number, $0.baseAddress, $0.count, CInt(MSG_DONTWAIT)) }
+        do throws(SystemCallError) {
+            // Not cleared: what is read is what was received.
+            let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: limit) {
+                (buffer, count) throws(SystemCallError) in
+                let start = buffer.baseAddress
+                count = try systemCall("recv from the client") { unsafe recv(number, start, limit, CInt(MSG_DONTWAIT)) }
             }
-            return count == 0 ? .endOfStream : .bytes(count)
+            return bytes.isEmpty ? .endOfStream : .bytes(bytes)
         } catch {
             // A client that is gone is not a fault of the daemon's.
             return error.errno == .resourceTemporarilyUnavailable ? .nothing : .endOfStream
@@ -39,7 +43,7 @@ package struct StreamSocket: ~Copyable, Sendable {
     package borrowing func send(_ bytes: ArraySlice<UInt8>) -> Int? {
         let number = descriptor.rawValue
         do {
-            return try systemCall("send") {
+            return try systemCall("send to the client") {
                 unsafe bytes.withUnsafeBytes {
                     unsafe Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL))
                 }
@@ -57,8 +61,8 @@ package struct StreamSocket: ~Copyable, Sendable {
     package enum Readiness: Equatable {
         /// The socket is ready, or has failed.
         case ready
-        /// The event was signalled. It is cleared.
-        case signalled
+        /// The thread was woken by its ``WakeableThread``.
+        case woken
         case timedOut
     }
 
@@ -68,9 +72,9 @@ package struct StreamSocket: ~Copyable, Sendable {
         case hangUp
     }
 
-    /// Waits until the socket is ready in a direction, or `event` is signalled, or a deadline passes.
+    /// Waits until the socket is ready in a direction, or the calling thread is woken, or a deadline passes.
     package borrowing func wait(
-        for direction: Direction, or event: borrowing EventDescriptor, until deadline: Instant?
+        for direction: Direction, until deadline: Instant?, on thread: WakeableThread
     ) -> Readiness {
         let events =
             switch direction {
@@ -78,24 +82,61 @@ package struct StreamSocket: ~Copyable, Sendable {
             case .output: CInt(POLLOUT)
             case .hangUp: CInt(0)
             }
-        var questions = (
-            pollfd(fd: event.rawValue, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: descriptor.rawValue, events: Int16(events), revents: 0)
-        )
         let timeout = deadline.map { ($0 - .now).pollMilliseconds } ?? -1
-        let count = unsafe withUnsafeMutableBytes(of: &questions) { questions in
-            unsafe poll(questions.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, timeout)
+        let number = descriptor.rawValue
+        do {
+            let count = try systemCall("poll", retriesInterrupted: false) {
+                clinux_wait(number, Int16(events), timeout)
+            }
+            return count > 0 ? .ready : .timedOut
+        } catch {
+            // Where the kernel has no memory to wait with, the clock decides what is next.
+            guard error.errno == .interrupted else { return .timedOut }
+            thread.acknowledge()
+            return .woken
         }
-        if count > 0 && questions.0.revents != 0 {
-            event.clear()
-            return .signalled
-        }
-        // EINTR, which the caller's next look at the clock sorts out, counts as a time-out.
-        return count > 0 ? .ready : .timedOut
     }
 }
 
-/// A flag of the kernel's that one thread waits on beside its socket, and others raise (eventfd(2)).
+/// Wakes the one thread that waits by ``StreamSocket/wait(for:until:on:)``, from others, without a descriptor for it.
+package final class WakeableThread: Sendable {
+    private struct State {
+        /// nil before the thread has begun and after it has ended.
+        var thread: UInt64?
+        /// It was woken and has not noticed yet: once is enough.
+        var isWoken = false
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// Makes the calling thread the one that is woken.
+    package func begin() {
+        clinux_become_wakeable()
+        state.withLock { $0.thread = clinux_thread_self() }
+    }
+
+    /// To be called by that thread before it ends.
+    package func end() {
+        state.withLock { $0.thread = nil }
+    }
+
+    /// Has the thread's wait, or its next one, return. What the thread is to find must be in place before.
+    package func wake() {
+        state.withLock { state in
+            guard let thread = state.thread, !state.isWoken else { return }
+            state.isWoken = true
+            clinux_wake(thread)
+        }
+    }
+
+    fileprivate func acknowledge() {
+        state.withLock { $0.isWoken = false }
+    }
+}
+
+/// A flag of the kernel's that one thread waits on beside other descriptors, and others raise (eventfd(2)).
 package struct EventDescriptor: ~Copyable, Sendable {
     private let descriptor: OwnedDescriptor
 

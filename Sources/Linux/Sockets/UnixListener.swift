@@ -23,7 +23,7 @@ package struct AcceptedConnection: ~Copyable, Sendable {
     }
 }
 
-/// Where a thread waits for clients, until it is told to stop.
+/// Where a thread waits for clients, until it is stopped.
 ///
 /// The socket itself is never shut down: it may be systemd's, and go on with the next daemon.
 package final class UnixListener: Sendable {

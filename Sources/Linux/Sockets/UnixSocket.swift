@@ -5,7 +5,7 @@ internal import SystemPackage
 package enum UnixSocketError: Error, Hashable, Sendable {
     /// A living process listens there.
     case inUse(String)
-    /// Something that is no socket has that name.
+    /// Something that is not a socket has that name.
     case notSocket(String)
     case pathTooLong(String)
     /// systemd passed something else than one listening Unix stream socket.
@@ -25,7 +25,7 @@ package enum UnixSocket {
         try mapError(try systemCall("fcntl F_SETFD") { fcntl(number, F_SETFD, FD_CLOEXEC) })
         for (option, value) in [(SO_DOMAIN, AF_UNIX), (SO_TYPE, CInt(SOCK_STREAM.rawValue)), (SO_ACCEPTCONN, 1)] {
             guard try mapError(try self.option(option, of: number)) == value else {
-                throw .notPassed("something that is no listening Unix stream socket")
+                throw .notPassed("something that is not a listening Unix stream socket")
             }
         }
         do throws(SystemCallError) {
@@ -57,7 +57,7 @@ package enum UnixSocket {
 
     /// Listens on `path`, in the place of a socket that a dead process left.
     ///
-    /// - Parameter group: who, besides the owner, may connect (mode 0660); nil for nobody (0600).
+    /// - Parameter group: the group that may connect besides the owner (mode 0660); nil for none (0600).
     package static func listen(on path: String, group: String?) throws(UnixSocketError) -> UnixListener {
         guard var address = UnixAddress(path) else { throw .pathTooLong(path) }
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -120,7 +120,7 @@ package enum UnixSocket {
                 unsafe address.with { unsafe connect(probe.rawValue, $0, $1) }
             }
         } catch {
-            // Refused: nobody listens. Anything else (a full backlog is EAGAIN) means a listener.
+            // Refused: there is no listener. Anything else (a full backlog is EAGAIN) means a listener.
             guard error.errno == .connectionRefused else { return .listener }
             try Files.remove(path)
             return nil

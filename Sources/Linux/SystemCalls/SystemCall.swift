@@ -24,12 +24,14 @@ package struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertib
 /// The one funnel for system calls of the modules that own descriptors: EINTR is retried, EBADF is a fault of ours and
 /// ends the process, everything else is thrown with the name of the operation.
 ///
-/// - Parameter body: returns -1 and sets errno on failure.
+/// - Parameters:
+///   - retriesInterrupted: false for a wait that a signal is meant to end.
+///   - body: returns -1 and sets errno on failure.
 @discardableResult
 @specialized(where Result == CInt)
 @specialized(where Result == Int)
 package func systemCall<Result: FixedWidthInteger & SignedInteger>(
-    _ operation: @autoclosure () -> String, _ body: () -> Result
+    _ operation: @autoclosure () -> String, retriesInterrupted: Bool = true, _ body: () -> Result
 ) throws(SystemCallError) -> Result {
     while true {
         #if FAULT_POINTS
@@ -39,7 +41,7 @@ package func systemCall<Result: FixedWidthInteger & SignedInteger>(
         #endif
         if result != -1 { return result }
         let errno = Errno.current
-        if errno == .interrupted { continue }
+        if errno == .interrupted && retriesInterrupted { continue }
         precondition(errno != .badFileDescriptor, "\(operation()): a descriptor was used after it was closed")
         throw SystemCallError(operation(), errno)
     }

@@ -27,7 +27,7 @@ package final class Monitor<State>: @unchecked Sendable {
         unsafe mutex.deallocate()
     }
 
-    /// Reads the value, or changes it in a way that nobody waits for.
+    /// Reads the value, or changes it in a way that no thread waits for.
     package func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -57,17 +57,26 @@ package final class Monitor<State>: @unchecked Sendable {
         }
     }
 
-    /// The same, at most until a deadline, which `body` may move at each call.
+    /// The same, at most until a deadline.
     ///
     /// - Returns: nil once the deadline has passed and `body` still gives nil.
-    package func wait<Result>(
-        until deadline: @autoclosure () -> Instant?, _ body: (inout State) -> Result?
+    package func wait<Result>(until deadline: Instant, _ body: (inout State) -> Result?) -> Result? {
+        waitWithDeadline { state, next in
+            next = deadline
+            return body(&state)
+        }
+    }
+
+    /// The same, where each call of `body` sets the deadline again; nil for none.
+    package func waitWithDeadline<Result>(
+        _ body: (_ state: inout State, _ deadline: inout Instant?) -> Result?
     ) -> Result? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         while true {
-            if let result = body(&state) { return result }
-            guard let deadline = deadline() else {
+            var deadline: Instant?
+            if let result = body(&state, &deadline) { return result }
+            guard let deadline else {
                 unsafe pthread_cond_wait(changed, mutex)
                 continue
             }

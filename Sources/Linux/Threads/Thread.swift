@@ -7,8 +7,8 @@ internal import SystemPackage
 /// Stacks are small, since most threads wait for a client most of the time: what lies untouched costs nothing, and a
 /// guard page below ends the process where the stack would run over.
 package final class Thread: Sendable {
-    /// Room for the deepest work there is: reading JSON at the greatest depth that can be set, and a path walk.
-    package static let stackSize = 512 * 1024
+    /// Room for the deepest work there is: reading JSON at the greatest depth that can be set, 256, in a debug build.
+    package static let stackSize = 1024 * 1024
 
     private final class Start {
         let name: String

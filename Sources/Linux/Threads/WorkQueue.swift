@@ -1,4 +1,4 @@
-/// Work for threads of its own, in the order in which it falls due: nobody waits for it.
+/// Runs work on threads of its own, in the order in which it falls due.
 package final class WorkQueue: Sendable {
     package typealias Work = @Sendable () -> Void
 
@@ -46,11 +46,13 @@ package final class WorkQueue: Sendable {
     }
 
     private static func run(_ state: Monitor<State>) {
-        var next: Instant?
         while true {
-            enum Step { case work(Work), end }
-            let step = state.wait(until: next) { state -> Step? in
-                next = state.entries.first?.due
+            enum Step {
+                case work(Work)
+                case end
+            }
+            let step = state.waitWithDeadline { state, deadline -> Step? in
+                deadline = state.entries.first?.due
                 guard let first = state.entries.first, first.due <= .now else { return state.isStopping ? .end : nil }
                 return .work(state.entries.removeFirst().work)
             }

@@ -1,45 +1,26 @@
-public import ArgumentParser
-public import Testbed
+internal import ArgumentParser
+internal import Console
 
-/// `demo`: a mesh in miniature, and its bypass, for real.
-struct Demo: AsyncParsableCommand {
+/// `demo`: hands over to `kmesh-bypass-demo`, which has what makes network namespaces.
+struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a bypass at work, in two network namespaces made for it.",
-        discussion: """
-            Makes a pod-like namespace with a sidecar and an app, a second one to talk to, and redirect rules as a mesh \
-            sets them; then asks who answers before, during and after a bypass. Uses the running daemon, or starts one \
-            of its own on a private socket. Everything it made is gone at the end, also after Ctrl-C. Needs root.
-            """)
+        discussion: "Executes \(program) with the same arguments: 'demo --help' shows them. Needs root.")
 
-    @Option(help: "Whose redirect rules to play: iptables, iptablesLegacy or nftables.")
-    var mesh = Testbed.Mesh.iptables
+    private static let program = "kmesh-bypass-demo"
 
-    @Option(
-        help: .init("Use the daemon that listens here, if one does.", valueName: "path"),
-        completion: .file())
-    var socket: String?
+    @Argument(parsing: .captureForPassthrough, help: "Arguments of \(program).")
+    var arguments: [String] = []
 
-    func run() async throws {
-        guard Process.isRoot else {
-            Process.complain("the demo makes network namespaces: run it as root")
-            throw ExitCode(ExitStatus.denied.rawValue)
-        }
-        do {
-            try await Interruption.cancelling {
-                try await DemoDaemon.with(socket: socket ?? CommonOptions.defaultPath) { daemon in
-                    try await DemoScript(mesh: mesh, daemon: daemon).play()
-                }
-            }
-        } catch is Interruption {
-            Process.complain("interrupted; everything that the demo made is gone again")
-            throw ExitCode(ExitStatus.interrupted.rawValue)
-        } catch let error as OutputError where error.isReaderGone {
-            throw ExitCode(ExitStatus.failed.rawValue)
-        } catch {
-            Process.complain("the demo failed: \(error)")
+    func run() throws {
+        guard let path = Console.program(Self.program) else {
+            Console.printError(
+                "\(Self.program) is neither beside kmesh-bypassctl nor in PATH: systemd/install.sh installs it, and "
+                    + "'swift build --product \(Self.program)' builds it")
             throw ExitCode(ExitStatus.failed.rawValue)
         }
+        // Returns only if the program cannot be executed.
+        Console.printError("cannot execute \(path): \(Console.execute(path, arguments))")
+        throw ExitCode(ExitStatus.failed.rawValue)
     }
 }
-
-extension Testbed.Mesh: ExpressibleByArgument {}

@@ -2,15 +2,17 @@ internal import ArgumentParser
 internal import Bypass
 internal import BypassAPI
 internal import BypassClient
-internal import JSONRPC
+internal import Console
+internal import SignalHandling
+internal import StrictJSON
 
 /// `watch`
 struct Watch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Tell what is bypassed, and then every change, until it is interrupted.",
+        abstract: "Show what is bypassed, and then every change, until it is interrupted.",
         discussion: """
-            When the daemon is restarted, or the connection ends, it connects again: from where it was if the daemon \
-            remembers that, or with the whole list.
+            It reconnects when the daemon restarts or the connection ends, and resumes with the next change if the daemon \
+            still has it, or else with the whole list.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -21,7 +23,7 @@ struct Watch: AsyncParsableCommand {
         } catch is Interruption {
             // That is how it ends.
         } catch let error as OutputError {
-            if !error.isReaderGone { Process.complain("cannot write the output: \(error)") }
+            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)
         }
     }
@@ -34,29 +36,29 @@ struct Watch: AsyncParsableCommand {
             case .snapshot(let bypasses):
                 (hasConnected, isConnected) = (true, true)
                 let list = ListMethod.Result(bypasses: bypasses)
-                try Process.print(
+                try Console.print(
                     common.json ? JSONEncoding.text(of: list) + "\n" : bypassTable(bypasses, .ofStandardOutput))
             case .change(let name, let bypass):
                 let change = Change(event: name, bypass: bypass)
-                try Process.print(
+                try Console.print(
                     common.json
                         ? JSONEncoding.text(of: change) + "\n" : Self.line(name, bypass, .ofStandardOutput))
             case .disconnected(let error):
                 if !hasConnected {
-                    Process.complain(advice(on: error))
+                    Console.printError(advice(on: error))
                     throw ExitCode(ExitStatus(error).rawValue)
                 }
-                // Once for each time that it is away.
-                if isConnected { Process.complain("\(Self.reason(error)); trying again until the daemon is back") }
+                // Once for each outage.
+                if isConnected { Console.printError("\(Self.reason(error)); trying again until the daemon is back") }
                 isConnected = false
             case .resumed:
                 isConnected = true
-                Process.complain("connected again, and nothing was missed")
+                Console.printError("connected again, and nothing was missed")
             }
         }
     }
 
-    /// Nobody waited for an answer.
+    /// There was no call whose answer was lost.
     private static func reason(_ error: BypassClientError) -> String {
         error == .connectionClosed ? "the daemon has ended the connection" : "\(error)"
     }

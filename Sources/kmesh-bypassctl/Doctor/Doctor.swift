@@ -1,16 +1,18 @@
 internal import ArgumentParser
-internal import JSONRPC
+internal import BypassAPI
+internal import Console
+internal import StrictJSON
 
 /// `doctor`
 struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look whether all that a bypass needs is in order, and whether anything was left behind.",
+        abstract: "Check the installation, and whether a bypass left anything behind.",
         discussion: """
-            Needs no daemon. Root is told everything; others are told what they cannot see. Ends with 1 if something is \
-            wrong.
+            Needs no daemon. On a node, what concerns the kernel is checked by 'kmesh-bypassd repair --dry-run'. Run it \
+            as root to check everything. Ends with 1 if there is a problem.
             """)
 
-    @Flag(help: "Take away what was left behind, if no daemon runs that would.")
+    @Flag(help: "Remove leftovers, unless a daemon runs: as 'kmesh-bypassd repair' does.")
     var repair = false
 
     @Option(help: .init("Where the daemon pins its matcher.", valueName: "folder"))
@@ -19,23 +21,23 @@ struct Doctor: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if repair && !Process.isRoot { throw ValidationError("--repair changes namespaces: become root") }
+        if repair && !Console.isRoot { throw ValidationError("--repair changes namespaces: become root") }
     }
 
     func run() async throws {
-        let leftovers = LeftoverChecks(bpffs: bpffs)
-        var findings = KernelChecks(bpffs: bpffs).findings()
+        let node = await NodeChecks(bpffs: bpffs, repairs: repair).findings()
+        let isAboutLeftovers = { (finding: Finding) in ["repair", "leftovers"].contains(finding.check) }
+        var findings = node.filter { !isAboutLeftovers($0) }
         findings += await ServiceChecks(socket: common.path).findings()
-        if repair { findings += leftovers.repair() }
-        findings += leftovers.findings()
+        findings += node.filter(isAboutLeftovers)
         do {
-            try Process.print(
+            try Console.print(
                 common.json
                     ? JSONEncoding.text(of: ["findings": findings]) + "\n" : findings.text(.ofStandardOutput))
         } catch let error as OutputError {
-            if !error.isReaderGone { Process.complain("cannot write the output: \(error)") }
+            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)
         }
-        if findings.contains(where: { $0.verdict == .problem }) { throw ExitCode(ExitStatus.failed.rawValue) }
+        if findings.contains(where: { $0.level == .problem }) { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 }

@@ -1,10 +1,12 @@
 internal import Bypass
 internal import BypassAPI
 internal import BypassClient
-internal import Linux
 internal import BypassPolicy
+internal import Console
+internal import Linux
 
-/// Whether the daemon is installed, runs and answers.
+/// Checks that need no more than the socket and files that everyone may read: whether the daemon is installed, runs and
+/// answers.
 struct ServiceChecks {
     /// Where it listens.
     let socket: String
@@ -16,8 +18,8 @@ struct ServiceChecks {
     private func policy() -> Finding {
         do throws(PolicySource.Failure) {
             let source = try PolicySource(PolicyFile.path)
-            if let untrustedReason = source.untrustedReason {
-                return .problem("policy", untrustedReason, "the daemon takes it once root alone can write it")
+            if let reason = source.untrustedReason {
+                return .problem("policy", reason, "the daemon accepts it once only root can write it")
             }
             return .ok(
                 "policy",
@@ -26,11 +28,11 @@ struct ServiceChecks {
                     : "\(source.path), grants: \(source.policy.grants.count)")
         } catch {
             return .problem(
-                "policy", error.lines.joined(separator: "; "), "kmesh-bypassctl policy check says it line by line")
+                "policy", error.lines.joined(separator: "; "), "run kmesh-bypassctl policy check: it shows the lines")
         }
     }
 
-    /// Read from the file system: nothing is executed here.
+    /// Read from the file system: systemctl is not executed.
     private func units() -> [Finding] {
         guard Files.exists("/run/systemd/system") else {
             return [.ok("units", "systemd does not run here")]
@@ -48,7 +50,7 @@ struct ServiceChecks {
         guard Files.exists("/etc/systemd/system/sockets.target.wants/kmesh-bypassd.socket") else {
             return [
                 .warning(
-                    "units", "kmesh-bypassd.socket is not enabled: nobody listens after a reboot",
+                    "units", "kmesh-bypassd.socket is not enabled: after a reboot nothing listens",
                     "systemctl enable --now kmesh-bypassd.socket")
             ]
         }
@@ -62,7 +64,7 @@ struct ServiceChecks {
             await client.close()
             guard info.version == Product.version else {
                 return .warning(
-                    "daemon", "version \(info.version) answers, and this tool is \(Product.version)",
+                    "daemon", "version \(info.version) answers, but this tool is \(Product.version)",
                     "systemctl restart kmesh-bypassd: bypasses stay on")
             }
             return .ok("daemon", "version \(info.version) answers on \(socket), bypassed namespaces: \(info.bypassed)")

@@ -212,7 +212,7 @@ struct ControllerManifest {
                       mountPath: /run/kmesh
                       readOnly: true
               volumes:
-                # The folder: a socket that is made anew is seen in it. Read-only is enough to connect.
+                # The folder: it shows a socket that is created again. Read-only is enough to connect.
                 - name: socket
                   hostPath:
                     path: /run/kmesh

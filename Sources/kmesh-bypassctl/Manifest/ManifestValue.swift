@@ -1,12 +1,12 @@
 internal import BypassAPI
 
-/// What a manifest takes from the command line. Made only of what Kubernetes would take: so no value has a quote or a
-/// line feed, by which it could say more in the YAML than it should.
+/// A value in a manifest that comes from the command line. Only what Kubernetes accepts is one, so none has a quote or a
+/// line feed with which it could add to the YAML.
 protocol ManifestValue: CustomStringConvertible {
     init(_ text: String) throws(Malformed)
 }
 
-/// Why a text is no such value; a sentence about what would be taken.
+/// Why a text is not such a value; a sentence about what would be accepted.
 struct Malformed: Error, Hashable, CustomStringConvertible {
     let description: String
 }

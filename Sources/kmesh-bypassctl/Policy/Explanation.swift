@@ -1,28 +1,29 @@
 internal import Bypass
 internal import BypassAPI
 internal import BypassPolicy
+internal import Console
 
 /// What a user may do, and why.
 struct Explanation {
     var source: PolicySource
-    var person: PolicyExplain.Person
-    var place: PolicyExplain.Place?
+    var user: PolicyExplain.User
+    var target: PolicyExplain.Target?
     var hooks: HookSet
     var ttl: Int?
 
     private var policy: Policy { source.policy }
-    private var caller: Caller { person.caller }
+    private var caller: Caller { user.caller }
 
     func text(_ style: Style) -> String {
-        let title = Table(rows: [
-            [Cell("user:"), Cell(person.description)],
+        let title = TextTable(rows: [
+            [Cell("user:"), Cell(user.description)],
             [Cell("policy:"), Cell(policy.isBuiltIn ? "built in, as there is no \(source.path)" : source.path)],
         ]).text(style)
-        return title + "\n" + Table(rows: answers).text(style) + "\n" + Table(rows: grants).text(style)
-            + notes(style) + source.notes(style)
+        return title + "\n" + TextTable(rows: answers).text(style) + "\n" + TextTable(rows: grants).text(style)
+            + warnings(style) + source.warnings(style)
     }
 
-    // MARK: - What may be done
+    // MARK: - Decisions
 
     private var answers: [[Cell]] {
         var rows = [["TO", "ANSWER", "BECAUSE"].map { Cell($0, .bold) }]
@@ -38,15 +39,18 @@ struct Explanation {
     }
 
     private var changes: [Change] {
-        guard let place else { return [] }
+        guard let target else { return [] }
         return [.on(hooks: hooks, ttl: ttl), .off].map {
             Change(
-                netns: place.netns, reference: place.reference, names: place.names, operation: $0, isHost: place.isHost)
+                netns: target.netns, reference: target.reference, names: target.names, operation: $0,
+                isHost: target.isHost)
         }
     }
 
     private func row(_ what: String, _ role: Permission) -> [Cell] {
-        row(what, policy.roleRefusal(of: caller, asking: role, to: what), policy.explain(role, for: caller), isHost: false)
+        row(
+            what, policy.roleRefusal(of: caller, asking: role, to: what), policy.explain(role, for: caller),
+            isHost: false)
     }
 
     private func row(_ change: Change) -> [Cell] {
@@ -64,14 +68,15 @@ struct Explanation {
         }
     }
 
-    private func row(_ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool) -> [Cell] {
-        if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.sentence)] }
+    private func row(_ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool) -> [Cell]
+    {
+        if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.message)] }
         let grant = evaluations.first(where: \.allows).map { "\($0.grant)\($0.asSubject)" }
         let reason = caller.isRoot && !isHost ? "root is always admin" : grant ?? "root is always admin"
         return [Cell(what), Cell("yes", .green), Cell(reason)]
     }
 
-    // MARK: - What each grant says
+    // MARK: - Grants
 
     private var grants: [[Cell]] {
         let question = changes.first
@@ -86,28 +91,18 @@ struct Explanation {
                     return [Cell(name), Cell("-"), Cell("is not this user's: \(evaluation.grant.sentence)")]
                 }
                 let words = evaluation.allows ? "allows it" : evaluation.unmetRequirements.words
-                return [Cell(name), Cell(subject.description), Cell(question == nil ? evaluation.grant.sentence : words)]
+                return [
+                    Cell(name), Cell(subject.description), Cell(question == nil ? evaluation.grant.sentence : words),
+                ]
             }
     }
 
-    private func notes(_ style: Style) -> String {
-        guard let place, let obstacle = place.obstacle else { return "" }
-        let open = place.isHost ? "what" : "whether it is the host's, and what"
+    private func warnings(_ style: Style) -> String {
+        guard let target, let openError = target.openError else { return "" }
+        let unknown = target.isHost ? "its" : "whether it is the host's, and its"
         let text =
-            "\(place.netns) cannot be looked at (\(obstacle)): \(open) it is called under /run/netns does not count here"
+            "\(target.netns) cannot be opened (\(openError)): \(unknown) names under /run/netns are not considered"
         return style.paint("warning:", .yellow) + " " + text.printable + "\n"
-    }
-}
-
-extension BypassError {
-    /// What the daemon would say.
-    var sentence: String {
-        switch self {
-        case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),
-            .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text),
-            .netnsMismatch(let text):
-            text
-        }
     }
 }
 

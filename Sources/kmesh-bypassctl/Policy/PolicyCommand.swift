@@ -1,11 +1,108 @@
 internal import ArgumentParser
+internal import Bypass
+internal import BypassPolicy
+internal import Console
 
-/// `policy`: what holds, told without the daemon.
+/// `policy`: evaluates the policy without the daemon.
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
-        abstract: "Check the policy file, and tell who may do what.",
+        abstract: "Check the policy file, and show who may do what.",
         discussion: "Needs neither root nor the daemon.",
         subcommands: [PolicyCheck.self, PolicyExplain.self]
     )
+}
+
+/// `policy check [FILE]`
+struct PolicyCheck: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check whether the daemon would accept a policy file, and show what it means.",
+        discussion: """
+            Reports every error with its line number, and ends with 1 if there is one. A FILE that is named need not \
+            belong to root: it may be a draft.
+            """)
+
+    @Argument(help: "The policy file.", completion: .file(extensions: ["toml"]))
+    var file = PolicyFile.path
+
+    func run() throws {
+        try PolicySource.reportingErrors {
+            let source = try PolicySource(file)
+            // The daemon would refuse it.
+            if let untrustedReason = source.untrustedReason, file == PolicyFile.path {
+                throw PolicySource.Failure(lines: [untrustedReason])
+            }
+            try Console.print(summary(of: source, .ofStandardOutput))
+        }
+    }
+}
+
+/// What a policy means, a line for each grant.
+func summary(of source: PolicySource, _ style: Style) -> String {
+    let grants = source.policy.grants
+    let count = grants.count == 1 ? "1 grant" : "\(grants.count) grants"
+    let title =
+        source.policy.isBuiltIn
+        ? "there is no \(source.path): the built-in policy is in effect" : "\(source.path) is in order: \(count)"
+    var rows = grants.map { [Cell($0.line.map { "line \($0)" } ?? "built in", .bold), Cell($0.sentence)] }
+    if source.policy.isBuiltIn && grants.isEmpty {
+        rows.append([
+            Cell("built in", .bold), Cell("a group \(Policy.groupName) could use bypasses, but there is none"),
+        ])
+    }
+    rows.append([Cell("always", .bold), Cell(source.policy.sentenceAboutRoot)])
+    rows.append([Cell("", .bold), Cell("all others may do nothing")])
+    return title.printable + "\n" + TextTable(rows: rows).text(style) + source.warnings(style)
+}
+
+/// The policy in effect, and where it comes from.
+struct PolicySource {
+    /// Why it cannot be loaded: lines for people.
+    struct Failure: Error {
+        var lines: [String]
+    }
+
+    var path: String
+    var policy: Policy
+    /// Why the daemon would not accept the file as it is.
+    var untrustedReason: String?
+
+    init(path: String, policy: Policy, untrustedReason: String? = nil) {
+        self.path = path
+        self.policy = policy
+        self.untrustedReason = untrustedReason
+    }
+
+    /// Reads a policy file. Without the daemon's policy file, the built-in policy is in effect.
+    init(_ path: String) throws(Failure) {
+        let loaded: PolicyFile.Loaded
+        do throws(PolicyLoadingError) {
+            loaded = try PolicyFile.load(path)
+        } catch {
+            throw Failure(lines: error.lines)
+        }
+        if loaded.policy.isBuiltIn && path != PolicyFile.path { throw Failure(lines: ["there is no \(path)"]) }
+        self.init(path: path, policy: loaded.policy, untrustedReason: loaded.untrustedReason)
+    }
+
+    /// Warnings about the file.
+    func warnings(_ style: Style) -> String {
+        guard let untrustedReason else { return "" }
+        return style.paint("warning:", .yellow) + " "
+            + "the daemon will not accept the file as it is: \(untrustedReason)".printable + "\n"
+    }
+
+    /// Runs the body of a `policy` command. Reports a failure as all commands do, and ends the process.
+    static func reportingErrors(_ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let failure as Failure {
+            for line in failure.lines { Console.printError(line) }
+            throw ExitCode(ExitStatus.failed.rawValue)
+        } catch let error as OutputError {
+            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+            throw ExitCode(ExitStatus.failed.rawValue)
+        }
+    }
 }

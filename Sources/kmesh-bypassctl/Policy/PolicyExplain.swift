@@ -2,16 +2,17 @@ internal import ArgumentParser
 internal import Bypass
 internal import BypassAPI
 internal import BypassPolicy
+internal import Console
 internal import Linux
 
 /// `policy explain --user U`
 struct PolicyExplain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
-        abstract: "Tell what a user may do, and which grant decides it.",
+        abstract: "Show what a user may do, and which grant decides it.",
         discussion: """
-            With --netns it tells of that namespace whether the user may turn its bypass on and off. A user's groups are \
-            those that it gets when logging in now; a process that runs already may have others.
+            With --netns it shows whether the user may turn the bypass of that namespace on and off. The user's groups are \
+            those of a new login; a running process may have others.
             """)
 
     @Option(help: "The user, by name or number.")
@@ -22,12 +23,12 @@ struct PolicyExplain: ParsableCommand {
         completion: .shellCommand("ls /run/netns 2>/dev/null"))
     var netns: String?
 
-    @Option(help: "Which connections are to pass the sidecar by.")
+    @Option(help: "Which connections bypass the sidecar.")
     var direction: Direction = .both
 
     @Option(
         name: .customLong("for"),
-        help: .init("How long the bypass is to last: 90, 90s, 15m or 2h.", valueName: "time"),
+        help: .init("When the bypass expires: 90, 90s, 15m or 2h.", valueName: "time"),
         transform: TimeToLive.parse)
     var timeToLive: TimeToLive?
 
@@ -46,13 +47,91 @@ struct PolicyExplain: ParsableCommand {
     }
 
     func run() throws {
-        try PolicySource.complaining {
+        try PolicySource.reportingErrors {
             let source = try PolicySource(file ?? PolicyFile.path)
-            let person = try Person(user)
-            let place = netns.map { Place(lookingUp: $0) }
+            let account = try User(user)
+            let target = netns.map { Target(lookingUp: $0) }
             let explanation = Explanation(
-                source: source, person: person, place: place, hooks: direction.hooks, ttl: timeToLive?.seconds)
-            try Process.print(explanation.text(.ofStandardOutput))
+                source: source, user: account, target: target, hooks: direction.hooks, ttl: timeToLive?.seconds)
+            try Console.print(explanation.text(.ofStandardOutput))
+        }
+    }
+}
+
+extension PolicyExplain {
+    /// The user whose permissions are explained.
+    struct User {
+        var caller: Caller
+        /// For people: name, number and groups.
+        var description: String
+
+        init(caller: Caller, description: String) {
+            self.caller = caller
+            self.description = description
+        }
+
+        init(_ written: String) throws(PolicySource.Failure) {
+            do {
+                if let user = try UserDatabase.user(named: written)
+                    ?? UInt32(written).flatMap({ try UserDatabase.user(numbered: $0) })
+                {
+                    let groups = UserDatabase.groups(of: user)
+                    let names = try groups.map { try UserDatabase.groupName(numbered: $0) ?? "\($0)" }
+                    caller = Caller(uid: user.uid, gid: user.gid, groups: groups)
+                    description = "\(user.name) (uid \(user.uid)), in groups \(names.joined(separator: ", "))"
+                    return
+                }
+            } catch {
+                throw PolicySource.Failure(lines: ["the user \(written) cannot be looked up now: \(error)"])
+            }
+            guard let uid = UInt32(written), uid != .max else {
+                throw PolicySource.Failure(lines: ["no user is named \(written.quoted)"])
+            }
+            // No group has the highest number.
+            caller = Caller(uid: uid, gid: .max)
+            description = "uid \(uid), without an account on this machine: in no group"
+        }
+    }
+}
+
+extension PolicyExplain {
+    /// The namespace that a bypass would be for.
+    struct Target {
+        var netns: String
+        var reference: String?
+        var names: [String] = []
+        var isHost = false
+        /// Why the namespace could not be opened.
+        var openError: String?
+
+        init(netns: String, names: [String] = [], isHost: Bool = false, openError: String? = nil) {
+            self.netns = netns
+            self.names = names
+            self.isHost = isHost
+            self.openError = openError
+        }
+
+        init(lookingUp netns: String) {
+            self.netns = netns
+            guard let reference = NamespaceReference(netns) else { return }
+            self.reference = reference.canonical
+            do throws(NamespaceError) {
+                let namespace = try reference.open()
+                names = ((try? NamespaceReference.named(inode: namespace.inode)) ?? []).map(\.canonical)
+                isHost = HostNamespace.inodes.contains(namespace.inode)
+            } catch {
+                openError = Self.reason(for: error)
+                if case .firstProcess = error { isHost = true }
+            }
+        }
+
+        private static func reason(for error: NamespaceError) -> String {
+            switch error {
+            case .notFound: "there is no such namespace now"
+            case .systemCall(let error), .firstProcess(let error): "\(error)"
+            case .notFollowed(let sentence): sentence
+            case .notNetworkNamespace, .hiddenFromCaller: "it is not a network namespace"
+            }
         }
     }
 }

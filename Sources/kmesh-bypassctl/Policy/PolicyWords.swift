@@ -1,8 +1,9 @@
 internal import Bypass
+internal import BypassAPI
 internal import BypassPolicy
 
 extension Grant {
-    /// What it means, in words.
+    /// What it allows, in words.
     var sentence: String {
         let names = subjects.map(\.description).joined(separator: ", ")
         return "\(names) may " + abilities
@@ -10,12 +11,12 @@ extension Grant {
 
     private var abilities: String {
         switch role {
-        case .read: return "look at bypasses"
+        case .read: return "read status"
         case .admin:
             return "do everything" + (allowsHost ? ", in the host's namespace too" : " but touch the host's namespace")
         case .bypass: break
         }
-        var words = "look at bypasses, and turn them on and off in "
+        var words = "read status, and turn bypasses on and off in "
         words += namespaces.map { $0.map(\.description).joined(separator: ", ") } ?? "all namespaces but the host's"
         switch hooks {
         case [.prerouting]: words += "; on for inbound only"
@@ -27,7 +28,7 @@ extension Grant {
         } else if requiresTTL {
             words += "; on with a time limit only"
         }
-        if let defaultTTL { words += "; for \(exactly(seconds: defaultTTL)) if nothing else is said" }
+        if let defaultTTL { words += "; for \(exactly(seconds: defaultTTL)) by default" }
         return words
     }
 }
@@ -41,7 +42,7 @@ extension Policy {
     }
 }
 
-/// A length of time as the policy file has it: nothing is lost.
+/// A length of time as the policy file has it: not rounded.
 private func exactly(seconds: Int) -> String {
     if seconds % 3600 == 0 { return "\(seconds / 3600)h" }
     if seconds % 60 == 0 { return "\(seconds / 60)m" }

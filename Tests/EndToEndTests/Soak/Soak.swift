@@ -1,6 +1,6 @@
 import BypassAPI
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 /// Two hundred namespaces, twenty clients and one who watches, for some time. Now and then all of them pause, and what
@@ -14,7 +14,7 @@ final class Soak {
     private let rig: Rig
     private let seed: UInt64
     private let names: [String]
-    private var testbeds: [Testbed] = []
+    private var sandboxes: [MeshSandbox] = []
     private var clients: [SoakClient] = []
     private var figures = SoakFigures()
     private var connections = 0
@@ -22,7 +22,7 @@ final class Soak {
     init(_ rig: Rig, seed: UInt64) {
         self.rig = rig
         self.seed = seed
-        names = (0..<Self.namespaces).map { "\(rig.testbed.pod)-\($0)" }
+        names = (0..<Self.namespaces).map { "\(rig.sandbox.pod)-\($0)" }
     }
 
     var report: String { "seed \(seed), \(connections) connections\n\(figures.report)" }
@@ -31,20 +31,20 @@ final class Soak {
         try await scoped {
             try await host("ip", "-batch", "-", input: names.map { "netns add \($0)\n" }.joined())
             for number in 0..<Self.pods {
-                testbeds.append(try await Testbed.make())
-                try await testbeds[number].install(Testbed.Mesh.allCases[number % Testbed.Mesh.allCases.count])
+                sandboxes.append(try await MeshSandbox.make())
+                try await sandboxes[number].install(MeshSandbox.Mesh.allCases[number % MeshSandbox.Mesh.allCases.count])
             }
             try await rig.start(["--log-level", "warning"])
-            try await Watched.with(rig.socket) { try await run(seconds: seconds, $0) }
+            try await WatchRecorder.with(rig.socket) { try await run(seconds: seconds, $0) }
         } cleanUp: {
-            for testbed in testbeds { try await testbed.tearDown() }
+            for sandbox in sandboxes { try await sandbox.tearDown() }
             // Some are deleted already.
             let deletion = names.map { "netns delete \($0)\n" }.joined()
-            _ = try await rig.testbed.ending(of: ["ip", "-force", "-batch", "-"], input: deletion)
+            _ = try await rig.sandbox.result(of: ["ip", "-force", "-batch", "-"], input: deletion)
         }
     }
 
-    private func run(seconds: Int, _ watched: Watched) async throws {
+    private func run(seconds: Int, _ watched: WatchRecorder) async throws {
         let share = (Self.namespaces - Self.shared) / Self.clients
         for number in 0..<Self.clients {
             let own = names[Self.shared + number * share..<Self.shared + (number + 1) * share]
@@ -52,10 +52,10 @@ final class Soak {
                 try await SoakClient(
                     .init(
                         number: number, own: Array(own), shared: Array(names[..<Self.shared]),
-                        testbed: number < Self.pods ? testbeds[number] : nil, isSteady: number == 0), rig, seed: seed))
+                        sandbox: number < Self.pods ? sandboxes[number] : nil, isSteady: number == 0), rig, seed: seed))
             try await clients[number].begin()
         }
-        let traffic = SoakTraffic(testbeds[0])
+        let traffic = SoakTraffic(sandboxes[0])
         async let passed = traffic.run()
         try await scoped {
             let start = ContinuousClock.now
@@ -101,11 +101,11 @@ final class Soak {
     }
 
     /// `list`, who watches, the clients and `status` say the same.
-    private func agree(_ watched: Watched) async throws {
+    private func agree(_ watched: WatchRecorder) async throws {
         var difference = ""
         try await eventually("all agree: \(difference)", within: .seconds(20)) {
             let list = try await rig.list()
-            difference = "told \(watched.set), listed \(list.map { Watched.Known($0) })"
+            difference = "told \(watched.set), listed \(list.map { WatchRecorder.Known($0) })"
             guard watched.set == list.map({ .init($0) }) else { return false }
             let bypassed = Set(list.map(\.netns))
             for client in clients {
@@ -126,7 +126,7 @@ final class Soak {
     }
 
     /// Every decision was told once, and nothing else.
-    private func checkTelling(_ watched: Watched) async throws {
+    private func checkTelling(_ watched: WatchRecorder) async throws {
         #expect(watched.snapshots == 1)
         let changes = watched.changes
         // Namespaces that went, one after the other, may have had the same number; an end is told of what is bypassed.
@@ -141,7 +141,7 @@ final class Soak {
         #expect(Set(decisions).subtracting(told) == [], "a decision was not told")
     }
 
-    private func checkNothingIsLeft(_ watched: Watched) async throws {
+    private func checkNothingIsLeft(_ watched: WatchRecorder) async throws {
         _ = try await rig.call("clear")
         try await eventually("nothing is bypassed: \(watched.set)") {
             try await rig.list().isEmpty && watched.set.isEmpty
@@ -157,8 +157,8 @@ final class Soak {
     }
 
     private func checkNothingIsLeft(in name: String) async throws {
-        if testbeds.contains(where: { $0.pod == name }) {
-            #expect(try await Residue.scan(name) == [])
+        if sandboxes.contains(where: { $0.pod == name }) {
+            #expect(try await Leftovers.scan(name) == [])
         } else {
             // The chains too that the daemon has made for its rules.
             #expect(try await host("nsenter", "--net=/run/netns/\(name)", "nft", "list", "ruleset") == "", "\(name)")
@@ -167,6 +167,6 @@ final class Soak {
 
     @discardableResult
     private func host(_ command: String..., input: String? = nil) async throws -> String {
-        try await rig.testbed.run(command, in: .host, input: input)
+        try await rig.sandbox.run(command, in: .host, input: input)
     }
 }

@@ -1,7 +1,7 @@
 import BypassAPI
 import BypassClient
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 
 /// One of many clients: calls whatever comes to its mind, and holds each answer to what it knows of its namespaces.
 actor SoakClient {
@@ -13,13 +13,13 @@ actor SoakClient {
         /// Everybody decides about these.
         let shared: [String]
         /// Its pod is one more namespace of its own, with a sidecar.
-        let testbed: Testbed?
+        let sandbox: MeshSandbox?
         /// Whether the pod is bypassed all the time, in both directions.
         let isSteady: Bool
     }
 
     private let share: Share
-    private let host: Testbed
+    private let host: MeshSandbox
     private let client: BypassClient
     private var random: SplitMix
     private(set) var own: [SoakNamespace]
@@ -29,10 +29,10 @@ actor SoakClient {
 
     init(_ share: Share, _ rig: Rig, seed: UInt64) async throws {
         self.share = share
-        host = rig.testbed
+        host = rig.sandbox
         client = try await .connect(to: rig.socket)
         random = SplitMix(seed: seed &* 1009 &+ UInt64(share.number))
-        own = ((share.testbed.map { [$0.pod] } ?? []) + share.own).map { SoakNamespace($0) }
+        own = ((share.sandbox.map { [$0.pod] } ?? []) + share.own).map { SoakNamespace($0) }
     }
 
     func close() async { await client.close() }
@@ -116,7 +116,7 @@ actor SoakClient {
         try complain(own[index].wasLate(asked), index)
     }
 
-    /// Those of the testbed stay.
+    /// Those of the sandbox stay.
     private func deleteOrMake(_ index: Int) async throws {
         let name = own[index].name
         guard share.own.contains(name) else { return }
@@ -142,10 +142,10 @@ actor SoakClient {
 
     /// Looks how connections go.
     private func probe() async throws {
-        guard let testbed = share.testbed else { return }
-        let direction = random.pick(Testbed.Direction.allCases)
+        guard let sandbox = share.sandbox else { return }
+        let direction = random.pick(MeshSandbox.Direction.allCases)
         let from = ContinuousClock.now
-        let answer = try await testbed.whoAnswers(direction, random.pick(Testbed.Family.allCases))
+        let answer = try await sandbox.whoAnswers(direction, random.pick(MeshSandbox.Family.allCases))
         let bypass = own[0].bypass?.direction
         let isMeant = bypass == .both || bypass?.rawValue == direction.rawValue
         let mayBypass = isMeant && own[0].mayBeOn(from: from)
@@ -168,13 +168,13 @@ actor SoakClient {
             note(asked)
             // Nobody comes between a call and its answer.
             guard case .success(let result) = asked.answer, result.state == .on, result.direction == direction else {
-                throw NotByContract(description: "\(name), on: \(asked.answer)")
+                throw ContractViolation(description: "\(name), on: \(asked.answer)")
             }
         case 1:
             let asked = try await ask(BypassMethod.self, .init(netns: name, state: .off))
             note(asked)
             guard try asked.answer.get().state == .off else {
-                throw NotByContract(description: "\(name), off: \(asked.answer)")
+                throw ContractViolation(description: "\(name), off: \(asked.answer)")
             }
         default:
             let asked = try await ask(ExtendMethod.self, .init(netns: name, ttl: 2))
@@ -207,7 +207,7 @@ actor SoakClient {
 
     private func complain(_ complaint: String?, _ index: Int) throws {
         if let complaint {
-            throw NotByContract(description: "client \(share.number), \(own[index].name): \(complaint)")
+            throw ContractViolation(description: "client \(share.number), \(own[index].name): \(complaint)")
         }
     }
 }

@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 
 /// How long calls took, and what the daemon used meanwhile.
 struct SoakFigures {

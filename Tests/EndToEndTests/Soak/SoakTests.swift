@@ -1,6 +1,6 @@
 import Linux
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 import Testing
 
 extension EndToEndTests {
@@ -9,7 +9,7 @@ extension EndToEndTests {
         @Test func manyWhoDecideAtTheSameTimeAreAllToldTheTruth() async throws {
             let seconds = ProcessEnvironment["KMESH_SOAK"].flatMap { Int($0) } ?? 5
             let seed = ProcessEnvironment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
-            await Watched.warmUp()
+            await WatchRecorder.warmUp()
             try await Rig.withoutDaemon { rig in
                 let soak = Soak(rig, seed: seed)
                 try await scoped {

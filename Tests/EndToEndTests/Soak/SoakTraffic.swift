@@ -1,12 +1,12 @@
+import MeshSandbox
 import Synchronization
-import Testbed
 
 /// Connections of a pod that is bypassed all the time, one after the other: the app has to answer each.
 final class SoakTraffic: Sendable {
     private let isOver = Atomic(false)
-    private let pod: Testbed
+    private let pod: MeshSandbox
 
-    init(_ pod: Testbed) {
+    init(_ pod: MeshSandbox) {
         self.pod = pod
     }
 
@@ -16,8 +16,8 @@ final class SoakTraffic: Sendable {
     func run() async throws -> (connections: Int, wrong: [String]) {
         var (connections, wrong) = (0, [String]())
         while !isOver.load(ordering: .relaxed) {
-            for direction in Testbed.Direction.allCases {
-                for family in Testbed.Family.allCases {
+            for direction in MeshSandbox.Direction.allCases {
+                for family in MeshSandbox.Family.allCases {
                     let answer = try await pod.whoAnswers(direction, family)
                     connections += 1
                     if answer != .app { wrong.append("\(direction) \(family): \(answer)") }

@@ -1,10 +1,10 @@
 internal import BypassAPI
 internal import JSONRPC
-internal import NIOCore
+internal import StrictJSON
 
 /// The answer to one line, and what is promised of it.
 struct Answer {
-    private let line: ByteBuffer?
+    private let line: [UInt8]?
     /// The ids that are to be answered, in their order.
     private let ids: [RequestID]
 
@@ -30,7 +30,7 @@ struct Answer {
     /// One line of JSON that does nothing to a terminal, with the ids that came, as they came.
     func checkLine(for incoming: Incoming) throws(BrokenPromise) {
         guard let line else { return try promise(ids.isEmpty, "no answer to \(ids)") }
-        let text = String(buffer: line)
+        let text = String(decoding: line, as: UTF8.self)
         try promise(text.last == "\n", "no LF at the end of \(text)")
         try promise(!text.unicodeScalars.dropLast().contains(where: \.isControl), "a control character in \(text)")
         let value: JSONValue

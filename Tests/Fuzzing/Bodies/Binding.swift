@@ -1,14 +1,12 @@
 internal import BypassAPI
 internal import JSONRPC
 internal import Linux
-internal import NIOCore
-
-@testable internal import BypassDaemon
+internal import StrictJSON
 
 /// A request's parameters, bound to its method as the router binds them.
 enum Binding {
     enum Outcome {
-        case bound(any Encodable)
+        case bound(JSONValue)
         case refused(ErrorObject)
 
         func write(to writer: inout ResponseWriter, id: RequestID) {
@@ -40,21 +38,22 @@ enum Binding {
             try promise(error.code == ErrorObject.invalidParams.code, "parameters are refused with \(error)")
             return .refused(error)
         }
-        try checkRoundTrip(parameters)
+        let json = try checkRoundTrip(parameters)
         if let parameters = parameters as? BypassMethod.Parameters { try checkReference(parameters.netns) }
         if let parameters = parameters as? StatusMethod.Parameters { try checkReference(parameters.netns) }
-        return .bound(parameters)
+        return .bound(json)
     }
 
     /// What is understood can be said again, and is understood the same way.
-    private static func checkRoundTrip<Parameters: Codable>(_ parameters: Parameters) throws(BrokenPromise) {
+    private static func checkRoundTrip<Parameters: Codable>(_ parameters: Parameters) throws(BrokenPromise) -> JSONValue
+    {
         do {
-            var first = ByteBuffer()
-            try JSONEncoding.write(parameters, into: &first)
-            let again: Parameters = try JSONDecoding.decode(from: try JSONReader.read(first))
-            var second = ByteBuffer()
-            try JSONEncoding.write(again, into: &second)
-            try promise(first == second, "\(String(buffer: first)) became \(String(buffer: second))")
+            let first = try JSONEncoding.bytes(of: parameters)
+            let value = try JSONReader.read(first)
+            let again: Parameters = try JSONDecoding.decode(from: value)
+            let second = try JSONEncoding.bytes(of: again)
+            try promise(first == second, "\(first) became \(second)")
+            return value
         } catch {
             throw BrokenPromise(description: "\(parameters): \(error)")
         }

@@ -1,6 +1,6 @@
 internal import BypassAPI
 internal import JSONRPC
-internal import NIOCore
+internal import StrictJSON
 
 /// What a client sends: cut into lines, read, bound to parameters, and answered, as the daemon does it.
 ///
@@ -18,14 +18,13 @@ public enum RequestLine {
             frames == Self.frames(of: stream, pieces: input[..<2].map { Int($0) + 1 }),
             "the lines depend on how the stream is cut into reads")
         for case .line(let line) in frames {
-            let bytes = line.readableBytesView
-            try promise(bytes.count <= lineLimit && !bytes.contains(UInt8(ascii: "\n")), "that is no line: \(line)")
+            try promise(line.count <= lineLimit && !line.contains(UInt8(ascii: "\n")), "that is no line: \(line)")
             let incoming = Incoming.read(line, limits: limits)
             let answer = try Answer(to: incoming)
             try answer.checkLine(for: incoming)
-            try answer.checkNumbers(in: Array(bytes))
+            try answer.checkNumbers(in: Array(line))
             // A client reads whatever calls itself a daemon.
-            _ = try? Response.read(line)
+            _ = try? Response.read(line.span)
         }
     }
 
@@ -36,7 +35,7 @@ public enum RequestLine {
         var rest = stream
         for size in repeatElement(pieces, count: stream.count + 1).lazy.joined() {
             if rest.isEmpty { break }
-            framer.feed(ByteBuffer(bytes: rest.prefix(size)))
+            framer.feed(Array(rest.prefix(size)))
             rest = rest.dropFirst(size)
             while let frame = framer.next() { frames.append(frame) }
         }

@@ -1,7 +1,7 @@
-import JSONRPC
 import Linux
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import StrictJSON
+import TestSupport
 import Testing
 
 /// Kills a daemon again and again, at a system call, while it works on some of eight namespaces; looks how connections go
@@ -11,7 +11,7 @@ final class CrashHarness {
     private let faults: Faults
     private let seed: UInt64
     private var random: SplitMix
-    private let pods: [Testbed]
+    private let pods: [MeshSandbox]
     /// How connections of each pod go, while nothing is under way.
     private var behaviours: [CrashBehaviour]
     private var kills: [String: Int] = [:]
@@ -24,12 +24,12 @@ final class CrashHarness {
         self.seed = seed
         random = SplitMix(seed: seed)
         faults = try Faults(in: rig.folder.path)
-        var pods: [Testbed] = []
+        var pods: [MeshSandbox] = []
         for number in 0..<8 {
-            let testbed = try await Testbed.make()
-            pods.append(testbed)
-            let meshes = Testbed.Mesh.allCases
-            try await testbed.install(meshes[number % meshes.count])
+            let sandbox = try await MeshSandbox.make()
+            pods.append(sandbox)
+            let meshes = MeshSandbox.Mesh.allCases
+            try await sandbox.install(meshes[number % meshes.count])
         }
         self.pods = pods
         behaviours = Array(repeating: .mesh, count: pods.count)
@@ -78,8 +78,8 @@ final class CrashHarness {
     private func checkNothingIsLeft() async throws {
         _ = try await rig.call("clear")
         for (index, pod) in pods.enumerated() {
-            #expect(try await Residue.scan(pod.pod) == [], "pod \(index), KMESH_SEED=\(seed)")
-            #expect(try await pod.ways == .sidecar)
+            #expect(try await Leftovers.scan(pod.pod) == [], "pod \(index), KMESH_SEED=\(seed)")
+            #expect(try await pod.paths == .sidecar)
         }
         #expect(try await rig.entries == 0)
     }
@@ -100,7 +100,7 @@ final class CrashHarness {
         connections += count
         kills[step.kind, default: 0] += 1
         if complaints.isEmpty && wrong.isEmpty { return injected }
-        throw NeverHappened(
+        throw UnmetExpectation(
             description: "after a kill in \(step) at \(killedAt) (call \(skip), pods \(chosen)): "
                 + (complaints + wrong.map { "pod \($0.pod): \($0)" }).joined(separator: "; ")
                 + "; KMESH_SEED=\(seed)")
@@ -179,9 +179,9 @@ final class CrashHarness {
 
     /// How connections of a pod go while no daemon runs: as before or as after, in all directions and families.
     private func settle(_ index: Int, _ allowed: Set<CrashBehaviour>, _ step: CrashStep) async throws {
-        let ways = try await pods[index].ways
-        guard let found = allowed.first(where: { $0.ways == ways }) else {
-            throw NeverHappened(
+        let ways = try await pods[index].paths
+        guard let found = allowed.first(where: { $0.paths == ways }) else {
+            throw UnmetExpectation(
                 description: "half a bypass after a kill in \(step) at \(killedAt), pod \(index): \(ways); "
                     + "before \(behaviours[index]); KMESH_SEED=\(seed)")
         }
@@ -208,10 +208,12 @@ final class CrashHarness {
             guard chosen.contains(index) else { continue }
             // What was interrupted is carried through, or taken back.
             behaviours[index] = listed.map { .bypassed($0.direction ?? "") } ?? .mesh
-            let ways = try await pod.ways
-            if ways != behaviours[index].ways { complaints.append("pod \(index) is \(behaviours[index]), but \(ways)") }
+            let ways = try await pod.paths
+            if ways != behaviours[index].paths {
+                complaints.append("pod \(index) is \(behaviours[index]), but \(ways)")
+            }
             if listed == nil {
-                complaints += try await Residue.scan(pod.pod).map { "left in pod \(index): \($0)" }
+                complaints += try await Leftovers.scan(pod.pod).map { "left in pod \(index): \($0)" }
             }
         }
         return complaints

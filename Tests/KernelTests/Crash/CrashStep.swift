@@ -1,5 +1,5 @@
-import RootTestSupport
-import Testbed
+import MeshSandbox
+import TestSupport
 
 /// What is under way when the daemon is killed.
 enum CrashStep: Hashable, Sendable, CustomStringConvertible {
@@ -65,7 +65,7 @@ enum CrashBehaviour: Hashable, Sendable {
     case mesh
     case bypassed(String)
 
-    var ways: Ways {
+    var paths: Paths {
         switch self {
         case .mesh: .sidecar
         case .bypassed(let direction): .bypassed(direction)
@@ -73,7 +73,7 @@ enum CrashBehaviour: Hashable, Sendable {
     }
 
     /// Who answers a connection of that direction.
-    func answer(_ direction: Testbed.Direction) -> Testbed.Answer {
+    func answer(_ direction: MeshSandbox.Direction) -> MeshSandbox.Answer {
         guard case .bypassed(let which) = self else { return .sidecar }
         return which == "both" || which == direction.rawValue ? .app : .sidecar
     }

@@ -1,6 +1,6 @@
-import RootTestSupport
+import MeshSandbox
 import Synchronization
-import Testbed
+import TestSupport
 
 /// Connections through all namespaces for as long as something goes on, some at a time: each has to be answered in a way
 /// that is allowed.
@@ -19,9 +19,9 @@ final class CrashTraffic: Sendable {
     private let shared = Shared()
 
     /// - Parameter allowed: how connections may go, for each pod.
-    init(_ pods: [Testbed], allowed: [Set<CrashBehaviour>]) {
-        let ways = Testbed.Direction.allCases.flatMap { direction in
-            Testbed.Family.allCases.map { (direction, $0) }
+    init(_ pods: [MeshSandbox], allowed: [Set<CrashBehaviour>]) {
+        let ways = MeshSandbox.Direction.allCases.flatMap { direction in
+            MeshSandbox.Family.allCases.map { (direction, $0) }
         }
         task = Task { [shared] in
             var complaints: [Complaint] = []

@@ -1,0 +1,146 @@
+internal import BypassAPI
+internal import BypassClient
+internal import CoreMetrics
+internal import Kubernetes
+internal import Logging
+internal import Retry
+
+// MARK: events from the API server
+
+extension Controller {
+    func handle(_ element: ResourceWatch<Pod>.Element) {
+        switch element {
+        case .snapshot(let pods):
+            let labelled = Set(pods.map(\.metadata.uid))
+            for entry in entries.values where entry.pod != nil && !labelled.contains(entry.reference.uid) {
+                podDeleted(entry.reference)
+            }
+            for pod in pods { podUpserted(pod) }
+            if !podsSynced {
+                podsSynced = true
+                enqueueAll()
+            }
+        case .changed(let pod): podUpserted(pod)
+        case .deleted(let pod):
+            entries[pod.metadata.uid]?.lastSeen = pod
+            podDeleted(PodReference(pod))
+        case .disconnected(let error):
+            metrics.recordDisconnection("api-server")
+            logger.warning("the watch of pods failed", metadata: ["error": "\(error)", "hint": "\(error.hint)"])
+        case .resumed: logger.info("the watch of pods has resumed")
+        case .unreadable(let reason): logger.warning("skipped an unreadable pod", metadata: ["error": "\(reason)"])
+        }
+        metrics.pods.set(entries.values.count { $0.pod != nil })
+    }
+
+    private func podUpserted(_ pod: Pod) {
+        let known = entries[pod.metadata.uid]?.pod
+        // The kubelet updates a pod's status often, and most updates change nothing that a decision depends on.
+        let isRelevant = known.map { !$0.isEquivalent(to: pod) } ?? true
+        var entry = entries[pod.metadata.uid] ?? PodEntry(reference: PodReference(pod))
+        entry.pod = pod
+        entry.lastSeen = pod
+        if known == nil { entry.wasOn = false }
+        if isRelevant { entry.backoff.reset() }
+        entries[pod.metadata.uid] = entry
+        if isRelevant { enqueue(pod.metadata.uid) }
+    }
+
+    /// The pod was deleted, or its label removed.
+    private func podDeleted(_ reference: PodReference) {
+        guard entries[reference.uid] != nil else { return }
+        update(reference) {
+            $0.pod = nil
+            $0.appliedSpec = nil
+            $0.expiredAt = nil
+            $0.isForeign = false
+            $0.unhealthySince = nil
+            $0.backoff.reset()
+        }
+    }
+}
+
+// MARK: events from the daemon
+
+extension Controller {
+    func handle(_ element: BypassWatch.Element) {
+        switch element {
+        case .snapshot(let bypasses):
+            latestGenerations = [:]
+            for uid in entries.keys { entries[uid]?.bypass = nil }
+            for bypass in bypasses { attach(bypass) }
+            daemonConnected()
+        case .change(let event, let bypass):
+            bypassChanged(event, bypass)
+        case .disconnected(let error):
+            if bypassesSynced { metrics.recordDisconnection("daemon") }
+            bypassesSynced = false
+            daemonError = error.description
+            metrics.isConnected.set(0)
+            logger.warning("the daemon is not connected", metadata: ["error": "\(error)"])
+            enqueueAll()
+        case .resumed: daemonConnected()
+        }
+        metrics.bypassed.set(entries.values.count { $0.bypass != nil })
+    }
+
+    private func daemonConnected() {
+        bypassesSynced = true
+        metrics.isConnected.set(1)
+        logger.info("the daemon is connected")
+        for uid in entries.keys {
+            entries[uid]?.unhealthySince = nil
+            entries[uid]?.backoff.reset()
+        }
+        enqueueAll()
+    }
+
+    /// Assigns a bypass to the pod that owns it, if a pod does.
+    private func attach(_ bypass: BypassStatus) {
+        guard let reference = PodReference(owner: bypass.owner) else { return }
+        entries[reference.uid, default: PodEntry(reference: reference)].setBypass(bypass)
+    }
+
+    private func bypassChanged(_ event: BypassEvent.Name, _ bypass: BypassStatus) {
+        latestGenerations[bypass.inode] = event == .gone ? nil : bypass.generation
+        if event.leavesBypass, let reference = PodReference(owner: bypass.owner) {
+            detach(bypass.inode, except: reference.uid, generation: bypass.generation)
+            attach(bypass)
+            return enqueue(reference.uid)
+        }
+        // The bypass has ended, or another owner has it now.
+        let expiredAt = event == .expired ? bypass.expiresAt ?? .now : nil
+        detach(bypass.inode, except: nil, generation: bypass.generation, expiredAt: expiredAt)
+        guard !event.leavesBypass else { return }
+        for entry in entries.values where entry.isForeign { enqueue(entry.reference.uid) }
+    }
+
+    /// Takes a namespace's bypass away from every pod but one.
+    private func detach(_ inode: UInt64, except uid: String?, generation: Int?, expiredAt: Timestamp? = nil) {
+        for entry in entries.values where entry.bypass?.inode == inode && entry.reference.uid != uid {
+            update(entry.reference) {
+                $0.clearBypass(generation: generation)
+                if $0.bypass == nil, let expiredAt { $0.expiredAt = expiredAt }
+            }
+        }
+    }
+}
+
+extension Pod {
+    /// Whether everything that a decision depends on is the same.
+    fileprivate func isEquivalent(to other: Pod) -> Bool {
+        Eligibility(of: self) == Eligibility(of: other) && addresses == other.addresses
+            && metadata.annotations[Annotations.status] == other.metadata.annotations[Annotations.status]
+    }
+}
+
+extension APIError {
+    /// What an operator can do about it.
+    fileprivate var hint: String {
+        switch code {
+        case 401: "the token or certificate is not valid: check the kubeconfig or the service account"
+        case 403: "the account lacks a permission: `kmesh-bypassctl manifest` prints the roles that it needs"
+        default: "retrying"
+        }
+    }
+}

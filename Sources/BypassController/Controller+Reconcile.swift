@@ -1,0 +1,114 @@
+internal import BypassAPI
+internal import BypassClient
+internal import Kubernetes
+internal import Logging
+internal import Retry
+
+// MARK: what is done for one pod, and what is reported about it
+
+extension Controller {
+    /// Restarts of the daemon and repairs of rules take less, and are not reported.
+    private static let reportDelay = Duration.seconds(5)
+
+    /// Takes one step towards the desired state of a pod.
+    func reconcile(_ uid: String) async {
+        guard let entry = entries[uid], podsSynced else { return }
+        let action = entry.snapshot.action(at: .now)
+        guard bypassesSynced else { return await waitForDaemon(entry, action) }
+        do throws(DaemonClient.Failure) {
+            switch action {
+            case .upToDate(let condition):
+                entries[uid]?.backoff.reset()
+                return await upToDate(entry, condition)
+            case .turnOn(let spec, let ttl):
+                guard let pod = entry.pod else { return }
+                let bypass = try await daemon.turnOn(
+                    entry.reference, netns: "pod:" + pod.kubeletUID, addresses: pod.addresses, spec, ttl: ttl,
+                    replacing: entry.bypass)
+                logger.info("bypassed", metadata: ["pod": "\(entry.reference)", "inode": "\(bypass.inode)"])
+                entries[uid]?.appliedSpec = spec
+                if latestGenerations[bypass.inode, default: 0] <= bypass.generation ?? 0 {
+                    entries[uid]?.setBypass(bypass)
+                }
+            case .turnOff:
+                guard let bypass = entry.bypass else { return }
+                let status = try await daemon.turnOff(bypass)
+                logger.info("no longer bypassed", metadata: ["pod": "\(entry.reference)", "inode": "\(bypass.inode)"])
+                entries[uid]?.wasOn = true
+                entries[uid]?.clearBypass(generation: status?.generation)
+            }
+            entries[uid]?.isForeign = false
+            entries[uid]?.needsReconcile = true
+        } catch {
+            await handleFailure(uid, error)
+        }
+    }
+
+    private func handleFailure(_ uid: String, _ failure: DaemonClient.Failure) async {
+        guard var entry = entries[uid], !Task.isCancelled else { return }
+        let delay = entry.backoff.next()
+        if case .foreign = failure { entry.isForeign = true }
+        entries[uid] = entry
+        if !entry.needsReconcile { enqueue(uid, after: delay) }
+        if failure.isConflict { return }
+        logger.notice(
+            "reconciling a pod failed", metadata: ["pod": "\(entry.reference)", "error": "\(failure.reason)"])
+        if shouldReport(uid, failure) { await report(.failed(failure.reason), of: entry) }
+    }
+
+    /// A restarting daemon, and a pod whose network is still being set up, recover within moments.
+    private func shouldReport(_ uid: String, _ failure: DaemonClient.Failure) -> Bool {
+        switch failure {
+        case .foreign: return true
+        case .call(.refused(let error)) where !Self.transient.contains(error.known): return true
+        case .call: return isUnhealthyForLong(uid)
+        }
+    }
+
+    /// Errors that nearly always go away within moments.
+    private static let transient: Set<ErrorCode?> = [.netnsNotFound, .netnsMismatch, .limitExceeded]
+
+    /// Starts to count when it is asked first.
+    private func isUnhealthyForLong(_ uid: String) -> Bool {
+        let since = entries[uid]?.unhealthySince ?? .now
+        entries[uid]?.unhealthySince = since
+        return since.duration(to: .now) >= Self.reportDelay
+    }
+
+    private func waitForDaemon(_ entry: PodEntry, _ action: ReconcileAction) async {
+        guard case .turnOn = action else { return }
+        if isUnhealthyForLong(entry.reference.uid) {
+            await report(.failed(daemonError), of: entry)
+        } else {
+            enqueue(entry.reference.uid, after: Self.reportDelay)
+        }
+    }
+
+    private func upToDate(_ entry: PodEntry, _ condition: BypassCondition?) async {
+        let uid = entry.reference.uid
+        if case .notEffective = condition {
+            // Damage is nearly always repaired within seconds. No event reports what else overrides the bypass, or when that
+            // ends.
+            let isLong = isUnhealthyForLong(uid)
+            refreshStatus(uid, after: isLong ? Self.reportDelay * 2 : Self.reportDelay)
+            if !isLong { return }
+        }
+        if case .on = condition { entries[uid]?.unhealthySince = nil }
+        if let condition { await report(condition, of: entry) }
+    }
+
+    private func report(_ condition: BypassCondition, of entry: PodEntry) async {
+        guard let pod = entry.lastSeen else {
+            // The label was removed while no controller ran: the pod may exist, and its annotation is unknown.
+            guard case .off(wasOn: true) = condition else { return }
+            return await statusReporter.report(
+                .init(pod: entry.reference, condition: condition), replacing: "unknown")
+        }
+        // A pod that is being deleted needs no report that its bypass is off.
+        if case .off = condition, pod.metadata.deletionTimestamp != nil { return }
+        await statusReporter.report(
+            .init(
+                pod: entry.reference, condition: condition, direction: entry.bypass?.direction ?? .both, object: pod),
+            replacing: pod.metadata.annotations[Annotations.status])
+    }
+}

@@ -1,0 +1,141 @@
+internal import BypassAPI
+internal import BypassClient
+
+/// Calls the daemon to bypass pods.
+///
+/// Each call has a connection of its own, and their number is limited. On a shared connection one stuck namespace would
+/// delay the others, since the daemon answers in the order of the requests.
+struct DaemonClient: Sendable {
+    /// Why a call failed.
+    enum Failure: Error, Hashable, Sendable {
+        /// Another owner has bypassed the pod's namespace; the daemon's message.
+        case foreign(String)
+        case call(BypassClientError)
+    }
+
+    let path: String
+    /// Half of the connections that the daemon allows one user.
+    private let semaphore = AsyncSemaphore(permits: 32)
+    private let observer: @Sendable (_ operation: String, _ result: String) -> Void
+
+    /// - Parameter observer: is called with each call's operation and result.
+    init(_ path: String, observer: @escaping @Sendable (_ operation: String, _ result: String) -> Void) {
+        self.path = path
+        self.observer = observer
+    }
+
+    /// Bypasses a pod, or changes its bypass.
+    ///
+    /// - Parameter known: the bypass to be replaced.
+    func turnOn(
+        _ pod: PodReference, netns: String, addresses: [String], _ spec: BypassSpec, ttl: Int?,
+        replacing known: BypassStatus?
+    ) async throws(Failure) -> BypassStatus {
+        try await call("on") { client throws(Failure) in
+            do throws(BypassClientError) {
+                // The preconditions protect another owner's bypass.
+                return try await client.bypass(
+                    netns: netns, state: .on, direction: spec.direction, ttl: ttl, owner: pod.owner,
+                    reason: spec.reason, ifGeneration: known?.generation, ifOwner: pod.owner,
+                    expectAddresses: addresses
+                ).status
+            } catch {
+                if known == nil, case .refused(let error) = error, error.known == .conflict {
+                    throw .foreign(error.message)
+                }
+                throw .call(error)
+            }
+        }
+    }
+
+    /// Turns a bypass off, unless it has changed.
+    ///
+    /// - Returns: the namespace's status afterwards; nil if the namespace no longer exists.
+    func turnOff(_ known: BypassStatus) async throws(Failure) -> BypassStatus? {
+        try await call("off") { client throws(Failure) in
+            do throws(BypassClientError) {
+                return try await client.bypass(
+                    netns: known.netns, state: .off, owner: known.owner, ifGeneration: known.generation,
+                    ifOwner: known.owner
+                ).status
+            } catch {
+                if case .refused(let error) = error, error.known == .netnsNotFound { return nil }
+                throw .call(error)
+            }
+        }
+    }
+
+    /// The present status of a bypass.
+    func status(of known: BypassStatus) async throws(Failure) -> BypassStatus {
+        try await call("status") { client throws(Failure) in
+            try await Self.wrapErrors { () throws(BypassClientError) in try await client.status(netns: known.netns) }
+        }
+    }
+
+    /// All bypasses on the node.
+    func list() async throws(Failure) -> [BypassStatus] {
+        try await call("list") { client throws(Failure) in
+            try await Self.wrapErrors { () throws(BypassClientError) in try await client.list() }
+        }
+    }
+
+    private func call<Result>(
+        _ operation: String, _ body: (BypassClient) async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        do throws(Failure) {
+            let result = try await semaphore.withPermit(orThrow: .call(.cancelled)) { () throws(Failure) in
+                let client = try await Self.wrapErrors { () throws(BypassClientError) in
+                    try await BypassClient.connect(to: path)
+                }
+                do throws(Failure) {
+                    let result = try await body(client)
+                    await client.close()
+                    return result
+                } catch {
+                    await client.close()
+                    throw error
+                }
+            }
+            observer(operation, "ok")
+            return result
+        } catch {
+            observer(operation, error.kind)
+            throw error
+        }
+    }
+
+    private static func wrapErrors<Result>(
+        _ body: () async throws(BypassClientError) -> Result
+    ) async throws(Failure) -> Result {
+        do throws(BypassClientError) {
+            return try await body()
+        } catch {
+            throw .call(error)
+        }
+    }
+}
+
+extension DaemonClient.Failure {
+    /// A label value for metrics.
+    fileprivate var kind: String {
+        switch self {
+        case .foreign: "foreign"
+        case .call(.refused(let error)): error.kind ?? "refused"
+        case .call: "unreachable"
+        }
+    }
+
+    /// Why the pod is not bypassed, and what to do; a clause.
+    var reason: String {
+        switch self {
+        case .foreign(let message): message
+        case .call(let error): error.description
+        }
+    }
+
+    /// Whether the bypass has changed meanwhile: a retry sees the change.
+    var isConflict: Bool {
+        if case .call(.refused(let error)) = self { return error.known == .conflict }
+        return false
+    }
+}

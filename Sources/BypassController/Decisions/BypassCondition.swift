@@ -1,0 +1,93 @@
+internal import BypassAPI
+
+/// The state of a pod's bypass, as the pod's status annotation and its Events report it.
+enum BypassCondition: Hashable, Sendable {
+    case on(until: Timestamp?)
+    /// Bypassed, but something still takes traffic to the sidecar: codes for the annotation, sentences for the Event.
+    case notEffective(until: Timestamp?, codes: String, sentences: String)
+    case waiting(String)
+    case refused(String)
+    case failed(String)
+    case expired(Timestamp)
+    /// The pod has neither label nor bypass; whether this controller has turned one off.
+    case off(wasOn: Bool)
+
+    /// The value of the status annotation; nil if there is none.
+    var annotation: String? {
+        switch self {
+        case .on(let until): "on" + Self.suffix(until)
+        case .notEffective(let until, let codes, _): "on\(Self.suffix(until)), not effective: \(codes)"
+        case .waiting(let reason): "waiting: \(reason)"
+        case .refused(let reason): "refused: \(reason)"
+        case .failed(let reason): "failed: \(reason)"
+        case .expired(let time): "expired \(time)"
+        case .off: nil
+        }
+    }
+
+    /// Whether the annotation has to be replaced. That a bypass has expired stays on the pod for users to read.
+    func replaces(_ annotation: String?) -> Bool {
+        if case .off(wasOn: false) = self, annotation?.hasPrefix("expired ") == true { return false }
+        return annotation != self.annotation
+    }
+
+    private static func suffix(_ until: Timestamp?) -> String { until.map { " until \($0)" } ?? "" }
+
+    /// The expiry that a status annotation records: it outlives the memory of controller and daemon.
+    static func expiry(in annotation: String?) -> Timestamp? {
+        let prefix = "on until "
+        guard let annotation, annotation.hasPrefix(prefix) else { return nil }
+        return Timestamp(String(annotation.dropFirst(prefix.count).prefix { $0 != "," }))
+    }
+
+    /// The condition of a bypass that is as it was asked for.
+    init(of bypass: BypassStatus) {
+        // Existing connections always stay in the sidecar, and the daemon's state file does not concern the pod.
+        let warnings = bypass.warnings.filter { !["established-connections", "not-recorded"].contains($0.code) }
+        guard bypass.state == .degraded || !bypass.effective || !warnings.isEmpty else {
+            self = .on(until: bypass.expiresAt)
+            return
+        }
+        self = .notEffective(
+            until: bypass.expiresAt, codes: Set(warnings.map(\.code)).sorted().joined(separator: " "),
+            sentences: warnings.map(\.message).joined(separator: "; "))
+    }
+}
+
+extension BypassCondition {
+    /// An Event (core/v1) about the pod.
+    struct Event: Hashable, Sendable {
+        var reason: String
+        var isWarning: Bool
+        var message: String
+    }
+
+    /// The Event that reports a change to this condition; nil if none does.
+    func event(direction: Direction) -> Event? {
+        switch self {
+        case .on(let until):
+            let which = direction == .both ? "" : "\(direction.rawValue) "
+            let end = until.map { "until \($0)" } ?? "until label \(BypassLabel.key) is removed"
+            return Event(
+                reason: "BypassEnabled", isWarning: false,
+                message: "New \(which)connections bypass the sidecar \(end). Existing connections still go through it.")
+        case .notEffective(_, _, let sentences):
+            return Event(reason: "BypassNotEffective", isWarning: true, message: "The bypass is on, but \(sentences)")
+        case .refused(let reason):
+            return Event(reason: "BypassFailed", isWarning: true, message: "Not bypassed: \(reason).")
+        case .failed(let reason):
+            return Event(reason: "BypassFailed", isWarning: true, message: "Not bypassed yet: \(reason). Retrying.")
+        case .expired(let time):
+            return Event(
+                reason: "BypassExpired", isWarning: false,
+                message:
+                    "The bypass expired at \(time), as set by \(Annotations.ttl) or the node's policy. The label was "
+                    + "removed; set it again to start another bypass.")
+        case .off(let wasOn):
+            guard wasOn else { return nil }
+            return Event(
+                reason: "BypassDisabled", isWarning: false, message: "New connections go through the sidecar again.")
+        case .waiting: return nil
+        }
+    }
+}

@@ -1,0 +1,54 @@
+internal import BypassAPI
+
+/// What to do next for one pod.
+enum ReconcileAction: Hashable, Sendable {
+    /// - Parameter ttl: seconds; the remaining ones if a bypass was lost before its expiry.
+    case turnOn(BypassSpec, ttl: Int?)
+    case turnOff
+    /// Nothing but to report the condition; nil: nothing at all.
+    case upToDate(BypassCondition?)
+}
+
+/// Everything that the decision about one pod depends on.
+struct PodSnapshot: Hashable, Sendable {
+    /// nil if the pod has no label, or was deleted.
+    var eligibility: Eligibility?
+    /// The bypass that the controller has made for the pod, as reported by the daemon.
+    var bypass: BypassStatus?
+    /// What was last asked of the daemon, if this process remembers.
+    var appliedSpec: BypassSpec?
+    /// When the pod's bypass was to expire, as its annotation or the daemon reported.
+    var expiry: Timestamp?
+    /// Whether this controller has turned the pod's bypass off.
+    var wasOn = false
+
+    func action(at now: Timestamp) -> ReconcileAction {
+        switch eligibility {
+        case .terminating: return .upToDate(nil)
+        case nil: return bypass == nil ? .upToDate(.off(wasOn: wasOn)) : .turnOff
+        case .notYet(let reason): return bypass == nil ? .upToDate(.waiting(reason)) : .turnOff
+        case .ineligible(let reason): return bypass == nil ? .upToDate(.refused(reason)) : .turnOff
+        case .eligible(let spec):
+            guard let bypass else { return start(spec, at: now) }
+            return matches(spec, bypass) ? .upToDate(BypassCondition(of: bypass)) : .turnOn(spec, ttl: spec.ttl)
+        }
+    }
+
+    private func start(_ spec: BypassSpec, at now: Timestamp) -> ReconcileAction {
+        // A changed TTL asks for a new bypass.
+        guard let expiry, appliedSpec == nil || appliedSpec?.ttl == spec.ttl else {
+            return .turnOn(spec, ttl: spec.ttl)
+        }
+        // Otherwise a bypass that expired while no controller ran would start again each time, and never end.
+        if expiry <= now { return .upToDate(.expired(expiry)) }
+        return .turnOn(spec, ttl: spec.ttl.map { _ in Int(expiry.secondsSince1970 - now.secondsSince1970) })
+    }
+
+    /// Whether the bypass is as the spec wants it. Only the process that asked for a bypass knows its TTL: another one checks
+    /// whether it expires at all, and accepts a later expiry that was set by other means.
+    private func matches(_ spec: BypassSpec, _ bypass: BypassStatus) -> Bool {
+        guard bypass.direction == spec.direction, bypass.reason == spec.reason else { return false }
+        if let appliedSpec { return appliedSpec.ttl == spec.ttl }
+        return spec.ttl == nil || bypass.expiresAt != nil
+    }
+}

@@ -1,0 +1,44 @@
+internal import BypassAPI
+internal import CoreMetrics
+internal import PrometheusMetrics
+
+/// The controller's metrics, by their names in Prometheus.
+final class ControllerMetrics: Sendable {
+    private let registry = MetricsRegistry(
+        prefix: "kmesh_bypass_controller_", version: Product.version,
+        help: [
+            "labelled_pods": "Labelled pods on this node.",
+            "bypassed_pods": "Pods that the controller has bypassed.",
+            "daemon_connected": "1 while the daemon is connected and reports its bypasses.",
+            "daemon_calls_total": "Calls to the daemon, by result: ok, or the error's kind.",
+            "api_requests_total": "Requests to the API server, by response code.",
+            "disconnections_total": "Connections that were lost.",
+            "build_info": "1, with the controller's version.",
+        ])
+
+    let pods: Meter
+    let bypassed: Meter
+    let isConnected: Meter
+
+    init() {
+        pods = registry.meter("labelled_pods")
+        bypassed = registry.meter("bypassed_pods")
+        isConnected = registry.meter("daemon_connected")
+        for meter in [pods, bypassed, isConnected] { meter.set(0) }
+    }
+
+    func recordDaemonCall(_ operation: String, _ result: String) {
+        registry.counter("daemon_calls_total", [("operation", operation), ("result", result)]).increment()
+    }
+
+    func recordAPIRequest(_ verb: String, _ code: String) {
+        registry.counter("api_requests_total", [("verb", verb), ("code", code)]).increment()
+    }
+
+    func recordDisconnection(_ from: String) {
+        registry.counter("disconnections_total", [("from", from)]).increment()
+    }
+
+    /// All metrics in Prometheus' text format.
+    var text: String { registry.text }
+}

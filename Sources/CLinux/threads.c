@@ -1,0 +1,105 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, stack_size);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	error = pthread_create(&thread, &attributes, body, argument);
+	pthread_attr_destroy(&attributes);
+	errno = error;
+	return error ? -1 : 0;
+}
+
+void clinux_name_thread(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+}
+
+void clinux_share_arenas(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+}
+
+/* A wakeable thread's signals while it waits: all that it has, and the one that wakes it. */
+static __thread sigset_t while_waiting;
+
+static void do_nothing(int number)
+{
+	(void)number;
+}
+
+static void handle_wake_signal(void)
+{
+	struct sigaction action = { .sa_handler = do_nothing };
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+void clinux_become_wakeable(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	sigset_t signals;
+
+	pthread_once(&once, handle_wake_signal);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &signals, &while_waiting);
+	sigdelset(&while_waiting, SIGUSR1);
+}
+
+uint64_t clinux_thread_self(void)
+{
+	return (uint64_t)pthread_self();
+}
+
+void clinux_wake(uint64_t thread)
+{
+	pthread_kill((pthread_t)thread, SIGUSR1);
+}
+
+int clinux_wait(int fd, int16_t events, int milliseconds)
+{
+	struct pollfd question = { .fd = fd, .events = events };
+	struct timespec timeout = { .tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L };
+
+	return ppoll(&question, 1, milliseconds < 0 ? NULL : &timeout, &while_waiting);
+}
+
+static sigset_t waited_for(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	return signals;
+}
+
+int clinux_block_signals(void)
+{
+	sigset_t signals = waited_for();
+
+	signal(SIGPIPE, SIG_IGN);
+	return sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+int clinux_wait_for_signal(void)
+{
+	sigset_t signals = waited_for();
+
+	return sigwaitinfo(&signals, NULL);
+}

@@ -1,0 +1,34 @@
+extension MeshSandbox {
+    /// By which means a mesh's init redirects the pod's traffic to the sidecar.
+    package enum Mesh: String, CaseIterable, Hashable, Sendable {
+        /// The tables `ip nat` and `ip6 nat`, as iptables-nft writes them.
+        case iptables
+        /// x_tables, beside nftables: what both redirect, this may win.
+        case iptablesLegacy
+        /// Nat chains in a table of the mesh's own, as Istio's nftables backend has them.
+        case nftables
+
+        /// The two commands that restore rules, IPv4 first.
+        package var restore: [(family: Family, command: [String])] {
+            switch self {
+            case .iptables: [(.ipv4, ["iptables-nft-restore"]), (.ipv6, ["ip6tables-nft-restore"])]
+            // The legacy commands fail at once where another holds their lock, unless told to wait.
+            case .iptablesLegacy:
+                [(.ipv4, ["iptables-legacy-restore", "--wait"]), (.ipv6, ["ip6tables-legacy-restore", "--wait"])]
+            case .nftables: []
+            }
+        }
+    }
+
+    /// Redirects the pod's traffic to the sidecar, IPv4 and IPv6, both directions.
+    ///
+    /// - Parameter flushing: empty the whole nat table first, with what others have put there, as iptables-restore does
+    ///   by itself. Without it a mesh's init appends its rules, as Istio's does. For nftables it makes no difference.
+    package func install(_ mesh: Mesh, flushing: Bool = false) async throws {
+        for (family, command) in mesh.restore {
+            let rules = MeshRules.redirect(family)
+            try await run(command + (flushing ? [] : ["--noflush"]), in: .pod, input: rules)
+        }
+        if mesh == .nftables { try await run(["nft", "-f", "-"], in: .pod, input: MeshRules.nftables) }
+    }
+}

@@ -1,0 +1,68 @@
+internal import CLinux
+internal import Glibc
+package import Linux
+package import SystemPackage
+
+/// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
+/// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
+package struct NetlinkSocket: ~Copyable {
+    /// Shared with the thread that closes it later: the last reference closes it.
+    package let shared: SharedDescriptor
+    private var sequence: UInt32 = 0
+    private let buffer = ReceiveBuffer()
+
+    /// Opens a socket in the calling thread's network namespace.
+    package init() throws(SystemCallError) {
+        let number = try systemCall("socket NETLINK_NETFILTER") { clinux_netfilter_socket() }
+        self.init(adopting: OwnedDescriptor(adopting: number))
+    }
+
+    /// For tests, in which another socket plays the kernel.
+    init(adopting descriptor: consuming OwnedDescriptor) {
+        shared = SharedDescriptor(descriptor)
+    }
+
+    /// A number that no other namespace has had since boot; nil before Linux 5.14.
+    package var namespaceCookie: UInt64? {
+        var cookie: UInt64 = 0
+        return unsafe clinux_netns_cookie(shared.descriptor.rawValue, &cookie) == 0 ? cookie : nil
+    }
+
+    /// Reserves sequence numbers for `count` messages and returns the first.
+    mutating func takeSequence(_ count: Int = 1) -> UInt32 {
+        let first = sequence &+ 1
+        sequence &+= UInt32(count)
+        return first
+    }
+
+    func send(_ messages: borrowing MessageBuffer, for operation: StaticString) throws(NetfilterError) {
+        let number = shared.descriptor.rawValue
+        let start = unsafe messages.start
+        let count = messages.count
+        do {
+            try systemCall("send: \(operation)") { unsafe Glibc.send(number, start, count, 0) }
+        } catch {
+            throw .systemCall(error)
+        }
+    }
+
+    enum Progress {
+        case more, done
+    }
+
+    /// Receives messages and hands each to `body`, until `body` says that it has had the last one.
+    mutating func receive(
+        for operation: StaticString, _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
+    ) throws(NetfilterError) {
+        while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {}
+    }
+}
+
+/// What can go wrong between us and netfilter.
+package enum NetfilterError: Error, Hashable, Sendable {
+    /// The kernel refused one message of a batch, so all of it. `detail` is the kernel's own word, where it has one.
+    case refused(Transaction.Operation, Errno, detail: String?)
+    /// The ruleset is not the one that was read: read again and plan again.
+    case rulesetChanged
+    case systemCall(SystemCallError)
+}

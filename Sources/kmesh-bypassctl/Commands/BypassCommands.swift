@@ -1,0 +1,134 @@
+public import ArgumentParser
+internal import Bypass
+public import BypassAPI
+internal import Console
+
+/// `on NETNS`
+struct On: DaemonCommand {
+    typealias Method = BypassMethod
+
+    static let configuration = CommandConfiguration(
+        abstract: "Turn the bypass of a network namespace on.",
+        discussion: """
+            New connections no longer pass the sidecar; established ones keep their path. If the bypass is on already, \
+            direction, time limit, owner and reason are replaced.
+            """)
+
+    @OptionGroup var namespace: NamespaceArgument
+
+    @Option(help: "Which connections bypass the sidecar.")
+    var direction: Direction = .both
+
+    @Option(
+        name: .customLong("for"),
+        help: .init("Expire after this time: 90, 90s, 15m or 2h.", valueName: "time"),
+        transform: TimeToLive.parse)
+    var timeToLive: TimeToLive?
+
+    @OptionGroup var attribution: Attribution
+    @OptionGroup var precondition: Precondition
+    @OptionGroup var common: CommonOptions
+
+    var parameters: BypassMethod.Parameters {
+        .init(
+            netns: namespace.netns, state: .on, direction: direction, ttl: timeToLive?.seconds,
+            owner: attribution.owner, reason: attribution.reason, ifGeneration: precondition.ifGeneration)
+    }
+
+    func text(of result: BypassMethod.Result, _ style: Style) -> String {
+        describe(result.status, changed: result.changed, style)
+    }
+}
+
+extension Direction: ExpressibleByArgument {}
+
+/// `off NETNS`
+struct Off: DaemonCommand {
+    typealias Method = BypassMethod
+
+    static let configuration = CommandConfiguration(
+        abstract: "Turn the bypass of a network namespace off.",
+        discussion: "New connections pass the sidecar again. Succeeds if the bypass is off already.")
+
+    @OptionGroup var namespace: NamespaceArgument
+    @OptionGroup var attribution: Attribution
+    @OptionGroup var precondition: Precondition
+    @OptionGroup var common: CommonOptions
+
+    var parameters: BypassMethod.Parameters {
+        .init(
+            netns: namespace.netns, state: .off, owner: attribution.owner, reason: attribution.reason,
+            ifGeneration: precondition.ifGeneration)
+    }
+
+    func text(of result: BypassMethod.Result, _ style: Style) -> String {
+        describe(result.status, changed: result.changed, style)
+    }
+}
+
+/// `extend NETNS`
+struct Extend: DaemonCommand {
+    typealias Method = ExtendMethod
+
+    static let configuration = CommandConfiguration(
+        abstract: "Give the bypass of a network namespace more time.",
+        discussion: "This never makes it expire sooner. Nothing else about it changes.")
+
+    @OptionGroup var namespace: NamespaceArgument
+
+    @Option(
+        name: .customLong("for"),
+        help: .init("Expire that long from now: 90, 90s, 15m or 2h.", valueName: "time"),
+        transform: TimeToLive.parse)
+    var timeToLive: TimeToLive
+
+    @OptionGroup var precondition: Precondition
+    @OptionGroup var common: CommonOptions
+
+    var parameters: ExtendMethod.Parameters {
+        .init(netns: namespace.netns, ttl: timeToLive.seconds, ifGeneration: precondition.ifGeneration)
+    }
+
+    func text(of result: BypassMethod.Result, _ style: Style) -> String {
+        describe(result.status, changed: result.changed, style)
+    }
+}
+
+/// `clear`
+struct Clear: DaemonCommand {
+    typealias Method = ClearMethod
+
+    static let configuration = CommandConfiguration(
+        abstract: "Turn every bypass off, or every bypass of one owner.",
+        discussion: """
+            For an administrator, before the software is removed or in an emergency. A failure does not stop the rest; \
+            the exit code is then 1.
+            """)
+
+    @Option(help: "Only those of this owner, as list shows it.")
+    var owner: String?
+
+    @OptionGroup var common: CommonOptions
+
+    var parameters: ClearMethod.Parameters { .init(owner: owner) }
+
+    func text(of result: ClearMethod.Result, _ style: Style) -> String {
+        if result.cleared.isEmpty && result.failed.isEmpty { return "no namespace was bypassed\n" }
+        let cleared = result.cleared.map { "\($0.netns.printable): bypass is off\n" }
+        let failed = result.failed.map { "\($0.netns.printable): still bypassed: \($0.message.printable)\n" }
+        return (cleared + failed).joined()
+    }
+
+    func isIncomplete(_ result: ClearMethod.Result) -> Bool { !result.failed.isEmpty }
+}
+
+extension TimeToLive {
+    /// As `--for` takes it.
+    static func parse(_ text: String) throws -> TimeToLive {
+        do throws(Malformed) {
+            return try TimeToLive(text)
+        } catch {
+            throw ValidationError(error.description)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+internal import ArgumentParser
+internal import Bypass
+internal import BypassPolicy
+internal import Console
+internal import Linux
+
+/// `manifest`: for the cluster, and so without the daemon.
+struct Manifest: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print the manifest that runs kmesh-bypass-controller on every node of a Kubernetes cluster.",
+        discussion: """
+            It is YAML for 'kubectl apply -f -': a ServiceAccount, the permissions that it needs, and a DaemonSet. The \
+            nodes must have kmesh-bypassd installed. Build the image yourself: it must have kmesh-bypass-controller in its \
+            PATH.
+            """)
+
+    @Option(
+        help: .init("The controller's image (default: \(ImageReference.usual)).", valueName: "image"),
+        transform: parse)
+    var image = ImageReference.usual
+
+    @Option(
+        help: .init(
+            "The number of the group kmesh on the nodes (default: its number on this machine).", valueName: "number"),
+        transform: parse)
+    var gid: GroupNumber?
+
+    @Option(
+        help: .init("The Kubernetes namespace to run it in (default: \(NamespaceName.usual)).", valueName: "name"),
+        transform: parse)
+    var namespace = NamespaceName.usual
+
+    func run() throws {
+        let manifest = ControllerManifest(image: image, group: gid ?? Self.group(), namespace: namespace)
+        do throws(OutputError) {
+            try Console.print(manifest.text)
+        } catch {
+            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+            throw ExitCode(ExitStatus.failed.rawValue)
+        }
+    }
+
+    /// Group numbers depend on how a machine was set up, so another machine's can only be guessed.
+    private static func group() -> GroupNumber {
+        if let number = try? UserDatabase.group(named: Policy.groupName), let own = try? GroupNumber("\(number)") {
+            return own
+        }
+        Console.printError(
+            "warning: this machine has no group '\(Policy.groupName)', so its number on the nodes is assumed to be "
+                + "\(GroupNumber.usual): run 'getent group \(Policy.groupName)' on a node, and give it with --gid")
+        return .usual
+    }
+
+    private static func parse<Value: ManifestValue>(_ text: String) throws -> Value {
+        do throws(Malformed) {
+            return try Value(text)
+        } catch {
+            throw ValidationError(error.description)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import BypassAPI
+import Glibc
+import Linux
+
+@main
+struct Main {
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == "repair" {
+            exit(run(RepairCommand(), RepairCommand.parser, arguments.dropFirst()))
+        }
+        exit(run(DaemonCommand(), DaemonCommand.parser, arguments))
+    }
+
+    /// Reads the arguments of a command and runs it.
+    ///
+    /// - Returns: the exit status.
+    private static func run<C: Command>(
+        _ defaults: C, _ parser: OptionParser<C>, _ arguments: ArraySlice<String>
+    ) -> Int32 {
+        do throws(UsageError) {
+            switch try parser.parse(arguments, into: defaults) {
+            case .help: print(parser.help, terminator: "")
+            case .version: print(Product.version)
+            case .settings(let command):
+                try command.validate()
+                return command.run()
+            }
+            return 0
+        } catch {
+            printError(parser.text(of: error))
+            // EX_USAGE of sysexits.h.
+            return 64
+        }
+    }
+}
+
+/// What the program can be asked to do.
+protocol Command {
+    func validate() throws(UsageError)
+
+    /// - Returns: the exit status.
+    func run() -> Int32
+}

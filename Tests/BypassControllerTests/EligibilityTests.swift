@@ -1,0 +1,118 @@
+import BypassAPI
+import Kubernetes
+import Testing
+
+@testable import BypassController
+
+/// Which pods are bypassed, and why the others are not.
+@Suite struct EligibilityTests {
+    @Test(
+        "A running pod with a sidecar is bypassed, whichever mesh it is of and however it was injected",
+        arguments: [
+            pod(), pod(containers: ["app", "linkerd-proxy"]), pod(containers: ["kuma-sidecar", "app"]),
+            pod(annotations: ["sidecar.istio.io/status": "{}"], containers: ["app"]),
+            pod(containers: ["app"], initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")]),
+            pod(containers: ["app"], initContainers: [Pod.Container("linkerd-proxy", restartPolicy: "Always")]),
+            // The kubelet may set this condition after the pod is seen first.
+            pod(initialized: nil),
+            pod(initialized: nil, initStatuses: [Pod.ContainerStatus("istio-init", exitCode: 0)]),
+            pod(
+                initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
+                initStatuses: [Pod.ContainerStatus("istio-proxy", started: true)]),
+        ])
+    func qualifies(_ pod: Pod) {
+        #expect(Eligibility(of: pod) == .eligible(BypassSpec()))
+    }
+
+    @Test(
+        "A pod that cannot be bypassed is refused, with a reason",
+        arguments: [
+            (pod(hostNetwork: true), "host's network"), (pod(containers: ["app"]), "no sidecar"),
+            // An init container that ends is not a sidecar, whatever its name is.
+            (pod(containers: ["app"], initContainers: [Pod.Container("istio-proxy")]), "no sidecar"),
+            (pod(containers: ["app"], initContainers: [Pod.Container("istio-init")]), "no sidecar"),
+            (pod(phase: "Succeeded"), "has ended"), (pod(phase: "Failed"), "has ended"),
+        ])
+    func refused(_ pod: Pod, _ words: String) {
+        guard case .ineligible(let reason) = Eligibility(of: pod) else {
+            Issue.record("\(Eligibility(of: pod))")
+            return
+        }
+        #expect(reason.contains(words))
+    }
+
+    @Test(
+        "A pod that is not ready waits, with a reason",
+        arguments: [
+            (pod(phase: "Pending", initialized: "False"), "init containers"),
+            (pod(phase: "Running", initialized: "False"), "init containers"),
+            (pod(initialized: nil, initStatuses: [Pod.ContainerStatus("istio-validation")]), "init containers"),
+            (pod(initialized: nil, initStatuses: [Pod.ContainerStatus("setup", exitCode: 1)]), "init containers"),
+            (
+                pod(
+                    initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
+                    initStatuses: [Pod.ContainerStatus("istio-proxy", started: false)]), "init containers"
+            ), (pod(phase: "Pending"), "not running"),
+            (pod(phase: nil), "not running"), (pod(addresses: []), "no address"),
+        ])
+    func waits(_ pod: Pod, _ words: String) {
+        guard case .notYet(let reason) = Eligibility(of: pod) else {
+            Issue.record("\(Eligibility(of: pod))")
+            return
+        }
+        #expect(reason.contains(words))
+    }
+
+    @Test("A terminating pod is left alone")
+    func leaves() {
+        #expect(Eligibility(of: pod(deletionTimestamp: "2026-01-01T00:00:00Z")) == .terminating)
+    }
+
+    @Test("Annotations are the spec")
+    func options() {
+        let annotations = [
+            "kmesh.net/bypass-direction": "inbound", "kmesh.net/bypass-ttl": "15m",
+            "kmesh.net/bypass-reason": "INC-4711",
+        ]
+        let spec = BypassSpec(direction: .inbound, ttl: 900, reason: "INC-4711")
+        #expect(Eligibility(of: pod(annotations: annotations)) == .eligible(spec))
+    }
+
+    @Test(
+        "An invalid annotation leaves the pod in the mesh, and the reason names valid values",
+        arguments: [
+            (["kmesh.net/bypass-direction": "Inbound"], "both, inbound or outbound"),
+            (["kmesh.net/bypass-direction": ""], "both, inbound or outbound"),
+            (["kmesh.net/bypass-ttl": "soon"], "such as 15m"), (["kmesh.net/bypass-ttl": "0"], "at least one second"),
+            (["kmesh.net/bypass-ttl": "-5m"], "such as 15m"),
+            (["kmesh.net/bypass-reason": String(repeating: "x", count: 257)], "256 bytes"),
+        ])
+    func malformed(_ annotations: [String: String], _ words: String) {
+        guard case .ineligible(let reason) = Eligibility(of: pod(annotations: annotations)) else {
+            Issue.record("\(annotations) was taken")
+            return
+        }
+        #expect(reason.contains(words) && reason.contains(annotations.keys.first ?? ""))
+    }
+
+    @Test("A static pod's cgroup has another UID than its mirror pod")
+    func mirror() {
+        let mirror = pod(annotations: ["kubernetes.io/config.mirror": "5f2", "kubernetes.io/config.hash": "5f2"])
+        #expect(mirror.kubeletUID == "5f2" && pod().kubeletUID == "u-1")
+    }
+
+    @Test("A pod is an owner, whatever the length of its name")
+    func owner() {
+        let reference = PodReference(namespace: "default", name: "web", uid: "u-1")
+        #expect(reference.owner == "kubernetes:default/web/u-1")
+        #expect(PodReference(owner: reference.owner) == reference)
+        let long = PodReference(
+            namespace: String(repeating: "n", count: 63), name: String(repeating: "a", count: 253),
+            uid: "00000000-0000-4000-8000-000000000000")
+        #expect(long.owner.utf8.count == 256)
+        #expect(PodReference(owner: long.owner)?.uid == long.uid)
+        for other in [nil, "alice", "kubernetes:default/web", "kubernetes://u-1", "kubernetes:a/b/c/d"] {
+            #expect(PodReference(owner: other) == nil)
+        }
+    }
+}

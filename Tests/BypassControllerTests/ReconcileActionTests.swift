@@ -1,0 +1,115 @@
+import BypassAPI
+import Kubernetes
+import Testing
+
+@testable import BypassController
+
+/// What is done for a pod, given its desired and its observed state.
+@Suite struct ReconcileActionTests {
+    private static let plain = Eligibility.eligible(BypassSpec())
+    private static let short = Eligibility.eligible(BypassSpec(ttl: 900))
+
+    private func action(
+        _ eligibility: Eligibility?, _ bypass: BypassStatus? = nil, applied: BypassSpec? = nil, end: Int64? = nil,
+        wasOn: Bool = false, now: Int64 = 1000
+    ) -> ReconcileAction {
+        PodSnapshot(
+            eligibility: eligibility, bypass: bypass, appliedSpec: applied, expiry: end.map(at), wasOn: wasOn
+        ).action(at: at(now))
+    }
+
+    @Test("A missing bypass is turned on, an unwanted one is turned off, and one that is up to date is reported")
+    func differences() {
+        #expect(action(Self.plain) == .turnOn(BypassSpec(), ttl: nil))
+        #expect(action(Self.short) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
+        #expect(action(nil, bypass()) == .turnOff)
+        #expect(action(.ineligible("x"), bypass()) == .turnOff)
+        #expect(action(.notYet("x"), bypass()) == .turnOff)
+        #expect(action(Self.plain, bypass()) == .upToDate(.on(until: nil)))
+        #expect(action(Self.short, bypass(until: 1900)) == .upToDate(.on(until: at(1900))))
+        #expect(action(.ineligible("x")) == .upToDate(.refused("x")))
+        #expect(action(.notYet("x")) == .upToDate(.waiting("x")))
+        #expect(action(nil) == .upToDate(.off(wasOn: false)))
+        #expect(action(nil, wasOn: true) == .upToDate(.off(wasOn: true)))
+    }
+
+    @Test("A terminating pod keeps its bypass, and starts none")
+    func leaving() {
+        #expect(action(.terminating) == .upToDate(nil))
+        #expect(action(.terminating, bypass()) == .upToDate(nil))
+    }
+
+    @Test("A changed spec changes the bypass")
+    func changes() {
+        let inbound = BypassSpec(direction: .inbound)
+        #expect(action(.eligible(inbound), bypass()) == .turnOn(inbound, ttl: nil))
+        #expect(action(.eligible(BypassSpec(reason: "r")), bypass()) == .turnOn(BypassSpec(reason: "r"), ttl: nil))
+        #expect(action(Self.plain, bypass(reason: "r")) == .turnOn(BypassSpec(), ttl: nil))
+        #expect(action(Self.short, bypass()) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
+    }
+
+    @Test("A changed TTL counts from the change; a later expiry that was set by other means is kept")
+    func times() {
+        let other = BypassSpec(ttl: 60)
+        #expect(action(Self.short, bypass(until: 1050), applied: other) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
+        #expect(action(Self.plain, bypass(until: 1050), applied: other) == .turnOn(BypassSpec(), ttl: nil))
+        #expect(
+            action(Self.short, bypass(until: 9999), applied: BypassSpec(ttl: 900)) == .upToDate(.on(until: at(9999))))
+        #expect(action(Self.short, bypass(until: 9999)) == .upToDate(.on(until: at(9999))))
+        // The node's policy may limit every bypass.
+        #expect(action(Self.plain, bypass(until: 9999)) == .upToDate(.on(until: at(9999))))
+    }
+
+    @Test("An expired bypass is not started again, even if the controller was away when it expired")
+    func ends() {
+        #expect(action(Self.short, end: 900) == .upToDate(.expired(at(900))))
+        #expect(action(Self.short, applied: BypassSpec(ttl: 900), end: 1000) == .upToDate(.expired(at(1000))))
+        #expect(action(Self.plain, end: 900) == .upToDate(.expired(at(900))))
+    }
+
+    @Test("A bypass that was lost before its expiry is turned on for the remaining time")
+    func lost() {
+        #expect(action(Self.short, end: 1100) == .turnOn(BypassSpec(ttl: 900), ttl: 100))
+        // A changed TTL applies in full.
+        #expect(action(Self.short, applied: BypassSpec(ttl: 60), end: 900) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
+    }
+
+    @Test("Traffic that still goes to the sidecar is reported; existing connections are not")
+    func effect() {
+        #expect(BypassCondition(of: bypass(warnings: ["established-connections"])) == .on(until: nil))
+        let redirect = BypassCondition(of: bypass(effective: false, warnings: ["established-connections", "redirect"]))
+        #expect(redirect.annotation == "on, not effective: redirect")
+        #expect(
+            BypassCondition(of: bypass(warnings: ["no-interception"])).annotation
+                == "on, not effective: no-interception")
+        let damaged = BypassCondition(of: bypass(until: 60, state: .degraded, warnings: ["rule-missing"]))
+        #expect(damaged.annotation == "on until 1970-01-01T00:01:00Z, not effective: rule-missing")
+    }
+
+    @Test("The annotation records when a bypass expires")
+    func memory() {
+        for bypass in [bypass(until: 60), bypass(until: 60, effective: false, warnings: ["redirect"])] {
+            #expect(BypassCondition.expiry(in: BypassCondition(of: bypass).annotation) == at(60))
+        }
+        let others: [BypassCondition] = [.on(until: nil), .waiting("x"), .refused("x"), .failed("x"), .expired(at(60))]
+        for state in others { #expect(BypassCondition.expiry(in: state.annotation) == nil) }
+        #expect(BypassCondition.expiry(in: nil) == nil && BypassCondition.expiry(in: "on until tomorrow") == nil)
+    }
+
+    @Test("Each condition has an Event of its own")
+    func events() {
+        func event(_ state: BypassCondition) -> (String, Bool)? {
+            state.event(direction: .both).map { ($0.reason, $0.isWarning) }
+        }
+        #expect(event(.on(until: nil)) ?? ("", true) == ("BypassEnabled", false))
+        #expect(event(.off(wasOn: true)) ?? ("", true) == ("BypassDisabled", false))
+        #expect(event(.off(wasOn: false)) == nil)
+        #expect(event(.expired(at(0))) ?? ("", true) == ("BypassExpired", false))
+        #expect(event(.refused("x")) ?? ("", false) == ("BypassFailed", true))
+        #expect(event(.failed("x")) ?? ("", false) == ("BypassFailed", true))
+        let odd = BypassCondition(of: bypass(effective: false, warnings: ["redirect"]))
+        #expect(event(odd) ?? ("", false) == ("BypassNotEffective", true))
+        #expect(odd.event(direction: .both)?.message.contains("about redirect") == true)
+        #expect(event(.waiting("x")) == nil)
+    }
+}

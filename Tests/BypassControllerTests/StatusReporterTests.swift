@@ -1,0 +1,153 @@
+import BypassAPI
+import ControllerTestSupport
+import Kubernetes
+import Logging
+import StrictJSON
+import Synchronization
+import Testing
+
+@testable import BypassController
+
+/// What is reported on a pod, against an API server.
+@Suite(.timeLimit(.minutes(1))) struct StatusReporterTests {
+    private func reporting(
+        _ errors: Errors = Errors(), _ body: (StatusReporter, APIServer) async throws -> Void
+    ) async throws {
+        try await APIServer.with { server in
+            let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test", timeout: .seconds(5)) {
+                if $1 == "error" { errors.add() }
+            }
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let reporter = StatusReporter(client, node: "node-a", logger: logger)
+            server.put("web", uid: "u-1")
+            try await body(reporter, server)
+            await reporter.stop()
+            await client.shutdown()
+        }
+    }
+
+    /// How often the API server could not be reached.
+    private final class Errors: Sendable {
+        private let found = Mutex(0)
+        var count: Int { found.withLock(\.self) }
+        func add() { found.withLock { $0 += 1 } }
+    }
+
+    private static let name = PodReference(namespace: "default", name: "web", uid: "u-1")
+
+    private func until(_ what: String, _ isTrue: () -> Bool) async throws {
+        for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(isTrue(), "\(what)")
+    }
+
+    @Test("An annotation and an Event; a repeated Event increments its count")
+    func events() async throws {
+        try await reporting { reporter, server in
+            for _ in 0..<3 {
+                await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
+                try await until("failed") { server.annotation("kmesh.net/bypass-status", of: "web") == "failed: x" }
+                await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+                try await until("on") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+            }
+            try await until("counted") {
+                server.events(about: "web").map { $0["count"] } == [3, 3]
+            }
+            let event = try #require(server.events(about: "web").first)
+            #expect(event["type"]?.string == "Warning" && event["reason"]?.string == "BypassFailed")
+            #expect(event["involvedObject"]?["uid"]?.string == "u-1")
+            #expect(event["source"]?["host"]?.string == "node-a")
+            _ = server.takeRequests()
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: "on")
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: true)), replacing: nil)
+            try await until("disabled") { server.reasons(about: "web").contains("BypassDisabled") }
+            #expect(server.annotation("kmesh.net/bypass-status", of: "web") == nil)
+            #expect(server.requests.map(\.verb) == ["PATCH", "POST"])
+        }
+    }
+
+    @Test("The label of an expired bypass is removed, and nothing else")
+    func expiry() async throws {
+        try await reporting { reporter, server in
+            server.patch("web", ["metadata": ["labels": ["app": "web", "kmesh.net/bypass": "enabled"]]])
+            await reporter.report(
+                .init(pod: Self.name, condition: .expired(at(60))), replacing: "on until 1970-01-01T00:01:00Z")
+            try await until("expired") { server.reasons(about: "web") == ["BypassExpired"] }
+            // Without its label the pod is no longer watched: the annotation stays.
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: false)), replacing: nil)
+            await reporter.stop()
+            let metadata = server.pod("web")?["metadata"]
+            #expect(metadata?["labels"] == ["app": "web"])
+            #expect(metadata?["annotations"]?["kmesh.net/bypass-status"]?.string == "expired 1970-01-01T00:01:00Z")
+        }
+    }
+
+    @Test("Another pod of the same name is not changed")
+    func successor() async throws {
+        try await reporting { reporter, server in
+            server.delete("web")
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("asked") { server.requests.contains { $0.verb == "PATCH" } }
+            server.put("web", uid: "u-2")
+            await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
+            try await until("asked again") { server.requests.count { $0.verb == "PATCH" } == 2 }
+            await reporter.stop()
+            #expect(server.annotation("kmesh.net/bypass-status", of: "web") == nil)
+            #expect(server.events(about: "web").isEmpty)
+        }
+    }
+
+    @Test("A conflict is retried")
+    func conflict() async throws {
+        try await reporting { reporter, server in
+            server.fail(.status(409, "Conflict", "the object has been modified"), times: 2) { $0.verb == "PATCH" }
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("reported") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+        }
+    }
+
+    @Test("After an outage of the API server only the latest condition is reported")
+    func outage() async throws {
+        let errors = Errors()
+        try await reporting(errors) { reporter, server in
+            await server.stop()
+            await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .failed("y")), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("the connection is refused") { errors.count > 0 }
+            try await server.start()
+            try await until("reported") { server.reasons(about: "web") == ["BypassEnabled"] }
+            #expect(server.annotation("kmesh.net/bypass-status", of: "web") == "on")
+        }
+    }
+
+    @Test("One pod cannot fill the cluster with Events")
+    func flood() async throws {
+        try await reporting { reporter, server in
+            let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
+            let recorder = EventRecorder(client, node: "node-a")
+            for number in 0..<40 {
+                try await recorder.record(
+                    .init(reason: "BypassFailed", isWarning: true, message: "\(number)"), about: Self.name)
+            }
+            await client.shutdown()
+            #expect(server.events(about: "web").count == 25)
+        }
+    }
+
+    @Test("A STRICT policy of Istio's is reported; without the resource, or the permission, nothing is")
+    func mutualTLS() async throws {
+        try await reporting { reporter, server in
+            let linkerd = pod(containers: ["app", "linkerd-proxy"])
+            server.requireMutualTLS("STRICT", "mesh", in: "istio-system")
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: linkerd), replacing: nil)
+            try await until("on") { server.reasons(about: "web") == ["BypassEnabled"] }
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: true)), replacing: nil)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: pod()), replacing: "x")
+            try await until("strict") { server.reasons(about: "web").contains("BypassStrictMTLS") }
+            let event = server.events(about: "web").last
+            #expect(event?["message"]?.string?.contains("istio-system/mesh") == true)
+            #expect(event?["type"]?.string == "Warning")
+        }
+    }
+}

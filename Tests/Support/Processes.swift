@@ -1,0 +1,36 @@
+package import MeshSandbox
+
+extension MeshSandbox {
+    /// Has a process that does nothing live in a namespace for the time that `body` runs.
+    package func withProcess<Result>(
+        in place: Place, _ body: (_ pid: Int) async throws -> Result
+    ) async throws -> Result {
+        // Bounded, in case the test is killed.
+        let output = try await run(["sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!"], in: place)
+        guard let pid = Int(output.filter(\.isNumber)) else {
+            throw UnmetExpectation(description: "no process: \(output)")
+        }
+        return try await scoped {
+            try await body(pid)
+        } cleanUp: {
+            try await run(["kill", "\(pid)"], in: .host)
+        }
+    }
+
+    /// Has one more namespace, with nothing in it, for the time that `body` runs; `body` may delete it.
+    package func withNamespace<Result>(_ body: (_ name: String) async throws -> Result) async throws -> Result {
+        let name = pod + "-more"
+        try await run(["ip", "netns", "add", name], in: .host)
+        return try await scoped {
+            try await body(name)
+        } cleanUp: {
+            try await run(["sh", "-c", "test ! -e /run/netns/\(name) || ip netns delete \(name)"], in: .host)
+        }
+    }
+
+    /// The number by which the kernel knows a namespace, as `ls -iL` prints it.
+    package func inode(of path: String) async throws -> Int {
+        let output = try await run(["stat", "--dereference", "--format=%i", path], in: .host)
+        return Int(output.filter(\.isNumber)) ?? 0
+    }
+}
