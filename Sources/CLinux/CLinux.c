@@ -16,6 +16,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -184,6 +185,27 @@ int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uin
 	for (int i = 0; i < count; i++)
 		lengths[i] = messages[i].msg_len;
 	return count;
+}
+
+int clinux_timer(void)
+{
+	return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
+}
+
+int clinux_timer_set(int fd, uint64_t nanoseconds)
+{
+	struct itimerspec when = {
+		.it_value = { .tv_sec = (time_t)(nanoseconds / 1000000000u), .tv_nsec = (long)(nanoseconds % 1000000000u) },
+	};
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int clinux_timer_wait(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof count) < 0 ? -1 : 0;
 }
 
 int clinux_netns_cookie(int fd, uint64_t *cookie)

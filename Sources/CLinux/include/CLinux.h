@@ -60,6 +60,12 @@ int clinux_netfilter_socket(void);
  */
 int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths);
 #define CLINUX_RECEIVE_SLOTS 8u /* at most */
+/* timerfd_create(CLOCK_BOOTTIME, ...). */
+int clinux_timer(void);
+/* timerfd_settime(fd, ...): the timer expires at that moment of CLOCK_BOOTTIME, which is not 0. */
+int clinux_timer_set(int fd, uint64_t nanoseconds);
+/* read(fd, ...): waits until the timer has expired. */
+int clinux_timer_wait(int fd);
 /* SO_NETNS_COOKIE: unique for each namespace since boot; ENOPROTOOPT before Linux 5.14. */
 int clinux_netns_cookie(int fd, uint64_t *cookie);
 /* accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK). */
