@@ -86,12 +86,17 @@ static void open_descriptors(void)
 
 int clinux_reopen(int fd)
 {
+	static const char folder[] = "/proc/self/fd/";
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	char name[16];
+	char path[sizeof folder + 16];
+	const char *name = path;
 
 	pthread_once(&once, open_descriptors);
-	snprintf(name, sizeof name, "%d", fd);
-	return openat(descriptors, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	snprintf(path, sizeof path, "%s%d", folder, fd);
+	/* Without the folder, which could not be opened for want of descriptors, by the whole path. */
+	if (descriptors >= 0)
+		name += sizeof folder - 1;
+	return openat(descriptors >= 0 ? descriptors : AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
 static pthread_key_t task_key;

@@ -11,9 +11,7 @@ package enum LegacyTables {
     package static func redirects() throws(SystemCallError) -> [Redirect] {
         var found: [Redirect] = []
         for version in [InternetProtocol.four, .six] {
-            // No such file: no x_tables in this kernel, or not loaded. An empty one: nothing in this namespace.
-            guard let names = try? Files.read(ofThread: version.tableNames) else { continue }
-            for name in names.split(separator: 0x0a) {
+            for name in try tableNames(version).split(separator: 0x0a) {
                 switch String(decoding: name, as: UTF8.self) {
                 case "nat":
                     found += try blob("nat", version)?.redirects(.nat, at: [.prerouting, .output]) ?? []
@@ -24,6 +22,16 @@ package enum LegacyTables {
             }
         }
         return found
+    }
+
+    /// The file with the names of the tables that there are. Without one, x_tables is not in this kernel, or not loaded.
+    private static func tableNames(_ version: InternetProtocol) throws(SystemCallError) -> [UInt8] {
+        do throws(SystemCallError) {
+            return try Files.read(ofThread: version.tableNames)
+        } catch {
+            if error.isShortage { throw error }
+            return []
+        }
     }
 
     /// nil if the table has changed while it was read, four times in a row, or cannot be read at all.
