@@ -145,7 +145,7 @@ let package = Package(
         // Tests that need no root.
         .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
-        .testTarget(name: "NetfilterTests", dependencies: ["Netfilter"], swiftSettings: strict),
+        .testTarget(name: "NetfilterTests", dependencies: ["Netfilter", "Linux", system], swiftSettings: strict),
         .testTarget(name: "RetryTests", dependencies: ["Retry"], swiftSettings: strict),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
