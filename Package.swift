@@ -36,7 +36,7 @@ let package = Package(
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
         .executable(name: "kmesh-bypass-demo", targets: ["kmesh-bypass-demo"]),
         .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
-        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON"]),
+        .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON", "Retry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -66,6 +66,7 @@ let package = Package(
             swiftSettings: strict + [faultPoints]),
 
         // Pure: the wire and the decisions.
+        .target(name: "Retry", swiftSettings: strict),
         .target(name: "StrictJSON", swiftSettings: strict),
         .target(name: "JSONRPC", dependencies: ["StrictJSON"], swiftSettings: strict),
         .target(name: "BypassAPI", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
@@ -83,20 +84,22 @@ let package = Package(
             name: "BypassDaemon",
             dependencies: [
                 "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
-                "PrometheusMetrics", logging, metrics,
+                "Retry", "PrometheusMetrics", logging, metrics,
             ], swiftSettings: strict),
         .target(
-            name: "BypassClient", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
+            name: "BypassClient", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Retry", nioCore, nioPosix],
             swiftSettings: strict),
 
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["StrictJSON", "Linux", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict),
+            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict
+        ),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", nioCore, nioPosix,
+                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics", nioCore,
+                nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
         .executableTarget(
@@ -122,7 +125,8 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON",
+                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux",
+                "StrictJSON",
                 subprocess, system, arguments,
             ],
             swiftSettings: strict),
@@ -142,10 +146,12 @@ let package = Package(
         .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "NetfilterTests", dependencies: ["Netfilter"], swiftSettings: strict),
+        .testTarget(name: "RetryTests", dependencies: ["Retry"], swiftSettings: strict),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
         .testTarget(
-            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict),
+            name: "BypassAPITests", dependencies: ["BypassAPI", "StrictJSON", "JSONRPC", "Linux"], swiftSettings: strict
+        ),
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
@@ -154,10 +160,12 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix, logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix,
+                logging,
             ], swiftSettings: strict),
         .testTarget(
-            name: "BypassClientTests", dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
+            name: "BypassClientTests",
+            dependencies: ["BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", nioCore, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "kmesh-bypassctlTests",
@@ -186,7 +194,9 @@ let package = Package(
         // Tests that need root share their rig.
         .target(
             name: "TestSupport",
-            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix],
+            dependencies: [
+                "MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix,
+            ],
             path: "Tests/Support", swiftSettings: strict),
         .testTarget(
             name: "KernelTests",

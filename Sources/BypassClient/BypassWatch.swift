@@ -1,4 +1,5 @@
 public import BypassAPI
+private import Retry
 internal import StrictJSON
 
 /// Every change of every bypass on the node, without end.
@@ -35,7 +36,9 @@ public struct BypassWatch: AsyncSequence, Sendable {
         private var client: BypassClient?
         /// The last event received.
         private var lastEvent: (stream: String, sequence: Int)?
-        private var backoff = ExponentialBackoff()
+        private var backoff = ExponentialBackoff(firstDelay: .milliseconds(100), longestDelay: .seconds(10))
+        /// Before it connects again.
+        private var pause: Duration?
 
         fileprivate init(path: String) {
             self.path = path
@@ -49,7 +52,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
                     return try await change(client.nextNotification())
                 } catch {
                     client = nil
-                    backoff.recordFailure()
+                    pause = backoff.next()
                     if error == .cancelled { return nil }
                     return .disconnected(error)
                 }
@@ -59,7 +62,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
 
         /// - Returns: nil if the earlier subscription is resumed.
         private mutating func subscribe() async throws(BypassClientError) -> [BypassStatus]? {
-            if let pause = backoff.pause {
+            if let pause {
                 do {
                     try await Task.sleep(for: pause)
                 } catch {
@@ -71,6 +74,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
                 SubscribeMethod.self, with: .init(stream: lastEvent?.stream, sequence: lastEvent?.sequence))
             self.client = client
             lastEvent = (answer.stream, answer.sequence)
+            pause = nil
             backoff.reset()
             return answer.bypasses
         }
@@ -96,21 +100,4 @@ public struct BypassWatch: AsyncSequence, Sendable {
             return .change(name, event.bypass)
         }
     }
-}
-
-/// The pause before the next attempt to connect.
-struct ExponentialBackoff {
-    private var failures = 0
-
-    /// nil without a failure. With each failure the bound doubles, from a tenth of a second to ten; the pause is in the
-    /// upper half of it, so that many clients of the same daemon do not reconnect at the same moment.
-    var pause: Duration? {
-        guard failures > 0 else { return nil }
-        let bound = min(100 << min(failures - 1, 7), 10_000)
-        return .milliseconds(Int.random(in: bound / 2...bound))
-    }
-
-    mutating func recordFailure() { failures += 1 }
-
-    mutating func reset() { failures = 0 }
 }

@@ -1,22 +1,23 @@
 internal import BypassAPI
 internal import BypassClient
-public import Kubernetes
-public import Logging
-public import ServiceLifecycle
+package import Kubernetes
+package import Logging
+internal import Retry
+internal import ServiceLifecycle
 
 /// The controller as one service: its watches, its reconciler and its health server. Bypasses outlive it.
-public struct ControllerService: Service {
-    public struct Configuration: Sendable {
+package struct ControllerService: Service {
+    package struct Configuration: Sendable {
         /// false: the bypasses of an earlier controller on this node are turned off, and nothing else is done.
-        public var isEnabled = false
+        package var isEnabled = false
         /// The name of the node in Kubernetes.
-        public var node: String
+        package var node: String
         /// The daemon's socket.
-        public var socket = Product.socketPath
-        public var healthHost = "127.0.0.1"
-        public var healthPort = 9466
+        package var socket = Product.socketPath
+        package var healthHost = "127.0.0.1"
+        package var healthPort = 9466
 
-        public init(node: String) {
+        package init(node: String) {
             self.node = node
         }
     }
@@ -27,7 +28,7 @@ public struct ControllerService: Service {
     private let logger: Logger
 
     /// - Throws: ``AccessError`` if certificates or keys cannot be used.
-    public init(_ configuration: Configuration, _ access: ClusterAccess, logger: Logger) throws(AccessError) {
+    package init(_ configuration: Configuration, _ access: ClusterAccess, logger: Logger) throws(AccessError) {
         let metrics = ControllerMetrics()
         self.configuration = configuration
         self.logger = logger
@@ -38,7 +39,7 @@ public struct ControllerService: Service {
     }
 
     /// - Throws: ``HealthListenError``.
-    public func run() async throws {
+    package func run() async throws {
         let daemon = DaemonClient(configuration.socket) { [metrics] in metrics.recordDaemonCall($0, $1) }
         let statusReporter = StatusReporter(client, node: configuration.node, logger: logger)
         let controller = Controller(
@@ -116,6 +117,6 @@ public struct ControllerService: Service {
 }
 
 /// The health server cannot listen on its port.
-public struct HealthListenError: Error, CustomStringConvertible {
-    public let description: String
+package struct HealthListenError: Error, CustomStringConvertible {
+    package let description: String
 }

@@ -1,30 +1,30 @@
 internal import Bypass
-public import BypassAPI
+package import BypassAPI
 internal import BypassPolicy
 internal import Datapath
 internal import Linux
-public import Logging
+package import Logging
 internal import Synchronization
 
 /// The daemon: what it consists of, in the order in which it starts, and backwards as it ends.
-public final class Daemon: Sendable {
-    public struct Configuration: Sendable {
-        public var socket = Product.socketPath
+package final class Daemon: Sendable {
+    package struct Configuration: Sendable {
+        package var socket = Product.socketPath
         /// Who, besides root, may connect.
-        public var socketGroup = "kmesh"
-        public var bpffs = "/sys/fs/bpf"
-        public var stateFolder = "/run/kmesh/state"
+        package var socketGroup = "kmesh"
+        package var bpffs = "/sys/fs/bpf"
+        package var stateFolder = "/run/kmesh/state"
         /// Who may do what; without the file, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
-        public var policy = "/etc/kmesh/bypassd.toml"
+        package var policy = "/etc/kmesh/bypassd.toml"
         /// Where audit records go: the journal's socket; nil for where the log goes.
-        public var journal = Systemd.journal
-        public var limits = Limits()
+        package var journal = Systemd.journal
+        package var limits = Limits()
         /// Where metrics are written for node_exporter's textfile collector; nil for nowhere.
-        public var metricsFile: String?
+        package var metricsFile: String?
         /// Seconds in which every bypass is resynced once.
-        public var checkInterval = 2
+        package var checkInterval = 2
 
-        public init() {}
+        package init() {}
     }
 
     private let logger: Logger
@@ -74,7 +74,7 @@ public final class Daemon: Sendable {
     private static let shutdownGrace = Interval.seconds(10)
 
     /// Takes the socket and sets up the matcher. From here on clients can connect; ``run()`` answers them.
-    public init(_ configuration: Configuration, logger: Logger) throws(StartError) {
+    package init(_ configuration: Configuration, logger: Logger) throws(StartError) {
         ProcessMemory.shareArenas()
         try Startup.checkCapabilities()
         try Startup.checkOwnNamespace()
@@ -171,7 +171,7 @@ public final class Daemon: Sendable {
         }
     }
     /// Keeps SIGTERM, SIGINT and SIGHUP for ``run()``. To be called before there is a second thread.
-    public static func blockSignals() throws(StartError) {
+    package static func blockSignals() throws(StartError) {
         do throws(SystemCallError) {
             try Signals.block()
         } catch {
@@ -182,7 +182,7 @@ public final class Daemon: Sendable {
     /// Answers clients until SIGTERM or SIGINT; then answers what was begun, and leaves every bypass as it is. SIGHUP has the
     /// policy read again. To be called on the thread that has called
     /// ``blockSignals()``.
-    public func run() throws(StartError) {
+    package func run() throws(StartError) {
         do throws(SystemCallError) {
             for service in services { try service.start() }
         } catch {

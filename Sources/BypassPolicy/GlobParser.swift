@@ -1,6 +1,6 @@
 internal import Bypass
 
-/// Reads a glob's pattern. What shells and other programs understand in different ways is refused, so that nobody is
+/// Reads a glob's pattern. What shells and other programs understand in different ways is refused, so that no one is
 /// granted more or less than was meant.
 struct GlobParser {
     private var rest: Substring.UnicodeScalarView

@@ -1,7 +1,7 @@
 package import BypassAPI
+internal import Datapath
 internal import Glibc
 internal import Linux
-internal import Datapath
 
 /// Checks of what the daemon needs of the machine.
 package struct KernelChecks {

@@ -2,7 +2,6 @@ internal import Bypass
 package import BypassAPI
 internal import Datapath
 internal import Linux
-internal import Datapath
 
 /// Finds and removes what a bypass can leave behind: rules without an entry, entries without a namespace.
 package struct LeftoverChecks {
@@ -75,7 +74,7 @@ package struct LeftoverChecks {
                 "leftovers", "\(rule.path): rules of no bypass in \(rule.chains.joined(separator: ", "))", advice)
         }
         findings += found.entries.map {
-            .problem("leftovers", "the map has an entry of namespace \($0), which has gone", advice)
+            .problem("leftovers", "the map has an entry of namespace \($0), which was deleted", advice)
         }
         findings += found.unscanned.map {
             .warning(
@@ -107,7 +106,7 @@ package struct LeftoverChecks {
             var done: [Finding] = []
             for inode in found.entries {
                 try matcher.remove(inode)
-                done.append(.ok("repair", "the entry of namespace \(inode) is gone"))
+                done.append(.ok("repair", "the entry of namespace \(inode) was removed"))
             }
             return try done + remove(found.rules, matcher)
         } catch {

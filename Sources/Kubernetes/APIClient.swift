@@ -3,10 +3,10 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
-public import StrictJSON
+package import StrictJSON
 
 /// A client of one API server. Tasks may use it concurrently.
-public final class APIClient: Sendable {
+package final class APIClient: Sendable {
     /// The limit of a response in bytes: a page of a hundred pods with long environments fits.
     static let responseLimit = 64 * 1024 * 1024
     /// The limit of nested arrays and objects; the `managedFields` of a pod have about twenty levels.
@@ -24,7 +24,7 @@ public final class APIClient: Sendable {
     ///   - timeout: of each request except a watch, until the last byte of the response.
     ///   - observer: is called with the verb of each request and the response's status code, or `error` without one.
     /// - Throws: ``AccessError`` if certificates or keys cannot be used.
-    public init(
+    package init(
         _ access: ClusterAccess, userAgent: String, timeout: Duration = .seconds(30),
         observer: @escaping @Sendable (_ verb: String, _ code: String) -> Void = { _, _ in }
     ) throws(AccessError) {
@@ -44,24 +44,24 @@ public final class APIClient: Sendable {
     }
 
     /// Closes all connections. Must be called once, after the last request.
-    public func shutdown() async {
+    package func shutdown() async {
         try? await http.shutdown()
     }
 
     /// Gets an object or a list.
-    public func get(_ path: String, _ query: [(String, String)] = []) async throws(APIError) -> JSONValue {
+    package func get(_ path: String, _ query: [(String, String)] = []) async throws(APIError) -> JSONValue {
         try await request(.GET, path, query)
     }
 
     /// Creates an object in a collection.
-    public func create(_ object: JSONValue, in path: String) async throws(APIError) -> JSONValue {
+    package func create(_ object: JSONValue, in path: String) async throws(APIError) -> JSONValue {
         try await request(.POST, path, body: object, type: "application/json")
     }
 
     /// Patches an object with a merge patch (RFC 7386).
     ///
     /// - Returns: the object after the patch.
-    public func patch(_ path: String, with changes: JSONValue) async throws(APIError) -> JSONValue {
+    package func patch(_ path: String, with changes: JSONValue) async throws(APIError) -> JSONValue {
         try await request(.PATCH, path, body: changes, type: "application/merge-patch+json")
     }
 

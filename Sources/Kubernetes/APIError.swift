@@ -1,7 +1,7 @@
 internal import StrictJSON
 
 /// Why a request to the API server failed. `description` is a clause without a full stop.
-public enum APIError: Error, Hashable, Sendable {
+package enum APIError: Error, Hashable, Sendable {
     /// The connection failed: DNS, TCP or TLS.
     case unreachable(String)
     case timedOut
@@ -15,24 +15,24 @@ public enum APIError: Error, Hashable, Sendable {
     case cancelled
 
     /// The HTTP status code of a refusal.
-    public var code: Int? {
+    package var code: Int? {
         guard case .refused(let status) = self else { return nil }
         return status.code
     }
 }
 
 /// The API server's response to a request that it refuses (`Status` of meta/v1).
-public struct APIStatus: Hashable, Sendable {
+package struct APIStatus: Hashable, Sendable {
     /// The HTTP status code.
-    public var code: Int
+    package var code: Int
     /// For programs, such as `NotFound` or `Expired`.
-    public var reason: String
+    package var reason: String
     /// For users.
-    public var message: String
+    package var message: String
     /// Seconds to wait before a retry.
-    public var retryAfter: Int?
+    package var retryAfter: Int?
 
-    public init(code: Int, reason: String = "", message: String = "", retryAfter: Int? = nil) {
+    package init(code: Int, reason: String = "", message: String = "", retryAfter: Int? = nil) {
         self.code = code
         self.reason = reason
         self.message = message
@@ -55,7 +55,7 @@ public struct APIStatus: Hashable, Sendable {
 }
 
 extension APIError: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .unreachable(let reason): "the API server cannot be reached: \(reason)"
         case .timedOut: "the API server did not answer in time"

@@ -113,7 +113,7 @@ struct LegacyTable {
                 case "TPROXY": if mechanism == .transparentProxy { return true }
                 // The head of the next user chain: this one ends here.
                 case "ERROR": end = -1
-                // A standard verdict that is no negative number is the place of a chain.
+                // A standard verdict that is not negative is the place of a chain.
                 case "" where entry.verdict >= 0 && entry.verdict != entry.next:
                     if seen.insert(entry.verdict).inserted { waiting.append((entry.verdict, entries.count)) }
                 default: break

@@ -1,29 +1,29 @@
-public import CoreMetrics
+package import CoreMetrics
 
 /// The metrics of one program: their names have a common prefix, and one of them, `build_info`, has the program's version.
-public struct MetricsRegistry: Sendable {
+package struct MetricsRegistry: Sendable {
     private let prefix: String
     private let factory: PrometheusFactory
 
     /// - Parameter help: what each metric means, by its name without the prefix.
-    public init(prefix: String, version: String, help: [String: String]) {
+    package init(prefix: String, version: String, help: [String: String]) {
         self.prefix = prefix
         factory = PrometheusFactory(help: Dictionary(uniqueKeysWithValues: help.map { (prefix + $0.key, $0.value) }))
         meter("build_info", [("version", version)]).set(1)
     }
 
-    public func counter(_ name: String, _ labels: [(String, String)] = []) -> Counter {
+    package func counter(_ name: String, _ labels: [(String, String)] = []) -> Counter {
         Counter(label: prefix + name, dimensions: labels, factory: factory)
     }
 
-    public func meter(_ name: String, _ labels: [(String, String)] = []) -> Meter {
+    package func meter(_ name: String, _ labels: [(String, String)] = []) -> Meter {
         Meter(label: prefix + name, dimensions: labels, factory: factory)
     }
 
-    public func timer(_ name: String, _ labels: [(String, String)] = []) -> Timer {
+    package func timer(_ name: String, _ labels: [(String, String)] = []) -> Timer {
         Timer(label: prefix + name, dimensions: labels, factory: factory)
     }
 
     /// All metrics in Prometheus' text format.
-    public var text: String { factory.text }
+    package var text: String { factory.text }
 }

@@ -25,7 +25,7 @@ package final class PrometheusFactory: MetricsFactory {
 
     package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         let series = series(label, dimensions) { .counter(Count()) }
-        guard case .counter(let count) = series else { preconditionFailure("\(label) is no counter") }
+        guard case .counter(let count) = series else { preconditionFailure("\(label) is not a counter") }
         return count
     }
 
@@ -42,7 +42,7 @@ package final class PrometheusFactory: MetricsFactory {
 
     package func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         let series = series(label, dimensions) { .histogram(Histogram()) }
-        guard case .histogram(let histogram) = series else { preconditionFailure("\(label) is no timer") }
+        guard case .histogram(let histogram) = series else { preconditionFailure("\(label) is not a timer") }
         return histogram
     }
 
@@ -53,12 +53,12 @@ package final class PrometheusFactory: MetricsFactory {
 
     private func gauge(_ label: String, _ dimensions: [(String, String)]) -> Gauge {
         let series = series(label, dimensions) { .gauge(Gauge()) }
-        guard case .gauge(let gauge) = series else { preconditionFailure("\(label) is no gauge") }
+        guard case .gauge(let gauge) = series else { preconditionFailure("\(label) is not a gauge") }
         return gauge
     }
 
-    /// The one that there is, or a new one. What was counted once is told for ever: a counter that vanishes and begins
-    /// anew would be a wrong rate.
+    /// The one that there is, or a new one. A series is kept for ever: a counter that vanishes and starts
+    /// again would give a wrong rate.
     private func series(
         _ label: String, _ dimensions: [(String, String)], _ make: () -> Series
     ) -> Series {

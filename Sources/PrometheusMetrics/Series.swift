@@ -33,7 +33,7 @@ final class Histogram: TimerHandler {
         var counts: [UInt64]
         var nanoseconds: UInt64
 
-        /// Upper bounds in nanoseconds: from the 100 us of a call that asks nobody to the 10 s after which something hangs.
+        /// Upper bounds in nanoseconds: from the 100 us of a call without I/O to the 10 s after which something hangs.
         static let bounds: [UInt64] = [
             100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000,
             250_000_000, 500_000_000, 1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000,

@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
 internal import Console
-internal import SignalHandling
 internal import MeshSandbox
+internal import SignalHandling
 
 /// A mesh in miniature, and its bypass, on real namespaces. `kmesh-bypassctl demo` executes this.
 @main

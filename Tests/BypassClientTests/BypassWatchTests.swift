@@ -120,17 +120,4 @@ import Testing
             #expect(await task.value == nil)
         }
     }
-
-    @Test func `Pauses double and are not the same for all`() {
-        var backoff = ExponentialBackoff()
-        #expect(backoff.pause == nil)
-        for _ in 1...20 {
-            backoff.recordFailure()
-            let pause = backoff.pause ?? .zero
-            #expect(pause >= .milliseconds(50) && pause <= .seconds(10))
-        }
-        #expect(backoff.pause ?? .zero >= .seconds(5))
-        backoff.reset()
-        #expect(backoff.pause == nil)
-    }
 }

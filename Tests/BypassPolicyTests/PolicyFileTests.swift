@@ -88,11 +88,11 @@ import Testing
         ),
         (
             "[[grant]]\nrole = \"read\"\nusers = [-1]",
-            ["f:3: users: -1 is no number of a user: they go from 0 to 4294967294"]
+            ["f:3: users: -1 is not the number of a user (0 to 4294967294)"]
         ),
         (
             "[[grant]]\nrole = \"read\"\nusers = [4294967295]",
-            ["f:3: users: 4294967295 is no number of a user: they go from 0 to 4294967294"]
+            ["f:3: users: 4294967295 is not the number of a user (0 to 4294967294)"]
         ),
         ("[[grant]]\nrole = \"read\"\nusers = [true]", ["f:3: users: takes names and numbers, not true or false"]),
         ("[[grant]]\nrole = \"read\"\nusers = [\"bob\", \"bob\"]", ["f:3: users: \"bob\" is there twice"]),
@@ -118,7 +118,7 @@ import Testing
         ("[[grants]]", ["f:1: a table \"grants\" has no meaning here: a grant begins with [[grant]]"]),
         ("[grant]\nusers = [\"bob\"]\nrole = \"read\"", ["f:1: write [[grant]], as there may be several"]),
         // What is missing
-        ("[[grant]]\nrole = \"read\"", ["f:1: this grant is to nobody: give it users or groups"]),
+        ("[[grant]]\nrole = \"read\"", ["f:1: this grant names neither users nor groups: add one of them"]),
         ("\n[[grant]]\nusers = [1]", ["f:2: this grant has no role: it is one of read, bypass, admin"]),
         ("[[grant]]\nusers = []\nrole = \"read\"", ["f:2: users: is empty: leave it out, or put something in"]),
         (bob + "namespaces = []", ["f:4: namespaces: is empty: leave it out, or put something in"]),
@@ -138,8 +138,8 @@ import Testing
         (bob + "require-ttl = 1", ["f:4: require-ttl: takes true or false, not a number"]),
         (bob + "max-ttl = true", ["f:4: max-ttl: takes seconds, or a text such as \"15m\", not true or false"]),
         // Values
-        (bob + "namespaces = [\"web-[\"]", ["f:4: namespaces: \"web-[\" is no pattern: a [ is not closed"]),
-        (bob + "namespaces = [\"\"]", ["f:4: namespaces: \"\" is no pattern: it is empty"]),
+        (bob + "namespaces = [\"web-[\"]", ["f:4: namespaces: \"web-[\" is not a valid pattern: a [ is not closed"]),
+        (bob + "namespaces = [\"\"]", ["f:4: namespaces: \"\" is not a valid pattern: it is empty"]),
         (bob + "namespaces = [\"a\", \"a\"]", ["f:4: namespaces: \"a\" is there twice"]),
         (
             bob + "namespaces = [\"/run/netns/web-*\"]",

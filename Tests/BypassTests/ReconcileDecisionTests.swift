@@ -49,30 +49,3 @@ import Testing
         #expect(decision(observation, hooks: nil, deadline: nil) == .end)
     }
 }
-
-@Suite struct ExponentialBackoffTests {
-    private let second: UInt64 = 1_000_000_000
-
-    @Test("The first repair is at once; in a fight the pauses double, up to five minutes")
-    func doubling() {
-        var backoff = ExponentialBackoff.repair
-        #expect(backoff.next == 0)
-        var now = 1000 * second
-        var pauses: [UInt64] = []
-        for _ in 0..<12 {
-            backoff.recordAttempt(at: now)
-            pauses.append((backoff.next - now) / second)
-            now = backoff.next
-        }
-        #expect(pauses == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300])
-    }
-
-    @Test("After a minute without damage the next repair is as fast as the first")
-    func reset() {
-        var backoff = ExponentialBackoff.repair
-        for now in [1000, 1002, 1006] { backoff.recordAttempt(at: UInt64(now) * second) }
-        #expect(backoff.next == 1014 * second)
-        backoff.recordAttempt(at: 1075 * second)
-        #expect(backoff.next == 1077 * second)
-    }
-}

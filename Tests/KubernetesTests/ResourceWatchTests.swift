@@ -228,22 +228,4 @@ import Testing
             }
         }
     }
-
-    @Test("Delays grow up to a limit, are random, and start again after a quiet time")
-    func backoff() {
-        let start = ContinuousClock.now
-        var backoff = ExponentialBackoff(
-            firstDelay: .milliseconds(100), longestDelay: .seconds(10), resetAfter: .seconds(60))
-        let delays = (0..<40).map { _ in backoff.next(at: start) }
-        for (index, delay) in delays.enumerated() {
-            let most = min(Duration.milliseconds(100) * (1 << min(index, 20)), .seconds(10))
-            #expect(delay <= most && delay >= most / 2)
-        }
-        #expect(Set(delays).count > 30)
-        backoff.reset()
-        #expect(backoff.next(at: start) <= .milliseconds(100))
-        for _ in 0..<10 { _ = backoff.next(at: start) }
-        #expect(backoff.next(at: start + .seconds(60)) >= .seconds(5))
-        #expect(backoff.next(at: start + .seconds(200)) <= .milliseconds(100))
-    }
 }

@@ -4,7 +4,7 @@ import Testing
 /// Who may import whom. SwiftPM does not notice a layer that is skipped: this does.
 @Suite struct LayeringTests {
     /// Targets that know no operating system.
-    private static let pure: Set<String> = ["Bypass", "BypassAPI", "JSONRPC", "StrictJSON"]
+    private static let pure: Set<String> = ["Bypass", "BypassAPI", "JSONRPC", "Retry", "StrictJSON"]
     /// What comes with the compiler, for all others.
     private static let toolchain: Set<String> = ["Glibc", "Synchronization"]
 
@@ -15,28 +15,32 @@ import Testing
         "BypassRepair": ["Bypass", "BypassAPI", "Datapath", "Linux"],
         // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON", "Subprocess",
+            "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON",
+            "Subprocess",
             "SystemPackage", "ArgumentParser",
         ],
         "Console": ["Bypass", "BypassAPI"],
         "SignalHandling": ["UnixSignals"],
-        "kmesh-bypass-demo": ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", "ArgumentParser"],
+        "kmesh-bypass-demo": [
+            "MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", "ArgumentParser",
+        ],
         "BypassDaemon": [
-            "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy",
+            "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy", "Retry",
             "Logging", "CoreMetrics", "PrometheusMetrics", "SystemPackage",
         ],
-        "BypassClient": ["BypassAPI", "StrictJSON", "JSONRPC", "NIOCore", "NIOPosix"],
+        "BypassClient": ["BypassAPI", "StrictJSON", "JSONRPC", "Retry", "NIOCore", "NIOPosix"],
         "MeshSandbox": ["Linux", "CLinux", "Subprocess", "SystemPackage"],
         "kmesh-bypass-controller": [
             "BypassController", "BypassAPI", "Kubernetes", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals",
             "Logging",
         ],
         "BypassController": [
-            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "PrometheusMetrics", "NIOCore", "NIOPosix",
+            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics", "NIOCore",
+            "NIOPosix",
             "NIOHTTP1", "AsyncHTTPClient", "Logging", "CoreMetrics", "ServiceLifecycle",
         ],
         "Kubernetes": [
-            "StrictJSON", "Linux", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "AsyncHTTPClient", "Yams",
+            "StrictJSON", "Linux", "Retry", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "AsyncHTTPClient", "Yams",
             "FoundationEssentials",
         ],
         "PrometheusMetrics": ["CoreMetrics"],
@@ -46,6 +50,7 @@ import Testing
         "BypassAPI": ["StrictJSON", "JSONRPC"],
         "JSONRPC": ["StrictJSON"],
         "StrictJSON": [],
+        "Retry": [],
         "Netfilter": ["Linux", "CLinux", "CLibmnl", "CLibnftnl", "SystemPackage"],
         "Linux": ["CLinux", "SystemPackage"],
     ]
@@ -120,6 +125,14 @@ import Testing
             } else if folders.contains(where: { name.hasPrefix($0 + "/") }) {
                 #expect(Files.exists(Repository.root + "/" + name), "\(name)")
             }
+        }
+    }
+
+    @Test("README and ARCHITECTURE name every module", arguments: ["README.md", "ARCHITECTURE.md"])
+    func modules(_ name: String) throws {
+        let text = try Files.text(Repository.root + "/" + name)
+        for module in try Files.entries(in: Repository.root + "/Sources") {
+            #expect(text.contains("`\(module.name)`"), "\(module.name)")
         }
     }
 

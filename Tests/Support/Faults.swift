@@ -12,7 +12,9 @@ package struct Faults: Sendable {
     package init(in folder: String) throws {
         path = folder + "/faults"
         try Files.write(Array(repeating: 0, count: FaultInjection.size), to: path)
-        guard let plan = FaultInjection(path: path) else { throw UnmetExpectation(description: "\(path) cannot be mapped") }
+        guard let plan = FaultInjection(path: path) else {
+            throw UnmetExpectation(description: "\(path) cannot be mapped")
+        }
         self.plan = plan
     }
 }

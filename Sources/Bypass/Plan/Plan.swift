@@ -23,7 +23,7 @@ package struct Plan: Hashable, Sendable {
         _ hooks: Set<Hook>, deadline: UInt64, _ observation: Observation, _ families: [Family]
     ) {
         // A rule holds the program that was pinned when it was made. Without an entry of ours, finished, in the map,
-        // nobody knows whether that program looks into this map: such rules are replaced.
+        // it is unknown whether that program reads this map: such rules are replaced.
         let trusted = observation.entry.map { $0.isCurrent && !$0.hooks.isEmpty } ?? false
         var created = observation.standing
         var ruleset: [Action] = []
@@ -118,7 +118,7 @@ package struct Plan: Hashable, Sendable {
         }
     }
 
-    /// Our rules out of a chain; and the chain, if we made it and nobody else has put anything in.
+    /// Our rules out of a chain; and the chain, if we made it and no other program has added to it.
     private static func clear(_ natChain: NATChain, _ observation: Observation, _ created: inout Set<CreatedObject>)
         -> [Action]
     {

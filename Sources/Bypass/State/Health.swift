@@ -1,6 +1,6 @@
 package import BypassAPI
 
-/// How an observed bypass fares.
+/// The health of an observed bypass.
 package struct Health: Hashable, Sendable {
     package var state: BypassStatus.State
     /// Whether every redirect found, in the direction that was asked for, is overridden. False while off.

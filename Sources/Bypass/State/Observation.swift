@@ -100,7 +100,7 @@ package struct Observation: Hashable, Sendable {
     /// Whether there is neither a rule of ours nor our guard.
     package var holdsNothingOfOurs: Bool { ownChains.isEmpty }
 
-    /// Whether something of ours stands here and no bypass is on: it does nothing, and nobody else takes it away.
+    /// Whether something of ours stands here and no bypass is on: it does nothing, and no other program removes it.
     package var holdsLeftovers: Bool {
         !holdsNothingOfOurs && entry?.isLive(at: now) != true
     }

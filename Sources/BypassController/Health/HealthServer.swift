@@ -4,9 +4,9 @@ internal import NIOHTTP1
 internal import NIOPosix
 
 /// The answer to a health check.
-public struct HealthResponse: Sendable {
-    public var isHealthy: Bool
-    public var text: String
+package struct HealthResponse: Sendable {
+    package var isHealthy: Bool
+    package var text: String
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` on a port that by default only the node itself can reach.
@@ -95,9 +95,9 @@ extension Channel {
 }
 
 /// A client of the health server.
-public enum HealthProbe {
+package enum HealthProbe {
     /// A controller that does not respond is unhealthy.
-    public static func get(host: String, port: Int, _ path: String) async -> HealthResponse {
+    package static func get(host: String, port: Int, _ path: String) async -> HealthResponse {
         let authority = host.contains(":") ? "[\(host)]" : host
         var configuration = HTTPClient.Configuration()
         // A refused connection fails at once, without retries.

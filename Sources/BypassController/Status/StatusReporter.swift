@@ -1,6 +1,7 @@
 internal import BypassAPI
 internal import Kubernetes
 internal import Logging
+internal import Retry
 internal import StrictJSON
 
 /// Reports the state of bypasses on their pods: as an annotation and as Events, and by removing the label of a bypass that has

@@ -1,4 +1,4 @@
-internal import Bypass
+internal import Retry
 internal import Synchronization
 
 /// How the bypasses fare that are not healthy, or were not long ago; by inode.
@@ -6,10 +6,18 @@ final class RepairStates: Sendable {
     struct RepairState {
         /// Whether subscribers know that it is degraded.
         var isDegraded = false
-        /// When it may be repaired again.
-        var backoff = ExponentialBackoff.repair
+        /// When it may be repaired again: at once the first time. CLOCK_BOOTTIME, in nanoseconds.
+        private(set) var nextAttempt: UInt64 = 0
+        private var backoff = ExponentialBackoff.repair
         /// The same error again is not logged.
         var lastLoggedError: String?
+
+        /// Whether it may be repaired now, which then counts as an attempt.
+        mutating func claimAttempt(at now: UInt64) -> Bool {
+            guard now >= nextAttempt else { return false }
+            nextAttempt = now + UInt64(backoff.next() / .nanoseconds(1))
+            return true
+        }
     }
 
     private let states = Mutex<[UInt64: RepairState]>([:])
@@ -34,4 +42,11 @@ final class RepairStates: Sendable {
     func remove(_ inode: UInt64) {
         states.withLock { $0[inode] = nil }
     }
+}
+
+extension ExponentialBackoff {
+    /// For repairs of a bypass that another program keeps damaging, so that the two do not fight for a ruleset at the speed
+    /// of a processor.
+    static let repair = ExponentialBackoff(
+        firstDelay: .seconds(2), longestDelay: .seconds(300), resetAfter: .seconds(60), isRandom: false)
 }

@@ -92,12 +92,7 @@ extension BypassManager {
         _ after: inout AfterAnswer
     ) {
         let inode = session.inode
-        let isTime = transition.repairs.update(inode) { repair in
-            guard observation.now >= repair.backoff.next else { return false }
-            repair.backoff.recordAttempt(at: observation.now)
-            return true
-        }
-        if isTime {
+        if transition.repairs.update(inode, { $0.claimAttempt(at: observation.now) }) {
             do throws(BypassError) {
                 let outcome = try Reconciler.reconcile(state, in: &session)
                 transition.repairs.markHealthy(inode)

@@ -57,7 +57,7 @@ extension BypassManager {
 
     /// That the daemon leaves a damaged bypass to another program for a while, if it does.
     private func contest(_ inode: UInt64, at now: UInt64) -> Bypass.Warning? {
-        let next = transition.repairs[inode].backoff.next
+        let next = transition.repairs[inode].nextAttempt
         return next > now ? .contested(seconds: Int((next - now) / 1_000_000_000) + 1) : nil
     }
 

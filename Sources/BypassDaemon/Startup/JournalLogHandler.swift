@@ -1,20 +1,20 @@
 internal import Bypass
 internal import Glibc
-public import Logging
+package import Logging
 
 /// Log lines for the journal: one a record, with its priority in front (sd-daemon(3)) and what is known as key=value.
-public struct JournalLogHandler: LogHandler {
-    public var logLevel = Logger.Level.info
-    public var metadata: Logger.Metadata = [:]
+package struct JournalLogHandler: LogHandler {
+    package var logLevel = Logger.Level.info
+    package var metadata: Logger.Metadata = [:]
 
-    public init() {}
+    package init() {}
 
-    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    public func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         var line = "<\(Self.priority(event.level))>\(event.message.description.printable)"
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {

@@ -3,9 +3,9 @@ internal import Datapath
 internal import Linux
 
 /// Why the daemon cannot start: one line for people, and an exit status for programs (sysexits.h's numbers).
-public struct StartError: Error, Sendable, CustomStringConvertible {
-    public var description: String
-    public var exitCode: Int32
+package struct StartError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+    package var exitCode: Int32
 
     static let noMatcherSupport: Int32 = 69  // EX_UNAVAILABLE
     static let system: Int32 = 71  // EX_OSERR
@@ -48,7 +48,7 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
             self.init(
                 Self.inUse, "a daemon listens on \(path) already: stop it first, or name another socket with --socket")
         case .notSocket(let path):
-            self.init(Self.inUse, "\(path) is there and is no socket: move it away, or name another with --socket")
+            self.init(Self.inUse, "\(path) exists and is not a socket: move it away, or name another with --socket")
         case .pathTooLong(let path):
             self.init(Self.system, "the socket's path is longer than 107 bytes: \(path)")
         case .notPassed(let what):

@@ -4,7 +4,7 @@ extension GrantReader {
     /// To whom the grant is.
     mutating func readSubjects() -> [Grant.Subject] {
         if entryLine(.users) == nil && entryLine(.groups) == nil {
-            diagnose(table.line, "this grant is to nobody: give it users or groups")
+            diagnose(table.line, "this grant names neither users nor groups: add one of them")
         }
         let users = readAccounts(.users, "user", accounts.uid).map { Grant.Subject.user($0.id, written: $0.written) }
         let groups = readAccounts(.groups, "group", accounts.gid).map {
@@ -41,7 +41,7 @@ extension GrantReader {
         case .integer(let number):
             // The highest number means "nobody" to the kernel's calls.
             if let id = UInt32(exactly: number), id != .max { return (id, "\(number)") }
-            diagnose(element.line, "\(key.rawValue): \(number) is no number of a \(kind): they go from 0 to 4294967294")
+            diagnose(element.line, "\(key.rawValue): \(number) is not the number of a \(kind) (0 to 4294967294)")
         case .string(let name):
             do {
                 if let id = try find(name) { return (id, name) }

@@ -79,7 +79,7 @@ struct GrantReader {
                 globs.append(try Glob(text))
                 if let reason = Self.reasonForNoMatch(text) { diagnose(line, "namespaces: \(reason)") }
             } catch {
-                diagnose(line, "namespaces: \(text.excerpt) is no pattern: \(error)")
+                diagnose(line, "namespaces: \(text.excerpt) is not a valid pattern: \(error)")
             }
         }
         return globs

@@ -60,7 +60,7 @@ extension TOMLReader {
             position += 1
         }
         guard let scalar = Unicode.Scalar(value) else {
-            throw Diagnostic(line, "U+\(String(value, radix: 16, uppercase: true)) is no character")
+            throw Diagnostic(line, "U+\(String(value, radix: 16, uppercase: true)) is not a character")
         }
         return scalar
     }

@@ -65,7 +65,7 @@ extension TOMLReader {
             word.utf8.first == UInt8(ascii: "-") || word.utf8.first == UInt8(ascii: "+")
             ? word.dropFirst() : word[...]
         guard let first = digits.utf8.first, first.isDigit || digits == "inf" || digits == "nan" else {
-            throw Diagnostic(line, "\(word.excerpt) is no value: a text stands in quotes")
+            throw Diagnostic(line, "\(word.excerpt) is not a value: a text stands in quotes")
         }
         return .integer(try readInteger(word, digits))
     }
@@ -110,6 +110,6 @@ extension TOMLReader {
         if isFloat || digits == "inf" || digits == "nan" {
             return "\(word.excerpt): numbers with a point or an exponent have no meaning here"
         }
-        return "\(word.excerpt) is no number; a text stands in quotes"
+        return "\(word.excerpt) is not a number; a text stands in quotes"
     }
 }

@@ -54,7 +54,7 @@ struct TOMLReader {
 
     private mutating func readHeader() throws(Diagnostic) {
         document.tables.append(table)
-        // What follows a header that cannot be read belongs to nobody.
+        // What follows a header that cannot be read is not part of any table.
         table = TOMLDocument.Table(name: nil, line: line, isReadable: false)
         keys = []
         position += 1

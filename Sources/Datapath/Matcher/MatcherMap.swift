@@ -22,7 +22,7 @@ struct MatcherMap: ~Copyable {
 
     /// What an earlier daemon pinned, of whatever version; nil if nothing is there.
     ///
-    /// - Throws: `MatcherError.foreignPin` if it is no matcher's map.
+    /// - Throws: `MatcherError.foreignPin` if it is not a matcher's map.
     static func pinned(at path: String) throws(MatcherError) -> MatcherMap? {
         guard let descriptor = try mapError(try Pin.open(path)) else { return nil }
         guard let info = try? MapInformation(descriptor), info.type == BPF_MAP_TYPE_HASH.rawValue,

@@ -12,7 +12,7 @@ extension BypassError {
     package init(_ error: NamespaceError) {
         switch error {
         case .notFound(let what): self = .netnsNotFound("no network namespace: \(what)")
-        case .notNetworkNamespace(let path): self = .notNetns("\(path) is no network namespace")
+        case .notNetworkNamespace(let path): self = .notNetns("\(path) is not a network namespace")
         case .notFollowed(let reason): self = .notNetns(reason)
         case .hiddenFromCaller(let path):
             self = .permissionDenied(

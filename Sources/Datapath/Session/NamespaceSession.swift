@@ -34,7 +34,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     /// Enters the namespace on the calling thread, which the caller owns.
     ///
-    /// - Parameter closer: closes the socket after the session, where nobody waits for that.
+    /// - Parameter closer: closes the socket after the session, so that no call waits for that.
     package init(
         _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache,
         closer: DeferredCloser

@@ -2,30 +2,30 @@ internal import Linux
 internal import Synchronization
 
 /// How to reach an API server, and with which credentials.
-public struct ClusterAccess: Sendable {
+package struct ClusterAccess: Sendable {
     /// Such as `https://10.96.0.1:443`, without a trailing slash.
-    public var server: String
+    package var server: String
     /// The CA certificates to verify the server with, in PEM; the system's if nil.
-    public var certificateAuthority: [UInt8]?
+    package var certificateAuthority: [UInt8]?
     /// false for `insecure-skip-tls-verify`.
-    public var verifiesServer = true
+    package var verifiesServer = true
     /// The name in the server's certificate, if it is not the host in `server`.
-    public var serverName: String?
-    public var token: Token?
-    public var certificate: ClientCertificate?
+    package var serverName: String?
+    package var token: Token?
+    package var certificate: ClientCertificate?
 
-    public init(server: String) {
+    package init(server: String) {
         self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
     }
 
     /// A client certificate and its key, in PEM.
-    public struct ClientCertificate: Sendable {
-        public var chain: [UInt8]
-        public var key: [UInt8]
+    package struct ClientCertificate: Sendable {
+        package var chain: [UInt8]
+        package var key: [UInt8]
     }
 
     /// A bearer token.
-    public enum Token: Sendable {
+    package enum Token: Sendable {
         case text(String)
         /// Reread periodically: the kubelet rotates the token before it expires.
         case file(String)
@@ -33,8 +33,8 @@ public struct ClusterAccess: Sendable {
 }
 
 /// Why the access to an API server cannot be configured; one sentence, with what to do.
-public struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let description: String
+package struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
 
     init(_ description: String) {
         self.description = description
@@ -49,7 +49,7 @@ extension ClusterAccess {
     ///   - kubeconfig: if not nil, the only file to read.
     ///   - environment: the process's environment, by variable name.
     ///   - serviceAccount: the directory where the kubelet mounts token and CA.
-    public static func find(
+    package static func find(
         kubeconfig: String?, environment: (String) -> String?,
         serviceAccount: String = "/var/run/secrets/kubernetes.io/serviceaccount"
     ) throws(AccessError) -> ClusterAccess {

@@ -26,7 +26,7 @@ struct Kubeconfig {
         do {
             file = try YAMLDecoder().decode(File.self, from: text)
         } catch {
-            throw AccessError("\(path) is no kubeconfig: \(Self.message(error))")
+            throw AccessError("\(path) is not a kubeconfig: \(Self.message(error))")
         }
         contexts += file.contexts ?? []
         // Paths are relative to the file's own directory.

@@ -1,21 +1,21 @@
 /// A kind of object that can be listed and watched.
-public protocol KubernetesObject: Decodable, Sendable {
+package protocol KubernetesObject: Decodable, Sendable {
     var metadata: ObjectMeta { get }
 }
 
 /// The metadata of every object (`ObjectMeta` of meta/v1): the fields that are used here.
-public struct ObjectMeta: Decodable, Hashable, Sendable {
-    public var name: String
-    public var namespace: String
-    public var uid: String
-    public var resourceVersion: String?
-    public var labels: [String: String]
-    public var annotations: [String: String]
-    public var creationTimestamp: String?
+package struct ObjectMeta: Decodable, Hashable, Sendable {
+    package var name: String
+    package var namespace: String
+    package var uid: String
+    package var resourceVersion: String?
+    package var labels: [String: String]
+    package var annotations: [String: String]
+    package var creationTimestamp: String?
     /// nil if the object is not being deleted.
-    public var deletionTimestamp: String?
+    package var deletionTimestamp: String?
 
-    public init(
+    package init(
         name: String, namespace: String = "", uid: String = "", resourceVersion: String? = nil,
         labels: [String: String] = [:], annotations: [String: String] = [:], creationTimestamp: String? = nil,
         deletionTimestamp: String? = nil
@@ -34,7 +34,7 @@ public struct ObjectMeta: Decodable, Hashable, Sendable {
         case name, namespace, uid, resourceVersion, labels, annotations, creationTimestamp, deletionTimestamp
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         name = try container.decode(String.self, forKey: .name)
         namespace = try container.decodeIfPresent(String.self, forKey: .namespace) ?? ""

@@ -1,27 +1,27 @@
 /// Istio's policy for mTLS (security.istio.io): the fields that are used here.
-public struct PeerAuthentication: KubernetesObject, Hashable {
-    public var metadata: ObjectMeta
-    public var spec: Spec?
+package struct PeerAuthentication: KubernetesObject, Hashable {
+    package var metadata: ObjectMeta
+    package var spec: Spec?
 
-    public struct Spec: Decodable, Hashable, Sendable {
-        public var selector: Selector?
-        public var mtls: Mode?
+    package struct Spec: Decodable, Hashable, Sendable {
+        package var selector: Selector?
+        package var mtls: Mode?
 
-        public init(matchLabels: [String: String]? = nil, mode: String?) {
+        package init(matchLabels: [String: String]? = nil, mode: String?) {
             selector = matchLabels.map { Selector(matchLabels: $0) }
             mtls = mode.map { Mode(mode: $0) }
         }
     }
 
-    public struct Selector: Decodable, Hashable, Sendable {
-        public var matchLabels: [String: String]?
+    package struct Selector: Decodable, Hashable, Sendable {
+        package var matchLabels: [String: String]?
     }
 
-    public struct Mode: Decodable, Hashable, Sendable {
-        public var mode: String?
+    package struct Mode: Decodable, Hashable, Sendable {
+        package var mode: String?
     }
 
-    public init(metadata: ObjectMeta, spec: Spec?) {
+    package init(metadata: ObjectMeta, spec: Spec?) {
         self.metadata = metadata
         self.spec = spec
     }

@@ -1,3 +1,4 @@
+internal import Retry
 internal import StrictJSON
 
 /// Lists the selected objects of a collection, and then watches them: client-go's Reflector as an asynchronous sequence.
@@ -5,8 +6,8 @@ internal import StrictJSON
 /// The first element is a snapshot; then come changes, in order. When the connection breaks, the sequence reports that, and
 /// goes on with a new watch from the last resource version, or with a new snapshot if the server no longer has that version.
 /// A consumer that replaces its set by each `snapshot`, and applies the changes, has the server's set.
-public struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
-    public enum Element: Sendable {
+package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
+    package enum Element: Sendable {
         /// All selected objects; it replaces everything that was known before.
         case snapshot([Object])
         /// Added, changed, or newly selected.
@@ -30,7 +31,7 @@ public struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
     ///   - path: the collection, such as `/api/v1/pods`.
     ///   - selectors: `labelSelector` and `fieldSelector`.
     ///   - pageSize: the limit of each list request.
-    public init(
+    package init(
         _ client: APIClient, _ path: String, selectors: [(String, String)], pageSize: Int = 100
     ) {
         self.client = client
@@ -39,9 +40,9 @@ public struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
         self.pageSize = pageSize
     }
 
-    public func makeAsyncIterator() -> Iterator { Iterator(watch: self) }
+    package func makeAsyncIterator() -> Iterator { Iterator(watch: self) }
 
-    public struct Iterator: AsyncIteratorProtocol {
+    package struct Iterator: AsyncIteratorProtocol {
         private let watch: ResourceWatch
         private var stream: WatchStream?
         /// The last resource version that was seen: a watch starts from it; nil if a list is needed.
@@ -61,7 +62,7 @@ public struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
         }
 
         /// nil once the task is cancelled.
-        public mutating func next() async -> Element? {
+        package mutating func next() async -> Element? {
             while !Task.isCancelled {
                 do throws(APIError) {
                     if stream != nil {

@@ -1,6 +1,6 @@
 /// The mounts that this process sees, from /proc/self/mountinfo (proc(5)): what kind of file system is where.
 ///
-/// Asking a file system itself for its kind, by statfs(2), would ask whoever serves it.
+/// Asking a file system itself for its kind, by statfs(2), would send a request to its server.
 struct MountTable {
     private struct Mount {
         var number = 0..<0

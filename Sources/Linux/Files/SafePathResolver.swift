@@ -8,7 +8,7 @@ internal import SystemPackage
 /// itself for a path is done with care:
 /// - Nothing is opened: there are only handles (O_PATH), which have no effect even on a FIFO, and trigger no automount.
 /// - No file system is asked that is served from outside the kernel, where the answer may never come.
-/// - A link is followed only if root made it, in a folder where nobody else can put anything.
+/// - A link is followed only if root made it, in a folder where only root can put anything.
 /// - Of the links in proc that lead into what a process holds, only those to its namespaces are followed.
 struct SafePathResolver: ~Copyable {
     /// How far it has come: at the end, what the path names. It is not a link.
@@ -42,7 +42,7 @@ struct SafePathResolver: ~Copyable {
         position = root
     }
 
-    /// Goes to the end of the path. After an error there is no going on.
+    /// Goes to the end of the path. It cannot be used after an error.
     mutating func resolve() throws(NamespaceError) {
         while let name = rest.popLast() {
             let point = "/" + (names + [name]).joined(separator: "/")
@@ -67,7 +67,7 @@ struct SafePathResolver: ~Copyable {
         } catch {
             guard error.errno == .improperLink else { throw NamespaceError(error, path: path) }
         }
-        // A handle on the root of the other mount: that alone asks nobody for anything.
+        // A handle on the root of the other mount: that alone sends no request to a file system.
         let handle = try mapError(path, try Files.handle(on: name, in: position.rawValue))
         proc = nil
         guard let mount = try mapError(path, try MountTable.number(of: handle)), mount != rootMount else {
@@ -77,7 +77,7 @@ struct SafePathResolver: ~Copyable {
         let type = try mapError(path, try MountTable.current()).type(ofMount: mount)
         guard let type, MountTable.isServedByKernel(type) else { throw outside(point, type) }
         if type == "proc" {
-            // From above it is known where its root is. Nobody needs the other way.
+            // Its root is known from above. The other way is not needed.
             guard name != ".." else { throw intoProcess(point) }
             proc = names.count + 1
         }

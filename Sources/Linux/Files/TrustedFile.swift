@@ -22,7 +22,7 @@ package struct TrustedFile: Sendable {
         let number = descriptor.rawValue
         var status = stat()
         try call("fstat \(path)") { unsafe fstat(number, &status) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw TrustedFileError(description: "\(path) is no file") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw TrustedFileError(description: "\(path) is not a file") }
         // One byte more shows whether it is longer.
         var contents = [UInt8](repeating: 0, count: limit + 1)
         var length = 0
@@ -54,7 +54,7 @@ package struct TrustedFile: Sendable {
 
     /// An access list that lets other users write shows in the group's bits.
     static func untrustedReason(of path: String, uid: UInt32, mode: UInt32) -> String? {
-        let remedy = "whoever can write it could make himself root: chown root:root and chmod 0644 it"
+        let remedy = "a user who can write it could become root: chown root:root and chmod 0644 it"
         if uid != 0 { return "\(path) belongs to uid \(uid), not to root; \(remedy)" }
         if mode & 0o022 != 0 { return "\(path) can be written by others than root; \(remedy)" }
         return nil

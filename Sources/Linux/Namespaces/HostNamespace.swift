@@ -30,7 +30,7 @@ package enum HostNamespace {
 
     private static var ownStatus: FileStatus { ownNamespace.status }
 
-    /// Throws if the process's own namespace could not be opened: without it, nobody can be let into another one. To be asked
+    /// Throws if the process's own namespace could not be opened: without it, no thread may enter another one. To be called
     /// once at the start; the answer holds for good.
     package static func check() throws(SystemCallError) { _ = try opened.get() }
 

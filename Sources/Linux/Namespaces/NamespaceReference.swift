@@ -99,7 +99,7 @@ package enum NamespaceReference: Hashable, Sendable {
         throw .notFound("no process in a control group of pod \(uid)")
     }
 
-    /// Nobody but the kernel makes the names in /proc/PID.
+    /// Only the kernel makes the names in /proc/PID.
     private static func open(pid: Int32) throws(NamespaceError) -> NetworkNamespace {
         let path = "/proc/\(pid)/ns/net"
         let handle: OwnedDescriptor

@@ -61,7 +61,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
 package enum NamespaceError: Error, Hashable, Sendable {
     /// Nothing has that name, which is the text.
     case notFound(String)
-    /// It is there, but is no network namespace.
+    /// It is there, but is not a network namespace.
     case notNetworkNamespace(String)
     /// It may be one, but finding out would do what the user who planted it wants. The text is a sentence that says why.
     case notFollowed(String)

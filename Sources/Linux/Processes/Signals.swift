@@ -10,7 +10,7 @@ package enum Signals {
     }
 
     /// Blocks them in the calling thread, and so in those that it starts, and ignores SIGPIPE. To be called before there are
-    /// other threads: a signal that nobody has blocked ends the process.
+    /// other threads: a signal that is not blocked ends the process.
     package static func block() throws(SystemCallError) {
         try systemCall("sigprocmask", clinux_block_signals)
     }

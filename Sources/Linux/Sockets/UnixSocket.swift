@@ -5,7 +5,7 @@ internal import SystemPackage
 package enum UnixSocketError: Error, Hashable, Sendable {
     /// A living process listens there.
     case inUse(String)
-    /// Something that is no socket has that name.
+    /// Something that is not a socket has that name.
     case notSocket(String)
     case pathTooLong(String)
     /// systemd passed something else than one listening Unix stream socket.
@@ -25,7 +25,7 @@ package enum UnixSocket {
         try mapError(try systemCall("fcntl F_SETFD") { fcntl(number, F_SETFD, FD_CLOEXEC) })
         for (option, value) in [(SO_DOMAIN, AF_UNIX), (SO_TYPE, CInt(SOCK_STREAM.rawValue)), (SO_ACCEPTCONN, 1)] {
             guard try mapError(try self.option(option, of: number)) == value else {
-                throw .notPassed("something that is no listening Unix stream socket")
+                throw .notPassed("something that is not a listening Unix stream socket")
             }
         }
         do throws(SystemCallError) {

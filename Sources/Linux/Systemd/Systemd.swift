@@ -8,7 +8,7 @@ package enum Systemd {
         guard let path = ProcessEnvironment["NOTIFY_SOCKET"], let socket = try? DatagramSocket(connectedTo: path) else {
             return
         }
-        // There is nobody to report to that systemd could not be reached.
+        // That systemd cannot be reached can only be reported to systemd.
         try? socket.send(Array(assignments.joined(separator: "\n").utf8))
     }
 

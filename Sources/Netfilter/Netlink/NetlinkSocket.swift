@@ -6,7 +6,7 @@ package import SystemPackage
 /// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
 /// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
 package struct NetlinkSocket: ~Copyable {
-    /// Shared with whoever closes it later: the last reference closes it.
+    /// Shared with the thread that closes it later: the last reference closes it.
     package let shared: SharedDescriptor
     private var sequence: UInt32 = 0
     private let buffer = ReceiveBuffer()

@@ -33,7 +33,7 @@ package struct Redirect: Hashable, Sendable {
 extension Ruleset {
     /// The base chains from which a redirect can be reached, over whatever jumps.
     ///
-    /// - Parameter own: the table that is ours, whose nat sends nobody elsewhere.
+    /// - Parameter own: the table that is ours, whose nat redirects nothing.
     package func redirects(except own: (Family, String)) -> [Redirect] {
         let rules = Dictionary(grouping: rules, by: \.chain)
         let dormant = tables.filter(\.isDormant)

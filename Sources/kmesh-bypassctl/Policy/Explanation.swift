@@ -42,7 +42,8 @@ struct Explanation {
         guard let target else { return [] }
         return [.on(hooks: hooks, ttl: ttl), .off].map {
             Change(
-                netns: target.netns, reference: target.reference, names: target.names, operation: $0, isHost: target.isHost)
+                netns: target.netns, reference: target.reference, names: target.names, operation: $0,
+                isHost: target.isHost)
         }
     }
 

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Bypass
-internal import Console
 internal import BypassPolicy
+internal import Console
 
 /// `policy`: evaluates the policy without the daemon.
 struct PolicyCommand: AsyncParsableCommand {
