@@ -105,8 +105,35 @@ import Testing
         }
         #expect(
             Set(names) == [
-                "Package.swift", "Sources", "Tests", "bpf", "systemd", "proto-docs", "README.md", "LICENSE",
+                "Package.swift", "Sources", "Tests", "bpf", "systemd", "proto-docs", "README.md", "ARCHITECTURE.md",
+                "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE",
             ])
+    }
+
+    @Test(
+        "Files and folders that the documents name exist",
+        arguments: ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
+    func documents(_ name: String) throws {
+        let folders = ["Sources", "Tests", "bpf", "systemd", "proto-docs"]
+        let sources = try Repository.swiftFiles(in: "Sources") + Repository.swiftFiles(in: "Tests")
+        let text = try Files.text(Repository.root + "/" + name)
+        for word in text.split(whereSeparator: { !($0.isLetter || $0.isNumber || "/._+-".contains($0)) }) {
+            // What a full stop ends is a name still.
+            let name = word.hasSuffix(".") ? word.dropLast() : word
+            if name.hasSuffix(".swift") {
+                #expect(sources.contains { ("/" + $0.path).hasSuffix("/" + name) } || name == "Package.swift", "\(name)")
+            } else if folders.contains(where: { name.hasPrefix($0 + "/") }) {
+                #expect(Files.exists(Repository.root + "/" + name), "\(name)")
+            }
+        }
+    }
+
+    @Test("README and ARCHITECTURE name every module", arguments: ["README.md", "ARCHITECTURE.md"])
+    func modules(_ name: String) throws {
+        let text = try Files.text(Repository.root + "/" + name)
+        for module in try Files.entries(in: Repository.root + "/Sources") {
+            #expect(text.contains("`\(module.name)`"), "\(module.name)")
+        }
     }
 
     @Test("No file is longer than 300 lines", arguments: ["Sources", "Tests", "bpf"])
