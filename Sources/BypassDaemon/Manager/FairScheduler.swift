@@ -17,12 +17,15 @@ struct FairScheduler {
         case sharedList
         /// Resync, expiry and recovery.
         case maintenance
+        /// Only asks whether places are given away. It must not wait for maintenance that waits for the kernel: the daemon
+        /// would be restarted for nothing.
+        case watchdog
 
         fileprivate var pool: Pool {
             switch self {
             case .account, .sharedList: .common
             case .priority: .priority
-            case .maintenance: .maintenance
+            case .maintenance, .watchdog: .maintenance
             }
         }
     }

@@ -120,7 +120,7 @@ final class Watchdog: Sendable {
         repeat {
             // Where one of these hangs, so does this, and systemd restarts the daemon.
             listener.waitUntilAnswering()
-            gate.leave(gate.enter(.maintenance))
+            gate.leave(gate.enter(.watchdog))
             Systemd.notify("WATCHDOG=1")
         } while isStopping.wait(until: .now + interval) { $0 ? () : nil } == nil
     }
