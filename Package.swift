@@ -93,7 +93,8 @@ let package = Package(
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml], swiftSettings: strict
+            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml],
+            swiftSettings: strict
         ),
         .target(
             name: "BypassController",
@@ -145,7 +146,7 @@ let package = Package(
         // Tests that need no root.
         .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
-        .testTarget(name: "NetfilterTests", dependencies: ["Netfilter"], swiftSettings: strict),
+        .testTarget(name: "NetfilterTests", dependencies: ["Netfilter", "Linux", system], swiftSettings: strict),
         .testTarget(name: "RetryTests", dependencies: ["Retry"], swiftSettings: strict),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: strict),
         .testTarget(name: "JSONRPCTests", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
@@ -155,6 +156,7 @@ let package = Package(
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .testTarget(name: "DatapathTests", dependencies: ["Datapath", "Bypass", "Netfilter"], swiftSettings: strict),
         .testTarget(
             name: "BypassPolicyTests", dependencies: ["BypassPolicy", "Bypass", "BypassAPI"], swiftSettings: strict),
         .testTarget(

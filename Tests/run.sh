@@ -2,9 +2,12 @@
 # Installs what the tests need and runs them. Needs root: the tests make network namespaces, rules, mounts and users, each
 # its own, and leave nothing behind.
 #   run.sh [ARGUMENT...]     unit, kernel and end-to-end tests; arguments go to `swift test`, such as --filter KernelTests
-#   run.sh --crash [KILLS]   kills the daemon at a system call, 2000 times if not told otherwise, and fails each call
-#   run.sh --soak [SECONDS]  20 clients and 200 namespaces, for ten minutes if not told otherwise
-#   run.sh --fuzz [SECONDS]  the fuzzers, a minute each if not told otherwise
+#   run.sh --build           only builds the tests, and checks the style of sources and scripts
+#   run.sh --asan            kernel and end-to-end tests under the address sanitizer, in a build of its own
+#   run.sh --crash [KILLS]   kills the daemon at a system call, 500 times by default, and fails each call
+#   run.sh --soak [SECONDS]  20 clients and 200 namespaces, for ten minutes by default
+#   run.sh --fuzz [SECONDS]  the fuzzers, a minute each by default
+#   run.sh --release         only builds the programs for use, all in one folder, which `--vm` uses
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -12,11 +15,25 @@ cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
 need_root
+build=()
+mode="test"
 case ${1:-} in
 --fuzz) exec Tests/fuzz.sh "${@:2}" ;;
 --vm) exec Tests/VirtualMachine/run.sh ;;
+--build)
+    mode=build
+    ;;
+--release)
+    mode=release
+    ;;
+--asan)
+    mode=asan
+    # XCTest itself leaks.
+    build=(--sanitize=address --disable-xctest --scratch-path .build-asan)
+    set -- --filter '^(KernelTests|EndToEndTests)\.'
+    ;;
 --crash)
-    export KMESH_KILLS=${2:-2000}
+    export KMESH_KILLS=${2:-500}
     set -- --filter 'CrashTests|FaultTests'
     ;;
 --soak)
@@ -25,7 +42,13 @@ case ${1:-} in
     ;;
 esac
 need_swift
-need_packages "${build_packages[@]}" "${use_packages[@]}" conntrack bpftool python3-venv shellcheck
+need_packages "${build_packages[@]}"
+if [ "$mode" = release ]; then
+    with_controller
+    build_release
+    exit
+fi
+need_packages "${use_packages[@]}" conntrack bpftool python3-venv shellcheck
 command -v kubectl >/dev/null || need_packages kubernetes-client
 
 # An API server that others wrote, for the controller to be tried against.
@@ -42,20 +65,24 @@ need_kmock
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
 
+"$swift" build --build-tests "${build[@]}"
+if [ "$mode" = build ]; then exit; fi
+
 left_behind() {
     ip netns list
     findmnt --noheadings --types bpf --output TARGET || true
 }
 before=$(left_behind)
 
-"$swift" build --build-tests
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # One after the other: on two processors more at a time only makes them slow, and what they time with them.
-"$swift" test --skip-build --no-parallel "$@" 2>&1 | tee "$log"
+"$swift" test --skip-build --no-parallel "${build[@]}" "$@" 2>&1 | tee "$log"
 
 # A test that was skipped has shown nothing.
 if grep -E '^[^ ]+ (Test|Suite) .* skipped(\.$|: |$)' "$log"; then fail "tests were skipped"; fi
+# Nor has a filter that no test has passed.
+grep -Eq 'Test run with [1-9][0-9]* tests? ' "$log" || fail "no test was run"
 
 after=$(left_behind)
 [ "$after" = "$before" ] || fail "network namespaces or BPF mounts were left behind: $after"

@@ -86,6 +86,8 @@ package final class Daemon: Sendable {
             let matcher = try Startup.loadMatcher(configuration.bpffs)
             let store = try Startup.openStore(configuration.stateFolder)
             let background = try Startup.makeQueue("background")
+            // Its thread may hang in a close: nobody waits for it, it ends with the process.
+            let closing = try Startup.makeQueue("refused")
             let maintenance = try Startup.makeQueue("maintenance", threads: Self.maintenanceThreads)
             let closer = try Startup.makeCloser()
 
@@ -108,7 +110,8 @@ package final class Daemon: Sendable {
                 router: Router(manager, recovery, startedAt: .now), limits: configuration.limits,
                 connections: connections,
                 log: RateLimitedLog(metrics: metrics, logger: logger, queue: background))
-            let acceptor = Acceptor(context, accounts: SubordinateAccounts(queue: background), logger: logger)
+            let acceptor = Acceptor(
+                context, accounts: SubordinateAccounts(queue: background), closing: closing, logger: logger)
             let watchdog = Watchdog(socket.listener, executor.gate)
 
             self.logger = logger

@@ -4,7 +4,7 @@ package import Bypass
 package struct Change: Hashable, Sendable {
     package enum Operation: Hashable, Sendable {
         /// `ttl` in seconds; nil for a bypass that does not end by itself.
-        case on(hooks: Set<Hook>, ttl: Int?)
+        case on(hooks: HookSet, ttl: Int?)
         case off
     }
 

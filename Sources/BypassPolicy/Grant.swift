@@ -27,7 +27,7 @@ package struct Grant: Hashable, Sendable {
     /// nil for all but the host's.
     package var namespaces: [Glob]?
     /// Where connections may be let past the sidecar; nil for everywhere.
-    package var hooks: Set<Hook>?
+    package var hooks: HookSet?
     /// Seconds.
     package var maxTTL: Int?
     /// Whether a bypass has to end by itself. One that does not is longer than any `maxTTL`, so that implies this.
@@ -40,7 +40,7 @@ package struct Grant: Hashable, Sendable {
     package var hasPriority: Bool
 
     package init(
-        line: Int? = nil, subjects: [Subject], role: Permission, namespaces: [Glob]? = nil, hooks: Set<Hook>? = nil,
+        line: Int? = nil, subjects: [Subject], role: Permission, namespaces: [Glob]? = nil, hooks: HookSet? = nil,
         maxTTL: Int? = nil, requiresTTL: Bool = false, defaultTTL: Int? = nil,
         allowsHost: Bool = false, hasPriority: Bool = false
     ) {

@@ -60,7 +60,9 @@ package struct Policy: Hashable, Sendable {
     /// - Parameter what: what is refused, as it follows "may not", such as `call list`. What a client wrote is in it as
     ///   ``Swift/String/asPartOfSentence``.
     /// - Returns: nil if the caller has the role.
-    package func roleRefusal(of caller: Caller, asking role: Permission, to what: String) -> BypassError? {
+    package func roleRefusal(
+        of caller: Caller, asking role: Permission, to what: @autoclosure () -> String
+    ) -> BypassError? {
         if caller.isRoot { return nil }
         var nearest: Grant?
         for grant in grants where grant.subject(including: caller) != nil {
@@ -68,7 +70,7 @@ package struct Policy: Hashable, Sendable {
             if nearest.map({ $0.role < grant.role }) ?? true { nearest = grant }
         }
         return .permissionDenied(
-            "uid \(caller.uid) may not \(what): \(hint(to: role, from: nearest))")
+            "uid \(caller.uid) may not \(what()): \(hint(to: role, from: nearest))")
     }
 
     /// Decides about a change: once for each call, when its turn in the namespace has come. What the call does afterwards

@@ -8,7 +8,7 @@ package enum UnmetRequirement: Hashable, Sendable {
     case host
     /// The namespace is none of these.
     case namespace([Glob])
-    case direction(allowed: Set<Hook>)
+    case direction(allowed: HookSet)
     case ttlMissing(atMost: Int?)
     case ttlTooLong(atMost: Int)
 }
@@ -69,7 +69,7 @@ extension [UnmetRequirement] {
     }
 }
 
-extension Set<Hook> {
+extension HookSet {
     /// As the parameter of the call has it.
     var directionName: String {
         switch (contains(.prerouting), contains(.output)) {

@@ -5,7 +5,9 @@
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -14,7 +16,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,6 +77,68 @@ int clinux_open_read(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
+static int descriptors = -1;
+
+static void open_descriptors(void)
+{
+	descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int clinux_reopen(int fd)
+{
+	static const char folder[] = "/proc/self/fd/";
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	char path[sizeof folder + 16];
+	const char *name = path;
+
+	pthread_once(&once, open_descriptors);
+	snprintf(path, sizeof path, "%s%d", folder, fd);
+	/* Without the folder, which could not be opened for want of descriptors, by the whole path. */
+	if (descriptors >= 0)
+		name += sizeof folder - 1;
+	return openat(descriptors >= 0 ? descriptors : AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+static pthread_key_t task_key;
+
+static void close_task(void *value)
+{
+	close((int)(intptr_t)value - 1);
+}
+
+static void make_task_key(void)
+{
+	pthread_key_create(&task_key, close_task);
+}
+
+/* The calling thread's folder in proc, opened once and closed when the thread ends. */
+static int task_folder(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	void *value;
+	int fd;
+
+	pthread_once(&once, make_task_key);
+	value = pthread_getspecific(task_key);
+	if (value)
+		return (int)(intptr_t)value - 1;
+	fd = open("/proc/thread-self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if ((errno = pthread_setspecific(task_key, (void *)(intptr_t)(fd + 1)))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int clinux_open_in_task(const char *name)
+{
+	int task = task_folder();
+
+	return task < 0 ? -1 : openat(task, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 int clinux_fstatfs_type(int fd, uint64_t *type)
 {
 	struct statfs result;
@@ -100,13 +164,10 @@ int clinux_setns_network(int fd)
 int clinux_netfilter_socket(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	struct timeval patience = { .tv_sec = 5 };
 	int on = 1;
 
 	if (fd < 0)
 		return -1;
-	/* The kernel answers while it is asked: an answer that is not there then will not come, and nobody waits for ever. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	/* Acknowledgements that carry the kernel's own words (4.12). */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
 	return fd;
@@ -125,10 +186,31 @@ int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uin
 		messages[i].msg_hdr.msg_iov = &places[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
-	count = recvmmsg(fd, messages, slots, MSG_WAITFORONE | MSG_TRUNC, NULL);
+	count = recvmmsg(fd, messages, slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
 	for (int i = 0; i < count; i++)
 		lengths[i] = messages[i].msg_len;
 	return count;
+}
+
+int clinux_timer(void)
+{
+	return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
+}
+
+int clinux_timer_set(int fd, uint64_t nanoseconds)
+{
+	struct itimerspec when = {
+		.it_value = { .tv_sec = (time_t)(nanoseconds / 1000000000u), .tv_nsec = (long)(nanoseconds % 1000000000u) },
+	};
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int clinux_timer_wait(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof count) < 0 ? -1 : 0;
 }
 
 int clinux_netns_cookie(int fd, uint64_t *cookie)

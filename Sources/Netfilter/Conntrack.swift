@@ -11,15 +11,16 @@ extension NetlinkSocket {
             // The number of all is kept by the kernel; most pods that are asked about have few, and many have none.
             guard let known = try trackedConnections(), known <= limit else { return nil }
             if known == 0 { return 0 }
-            return try dump(MessageType.getConnection, "reading connections") { $0.isRedirectedConnection ? true : nil }
-                .count
+            var count = 0
+            try dump(MessageType.getConnection, "reading connections") { count += $0.isRedirectedConnection ? 1 : 0 }
+            return count
         } catch {
             return nil
         }
     }
 
     private mutating func trackedConnections() throws(NetfilterError) -> Int? {
-        let operation = "counting connections"
+        let operation: StaticString = "counting connections"
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
         request.append(MessageType.getConntrackStatistics, family: 0, sequence: sequence)

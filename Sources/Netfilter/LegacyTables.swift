@@ -11,9 +11,8 @@ package enum LegacyTables {
     package static func redirects() throws(SystemCallError) -> [Redirect] {
         var found: [Redirect] = []
         for version in [InternetProtocol.four, .six] {
-            guard let names = try? Files.text("/proc/thread-self/net/" + version.tableNames) else { continue }
-            for name in names.split(separator: "\n") {
-                switch name {
+            for name in try tableNames(version).split(separator: 0x0a) {
+                switch String(decoding: name, as: UTF8.self) {
                 case "nat":
                     found += try blob("nat", version)?.redirects(.nat, at: [.prerouting, .output]) ?? []
                 case "mangle":
@@ -23,6 +22,16 @@ package enum LegacyTables {
             }
         }
         return found
+    }
+
+    /// The file with the names of the tables that there are. Without one, x_tables is not in this kernel, or not loaded.
+    private static func tableNames(_ version: InternetProtocol) throws(SystemCallError) -> [UInt8] {
+        do throws(SystemCallError) {
+            return try Files.read(ofThread: version.tableNames)
+        } catch {
+            if error.isShortage { throw error }
+            return []
+        }
     }
 
     /// nil if the table has changed while it was read, four times in a row, or cannot be read at all.
@@ -68,7 +77,7 @@ package enum LegacyTables {
     enum InternetProtocol {
         case four, six
 
-        var tableNames: String { self == .four ? "ip_tables_names" : "ip6_tables_names" }
+        var tableNames: StaticString { self == .four ? "net/ip_tables_names" : "net/ip6_tables_names" }
         var domain: CInt { self == .four ? AF_INET : AF_INET6 }
         var level: CInt { self == .four ? 0 : 41 }  // SOL_IP, SOL_IPV6
         var family: Family { self == .four ? .ip : .ip6 }

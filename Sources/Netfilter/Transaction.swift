@@ -31,25 +31,17 @@ package struct Transaction: Hashable, Sendable {
         self.operations = operations
     }
 
-    /// The messages of the batch. Each operation's has the sequence number `sequence` plus one plus its index.
-    func encoded(sequence: UInt32, generation: UInt32?) -> MessageBuffer {
-        var buffer = MessageBuffer(messages: operations.count + 2)
-        buffer.appendBatchBegin(generation: generation, sequence: sequence)
-        for (index, operation) in operations.enumerated() {
-            var flags: MessageFlags = []
-            // The kernel reports the new generation if the first message wants an echo.
-            if index == 0 { flags.insert(.echo) }
-            // One acknowledgement, for the last message: the kernel reports the errors of the others unasked.
-            if index == operations.count - 1 { flags.insert(.acknowledge) }
-            operation.append(to: &buffer, flags: flags, sequence: sequence &+ 1 &+ UInt32(index))
-        }
-        buffer.appendBatchEnd(sequence: sequence &+ 1 &+ UInt32(operations.count))
-        return buffer
+    /// With each operation's message built.
+    package var prepared: PreparedTransaction {
+        var prepared = PreparedTransaction()
+        prepared.reserveCapacity(operations.count)
+        for operation in operations { prepared.append(PreparedOperation(operation)) }
+        return prepared
     }
 }
 
 extension Transaction.Operation {
-    fileprivate func append(to buffer: inout MessageBuffer, flags: MessageFlags, sequence: UInt32) {
+    func append(to buffer: inout MessageBuffer, flags: MessageFlags, sequence: UInt32) {
         switch self {
         case .addTable(let family, let table):
             buffer.append(
@@ -140,7 +132,7 @@ extension NetlinkSocket {
     ///
     /// - Parameter generation: only if the ruleset is still of this generation, else `rulesetChanged`.
     package mutating func commit(
-        _ transaction: Transaction, generation: UInt32?
+        _ transaction: PreparedTransaction, generation: UInt32?
     ) throws(NetfilterError) -> Transaction.Outcome {
         let operations = transaction.operations
         var outcome = Transaction.Outcome(created: Array(repeating: nil, count: operations.count))
@@ -159,13 +151,14 @@ extension NetlinkSocket {
                     throw errno == .restart ? .rulesetChanged : .systemCall(.init("nf_tables batch", errno))
                 }
                 if error != 0 && failure == nil {
-                    failure = .refused(operations[offset - 1], Errno(rawValue: error), detail: message.errorDetail)
+                    failure = .refused(transaction.operation(at: offset - 1), Errno(rawValue: error), detail: message.errorDetail)
                 }
                 return offset == operations.count ? .done : .more
             }
             if message.type == MessageType.newGeneration {
                 outcome.generation = message.generation
-            } else if offset > 0, let rule = message.rule {
+            } else if offset > 0, let handle = message.ruleHandle, var rule = operations[offset - 1].rule {
+                rule.handle = handle
                 outcome.created[offset - 1] = rule
             }
             return .more

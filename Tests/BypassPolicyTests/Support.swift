@@ -35,7 +35,7 @@ func diagnostics(_ bytes: [UInt8]) -> [String] {
 /// A grant with everything in order, for tests of one more line.
 let bob = "[[grant]]\nusers = [\"bob\"]\nrole = \"bypass\"\n"
 
-let both = Set(Hook.allCases)
+let both = HookSet(Hook.allCases)
 
 extension Policy {
     /// Why a change is not allowed; nil if it is.

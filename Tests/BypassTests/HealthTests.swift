@@ -13,7 +13,7 @@ import Testing
     }
 
     private static func nat(
-        _ natChain: NATChain?, _ hook: Hook = .output, _ families: Set<Family> = [.ip], priority: Int32 = -100
+        _ natChain: NATChain?, _ hook: Hook = .output, _ families: FamilySet = [.ip], priority: Int32 = -100
     ) -> Redirect {
         .init(
             mechanism: .nat, hook: hook, families: families, priority: priority, natChain: natChain,

@@ -21,7 +21,7 @@ enum InitialState: String, CaseIterable, Sendable {
             namespace.guardChains = [:]
             namespace.isGuardShared = true
         case .istio, .istioWithSets, .istioForIPv4:
-            let chains: [Hook: [ModelNamespace.Rule]] = [.prerouting: [], .output: []]
+            let chains: PairMap<Hook, [ModelNamespace.Rule]> = [.prerouting: [], .output: []]
             let families: [Family] = self == .istioForIPv4 ? [.ip] : Family.allCases
             for family in families {
                 namespace.tables[family] = .init(chains: chains, hasForeignObjects: self == .istioWithSets)
@@ -94,7 +94,7 @@ enum Disturbance: CaseIterable, Sendable {
 
 extension DesiredState {
     static let samples: [DesiredState] =
-        [Set(Hook.allCases), [.prerouting], [.output]].flatMap { hooks in
+        [HookSet(Hook.allCases), [.prerouting], [.output]].flatMap { hooks in
             [.on(hooks, deadline: 0), .on(hooks, deadline: 1000)]
         } + [.off]
 }

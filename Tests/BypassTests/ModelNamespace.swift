@@ -12,14 +12,14 @@ struct ModelNamespace: Hashable, Sendable {
     }
 
     struct Table: Hashable, Sendable {
-        var chains: [Hook: [Rule]] = [:]
+        var chains: PairMap<Hook, [Rule]> = [:]
         var hasForeignObjects = false
         /// Where a chain has the name of iptables' and is another one.
-        var closed: Set<Hook> = []
+        var closed: HookSet = []
     }
 
     struct GuardChain: Hashable, Sendable {
-        var families: Set<Family>
+        var families: FamilySet
         var isStale = false
     }
 
@@ -28,8 +28,8 @@ struct ModelNamespace: Hashable, Sendable {
         var action: Action
     }
 
-    var tables: [Family: Table] = [:]
-    var guardChains: [Hook: GuardChain]?
+    var tables: PairMap<Family, Table> = [:]
+    var guardChains: PairMap<Hook, GuardChain>?
     /// Something of somebody else's is in the guard's table.
     var isGuardShared = false
     var entry: MapEntry?
@@ -140,7 +140,7 @@ struct ModelNamespace: Hashable, Sendable {
             guardChains = [:]
         case .createGuardChain(let hook, let families):
             try check(guardChains != nil && guardChains?[hook] == nil)
-            guardChains?[hook] = GuardChain(families: Set(families))
+            guardChains?[hook] = GuardChain(families: FamilySet(families))
         case .deleteGuardChain(let hook):
             try check(guardChains?[hook] != nil)
             guardChains?[hook] = nil

@@ -8,7 +8,7 @@ import Testing
     func fromNothing() {
         let plan = Plan(for: .on([.output], deadline: 0), given: Observation(now: 10))
         let ip6Output = NATChain(.ip6, .output)
-        let created: Set<CreatedObject> = [.table(.ip), .table(.ip6), .chain(ipOutput), .chain(ip6Output)]
+        let created: CreatedObjectSet = [.table(.ip), .table(.ip6), .chain(ipOutput), .chain(ip6Output)]
         #expect(
             plan.actions == [
                 .setEntry(MapEntry(deadline: MapEntry.expired, hooks: [], created: created)),
@@ -131,13 +131,13 @@ import Testing
         #expect(plan.actions.contains(.createGuardChain(.output, [.ip])))
     }
 
-    private static let changes: [(Set<Hook>, Set<Hook>)] = [
+    private static let changes: [(HookSet, HookSet)] = [
         (both, [.output]), (both, [.prerouting]), ([.output], both), ([.prerouting], both),
         ([.output], [.prerouting]), ([.prerouting], [.output]),
     ]
 
     @Test("A change of direction makes and deletes only what comes and goes", arguments: changes)
-    func changeOfDirection(_ old: Set<Hook>, _ new: Set<Hook>) {
+    func changeOfDirection(_ old: HookSet, _ new: HookSet) {
         let plan = Plan(for: .on(new, deadline: 0), given: .bypassedIstio(old))
         for hook in Hook.allCases {
             let comes = new.contains(hook) && !old.contains(hook)

@@ -110,7 +110,7 @@ extension ModelNamespace {
             if rules.count(where: \.isOurs) != (hasRule ? 1 : 0) { return "rules too many or too few" }
             if hasRule && rules.first?.isOurs != true { return "our rule is not first" }
         }
-        if Set(guardChains?.keys.map(\.self) ?? []) != hooks { return "other chains in the guard" }
+        if HookSet(guardChains?.map(\.key) ?? []) != hooks { return "other chains in the guard" }
         // A stale mark would take away, at the next off, what somebody else makes meanwhile.
         let stale = entry?.created.filter { created in
             switch created {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ReconcileDecisionTests {
     private func decision(
-        _ observation: Observation, hooks: Set<Hook>? = both, deadline: UInt64? = 0
+        _ observation: Observation, hooks: HookSet? = both, deadline: UInt64? = 0
     ) -> ReconcileDecision {
         ReconcileDecision(hooks: hooks, deadline: deadline, given: observation)
     }

@@ -164,7 +164,7 @@ struct FakeKernel: NamespaceKernel {
     var namespace: ModelNamespace
     /// What the next batches are refused with.
     var refusals: [KernelFailure] = []
-    var unsupported: Set<Family> = []
+    var unsupported: FamilySet = []
     /// Refused the next time, and then no more.
     var failing: Step?
     var isBlind = false

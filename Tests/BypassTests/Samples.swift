@@ -1,6 +1,6 @@
 import Bypass
 
-let both = Set(Hook.allCases)
+let both = HookSet(Hook.allCases)
 let ipOutput = NATChain(.ip, .output)
 let ipPrerouting = NATChain(.ip, .prerouting)
 
@@ -9,11 +9,11 @@ extension Observation {
     static func istio(_ families: [Family] = Family.allCases) -> Observation {
         let chain = Chain(hasForeignRules: true)
         let table = Table(chains: [.prerouting: chain, .output: chain], hasForeignObjects: true)
-        return Observation(tables: Dictionary(uniqueKeysWithValues: families.map { ($0, table) }), now: 10)
+        return Observation(tables: PairMap(uniqueKeysWithValues: families.map { ($0, table) }), now: 10)
     }
 
     /// The same, bypassed, with rule handles 7 (PREROUTING) and 8 (OUTPUT).
-    static func bypassedIstio(_ hooks: Set<Hook> = both, deadline: UInt64 = 0) -> Observation {
+    static func bypassedIstio(_ hooks: HookSet = both, deadline: UInt64 = 0) -> Observation {
         var observation = istio()
         for family in Family.allCases {
             for hook in hooks {
@@ -22,8 +22,8 @@ extension Observation {
                     own: [handle], ownIsFirst: true, hasForeignRules: true)
             }
         }
-        observation.guardChains = Dictionary(
-            uniqueKeysWithValues: hooks.map { ($0, .intact(Set(Family.allCases))) })
+        observation.guardChains = PairMap(
+            uniqueKeysWithValues: hooks.map { ($0, .intact(FamilySet(Family.allCases))) })
         observation.entry = MapEntry(deadline: deadline, hooks: hooks)
         return observation
     }
@@ -31,7 +31,7 @@ extension Observation {
     /// Nothing but what the daemon made.
     static func bypassedNothing() -> Observation {
         var observation = Observation(now: 10)
-        var created: Set<CreatedObject> = []
+        var created: CreatedObjectSet = []
         for family in Family.allCases {
             let chain = Chain(own: [1], ownIsFirst: true)
             observation.tables[family] = Table(chains: [.prerouting: chain, .output: chain])

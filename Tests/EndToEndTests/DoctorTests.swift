@@ -58,8 +58,10 @@ extension EndToEndTests {
                     try rig.daemon.kill(9)
                     _ = try await rig.daemon.exit()
                     try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host)
-                    #expect(try await Self.run(rig).text.contains("an entry of namespace \(on.inode), which has gone"))
-                    #expect(try await Self.run(rig, "--repair").text.contains("entry of namespace \(on.inode) is gone"))
+                    #expect(
+                        try await Self.run(rig).text.contains("an entry of namespace \(on.inode), which was deleted"))
+                    #expect(
+                        try await Self.run(rig, "--repair").text.contains("entry of namespace \(on.inode) was removed"))
                     #expect(try await rig.entries == 0)
                 }
             }

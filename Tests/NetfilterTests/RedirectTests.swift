@@ -15,7 +15,7 @@ import Testing
             let chain = ChainName(family, table, name)
             ruleset.chains.append(.init(name: chain, base: base, use: 0))
             for expression in expressions {
-                ruleset.rules.append(.init(chain: chain, handle: 1, expressions: [.other, expression]))
+                for part in [.other, expression] { ruleset.effects[chain, default: .init()].add(part) }
             }
         }
         return ruleset
@@ -89,8 +89,11 @@ import Testing
             found(ruleset(.ip, "nat", [("OUTPUT", Self.nat, [.other]), ("x", nil, [.destinationNat(nil)])])) == [])
         // A chain of the same name in another table is another chain.
         var other = ruleset(.ip, "nat", [("OUTPUT", Self.nat, [.jump(to: "x")])])
-        other.rules += ruleset(.ip, "other", [("x", nil, [.destinationNat(nil)])]).rules
-        other.rules += ruleset(.ip6, "nat", [("x", nil, [.destinationNat(nil)])]).rules
+        for (family, table) in [(Family.ip, "other"), (.ip6, "nat")] {
+            other.effects.merge(ruleset(family, table, [("x", nil, [.destinationNat(nil)])]).effects) { known, _ in
+                known
+            }
+        }
         #expect(found(other) == [])
     }
 

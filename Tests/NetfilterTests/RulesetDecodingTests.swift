@@ -65,7 +65,7 @@ import Testing
         let rule: [RuleExpression] = [
             .isFamily(.ip), .matchBPF(pin: "/sys/fs/bpf/bypass"), .counter, .dnatToOwnAddress(.ip),
         ]
-        let bytes = Transaction([.appendRule(name, rule)]).encoded(sequence: 1, generation: nil).bytes
+        let bytes = Transaction([.appendRule(name, rule)]).prepared.encoded(sequence: 1, generation: nil).bytes
         let rules = Reply.read(bytes, \.rule)
         #expect(rules.map(\.chain) == [name])
         #expect(

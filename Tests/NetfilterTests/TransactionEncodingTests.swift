@@ -19,7 +19,7 @@ import Testing
     private let guardOutput = ChainName(.inet, "kmesh_bypass", "output")
 
     private func encode(_ operations: [Transaction.Operation], generation: UInt32? = nil) -> [UInt8] {
-        Transaction(operations).encoded(sequence: 0x64, generation: generation).bytes
+        Transaction(operations).prepared.encoded(sequence: 0x64, generation: generation).bytes
     }
 
     @Test("iptables' rule is inserted as iptables-nft 1.8.9 writes it")

@@ -66,7 +66,7 @@ import Testing
     }
 
     private func explain(
-        _ caller: Caller, _ target: PolicyExplain.Target?, hooks: Set<Hook> = [.prerouting], ttl: Int? = nil
+        _ caller: Caller, _ target: PolicyExplain.Target?, hooks: HookSet = [.prerouting], ttl: Int? = nil
     ) throws -> String {
         Explanation(
             source: try source(), user: .init(caller: caller, description: "somebody"), target: target, hooks: hooks,

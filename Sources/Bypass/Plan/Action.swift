@@ -55,7 +55,7 @@ extension Observation {
         case .createGuardTable:
             guardChains = guardChains ?? [:]
             isGuardOurs = true
-        case .createGuardChain(let hook, let families): guardChains?[hook] = .intact(Set(families))
+        case .createGuardChain(let hook, let families): guardChains?[hook] = .intact(FamilySet(families))
         case .deleteGuardChain(let hook): guardChains?[hook] = nil
         case .deleteGuardTable:
             guardChains = nil

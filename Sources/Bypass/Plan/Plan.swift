@@ -20,37 +20,37 @@ package struct Plan: Hashable, Sendable {
     // MARK: on
 
     private mutating func planOn(
-        _ hooks: Set<Hook>, deadline: UInt64, _ observation: Observation, _ families: [Family]
+        _ hooks: HookSet, deadline: UInt64, _ observation: Observation, _ families: [Family]
     ) {
         // A rule holds the program that was pinned when it was made. Without an entry of ours, finished, in the map,
         // it is unknown whether that program reads this map: such rules are replaced.
         let trusted = observation.entry.map { $0.isCurrent && !$0.hooks.isEmpty } ?? false
         var created = observation.standing
         var ruleset: [Action] = []
+        ruleset.reserveCapacity(Self.usualCount)
         for family in families {
-            var makes: [Action] = []
             if observation.tables[family] == nil && !hooks.isEmpty {
-                makes.append(.createTable(family))
+                ruleset.append(.createTable(family))
                 created.insert(.table(family))
             }
-            for hook in Hook.allCases {
+            for hook in Hook.all {
                 let natChain = NATChain(family, hook)
                 if hooks.contains(hook) {
                     if observation.chain(natChain) == nil {
-                        makes.append(.createChain(natChain))
+                        ruleset.append(.createChain(natChain))
                         created.insert(.chain(natChain))
                     }
-                    makes += Self.putFirst(natChain, observation.chain(natChain), trusted)
+                    Self.putFirst(natChain, observation.chain(natChain), trusted, &ruleset)
                 } else {
-                    makes += Self.clear(natChain, observation, &created)
+                    Self.clear(natChain, observation, &created, &ruleset)
                 }
             }
-            ruleset += makes
         }
-        ruleset += Self.guardChains(hooks, observation, trusted, families)
+        Self.makeGuard(hooks, observation, trusted, families, &ruleset)
 
         let entry = MapEntry(deadline: deadline, hooks: hooks, created: created)
         let isPrepared = observation.entry.map { created.isSubset(of: $0.created) } ?? ruleset.isEmpty
+        actions.reserveCapacity(ruleset.count + 2)
         if !isPrepared {
             var prepared = observation.entry ?? MapEntry(deadline: MapEntry.expired, hooks: [])
             prepared.created.formUnion(created)
@@ -60,35 +60,50 @@ package struct Plan: Hashable, Sendable {
         if entry != observation.entry || !actions.isEmpty { actions.append(.setEntry(entry)) }
     }
 
+    /// What most plans have room in.
+    private static let usualCount = 16
+
     /// Our rule once, and at the chain's head.
-    private static func putFirst(_ natChain: NATChain, _ chain: Observation.Chain?, _ trusted: Bool) -> [Action] {
-        guard let chain else { return [.insertRule(natChain)] }
-        if chain.isClosed { return chain.own.map { .deleteRule(natChain, handle: $0) } }
-        let kept = trusted && chain.ownIsFirst ? 1 : 0
-        let insert: [Action] = kept == 0 ? [.insertRule(natChain)] : []
-        return insert + chain.own.dropFirst(kept).map { .deleteRule(natChain, handle: $0) }
+    private static func putFirst(
+        _ natChain: NATChain, _ chain: Observation.Chain?, _ trusted: Bool, _ actions: inout [Action]
+    ) {
+        guard let chain else {
+            actions.append(.insertRule(natChain))
+            return
+        }
+        let isKept = trusted && chain.ownIsFirst && !chain.isClosed
+        if !isKept && !chain.isClosed { actions.append(.insertRule(natChain)) }
+        for handle in chain.own.dropFirst(isKept ? 1 : 0) { actions.append(.deleteRule(natChain, handle: handle)) }
     }
 
     /// A hook that stays keeps its guard untouched: no packet may find it gone for a moment.
-    private static func guardChains(
-        _ hooks: Set<Hook>, _ observation: Observation, _ trusted: Bool, _ families: [Family]
-    ) -> [Action] {
-        func make(_ hook: Hook) -> Action { .createGuardChain(hook, families) }
-        let wanted = Hook.allCases.filter(hooks.contains)
-        guard let present = observation.guardChains else { return [.createGuardTable] + wanted.map(make) }
-        let whole = present.values.allSatisfy { $0.covers(families) }
-        if !trusted || !whole {
-            return remove(present, observation) + (observation.isGuardShared ? [] : [.createGuardTable])
-                + wanted.map(make)
+    private static func makeGuard(
+        _ hooks: HookSet, _ observation: Observation, _ trusted: Bool, _ families: [Family], _ actions: inout [Action]
+    ) {
+        let covered = FamilySet(families)
+        let present = observation.guardChains
+        let isWhole = trusted && present?.allValues { $0.covers(covered) } ?? false
+        if let present, isWhole {
+            for hook in hooks where present[hook] == nil { actions.append(.createGuardChain(hook, families)) }
+            for hook in Hook.all where !hooks.contains(hook) && present[hook] != nil {
+                actions.append(.deleteGuardChain(hook))
+            }
+            return
         }
-        return wanted.filter { present[$0] == nil }.map(make)
-            + Hook.allCases.filter { !hooks.contains($0) && present[$0] != nil }.map { .deleteGuardChain($0) }
+        if let present { remove(present, observation, &actions) }
+        if present == nil || !observation.isGuardShared { actions.append(.createGuardTable) }
+        for hook in hooks { actions.append(.createGuardChain(hook, families)) }
     }
 
     /// The guard as a whole, or our part of a table that holds something of another program.
-    private static func remove(_ present: [Hook: Observation.GuardChain], _ observation: Observation) -> [Action] {
-        guard observation.isGuardShared else { return [.deleteGuardTable] }
-        return Hook.allCases.filter { present[$0] != nil }.map { .deleteGuardChain($0) }
+    private static func remove(
+        _ present: PairMap<Hook, Observation.GuardChain>, _ observation: Observation, _ actions: inout [Action]
+    ) {
+        guard observation.isGuardShared else {
+            actions.append(.deleteGuardTable)
+            return
+        }
+        for hook in Hook.all where present[hook] != nil { actions.append(.deleteGuardChain(hook)) }
     }
 
     // MARK: off
@@ -96,12 +111,13 @@ package struct Plan: Hashable, Sendable {
     private mutating func planOff(_ observation: Observation, _ families: [Family]) {
         var created = observation.standing
         var ruleset: [Action] = []
+        ruleset.reserveCapacity(Self.usualCount)
         // With an entry there is a guard of ours, whatever its rules have become.
         if let present = observation.guardChains, observation.isGuardOurs || observation.entry != nil {
-            ruleset = Self.remove(present, observation)
+            Self.remove(present, observation, &ruleset)
         }
         for family in families {
-            for hook in Hook.allCases { ruleset += Self.clear(NATChain(family, hook), observation, &created) }
+            for hook in Hook.all { Self.clear(NATChain(family, hook), observation, &created, &ruleset) }
             if Self.isOursAlone(family, observation, created: observation.entry?.created ?? []) {
                 ruleset.append(.deleteTable(family))
             }
@@ -119,24 +135,24 @@ package struct Plan: Hashable, Sendable {
     }
 
     /// Our rules out of a chain; and the chain, if we made it and no other program has added to it.
-    private static func clear(_ natChain: NATChain, _ observation: Observation, _ created: inout Set<CreatedObject>)
-        -> [Action]
-    {
-        guard let chain = observation.chain(natChain) else { return [] }
-        var actions: [Action] = chain.own.map { .deleteRule(natChain, handle: $0) }
+    private static func clear(
+        _ natChain: NATChain, _ observation: Observation, _ created: inout CreatedObjectSet, _ actions: inout [Action]
+    ) {
+        guard let chain = observation.chain(natChain) else { return }
+        for handle in chain.own { actions.append(.deleteRule(natChain, handle: handle)) }
         if created.contains(.chain(natChain)) && !chain.hasForeignRules {
             actions.append(.deleteChain(natChain))
             created.remove(.chain(natChain))
         }
-        return actions
     }
 
-    private static func isOursAlone(_ family: Family, _ observation: Observation, created: Set<CreatedObject>) -> Bool {
+    private static func isOursAlone(_ family: Family, _ observation: Observation, created: CreatedObjectSet) -> Bool {
         guard let table = observation.tables[family], created.contains(.table(family)), !table.hasForeignObjects else {
             return false
         }
-        return table.chains.allSatisfy { hook, chain in
-            created.contains(.chain(NATChain(family, hook))) && !chain.hasForeignRules && !chain.isClosed
+        return Hook.all.allSatisfy { hook in
+            guard let chain = table.chains[hook] else { return true }
+            return created.contains(.chain(NATChain(family, hook))) && !chain.hasForeignRules && !chain.isClosed
         }
     }
 }

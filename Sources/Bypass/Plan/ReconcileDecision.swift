@@ -15,7 +15,7 @@ package enum ReconcileDecision: Hashable, Sendable {
     /// - Parameters:
     ///   - hooks: what was asked for, if there is a record of it; the entry's own otherwise.
     ///   - deadline: likewise.
-    package init(hooks: Set<Hook>?, deadline: UInt64?, given observation: Observation) {
+    package init(hooks: HookSet?, deadline: UInt64?, given observation: Observation) {
         guard let entry = observation.entry else {
             guard let hooks, let deadline, MapEntry(deadline: deadline, hooks: hooks).isLive(at: observation.now) else {
                 self = .end

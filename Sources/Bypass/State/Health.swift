@@ -12,16 +12,17 @@ package struct Health: Hashable, Sendable {
             self.init(state: .off, effective: false, warnings: [])
             return
         }
-        let hooks = Hook.allCases.filter(entry.hooks.contains)
-        let damage = Self.damage(hooks, observation)
-        let asked = observation.redirects.filter { entry.hooks.contains($0.hook) }
-        let active = asked.filter { !$0.isOverridden(in: observation) }
-        let warnings =
-            damage
-            + active.map(Warning.init(active:))
-        self.init(
-            state: damage.isEmpty ? .on : .degraded, effective: active.isEmpty,
-            warnings: warnings + (asked.isEmpty ? [.noInterception] : []))
+        let damage = Self.damage(entry.hooks, observation)
+        var (isAsked, isEffective) = (false, true)
+        var warnings = damage
+        for redirect in observation.redirects where entry.hooks.contains(redirect.hook) {
+            isAsked = true
+            if redirect.isOverridden(in: observation) { continue }
+            isEffective = false
+            warnings.append(Warning(active: redirect))
+        }
+        if !isAsked { warnings.append(.noInterception) }
+        self.init(state: damage.isEmpty ? .on : .degraded, effective: isEffective, warnings: warnings)
     }
 
     private init(state: BypassStatus.State, effective: Bool, warnings: [Warning]) {
@@ -30,7 +31,7 @@ package struct Health: Hashable, Sendable {
         self.warnings = warnings
     }
 
-    private static func damage(_ hooks: [Hook], _ observation: Observation) -> [Warning] {
+    private static func damage(_ hooks: HookSet, _ observation: Observation) -> [Warning] {
         var damage: [Warning] = []
         for hook in hooks {
             for family in observation.families {

@@ -32,12 +32,12 @@ package enum CreatedObject: Hashable, Sendable {
 package struct MapEntry: Hashable, Sendable {
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not end by itself.
     package var deadline: UInt64
-    package var hooks: Set<Hook>
-    package var created: Set<CreatedObject>
+    package var hooks: HookSet
+    package var created: CreatedObjectSet
     /// Whether the rules ask the matcher that is pinned now. A rule keeps the program that it was made with.
     package var isCurrent: Bool
 
-    package init(deadline: UInt64, hooks: Set<Hook>, created: Set<CreatedObject> = [], isCurrent: Bool = true) {
+    package init(deadline: UInt64, hooks: HookSet, created: CreatedObjectSet = [], isCurrent: Bool = true) {
         self.deadline = deadline
         self.hooks = hooks
         self.created = created
@@ -55,6 +55,6 @@ package struct MapEntry: Hashable, Sendable {
 
 /// The state that a namespace is to be in.
 package enum DesiredState: Hashable, Sendable {
-    case on(Set<Hook>, deadline: UInt64)
+    case on(HookSet, deadline: UInt64)
     case off
 }

@@ -24,11 +24,11 @@ package struct Observation: Hashable, Sendable {
 
     /// iptables' nat table of one family.
     package struct Table: Hashable, Sendable {
-        package var chains: [Hook: Chain]
+        package var chains: PairMap<Hook, Chain>
         /// Whether there is anything in it besides `chains`.
         package var hasForeignObjects: Bool
 
-        package init(chains: [Hook: Chain] = [:], hasForeignObjects: Bool = false) {
+        package init(chains: PairMap<Hook, Chain> = [:], hasForeignObjects: Bool = false) {
             self.chains = chains
             self.hasForeignObjects = hasForeignObjects
         }
@@ -37,10 +37,10 @@ package struct Observation: Hashable, Sendable {
     /// A chain of the guard's table.
     package enum GuardChain: Hashable, Sendable {
         /// Where and what it was made as, with nothing before its rules, which are for these families.
-        case intact(Set<Family>)
+        case intact(FamilySet)
         case damaged
 
-        func covers(_ families: some Sequence<Family>) -> Bool {
+        func covers(_ families: FamilySet) -> Bool {
             if case .intact(let covered) = self { covered.isSuperset(of: families) } else { false }
         }
     }
@@ -54,7 +54,7 @@ package struct Observation: Hashable, Sendable {
         package var mechanism: Mechanism
         package var hook: Hook
         /// One, or both for a chain of family inet.
-        package var families: Set<Family>
+        package var families: FamilySet
         package var priority: Int32
         /// iptables' own nat chain, where it is one: our RETURN at its head overrides it.
         package var natChain: NATChain?
@@ -62,7 +62,7 @@ package struct Observation: Hashable, Sendable {
         package var name: String
 
         package init(
-            mechanism: Mechanism, hook: Hook, families: Set<Family>, priority: Int32, natChain: NATChain?, name: String
+            mechanism: Mechanism, hook: Hook, families: FamilySet, priority: Int32, natChain: NATChain?, name: String
         ) {
             self.mechanism = mechanism
             self.hook = hook
@@ -73,9 +73,9 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
-    package var tables: [Family: Table]
+    package var tables: PairMap<Family, Table>
     /// nil if the guard's table is not there.
-    package var guardChains: [Hook: GuardChain]?
+    package var guardChains: PairMap<Hook, GuardChain>?
     /// Another program has put something into the guard's table: that has to stay.
     package var isGuardShared = false
     /// The guard's rules ask the program at our pin, or there is nothing in its table. Otherwise it is that of a daemon that
@@ -87,7 +87,7 @@ package struct Observation: Hashable, Sendable {
     package var now: UInt64
 
     package init(
-        tables: [Family: Table] = [:], guardChains: [Hook: GuardChain]? = nil, redirects: [Redirect] = [],
+        tables: PairMap<Family, Table> = [:], guardChains: PairMap<Hook, GuardChain>? = nil, redirects: [Redirect] = [],
         entry: MapEntry? = nil, now: UInt64
     ) {
         self.tables = tables
@@ -124,7 +124,7 @@ package struct Observation: Hashable, Sendable {
     }
 
     /// What was created and still exists. `off` would remove another program's object if it had the mark of one that is gone.
-    var standing: Set<CreatedObject> {
+    var standing: CreatedObjectSet {
         (entry?.created ?? []).filter { created in
             switch created {
             case .table(let family): tables[family] != nil
@@ -140,8 +140,8 @@ package struct Observation: Hashable, Sendable {
 
     /// The families that the bypass was made for: without IPv6 where the kernel could do no nat for it.
     var families: [Family] {
-        let ipOnly = guardChains?.values.allSatisfy { $0 == .intact([.ip]) } ?? false
-        let hasOwnIP6 = tables[.ip6]?.chains.values.contains { !$0.own.isEmpty } ?? false
-        return ipOnly && guardChains?.isEmpty == false && !hasOwnIP6 ? [.ip] : Family.allCases
+        let ipOnly = guardChains?.allValues { $0 == .intact([.ip]) } ?? false
+        let hasOwnIP6 = tables[.ip6].map { !$0.chains.allValues(\.own.isEmpty) } ?? false
+        return ipOnly && guardChains?.isEmpty == false && !hasOwnIP6 ? [.ip] : Family.all
     }
 }

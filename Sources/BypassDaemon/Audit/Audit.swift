@@ -23,6 +23,8 @@ final class Audit: Sendable {
     func write(_ record: AuditRecord) {
         if record.outcome == .denied { metrics.denials.increment() }
         if let journal, send(JournalEntry(record).bytes, to: journal) { return }
+        // What the log drops need not be put together.
+        if record.outcome.level < logger.logLevel { return }
         var fields: Logger.Metadata = [:]
         for (name, value) in record.fields where name != "method" { fields[name] = "\(value)" }
         logger.log(level: record.outcome.level, "\(record.headline)", metadata: fields)

@@ -70,10 +70,12 @@ extension BypassManager {
 
     // MARK: list
 
-    /// The status of every bypassed namespace. One list serves all who ask before it is begun.
+    /// The status of every bypassed namespace. One list serves all who ask before it is begun; but root and `priority`
+    /// accounts do not wait for the list of others.
     func list(for peer: Peer) -> EncodedList {
         let principal = principal(of: peer)
-        return lists.run { EncodedList(list(as: principal)) }
+        if case .priority = principal { return priorityLists.run { EncodedList(list(as: principal)) } }
+        return lists.run { EncodedList(list(as: .sharedList)) }
     }
 
     /// By inode. With many, the processors share the work.

@@ -15,6 +15,7 @@ final class BypassManager: Sendable {
     let metrics: DaemonMetrics
     let logger: Logger
     let lists = SharedCall<EncodedList>()
+    let priorityLists = SharedCall<EncodedList>()
 
     var store: BypassStore { transition.store }
 
@@ -63,7 +64,7 @@ final class BypassManager: Sendable {
             .on(hooks: direction.hooks, ttl: ttl), in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
         let old = store[session.inode]
-        let wasOn = try entry(of: session.inode)?.isLive(at: BootClock.now) ?? false
+        let wasOn = try session.entry()?.isLive(at: BootClock.now) ?? false
         let new = BypassRecord(
             netns: request.netns, path: session.path, cookie: session.cookie,
             since: wasOn ? old?.since ?? .now : .now, direction: direction,
@@ -95,7 +96,7 @@ final class BypassManager: Sendable {
         _ = try authorizer.authorize(
             .on(hooks: hooks, ttl: seconds), in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
-        let now = try entry(of: session.inode)
+        let now = try session.entry()
         guard let old = store[session.inode], let entry = now, entry.isLive(at: BootClock.now) else {
             throw .conflict(
                 "\(request.netns.asPartOfSentence) is not bypassed: there is nothing to extend, turn the bypass on")

@@ -13,6 +13,8 @@ struct FairScheduler {
         case account(UInt32)
         /// Root, or an account that the policy marks as `priority`: served from places of their own.
         case priority(UInt32)
+        /// The lists that all other accounts share. Through the places of one of them, they would wait for its other calls.
+        case sharedList
         /// Resync, expiry and recovery.
         case maintenance
         /// Whether the gate still lets calls through, whatever namespaces the others wait for.
@@ -20,7 +22,7 @@ struct FairScheduler {
 
         fileprivate var pool: Pool {
             switch self {
-            case .account: .common
+            case .account, .sharedList: .common
             case .priority: .priority
             case .maintenance: .maintenance
             case .watchdog: .watchdog

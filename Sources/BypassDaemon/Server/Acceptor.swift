@@ -67,21 +67,29 @@ final class ConnectionRegistry: Sendable {
 struct Acceptor: Sendable {
     private let context: ServerContext
     private let accounts: SubordinateAccounts
+    /// Where the sockets of refused clients are closed. Descriptors that such a client has sent, on a kernel that lets it,
+    /// are closed with its socket, which may take as long as the client likes.
+    private let closing: WorkQueue
     private let logger: Logger
 
-    init(_ context: ServerContext, accounts: SubordinateAccounts, logger: Logger) {
+    init(_ context: ServerContext, accounts: SubordinateAccounts, closing: WorkQueue, logger: Logger) {
         self.context = context
         self.accounts = accounts
+        self.closing = closing
         self.logger = logger
     }
 
     /// Serves clients until the listener is stopped. The calling thread is used up.
     func run(_ listener: UnixListener) {
+        var nextLog = Instant.now
         while true {
             do throws(SystemCallError) {
                 guard let accepted = try listener.accept() else { return }
                 try startConnection(accepted)
             } catch {
+                // Clients come again at once, and must not be able to flood the journal.
+                if .now < nextLog { continue }
+                nextLog = .now + .seconds(1)
                 logger.error("accept failed", metadata: ["error": "\(error)"])
             }
         }
@@ -100,7 +108,7 @@ struct Acceptor: Sendable {
             // No thread for one of very many that are refused.
             if !lingers {
                 context.connections.remove(handle)
-                return accepted.close(sending: ErrorObject.line(telling: limit, context.limits))
+                return refuse(accepted.intoSocket(), sending: ErrorObject.line(telling: limit, context.limits))
             }
             refusal = .noRoom(limit, lingers: true)
         }
@@ -115,10 +123,19 @@ struct Acceptor: Sendable {
             }
         } catch {
             context.connections.remove(handle)
+            closing.add { _ = socket.take() }
             throw error
         }
         // The client's process has hardly had the time to end, and its own thread need not wait for this.
         peer.resolveOrigin()
+    }
+
+    /// A new connection has room for a few bytes; whether they arrive is the client's concern.
+    private func refuse(_ socket: consuming StreamSocket, sending line: [UInt8]) {
+        _ = socket.send(line[...])
+        socket.shutDownWriting()
+        let handover = Handover(socket)
+        closing.add { _ = handover.take() }
     }
 
     /// Carries a socket into its thread.

@@ -151,14 +151,18 @@ struct Connection: ~Copyable {
         return ErrorObject(limit == .depth ? .depth : .batch, context.limits)
     }
 
-    /// Past the rate, a blank line has no answer that could refuse it: the connection waits until the rate allows the line.
+    /// Past the rate there is no request that could be refused, so the connection waits until there is a token.
     private mutating func chargeBlankLine() {
-        guard let next = context.connections.takeToken(handle.slot) else { return }
-        context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)
-        while handle.closeOrder == nil && .now < next {
-            // Only a client that is gone ends the wait early.
-            if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready {
-                return state.close(for: .unreachable)
+        var isFirst = true
+        while let next = context.connections.takeToken(handle.slot) {
+            if isFirst { context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account) }
+            isFirst = false
+            while .now < next {
+                if handle.closeOrder != nil { return }
+                // Only a client that is gone ends the wait early.
+                if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready {
+                    return state.close(for: .unreachable)
+                }
             }
         }
     }
@@ -193,6 +197,8 @@ struct Connection: ~Copyable {
             }
             rest = rest.dropFirst(count)
             if rest.isEmpty { return true }
+            // What waits for the answer waits no longer for a client that does not read it.
+            afterAnswer.run()
             // Time begins when the client stops reading, and begins again whenever it has read something.
             if count > 0 { deadline = nil }
             if !isEvent || subscription.isBehind || handle.closeOrder != nil {

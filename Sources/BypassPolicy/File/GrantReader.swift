@@ -102,9 +102,9 @@ struct GrantReader {
         return "\(pattern.excerpt) matches nothing: write the path without '//', '.' and '..'"
     }
 
-    private mutating func readHooks() -> Set<Hook>? {
+    private mutating func readHooks() -> HookSet? {
         guard let texts = texts(.directions, example: "inbound") else { return nil }
-        var hooks: Set<Hook> = []
+        var hooks: HookSet = []
         for (text, line) in texts {
             guard let direction = Direction(rawValue: text) else {
                 diagnose(line, "directions: there is no \(text.excerpt)\(suggestion(for: text, of: Direction.self))")

@@ -39,6 +39,13 @@ int clinux_follow(int folder, const char *name);
 int clinux_status(int folder, const char *name, struct clinux_status *status);
 /* open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY). */
 int clinux_open_read(const char *path);
+/* Opens, to read, the very file that fd is on, which may be a handle (O_PATH): open("/proc/self/fd/FD", ...). */
+int clinux_reopen(int fd);
+/*
+ * open("/proc/thread-self/NAME", ...) to read: a file of the calling thread's in proc, such as "net/dev" of the network
+ * namespace that the thread is in now. The folder is looked up once a thread.
+ */
+int clinux_open_in_task(const char *name);
 /* f_type of the file system that fd is on. */
 int clinux_fstatfs_type(int fd, uint64_t *type);
 /* NS_GET_NSTYPE: 1 if fd is a network namespace, 0 if it is another kind. */
@@ -48,11 +55,17 @@ int clinux_setns_network(int fd);
 /* A netlink socket for nfnetlink, bound, with extended acknowledgements. */
 int clinux_netfilter_socket(void);
 /*
- * recvmmsg(fd, ...): waits for one message and takes what else is there, each into a slot of the buffer. Returns how
- * many, with their lengths; a length greater than the slot's size says that the message was cut off.
+ * recvmmsg(fd, ...): takes the messages that are there, each into a slot of the buffer; EAGAIN if there is none. Returns
+ * how many, with their lengths; a length greater than the slot's size says that the message was cut off.
  */
 int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths);
 #define CLINUX_RECEIVE_SLOTS 8u /* at most */
+/* timerfd_create(CLOCK_BOOTTIME, ...). */
+int clinux_timer(void);
+/* timerfd_settime(fd, ...): the timer expires at that moment of CLOCK_BOOTTIME, which is not 0. */
+int clinux_timer_set(int fd, uint64_t nanoseconds);
+/* read(fd, ...): waits until the timer has expired. */
+int clinux_timer_wait(int fd);
 /* SO_NETNS_COOKIE: unique for each namespace since boot; ENOPROTOOPT before Linux 5.14. */
 int clinux_netns_cookie(int fd, uint64_t *cookie);
 /* accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK). */

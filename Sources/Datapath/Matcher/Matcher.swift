@@ -34,12 +34,15 @@ package final class Matcher: Sendable {
     private let folder: String
     private let program: OwnedDescriptor
     private let map: MatcherMap
+    /// The nf_tables messages whose rules ask this matcher.
+    let operations: PreparedOperations
 
     private init(
         folder: String, tag: UInt64, isMapNew: Bool, program: consuming OwnedDescriptor, map: consuming MatcherMap
     ) {
         self.folder = folder
         pin = folder + "/" + BYPASS_PROGRAM_PIN
+        operations = PreparedOperations(pin: pin)
         self.tag = tag
         self.isMapNew = isMapNew
         self.program = program

@@ -38,16 +38,27 @@ struct MatcherMap: ~Copyable {
 
     /// What both versions know of a namespace; nil if it has no entry.
     func entry(of inode: UInt64) throws(SystemCallError) -> RawMapEntry? {
-        var key = bypass_key(netns_inode: inode)
+        if isOfThisVersion {
+            var value = bypass_value()
+            return try unsafe lookUp(inode, &value) ? RawMapEntry(value) : nil
+        }
         var bytes = [UInt8](repeating: 0, count: max(valueSize, MemoryLayout<bypass_value>.size))
+        guard try unsafe lookUp(inode, &bytes) else { return nil }
+        return RawMapEntry(unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: bypass_value.self) })
+    }
+
+    /// - Parameter value: has room for `valueSize` bytes.
+    /// - Returns: false if there is no entry.
+    private func lookUp(_ inode: UInt64, _ value: UnsafeMutableRawPointer) throws(SystemCallError) -> Bool {
+        var key = bypass_key(netns_inode: inode)
         let number = descriptor.rawValue
         do {
-            try systemCall("bpf BPF_MAP_LOOKUP_ELEM") { unsafe bpf_map_lookup_elem(number, &key, &bytes) < 0 ? -1 : 0 }
+            try systemCall("bpf BPF_MAP_LOOKUP_ELEM") { unsafe bpf_map_lookup_elem(number, &key, value) < 0 ? -1 : 0 }
         } catch {
-            if error.errno == .noSuchFileOrDirectory { return nil }
+            if error.errno == .noSuchFileOrDirectory { return false }
             throw error
         }
-        return RawMapEntry(unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: bypass_value.self) })
+        return true
     }
 
     func set(_ entry: RawMapEntry, of inode: UInt64) throws(SystemCallError) {

@@ -51,10 +51,10 @@ struct RawMapEntry: Hashable, Sendable {
 extension MapEntry {
     /// - Parameter tag: of the matcher that is pinned now.
     init(_ entry: RawMapEntry, tag: UInt64) {
-        let hooks = Hook.allCases.filter { entry.hooks.contains($0.bit) }
-        let created = CreatedObject.everything.filter { entry.created.contains($0.bit) }
+        let hooks = Hook.all.filter { entry.hooks.contains($0.bit) }
+        let created = CreatedObject.all.filter { entry.created.contains($0.bit) }
         self.init(
-            deadline: entry.deadline, hooks: Set(hooks), created: Set(created), isCurrent: entry.program == tag)
+            deadline: entry.deadline, hooks: HookSet(hooks), created: CreatedObjectSet(created), isCurrent: entry.program == tag)
     }
 
     /// As it is written to the map of the matcher with this tag.
@@ -70,10 +70,6 @@ extension Hook {
 }
 
 extension CreatedObject {
-    fileprivate static let everything: [CreatedObject] = Family.allCases.flatMap { family in
-        [.table(family)] + Hook.allCases.map { .chain(NATChain(family, $0)) }
-    }
-
     fileprivate var bit: RawMapEntry.Created {
         switch self {
         case .table(.ip): .ipTable

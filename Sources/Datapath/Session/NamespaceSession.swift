@@ -26,6 +26,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var socket: NetlinkSocket
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private var known: CachedRuleset?
+    /// The namespace's entry in the matcher's map, once it has been read or written: nobody else writes it meanwhile, since
+    /// a namespace's calls take turns.
+    private var knownEntry: MapEntry??
     /// The kernel's answer to the last batch says that `known` is what it holds: nothing has to be read again.
     private var isCurrent = false
 
@@ -106,15 +109,27 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             return cached
         }
         // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        return CachedRuleset(try socket.ruleset(generation: generation), cookie: cookie ?? 0, pin: matcher.pin)
+        let ruleset = try socket.ruleset(generation: generation, for: RuleTemplates.interest(matcher.pin))
+        return CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin)
     }
 
-    private func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
-        do throws(SystemCallError) {
-            return ruleset.observation.merging(
-                legacy: legacy, entry: try matcher.entry(of: inode), now: BootClock.now)
+    private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
+        do throws(BypassError) {
+            return ruleset.observation.merging(legacy: legacy, entry: try entry(), now: BootClock.now)
         } catch {
-            throw .refused(BypassError(error))
+            throw .refused(error)
+        }
+    }
+
+    /// The namespace's entry in the matcher's map; nil if it is in the mesh.
+    package mutating func entry() throws(BypassError) -> MapEntry? {
+        if let knownEntry { return knownEntry }
+        do throws(SystemCallError) {
+            let entry = try matcher.entry(of: inode)
+            knownEntry = .some(entry)
+            return entry
+        } catch {
+            throw BypassError(error)
         }
     }
 
@@ -129,9 +144,14 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             }
             rest = rest.dropFirst()
             do throws(SystemCallError) {
+                knownEntry = nil
                 switch action {
-                case .setEntry(let entry): try matcher.set(entry, of: inode)
-                case .removeEntry: try matcher.remove(inode)
+                case .setEntry(let entry):
+                    try matcher.set(entry, of: inode)
+                    knownEntry = .some(entry)
+                case .removeEntry:
+                    try matcher.remove(inode)
+                    knownEntry = .some(nil)
                 default: preconditionFailure("\(action) is executed in the ruleset")
                 }
             } catch {
@@ -141,16 +161,11 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
-        let operations = batch.map { RuleTemplates.operations(for: $0, pin: matcher.pin) }
         do throws(NetfilterError) {
-            let outcome = try socket.commit(Transaction(operations.flatMap(\.self)), generation: known?.generation)
+            let outcome = try socket.commit(matcher.operations.transaction(of: batch), generation: known?.generation)
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
-            var rest = outcome.created[...]
-            let created = operations.map { operations in
-                defer { rest = rest.dropFirst(operations.count) }
-                return rest.prefix(operations.count).compactMap(\.self)
-            }
-            if known?.apply(batch, created: created) != true { known = nil }
+            let isKnown = known?.apply(batch, created: outcome.created, matcher.operations) ?? false
+            if !isKnown { known = nil }
             isCurrent = outcome.generation != nil && outcome.generation == known?.generation
         } catch {
             isCurrent = false

@@ -20,7 +20,8 @@ extension Observation {
     /// The same, with what is not in nf_tables.
     func merging(legacy: [Netfilter.Redirect], entry: MapEntry?, now: UInt64) -> Observation {
         var whole = self
-        whole.redirects += legacy.compactMap(Redirect.init)
+        // Adding nothing would copy what is there.
+        if !legacy.isEmpty { whole.redirects += legacy.compactMap(Redirect.init) }
         whole.entry = entry
         whole.now = now
         return whole
@@ -42,9 +43,9 @@ extension Observation {
 
     private static func guardChains(
         _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
-    ) -> [Bypass.Hook: GuardChain]? {
+    ) -> PairMap<Bypass.Hook, GuardChain>? {
         guard let table = guardTable(ruleset) else { return nil }
-        var found: [Bypass.Hook: GuardChain] = [:]
+        var found: PairMap<Bypass.Hook, GuardChain> = [:]
         for hook in Bypass.Hook.allCases {
             guard let chain = ruleset.chains.first(where: { $0.name == hook.guardChain }) else { continue }
             let base = BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority)
@@ -53,7 +54,7 @@ extension Observation {
                 continue
             }
             let families = rules[chain.name, default: []].lazy.map { $0.guardedFamily(pin) }.prefix { $0 != nil }
-            found[hook] = families.isEmpty ? .damaged : .intact(Set(families.compactMap(\.self)))
+            found[hook] = families.isEmpty ? .damaged : .intact(FamilySet(families.compactMap(\.self)))
         }
         return found
     }
@@ -79,11 +80,11 @@ extension Observation.Table {
             let name = NATChain(family, hook).chainName
             guard let chain = ruleset.chains.first(where: { $0.name == name }) else { continue }
             let inChain = rules[name, default: []]
-            let own = inChain.filter { $0.isOurs(pin) }.map(\.handle)
+            let own = inChain.filter { $0.isOurs(pin) }
             // Where it filters, a RETURN would let through what others block; at another hook it would meet other packets.
             let isNat = chain.base?.type == "nat" && chain.base?.hook == hook.netfilter
             chains[hook] = Observation.Chain(
-                own: own, ownIsFirst: isNat && inChain.first?.isOurs(pin) ?? false,
+                own: own.map(\.handle), ownIsFirst: isNat && own.first?.position == 0,
                 hasForeignRules: Int(chain.use) > own.count, isClosed: !isNat)
         }
         hasForeignObjects = Int(table.use) > chains.count
@@ -109,7 +110,7 @@ extension Ruleset.Rule {
 extension Observation.Redirect {
     /// nil for a redirect in a family that a bypass does not cover.
     fileprivate init?(_ found: Netfilter.Redirect) {
-        let families: Set<Bypass.Family>
+        let families: FamilySet
         switch found.chain.family {
         case .ip: families = [.ip]
         case .ip6: families = [.ip6]

@@ -11,17 +11,17 @@ package enum OrphanScan {
     ) throws(BypassError) -> [String] {
         do throws(SystemCallError) {
             var socket = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket() }
-            return Observation(try Self.ruleset(by: &socket), pin: pin).ownChains
+            return Observation(try Self.ruleset(by: &socket, pin), pin: pin).ownChains
         } catch {
             throw BypassError(error)
         }
     }
 
-    private static func ruleset(by socket: inout NetlinkSocket) throws(SystemCallError) -> Ruleset {
+    private static func ruleset(by socket: inout NetlinkSocket, _ pin: String) throws(SystemCallError) -> Ruleset {
         // It may change meanwhile.
         for _ in 0..<16 {
             do throws(NetfilterError) {
-                return try socket.ruleset(generation: socket.generation())
+                return try socket.ruleset(generation: socket.generation(), for: RuleTemplates.interest(pin))
             } catch {
                 if case .systemCall(let error) = error { throw error }
             }

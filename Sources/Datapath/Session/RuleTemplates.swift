@@ -6,6 +6,9 @@ enum RuleTemplates {
     /// The guard's table; nothing in it is another program's.
     static let guardTable = (Netfilter.Family.inet, Guard.table)
     static let natTable = "nat"
+
+    /// Which rules of a namespace are ours, or stand where only ours should.
+    static func interest(_ pin: String) -> Ruleset.Interest { Ruleset.Interest(pin: pin, table: guardTable) }
     /// The chains in which a rule of ours can stand.
     static let natChains = Bypass.Family.allCases.flatMap { family in
         Bypass.Hook.allCases.map { NATChain(family, $0).chainName }

@@ -25,15 +25,29 @@ struct CachedRuleset: Sendable {
 
     /// Applies a batch that the kernel has executed on this generation.
     ///
-    /// - Parameter created: for each action of the batch, the rules that the kernel says it made.
+    /// - Parameters:
+    ///   - created: for each operation of the batch, the rule that the kernel says it made.
+    ///   - operations: those of each action.
     /// - Returns: false if the ruleset has to be read again.
-    mutating func apply(_ batch: ArraySlice<Action>, created: [[Ruleset.Rule]]) -> Bool {
+    mutating func apply(
+        _ batch: ArraySlice<Action>, created: [Ruleset.Rule?], _ operations: PreparedOperations
+    ) -> Bool {
         generation &+= 1
         if generation == 0 { generation = 1 }  // as nf_tables_commit counts
-        for (action, ruleset) in zip(batch, created) {
-            guard observation.apply(action, handle: ruleset.first?.handle) else { return false }
-            if case .insertRule = action { rules = ruleset + rules } else { rules += ruleset }
-            rules.removeAll { $0.isGone(after: action) }
+        var rest = created[...]
+        for action in batch {
+            let made = rest.prefix(operations.count(of: action)).compactMap(\.self)
+            rest = rest.dropFirst(operations.count(of: action))
+            // A rule that the kernel did not report is one whose counters could not be asked for.
+            if case .createGuardChain(_, let families) = action, made.count < families.count { return false }
+            guard observation.apply(action, handle: made.first?.handle) else { return false }
+            switch action {
+            case .insertRule: rules.insert(contentsOf: made, at: 0)
+            case .createGuardChain: rules += made
+            case .createTable, .createChain, .createGuardTable, .setEntry, .removeEntry: break
+            case .deleteRule, .deleteChain, .deleteTable, .deleteGuardChain, .deleteGuardTable:
+                rules.removeAll { $0.isGone(after: action) }
+            }
         }
         return true
     }

@@ -6,12 +6,35 @@ internal import SystemPackage
 package enum Files {
     /// The contents of a file that the kernel makes up as it is read (proc, sysfs, cgroupfs), at most `limit` bytes.
     package static func read(_ path: String, limit: Int = 1 << 20) throws(SystemCallError) -> [UInt8] {
-        let descriptor = OwnedDescriptor(
-            adopting: try systemCall("open \(path)") { unsafe clinux_open_read(path) })
+        try read(
+            OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_read(path) }), path,
+            limit: limit)
+    }
+
+    /// The same of a file in the calling thread's own folder in proc, such as `net/dev`: what is in `net` is of the network
+    /// namespace that the thread is in now.
+    package static func read(ofThread name: StaticString) throws(SystemCallError) -> [UInt8] {
+        let number = try systemCall("open /proc/thread-self/\(name)") {
+            unsafe clinux_open_in_task(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
+        }
+        let descriptor = OwnedDescriptor(adopting: number)
+        // Most of these files are empty most of the time.
+        var start: UInt64 = 0
+        let count = try systemCall("read /proc/thread-self/\(name)") {
+            unsafe Glibc.read(number, &start, MemoryLayout<UInt64>.size)
+        }
+        if count == 0 { return [] }
+        let first = unsafe withUnsafeBytes(of: start) { unsafe Array($0.prefix(count)) }
+        return first + (try read(descriptor, "/proc/thread-self/\(name)", limit: 1 << 20))
+    }
+
+    private static func read(
+        _ descriptor: consuming OwnedDescriptor, _ path: @autoclosure () -> String, limit: Int
+    ) throws(SystemCallError) -> [UInt8] {
         var contents: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16384)
         while contents.count < limit {
-            let count = try systemCall("read \(path)") {
+            let count = try systemCall("read \(path())") {
                 unsafe Glibc.read(descriptor.rawValue, &chunk, min(chunk.count, limit - contents.count))
             }
             if count == 0 { break }

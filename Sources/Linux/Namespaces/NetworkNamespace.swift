@@ -22,7 +22,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
         do throws(SystemCallError) {
             let status = try FileStatus(of: handle)
             guard status.device == HostNamespace.fileSystem else { throw Self.notNetworkNamespace }
-            let number = try systemCall("open \(path)") { unsafe clinux_open_read("/proc/self/fd/\(handle.rawValue)") }
+            let number = try systemCall("open \(path)") { clinux_reopen(handle.rawValue) }
             let opened = OwnedDescriptor(adopting: number)
             guard try systemCall(Self.isNetworkNamespace, { clinux_is_network_namespace(number) }) == 1 else {
                 throw Self.notNetworkNamespace

@@ -15,12 +15,6 @@ package struct AcceptedConnection: ~Copyable, Sendable {
     }
 
     package consuming func intoSocket() -> StreamSocket { socket }
-
-    /// Sends a few bytes, for which a connection that is new has room, and closes.
-    package consuming func close(sending bytes: [UInt8]) {
-        // Whether they arrive is the client's concern.
-        _ = socket.send(bytes[...])
-    }
 }
 
 /// Where a thread waits for clients, until it is stopped.

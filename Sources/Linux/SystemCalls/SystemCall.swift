@@ -28,6 +28,8 @@ package struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertib
 ///   - retriesInterrupted: false for a wait that a signal is meant to end.
 ///   - body: returns -1 and sets errno on failure.
 @discardableResult
+@specialized(where Result == CInt)
+@specialized(where Result == Int)
 package func systemCall<Result: FixedWidthInteger & SignedInteger>(
     _ operation: @autoclosure () -> String, retriesInterrupted: Bool = true, _ body: () -> Result
 ) throws(SystemCallError) -> Result {

@@ -63,6 +63,12 @@ struct Attribute {
         return unsafe memcmp(text, name.utf8Start, length) == 0
     }
 
+    /// Whether `text` is this name.
+    func isText(_ text: [UInt8]) -> Bool {
+        unsafe payload.count >= text.count && payload.prefix(text.count).elementsEqual(text)
+            && (payload.count == text.count || payload[text.count] == 0)
+    }
+
     private func integer<Integer: FixedWidthInteger>() -> Integer? {
         guard unsafe payload.count >= MemoryLayout<Integer>.size else { return nil }
         return unsafe Integer(bigEndian: payload.loadUnaligned(as: Integer.self))

@@ -11,13 +11,26 @@ struct MessageBuffer: ~Copyable {
 
     /// libmnl and libnftnl write without asking how much room is left: the largest message of ours (a rule with the
     /// bpf match) takes under 1 KiB, and each of two names in a message at most 256 bytes (NFT_NAME_MAXLEN).
-    private static let largestMessage = 2048
+    private let largestMessage: Int
 
-    /// - Parameter messages: how many will be appended at most.
-    init(messages: Int) {
-        capacity = (messages + 1) * Self.largestMessage
+    /// - Parameters:
+    ///   - messages: how many will be appended at most.
+    ///   - largest: bytes that one of them can take.
+    init(messages: Int, largest: Int = 2048) {
+        largestMessage = largest
+        capacity = (messages + 1) * largest
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
     }
+
+    /// - Parameter bytes: of the messages that will be appended, which are built already.
+    init(bytes: Int) {
+        largestMessage = 0
+        capacity = bytes + Self.largestBatchFrame
+        unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
+    }
+
+    /// What opens and closes a batch.
+    private static let largestBatchFrame = 64
 
     deinit {
         unsafe start.deallocate()
@@ -28,9 +41,9 @@ struct MessageBuffer: ~Copyable {
         _ type: UInt16, family: UInt8, flags: MessageFlags = [], sequence: UInt32,
         _ body: (OutgoingMessage) -> Void = { _ in }
     ) {
-        precondition(count + Self.largestMessage <= capacity, "more messages than announced")
+        precondition(count + largestMessage <= capacity, "more messages than announced")
         // Padding is part of what is sent.
-        unsafe memset(start + count, 0, Self.largestMessage)
+        unsafe memset(start + count, 0, largestMessage)
         // libnftnl's own helper knows nf_tables' messages only; conntrack's have the same header.
         guard let header = unsafe mnl_nlmsg_put_header(start + count),
             let extra = unsafe mnl_nlmsg_put_extra_header(header, MemoryLayout<nfgenmsg>.size)
@@ -44,11 +57,29 @@ struct MessageBuffer: ~Copyable {
         unsafe finish(header)
     }
 
+    /// Appends a message that was built before.
+    ///
+    /// - Parameter handle: written over the message's last attribute, the handle of the rule to delete.
+    mutating func append(_ message: [UInt8], flags: MessageFlags, sequence: UInt32, handle: UInt64?) {
+        precondition(count + message.count <= capacity, "more bytes than announced")
+        let place = unsafe start + count
+        unsafe message.withUnsafeBytes {
+            unsafe UnsafeMutableRawBufferPointer(start: place, count: $0.count).copyMemory(from: $0)
+        }
+        let header = unsafe place.assumingMemoryBound(to: nlmsghdr.self)
+        unsafe header.pointee.nlmsg_flags |= flags.rawValue
+        unsafe header.pointee.nlmsg_seq = sequence
+        if let handle {
+            let size = MemoryLayout<UInt64>.size
+            unsafe place.storeBytes(of: handle.bigEndian, toByteOffset: message.count - size, as: UInt64.self)
+        }
+        count += message.count
+    }
+
     /// Appends the message that opens a batch.
     ///
     /// - Parameter generation: refuse the batch with ERESTART unless the ruleset is still of this generation.
     mutating func appendBatchBegin(generation: UInt32?, sequence: UInt32) {
-        unsafe memset(start + count, 0, Self.largestMessage)
         guard let header = unsafe nftnl_batch_begin(next, sequence) else { fatalError("libnftnl gave no header") }
         if let generation {
             unsafe mnl_attr_put_u32(header, UInt16(NFNL_BATCH_GENID.rawValue), generation.bigEndian)

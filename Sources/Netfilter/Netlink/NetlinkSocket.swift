@@ -35,7 +35,7 @@ package struct NetlinkSocket: ~Copyable {
         return first
     }
 
-    func send(_ messages: borrowing MessageBuffer, for operation: String) throws(NetfilterError) {
+    func send(_ messages: borrowing MessageBuffer, for operation: StaticString) throws(NetfilterError) {
         let number = shared.descriptor.rawValue
         let start = unsafe messages.start
         let count = messages.count
@@ -52,7 +52,7 @@ package struct NetlinkSocket: ~Copyable {
 
     /// Receives messages and hands each to `body`, until `body` says that it has had the last one.
     mutating func receive(
-        for operation: String, _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
+        for operation: StaticString, _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
     ) throws(NetfilterError) {
         while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {}
     }

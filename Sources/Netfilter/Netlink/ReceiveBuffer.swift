@@ -1,12 +1,15 @@
 internal import CLinux
 internal import Glibc
 internal import Linux
+internal import Synchronization
 internal import SystemPackage
 
 /// Room for what the kernel sends, some messages at a time.
+///
+/// The memory comes from a pool: to map, fault in and unmap it for each socket costs more than most calls need it for.
 @safe
 struct ReceiveBuffer: ~Copyable {
-    private let start: UnsafeMutableRawPointer
+    private let block: Block
 
     /// The kernel makes the messages of a dump up to 32 KiB long (net/netlink/af_netlink.c, netlink_dump).
     private static let slotSize = 32 * 1024
@@ -14,36 +17,71 @@ struct ReceiveBuffer: ~Copyable {
 
     /// Not cleared: what is read is what was received.
     init() {
-        unsafe start = UnsafeMutableRawPointer.allocate(byteCount: Self.slotSize * Self.slots, alignment: 8)
+        block = Self.pool.withLock { $0.popLast() } ?? Block()
     }
 
     deinit {
-        unsafe start.deallocate()
+        let block = block
+        let isKept = Self.pool.withLock { pool in
+            if pool.count >= Self.poolSize { return false }
+            pool.append(block)
+            return true
+        }
+        if !isKept { block.deallocate() }
     }
 
-    /// Waits for one message, takes what else is there, and hands each to `body` until that says that it has the last.
+    /// What lies in it has one owner: a buffer, or the pool.
+    @safe
+    private struct Block: @unchecked Sendable {
+        let start: UnsafeMutableRawPointer
+
+        init() {
+            unsafe start = UnsafeMutableRawPointer.allocate(
+                byteCount: ReceiveBuffer.slotSize * ReceiveBuffer.slots + MemoryLayout<UInt32>.size
+                    * ReceiveBuffer.slots,
+                alignment: 8)
+        }
+
+        func deallocate() {
+            unsafe start.deallocate()
+        }
+
+        /// Behind the slots: how long what lies in each is.
+        var lengths: UnsafeMutablePointer<UInt32> {
+            unsafe (start + ReceiveBuffer.slotSize * ReceiveBuffer.slots).assumingMemoryBound(to: UInt32.self)
+        }
+    }
+
+    /// The buffer that was used last is taken first: its pages are in the processor's caches.
+    private static let pool = Mutex<[Block]>([])
+    /// As many as there are calls at once, most of the time.
+    private static let poolSize = 8
+
+    /// Takes what is there, and hands each message to `body` until that says that it has the last.
+    ///
+    /// The kernel answers while it is asked, and goes on with a dump while a part of it is received: what is not there now
+    /// does not come any more, so nothing is waited for. EAGAIN is thrown where there is no answer.
     func receive(
-        from descriptor: borrowing OwnedDescriptor, for operation: String,
+        from descriptor: borrowing OwnedDescriptor, for operation: StaticString,
         _ body: (NetlinkMessage) throws(NetfilterError) -> NetlinkSocket.Progress
     ) throws(NetfilterError) -> NetlinkSocket.Progress {
         let number = descriptor.rawValue
-        let place = unsafe start
-        var lengths = [UInt32](repeating: 0, count: Self.slots)
+        let (place, lengths) = unsafe (block.start, block.lengths)
         let count: CInt
         do {
             count = try systemCall("recvmmsg: \(operation)") {
-                unsafe clinux_receive(number, place, UInt32(Self.slotSize), UInt32(Self.slots), &lengths)
+                unsafe clinux_receive(number, place, UInt32(Self.slotSize), UInt32(Self.slots), lengths)
             }
         } catch {
             throw .systemCall(error)
         }
         var progress = NetlinkSocket.Progress.more
         for index in 0..<Int(count) where progress == .more {
-            let slot = unsafe start + index * Self.slotSize
+            let slot = unsafe place + index * Self.slotSize
             #if FAULT_POINTS
-                let length = unsafe FaultInjection.corrupt(operation, slot, length: Int(lengths[index]))
+                let length = unsafe FaultInjection.corrupt("\(operation)", slot, length: Int(lengths[index]))
             #else
-                let length = Int(lengths[index])
+                let length = unsafe Int(lengths[index])
             #endif
             // The kernel cuts off what does not fit, and says how long it was.
             guard length <= Self.slotSize else {

@@ -35,46 +35,41 @@ extension Ruleset {
     ///
     /// - Parameter own: the table that is ours, whose nat redirects nothing.
     package func redirects(except own: (Family, String)) -> [Redirect] {
-        let rules = Dictionary(grouping: rules, by: \.chain)
         let dormant = tables.filter(\.isDormant)
         var found: [Redirect] = []
         for chain in chains where (chain.name.family, chain.name.table) != own {
             guard let base = chain.base, base.hook == .prerouting || base.hook == .output,
                 !dormant.contains(where: { $0.family == chain.name.family && $0.name == chain.name.table })
             else { continue }
-            let reached = expressions(from: chain.name, rules)
+            let reached = effects(from: chain.name)
             // Only a chain of type nat can hold destination nat; only PREROUTING can hold TPROXY.
-            if base.type == "nat", reached.contains(where: \.isDestinationNat) {
+            if base.type == "nat", reached.hasDestinationNat {
                 found.append(Redirect(chain.name, base, .nat))
-            } else if base.hook == .prerouting, reached.contains(.transparentProxy) {
+            } else if base.hook == .prerouting, reached.hasTransparentProxy {
                 found.append(Redirect(chain.name, base, .transparentProxy))
             }
         }
         return found
     }
 
-    /// Every expression that a packet can come to from a chain on. A verdict map can lead anywhere in its table.
-    private func expressions(from start: ChainName, _ rules: [ChainName: [Rule]]) -> Set<Expression> {
-        var reached: Set<Expression> = []
+    /// What can happen to a packet from a chain on. A verdict map can lead anywhere in its table.
+    private func effects(from start: ChainName) -> Effects {
+        var reached = Effects()
         var seen: Set<ChainName> = [start]
         var waiting = [start]
-        var hasMap = false
         while let name = waiting.popLast() {
-            for expression in rules[name, default: []].lazy.flatMap(\.expressions) {
-                switch expression {
-                case .jump(let target):
-                    let next = ChainName(name.family, name.table, target)
-                    if seen.insert(next).inserted { waiting.append(next) }
-                // One map may lead to all chains there are: a second one leads nowhere else.
-                case .verdictMap where hasMap: break
-                case .verdictMap:
-                    hasMap = true
-                    for chain in chains where chain.base == nil && chain.name.isInTable(of: name) {
-                        if seen.insert(chain.name).inserted { waiting.append(chain.name) }
-                    }
-                case .destinationNat, .transparentProxy: reached.insert(expression)
-                case .matchBPF, .counter, .returnVerdict, .other: break
-                }
+            guard let here = effects[name] else { continue }
+            if here.hasDestinationNat { reached.hasDestinationNat = true }
+            if here.hasTransparentProxy { reached.hasTransparentProxy = true }
+            for target in here.jumps {
+                let next = ChainName(name.family, name.table, target)
+                if seen.insert(next).inserted { waiting.append(next) }
+            }
+            // One map may lead to all chains there are: a second one leads nowhere else.
+            guard here.hasVerdictMap, !reached.hasVerdictMap else { continue }
+            reached.hasVerdictMap = true
+            for chain in chains where chain.base == nil && chain.name.isInTable(of: name) {
+                if seen.insert(chain.name).inserted { waiting.append(chain.name) }
             }
         }
         return reached
@@ -90,11 +85,5 @@ extension Redirect {
 extension ChainName {
     fileprivate func isInTable(of other: ChainName) -> Bool {
         family == other.family && table == other.table
-    }
-}
-
-extension Ruleset.Expression {
-    fileprivate var isDestinationNat: Bool {
-        if case .destinationNat = self { true } else { false }
     }
 }

@@ -41,6 +41,8 @@ package struct Ruleset: Hashable, Sendable {
         package var chain: ChainName
         package var handle: UInt64
         package var expressions: [Expression]
+        /// How many rules stand before it in its chain, as the whole ruleset was read.
+        package var position = 0
 
         package init(chain: ChainName, handle: UInt64, expressions: [Expression]) {
             self.chain = chain
@@ -50,8 +52,17 @@ package struct Ruleset: Hashable, Sendable {
 
         /// Packets and bytes of the rule's counter; 0 if it has none.
         package var counted: (packets: UInt64, bytes: UInt64) {
-            for case .counter(let packets, let bytes) in expressions { return (packets, bytes) }
-            return (0, 0)
+            get {
+                for case .counter(let packets, let bytes) in expressions { return (packets, bytes) }
+                return (0, 0)
+            }
+            set {
+                for index in expressions.indices {
+                    guard case .counter = expressions[index] else { continue }
+                    expressions[index] = .counter(packets: newValue.packets, bytes: newValue.bytes)
+                    return
+                }
+            }
         }
     }
 
@@ -77,9 +88,11 @@ package struct Ruleset: Hashable, Sendable {
     package var generation: UInt32
     package var tables: [Table]
     package var chains: [Chain]
-    /// Of the tables that can take connections to a proxy: those with a base chain of type nat, or one in PREROUTING.
-    /// In the order in which they stand in their chains.
+    /// Our own, in the order in which they stand in their chains.
     package var rules: [Rule]
+    /// What all rules of a chain do together, for the tables that can take connections to a proxy: those with a base chain
+    /// of type nat, or one in PREROUTING.
+    package var effects: [ChainName: Effects] = [:]
 
     package init(generation: UInt32, tables: [Table] = [], chains: [Chain] = [], rules: [Rule] = []) {
         self.generation = generation

@@ -48,6 +48,17 @@ extension NetlinkMessage {
         return chain
     }
 
+    /// Packets and bytes of a rule's counter, as `rule` would have them; nil if this is no rule.
+    var counted: (packets: UInt64, bytes: UInt64)? {
+        guard type == MessageType.newRule, family != nil else { return nil }
+        for attribute in attributes where attribute.type == CInt(NFTA_RULE_EXPRESSIONS.rawValue) {
+            for element in attribute.nested {
+                if case .counter(let packets, let bytes) = element.counterOrOther { return (packets, bytes) }
+            }
+        }
+        return (0, 0)
+    }
+
     var rule: Ruleset.Rule? {
         guard type == MessageType.newRule, let family else { return nil }
         var rule = Ruleset.Rule(chain: ChainName(family, "", ""), handle: 0, expressions: [])
@@ -80,7 +91,7 @@ extension Attribute {
     }
 
     /// Of an element of NFTA_RULE_EXPRESSIONS: its name decides how its data is read.
-    fileprivate var expression: Ruleset.Expression {
+    var expression: Ruleset.Expression {
         var name: Attribute?
         var data: Attribute?
         for attribute in nested {
@@ -100,6 +111,12 @@ extension Attribute {
         if name.isString("tproxy") { return .transparentProxy }
         if name.isString("lookup") { return data.lookup }
         return .other
+    }
+
+    /// Of an element of NFTA_RULE_EXPRESSIONS: its counter, or other.
+    fileprivate var counterOrOther: Ruleset.Expression {
+        guard first(NFTA_EXPR_NAME.rawValue)?.isString("counter") == true else { return .other }
+        return first(NFTA_EXPR_DATA.rawValue)?.counter ?? .other
     }
 
     private var counter: Ruleset.Expression {

@@ -8,7 +8,7 @@ struct Explanation {
     var source: PolicySource
     var user: PolicyExplain.User
     var target: PolicyExplain.Target?
-    var hooks: Set<Hook>
+    var hooks: HookSet
     var ttl: Int?
 
     private var policy: Policy { source.policy }

@@ -6,16 +6,19 @@ internal import Netfilter
 /// What is decided on a ruleset, whatever it holds: nothing that is not ours may be touched.
 enum Decisions {
     static let pin = "/sys/fs/bpf/bypass"
+    static let interest = RuleTemplates.interest(pin)
 
     static func check(_ ruleset: Ruleset) throws(BrokenPromise) {
         let seen = CachedRuleset(ruleset, cookie: 1, pin: pin).observation
-        let created = Set(Bypass.Family.allCases.map(CreatedObject.table) + natChains.map(CreatedObject.chain))
-        for entry in [nil, MapEntry(deadline: 0, hooks: Set(Bypass.Hook.allCases), created: created)] {
+        let created = CreatedObjectSet(
+            Bypass.Family.allCases.map(CreatedObject.table) + natChains.map(CreatedObject.chain))
+        for entry in [nil, MapEntry(deadline: 0, hooks: HookSet(Bypass.Hook.allCases), created: created)] {
             var observation = seen
             observation.entry = entry
             _ = Health(observation).warnings.map(\.message)
-            for desired in [DesiredState.off, .on(Set(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5)]
-            {
+            for desired in [
+                DesiredState.off, .on(HookSet(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5),
+            ] {
                 let actions = Plan(for: desired, given: observation).actions
                 for action in actions { try check(action, ruleset) }
                 let operations = actions.flatMap { RuleTemplates.operations(for: $0, pin: pin) }

@@ -26,7 +26,7 @@ public enum NetlinkReplies {
     /// The ruleset, and all that is made of it: what else redirects, and what would be done about it.
     private static func checkRuleset(_ replies: [UInt8]) throws(BrokenPromise) {
         var ruleset: Ruleset?
-        ask(replies) { socket in ruleset = try? socket.ruleset(generation: 7) }
+        ask(replies) { socket in ruleset = try? socket.ruleset(generation: 7, for: Decisions.interest) }
         if let ruleset { try Decisions.check(ruleset) }
     }
 
@@ -38,7 +38,7 @@ public enum NetlinkReplies {
 
     private static func checkBatch(_ replies: [UInt8]) throws(BrokenPromise) {
         var outcome: Transaction.Outcome?
-        ask(replies) { socket in outcome = try? socket.commit(transaction, generation: 7) }
+        ask(replies) { socket in outcome = try? socket.commit(transaction.prepared, generation: 7) }
         if let outcome {
             try promise(outcome.created.count == transaction.operations.count, "one answer an operation: \(outcome)")
         }

@@ -17,7 +17,7 @@ public enum PolicyText {
         Caller(uid: 4711, gid: 4711),
     ]
     private static let operations: [Change.Operation] = [
-        .off, .on(hooks: [.output], ttl: 60), .on(hooks: Set(Hook.allCases), ttl: nil),
+        .off, .on(hooks: [.output], ttl: 60), .on(hooks: HookSet(Hook.allCases), ttl: nil),
     ]
 
     public static func check(_ input: [UInt8]) throws(BrokenPromise) {

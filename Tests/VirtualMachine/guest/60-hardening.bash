@@ -17,3 +17,23 @@ check "it may look at a namespace's addresses" is on \
     field .state call root bypass '{"netns":"peer","state":"on","expectAddresses":["10.7.0.2"]}'
 check "and ends that bypass" is off field .state call root bypass '["peer","off"]'
 check "records are kept where only root looks" is "drwx------ root root" stat --format='%A %U %G' /run/kmesh/state
+
+# The unit's filter fails a system call that it does not allow. Here that ends the daemon instead, so that it is seen.
+restart_with_reload() {
+    systemctl daemon-reload
+    systemctl restart kmesh-bypassd.service
+}
+
+use_everything() {
+    call root bypass '["peer","on"]' && call oncall status '["peer"]' && call root list '[]' && call root info '[]' &&
+        systemctl reload kmesh-bypassd.service && call root bypass '["peer","off"]'
+}
+
+mkdir -p /run/systemd/system/kmesh-bypassd.service.d
+printf '%s\n' '[Service]' 'SystemCallErrorNumber=kill' >/run/systemd/system/kmesh-bypassd.service.d/test.conf
+check "the daemon starts where a refused system call would end it" restart_with_reload
+main=$(property MainPID)
+check "it serves there" use_everything
+check "it made no system call that its unit refuses" is "$main" property MainPID
+rm -r /run/systemd/system/kmesh-bypassd.service.d
+check "it starts as before" restart_with_reload

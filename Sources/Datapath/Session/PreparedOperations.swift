@@ -1,0 +1,86 @@
+internal import Bypass
+internal import Netfilter
+
+/// The nf_tables operations of every action that there is, for one pin, with their messages built.
+///
+/// There are few actions: two families, two hooks. What differs besides is only the handle of a rule to delete.
+struct PreparedOperations: Sendable {
+    /// By `Action.index`.
+    private let operations: [[PreparedOperation]]
+
+    init(pin: String) {
+        var operations: [[PreparedOperation]] = Array(repeating: [], count: Action.indexCount)
+        for action in Action.samples {
+            guard let index = action.index else { continue }
+            operations[index] = RuleTemplates.operations(for: action, pin: pin).map(PreparedOperation.init)
+        }
+        self.operations = operations
+    }
+
+    /// How many operations an action is.
+    func count(of action: Action) -> Int { action.index.map { operations[$0].count } ?? 0 }
+
+    /// The batch that executes these actions.
+    func transaction(of actions: ArraySlice<Action>) -> PreparedTransaction {
+        var transaction = PreparedTransaction()
+        transaction.reserveCapacity(actions.reduce(0) { $0 + count(of: $1) })
+        for action in actions {
+            guard let index = action.index else { continue }
+            var handle: UInt64?
+            if case .deleteRule(_, let wanted) = action { handle = wanted }
+            for operation in operations[index] { transaction.append(operation, handle: handle) }
+        }
+        return transaction
+    }
+}
+
+extension Action {
+    fileprivate static let indexCount = 32
+
+    /// A number of its own for every action in the ruleset, but for handles; nil for one that is not in the ruleset.
+    fileprivate var index: Int? {
+        switch self {
+        case .createTable(let family): family.index
+        case .deleteTable(let family): 2 + family.index
+        case .createChain(let natChain): 4 + natChain.index
+        case .insertRule(let natChain): 8 + natChain.index
+        case .deleteRule(let natChain, _): 12 + natChain.index
+        case .deleteChain(let natChain): 16 + natChain.index
+        case .createGuardTable: 20
+        case .deleteGuardTable: 21
+        case .deleteGuardChain(let hook): 22 + hook.index
+        case .createGuardChain(let hook, let families):
+            24 + hook.index * 4 + families.reduce(0) { $0 | 1 << $1.index }
+        case .setEntry, .removeEntry: nil
+        }
+    }
+
+    /// One of every kind.
+    static let samples: [Action] = {
+        var samples: [Action] = [.createGuardTable, .deleteGuardTable]
+        for family in Bypass.Family.allCases { samples += [.createTable(family), .deleteTable(family)] }
+        for hook in Bypass.Hook.allCases {
+            samples.append(.deleteGuardChain(hook))
+            samples += [[], [.ip], [.ip6], [.ip, .ip6]].map { .createGuardChain(hook, $0) }
+            for natChain in Bypass.Family.allCases.map({ NATChain($0, hook) }) {
+                samples += [
+                    .createChain(natChain), .insertRule(natChain), .deleteRule(natChain, handle: 0),
+                    .deleteChain(natChain),
+                ]
+            }
+        }
+        return samples
+    }()
+}
+
+extension NATChain {
+    fileprivate var index: Int { family.index * 2 + hook.index }
+}
+
+extension Bypass.Family {
+    fileprivate var index: Int { self == .ip ? 0 : 1 }
+}
+
+extension Bypass.Hook {
+    fileprivate var index: Int { self == .prerouting ? 0 : 1 }
+}

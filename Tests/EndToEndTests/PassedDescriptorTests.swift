@@ -1,0 +1,88 @@
+import MeshSandbox
+import TestSupport
+import Testing
+
+extension EndToEndTests {
+    /// Descriptors that clients send to the daemon, which wants none: to close one can take as long as its sender likes.
+    @Suite struct PassedDescriptorTests {
+        /// Plays systemd: what is sent before the daemon starts is in the queue of its socket.
+        private static let program = """
+            folder, refused, command = args[0], int(args[1]), args[2:]
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(path)
+            listener.listen(200)
+            os.chmod(path, 0o666)
+            sink = socket.create_server(("127.0.0.1", 0))
+            sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            def poison(client):
+                # Who closes such a socket last waits for an hour.
+                tcp = socket.create_connection(sink.getsockname())
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\x01\\0\\0\\0\\x10\\x0e\\0\\0")
+                tcp.setblocking(False)
+                try:
+                    while True: tcp.send(bytes(65536))
+                except BlockingIOError: pass
+                try:
+                    socket.send_fds(client.socket, [line("info")], [tcp.fileno()])
+                except OSError:
+                    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+                    raise
+                finally:
+                    tcp.close()
+            early = [Client(5000) for _ in range(refused)]
+            poisoned = [Client(5000 if refused else 5001 + n) for n in range(2)]
+            for client in poisoned: poison(client)
+            log = os.open(folder + "/log", os.O_CREAT | os.O_WRONLY)
+            pid = os.fork()
+            if pid == 0:
+                os.dup2(listener.fileno(), 3)
+                os.set_inheritable(3, True)
+                os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+                os.dup2(log, 2)
+                os.execv(command[0], command)
+            ended = False
+            try:
+                begun = time.monotonic()
+                for uid in 0, 0, 0: assert "result" in Client().call("info")
+                took = time.monotonic() - begun
+                # From now on the kernel refuses them, as it has for everybody who connected later.
+                client = Client(5010)
+                try:
+                    poison(client)
+                    print("taken")
+                except PermissionError:
+                    print("EPERM")
+                assert client.call("info")["error"]["code"] == -32001
+                print(took < 3)
+                begun = time.monotonic()
+                os.kill(pid, signal.SIGTERM)
+                ended = True
+            finally:
+                # The time that a connection gets at the end is 10 seconds; a thread in close has to be given up.
+                deadline = time.monotonic() + (14 if ended else 0)
+                while True:
+                    done, status = os.waitpid(pid, os.WNOHANG)
+                    if done: break
+                    if time.monotonic() > deadline:
+                        os.kill(pid, signal.SIGKILL)
+                        print("killed")
+                        os.waitpid(pid, 0)
+                        sys.exit(0)
+                    time.sleep(0.01)
+                print(os.waitstatus_to_exitcode(status), file=sys.stderr if not ended else sys.stdout)
+            print("ended after %.1f s" % (time.monotonic() - begun), file=sys.stderr)
+            """
+
+        /// With none, the connections that brought descriptors are served; with so many before them, they are refused, and
+        /// not for want of room among those that may read why.
+        @Test(arguments: [0, 130])
+        func noClientIsHeldUpByWhatAnotherHasSent(_ connectionsBefore: Int) async throws {
+            try await Rig.withoutDaemon { rig in
+                let printed = try await rig.clients(
+                    Self.program, [rig.folder.path, "\(connectionsBefore)"] + rig.command(), within: 60)
+                // The kernel refuses new ones, everybody is answered in time, and the daemon's end is its usual one.
+                #expect(printed == ["EPERM", "True", "0"])
+            }
+        }
+    }
+}

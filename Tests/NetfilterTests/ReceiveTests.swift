@@ -1,0 +1,86 @@
+import Glibc
+import Linux
+import SystemPackage
+import Testing
+
+@testable import Netfilter
+
+/// What is read from the socket, with another socket for the kernel.
+@Suite struct ReceiveTests {
+    private struct Ends: ~Copyable {
+        let kernel: OwnedDescriptor
+        var socket: NetlinkSocket
+    }
+
+    private func ends() -> Ends {
+        var numbers: [CInt] = [-1, -1]
+        unsafe socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &numbers)
+        return Ends(
+            kernel: OwnedDescriptor(adopting: numbers[1]),
+            socket: NetlinkSocket(adopting: OwnedDescriptor(adopting: numbers[0])))
+    }
+
+    private func answer(_ ends: borrowing Ends, _ bytes: [UInt8]) {
+        _ = unsafe send(ends.kernel.rawValue, bytes, bytes.count, 0)
+    }
+
+    @Test("Where there is no answer, nobody waits for one", .timeLimit(.minutes(1)))
+    func noAnswer() {
+        var ends = ends()
+        #expect(
+            throws: NetfilterError.systemCall(
+                .init("recvmmsg: reading the ruleset's generation", .resourceTemporarilyUnavailable))
+        ) {
+            _ = try ends.socket.generation()
+        }
+    }
+
+    @Test("More answers than a receive takes are taken by the next one")
+    func manyAnswers() throws {
+        var ends = ends()
+        for _ in 0..<30 { answer(ends, Reply.ourRule) }
+        answer(ends, Reply.message(3))  // NLMSG_DONE
+        var count = 0
+        try ends.socket.dump(MessageType.getRule, "reading rules") { count += $0.rule == nil ? 0 : 1 }
+        #expect(count == 30)
+    }
+
+    @Test("Counters are put into the rules that they are of, in whatever order the answers come")
+    func counters() throws {
+        func answer(_ sequence: UInt32, _ packets: UInt64) -> [UInt8] {
+            let rule = Reply.rule("c", Reply.expression("counter", Reply.number64(1, 0), Reply.number64(2, packets)))
+            return rule[..<8] + Reply.little(sequence) + rule[12...]
+        }
+        var ends = ends()
+        self.answer(ends, answer(2, 22) + answer(9, 99))
+        self.answer(ends, answer(1, 11))
+        let rules = [3, 4].map {
+            Ruleset.Rule(
+                chain: ChainName(.ip, "nat", "c"), handle: $0,
+                expressions: [.returnVerdict, .counter(packets: 0, bytes: 0)])
+        }
+        let reread = try ends.socket.reread(rules)
+        #expect(reread.map(\.counted.packets) == [11, 22] && reread.map(\.handle) == [3, 4])
+        #expect(reread.map(\.expressions.count) == [2, 2])
+    }
+
+    @Test("As many sockets as there are have a buffer of their own, again and again")
+    func buffers() throws {
+        for _ in 0..<3 {
+            var all: [UInt32] = []
+            try read(20, into: &all)
+            #expect(all == (1...20).reversed())
+        }
+    }
+
+    /// Reads a generation by each of `count` sockets that are open at once.
+    private func read(_ count: UInt32, into all: inout [UInt32]) throws {
+        if count == 0 { return }
+        var ends = ends()
+        answer(ends, Reply.message(MessageType.newGeneration, Reply.number(1, count)))
+        try all.append(ends.socket.generation())
+        try read(count - 1, into: &all)
+        answer(ends, Reply.message(MessageType.newGeneration, Reply.number(1, 7)))
+        #expect(throws: NetfilterError.self) { _ = try ends.socket.generation() }
+    }
+}
