@@ -120,8 +120,8 @@ import Testing
         for word in text.split(whereSeparator: { !($0.isLetter || $0.isNumber || "/._+-".contains($0)) }) {
             // What a full stop ends is a name still.
             let name = word.hasSuffix(".") ? word.dropLast() : word
-            if name.hasSuffix(".swift") {
-                #expect(sources.contains { ("/" + $0.path).hasSuffix("/" + name) } || name == "Package.swift", "\(name)")
+            if name.hasSuffix(".swift"), name != "Package.swift" {
+                #expect(sources.contains { ("/" + $0.path).hasSuffix("/" + name) }, "\(name)")
             } else if folders.contains(where: { name.hasPrefix($0 + "/") }) {
                 #expect(Files.exists(Repository.root + "/" + name), "\(name)")
             }
