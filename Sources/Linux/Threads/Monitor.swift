@@ -57,17 +57,24 @@ package final class Monitor<State>: @unchecked Sendable {
         }
     }
 
-    /// The same, at most until a deadline, which `body` may move at each call.
+    /// The same, at most until a deadline.
     ///
     /// - Returns: nil once the deadline has passed and `body` still gives nil.
-    package func wait<Result>(
-        until deadline: @autoclosure () -> Instant?, _ body: (inout State) -> Result?
-    ) -> Result? {
+    package func wait<Result>(until deadline: Instant?, _ body: (inout State) -> Result?) -> Result? {
+        wait { state, next in
+            next = deadline
+            return body(&state)
+        }
+    }
+
+    /// The same, at most until a deadline that `body` sets each time that it gives nil; nil is for none.
+    package func wait<Result>(_ body: (inout State, _ deadline: inout Instant?) -> Result?) -> Result? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
+        var deadline: Instant?
         while true {
-            if let result = body(&state) { return result }
-            guard let deadline = deadline() else {
+            if let result = body(&state, &deadline) { return result }
+            guard let deadline else {
                 unsafe pthread_cond_wait(changed, mutex)
                 continue
             }

@@ -46,10 +46,12 @@ package final class WorkQueue: Sendable {
     }
 
     private static func run(_ state: Monitor<State>) {
-        var next: Instant?
         while true {
-            enum Step { case work(Work), end }
-            let step = state.wait(until: next) { state -> Step? in
+            enum Step {
+                case work(Work)
+                case end
+            }
+            let step = state.wait { state, next -> Step? in
                 next = state.entries.first?.due
                 guard let first = state.entries.first, first.due <= .now else { return state.isStopping ? .end : nil }
                 return .work(state.entries.removeFirst().work)
