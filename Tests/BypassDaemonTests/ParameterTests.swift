@@ -1,12 +1,13 @@
 import BypassAPI
 import JSONRPC
+import StrictJSON
 import Testing
 
 @testable import BypassDaemon
 
 /// A wrong parameter is refused before anything is done, in words that say what would be right.
 @Suite struct ParameterTests {
-    private func complaint(_ params: Params) -> String? {
+    private func violation(_ params: Params) -> String? {
         do throws(ErrorObject) {
             _ = try Request(id: RequestID(1), method: "bypass", params: params).parameters(of: BypassMethod.self)
             return nil
@@ -26,17 +27,17 @@ import Testing
             (["", "on"], "Invalid params: netns: must be 1 to 4095 bytes long"),
         ] as [([JSONValue], String)])
     func refusals(_ values: [JSONValue], _ message: String) {
-        #expect(complaint(.positional(values)) == message)
+        #expect(violation(.positional(values)) == message)
     }
 
     @Test(arguments: [256, 257])
     func lengthIsInBytes(_ bytes: Int) {
         let owner = String(repeating: "é", count: bytes / 2) + String(repeating: "e", count: bytes % 2)
         let params = Params.named(["netns": "web", "state": "on", "owner": .string(owner)])
-        #expect((complaint(params) == nil) == (bytes <= 256))
+        #expect((violation(params) == nil) == (bytes <= 256))
     }
 
     @Test func anEmptyReasonIsOne() {
-        #expect(complaint(.named(["netns": "web", "state": "off", "reason": ""])) == nil)
+        #expect(violation(.named(["netns": "web", "state": "off", "reason": ""])) == nil)
     }
 }

@@ -12,9 +12,15 @@ final class SharedCall<Value: Sendable>: Sendable {
         var last: (number: Int, value: Value)?
     }
 
-    private enum Role { case leader(Int), follower(Value) }
+    private enum Role {
+        case leader(Int)
+        case follower(Value)
+    }
 
     private let state = Monitor(State())
+
+    /// How many ask and have neither an answer nor an execution yet.
+    var waitingCount: Int { state.withLock(\.waiting) }
 
     func run(_ body: () -> Value) -> Value {
         // The first execution that begins from now on.
