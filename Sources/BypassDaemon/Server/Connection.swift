@@ -43,7 +43,8 @@ struct Connection: ~Copyable {
             on socket: borrowing StreamSocket, for direction: StreamSocket.Direction, until deadline: Instant?
         ) -> StreamSocket.Readiness {
             let readiness = socket.wait(for: direction, or: event, until: deadline)
-            if readiness == .signalled { isWoken.store(false, ordering: .releasing) }
+            // Exchanged, so that what was changed before each ``wake()`` up to now is seen from here on.
+            if readiness == .signalled { _ = isWoken.exchange(false, ordering: .acquiringAndReleasing) }
             return readiness
         }
     }
@@ -115,11 +116,12 @@ struct Connection: ~Copyable {
         handle.slot.markBusy()
         let incoming = parse(line)
         writer.reset(answering: incoming)
-        for entry in incoming.entries {
+        var isReachable = true
+        for entry in incoming.entries where isReachable {
             execute(entry)
-            if writer.writtenBytes > Self.pieceSize && !send(writer.takeWritten()) { break }
+            if writer.writtenBytes > Self.pieceSize { isReachable = send(writer.takeWritten()) }
         }
-        if let answer = writer.finish() { send(answer) }
+        if isReachable, let answer = writer.finish() { send(answer) }
         afterAnswer.run()
         let now = Instant.now
         handle.slot.markIdle(since: now)
@@ -154,13 +156,16 @@ struct Connection: ~Copyable {
         return ErrorObject(limit == .depth ? .depth : .batch, context.limits)
     }
 
-    /// Past the rate there is no request that could be refused, so the connection waits until it may go on.
+    /// Past the rate there is no request that could be refused, so the connection waits until it has its token.
     private mutating func chargeBlankLine() {
-        guard let next = context.connections.takeToken(handle.slot) else { return }
-        context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)
-        while handle.closeOrder == nil && .now < next {
-            // Only a client that is gone ends the wait early.
-            if handle.wait(on: socket, for: .hangUp, until: next) == .ready { return state.close(for: .unreachable) }
+        while handle.closeOrder == nil, let next = context.connections.takeToken(handle.slot) {
+            context.log.record(.requestRefused, .requestsPerSecond, uid: handle.slot.account)
+            while handle.closeOrder == nil && .now < next {
+                // Only a client that is gone ends the wait early.
+                if handle.wait(on: socket, for: .hangUp, until: next) == .ready {
+                    return state.close(for: .unreachable)
+                }
+            }
         }
     }
 
@@ -194,6 +199,13 @@ struct Connection: ~Copyable {
             }
             rest = rest.dropFirst(count)
             if rest.isEmpty { return true }
+            // One of very many that are evicted does not keep its thread until it reads.
+            if handle.closeOrder?.farewell == .close {
+                state.close(for: .unreachable)
+                return false
+            }
+            // Others do not wait for what the client does not read.
+            afterAnswer.run()
             // Time begins when the client stops reading, and begins again whenever it has read something.
             if count > 0 { deadline = nil }
             if !isEvent || subscription.isBehind || handle.closeOrder != nil {
