@@ -70,10 +70,12 @@ extension BypassManager {
 
     // MARK: list
 
-    /// The status of every bypassed namespace. One list serves all who ask before it is begun.
+    /// The status of every bypassed namespace. One list serves all accounts that ask before it is begun, in places of its own:
+    /// an account whose calls wait holds up no other's list. Those with priority have a list apart, in their own places.
     func list(for peer: Peer) -> EncodedList {
         let principal = principal(of: peer)
-        return lists.run { EncodedList(list(as: principal)) }
+        if case .priority = principal { return priorityLists.run { EncodedList(list(as: principal)) } }
+        return lists.run { EncodedList(list(as: .shared)) }
     }
 
     /// By inode. With many, the processors share the work.

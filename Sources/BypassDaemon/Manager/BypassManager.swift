@@ -15,6 +15,7 @@ final class BypassManager: Sendable {
     let metrics: DaemonMetrics
     let logger: Logger
     let lists = SharedCall<EncodedList>()
+    let priorityLists = SharedCall<EncodedList>()
 
     var store: BypassStore { transition.store }
 
