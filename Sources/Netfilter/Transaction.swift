@@ -151,7 +151,8 @@ extension NetlinkSocket {
                     throw errno == .restart ? .rulesetChanged : .systemCall(.init("nf_tables batch", errno))
                 }
                 if error != 0 && failure == nil {
-                    failure = .refused(transaction.operation(at: offset - 1), Errno(rawValue: error), detail: message.errorDetail)
+                    failure = .refused(
+                        transaction.operation(at: offset - 1), Errno(rawValue: error), detail: message.errorDetail)
                 }
                 return offset == operations.count ? .done : .more
             }

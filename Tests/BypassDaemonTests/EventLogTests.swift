@@ -6,8 +6,8 @@ import Testing
 @testable import BypassDaemon
 
 @Suite struct EventLogTests {
-    private func handle() throws -> Connection.Handle {
-        try Connection.Handle(ConnectionSlot(uid: 7, account: 7, at: .now))
+    private func handle() -> Connection.Handle {
+        Connection.Handle(ConnectionSlot(uid: 7, account: 7, at: .now))
     }
 
     private func text(_ next: EventLog.Next?) -> String? {
@@ -63,7 +63,7 @@ import Testing
     @Test("A subscription takes the events after its beginning, once each, until it ends")
     func subscription() throws {
         let log = EventLog(capacity: 4)
-        var subscription = Subscription(for: try handle())
+        var subscription = Subscription(for: handle())
         #expect(!subscription.isActive && subscription.next() == nil)
         log.publish(.on, .sample(1))
         subscription.begin(log, after: 1)

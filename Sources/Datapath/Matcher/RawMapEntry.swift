@@ -54,7 +54,8 @@ extension MapEntry {
         let hooks = Hook.all.filter { entry.hooks.contains($0.bit) }
         let created = CreatedObject.all.filter { entry.created.contains($0.bit) }
         self.init(
-            deadline: entry.deadline, hooks: HookSet(hooks), created: CreatedObjectSet(created), isCurrent: entry.program == tag)
+            deadline: entry.deadline, hooks: HookSet(hooks), created: CreatedObjectSet(created),
+            isCurrent: entry.program == tag)
     }
 
     /// As it is written to the map of the matcher with this tag.

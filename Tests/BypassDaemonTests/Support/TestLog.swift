@@ -37,7 +37,7 @@ final class TestLog: Sendable {
 
 /// The limit that an answer names, which answers no request if no id is given.
 func limit(in line: String?, id: RequestID = .null) throws -> String? {
-    let answer = try Response.read(Array((line ?? "").utf8)[...])
+    let answer = try Response.read((line ?? "").utf8Span.span)
     guard case .failure(let error) = answer.outcome, error.code == -32007 else { return nil }
     #expect(answer.id == id)
     #expect(error.data?.object?["kind"] == "limit-exceeded")

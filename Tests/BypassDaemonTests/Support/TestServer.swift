@@ -27,7 +27,7 @@ final class TestServer: Sendable {
             ServerContext(
                 router: Router(metrics: metrics, slow: slow, events: events, later: later), limits: limits,
                 connections: connections, log: RateLimitedLog(metrics: metrics, logger: log.logger, queue: queue)),
-            accounts: SubordinateAccounts(path: "/nonexistent", queue: queue), logger: log.logger)
+            accounts: SubordinateAccounts(path: "/nonexistent", queue: queue), closing: queue, logger: log.logger)
     }
 
     /// Runs `body` with a server, and ends all connections after it.
