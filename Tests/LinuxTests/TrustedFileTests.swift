@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test("What is no file, or a large one, is refused at once", .timeLimit(.minutes(1)))
+    @Test("What is not a file, or a large one, is refused at once", .timeLimit(.minutes(1)))
     func odd() throws {
         try withFolder { folder in
             try #require(unsafe mkfifo(folder + "/fifo", 0o600) == 0)
