@@ -15,7 +15,6 @@ let strict: [SwiftSetting] = [
 let faultPoints = SwiftSetting.define("FAULT_POINTS", .when(configuration: .debug))
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
-let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -162,8 +161,7 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioEmbedded, nioPosix,
-                logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "JSONRPC", "StrictJSON", "Linux", logging,
             ], swiftSettings: strict),
         .testTarget(
             name: "BypassClientTests",

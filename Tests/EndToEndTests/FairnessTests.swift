@@ -112,6 +112,34 @@ extension EndToEndTests {
 
         private static let slowNamespace = """
             slow, other, end = pod, args[0], time.monotonic() + 4
+            def measure(name, uid, method, *params):
+                client, times = Client(uid), []
+                while not times or time.monotonic() < end - 0.2:
+                    begun = time.monotonic()
+                    assert "result" in client.call(method, *params)
+                    times.append(1000 * (time.monotonic() - begun))
+                    time.sleep(0.005)
+                times.sort()
+                print(name, "%.2f %.2f" % (median(times), times[len(times) * 99 // 100]))
+            def change():
+                client, times = Client(5000), []
+                while not times or time.monotonic() < end - 0.2:
+                    begun = time.monotonic()
+                    assert "result" in client.call("bypass", slow, "off" if len(times) % 2 else "on")
+                    times.append(1000 * (time.monotonic() - begun))
+                print("held %.2f %.2f" % (median(times), max(times)))
+            children = [fork(hold)]
+            time.sleep(0.5)
+            for _ in range(4): children.append(fork(change))
+            time.sleep(0.1)
+            for name, uid in ("own", 5000), ("other", 5001):
+                children.append(fork(lambda: measure(name, uid, "status", other)))
+                children.append(fork(lambda: measure(name, uid, "info")))
+            wait(children)
+            """
+
+        /// Holds the commit lock of the namespace `slow` until `end`.
+        private static let holding = """
             def attribute(kind, value):
                 return struct.pack("HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
             def message(kind, flags, value, family=2, subsystem=0):
@@ -143,29 +171,13 @@ extension EndToEndTests {
                         except BlockingIOError: pass
                 wait([fork(turn) for _ in range(30)])
                 subprocess.run(["nft", "delete table ip hold"], check=True)
-            def measure(name, uid, method, *params):
-                client, times = Client(uid), []
-                while not times or time.monotonic() < end - 0.2:
-                    begun = time.monotonic()
-                    assert "result" in client.call(method, *params)
-                    times.append(1000 * (time.monotonic() - begun))
-                    time.sleep(0.005)
-                times.sort()
-                print(name, "%.2f %.2f" % (median(times), times[len(times) * 99 // 100]))
-            children = [fork(hold)]
-            time.sleep(0.5)
-            for _ in range(4): children.append(fork(lambda: measure("held", 5000, "bypass", slow, "on")))
-            time.sleep(0.1)
-            for name, uid in ("own", 5000), ("other", 5001):
-                children.append(fork(lambda: measure(name, uid, "status", other)))
-                children.append(fork(lambda: measure(name, uid, "info")))
-            wait(children)
+
             """
 
         /// Whoever changes the rules of a namespace holds a lock of the kernel's there, for as long as that takes.
         @Test func aNamespaceInWhichTheKernelIsSlowHoldsUpNoCallForAnother() async throws {
             try await Self.withRig { rig in
-                let printed = try await rig.clients(Self.slowNamespace, [rig.sandbox.peer])
+                let printed = try await rig.clients(Self.holding + Self.slowNamespace, [rig.sandbox.peer])
                 let latencies = try printed.map { try Latency($0) }
                 print("beside a slow namespace: \(latencies)")
                 #expect(latencies.count == 8)
@@ -173,6 +185,43 @@ extension EndToEndTests {
                 for latency in latencies where latency.name != "held" {
                     #expect(latency.median < 100 && latency.p99 < 1000, "\(latency)")
                 }
+            }
+        }
+
+        private static let watchdog = """
+            slow, end = pod, time.monotonic() + 7
+            notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            notified.bind(args[0])
+            notified.settimeout(0.1)
+            names = ["%s-%d" % (pod, n) for n in range(6)]
+            def batch(verb):
+                subprocess.run(["ip", "-force", "-batch", "-"], input="".join("netns %s %s\\n" % (verb, n) for n in names), text=True, check=True)
+            batch("add")
+            try:
+                root = Client()
+                # Maintenance has to clean up in all of them, and one that waits for its namespace's lock has all others wait.
+                for name in names + [slow]: assert "result" in root.call("bypass", name, "on", "both", 2)
+                holder = fork(hold)
+                silence, last = 0, time.monotonic()
+                while time.monotonic() < end:
+                    try: text = notified.recv(4096)
+                    except TimeoutError: continue
+                    if b"WATCHDOG=1" not in text: continue
+                    silence, last = max(silence, time.monotonic() - last), time.monotonic()
+                print("%.1f" % max(silence, time.monotonic() - last))
+                wait([holder])
+            finally:
+                batch("delete")
+            """
+
+        /// What waits for the kernel is no better off with a daemon that is restarted.
+        @Test func maintenanceThatWaitsForTheKernelDoesNotKeepTheWatchdogSilent() async throws {
+            try await Rig.withoutDaemon { rig in
+                let socket = rig.folder.path + "/notify"
+                try await rig.start(environment: ["WATCHDOG_USEC": "1000000", "NOTIFY_SOCKET": socket])
+                let printed = try await rig.clients(Self.holding + Self.watchdog, [socket])
+                // Twice a second.
+                #expect(try #require(printed.first.flatMap(Double.init)) < 1.5)
             }
         }
 

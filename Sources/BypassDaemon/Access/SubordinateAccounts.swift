@@ -71,7 +71,8 @@ final class SubordinateAccounts: Sendable {
             known[fields[0]] = owner
             // Root's own uid is never another account's.
             guard let owner, first > 0 else { return nil }
-            return Range(account: owner, uids: first...(overflow ? .max : last))
+            // Root's subordinate uids are containers' users: one account, but without what root may do beyond the limits.
+            return Range(account: owner == 0 ? first : owner, uids: first...(overflow ? .max : last))
         }
     }
 }

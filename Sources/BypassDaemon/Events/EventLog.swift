@@ -68,6 +68,11 @@ final class EventLog: Sendable {
         }
     }
 
+    /// How many of the events that are kept have become lines.
+    var encodedCount: Int {
+        state.withLock { $0.entries.count { if case .line = $0 { true } else { false } } }
+    }
+
     /// Adds an event. Subscribers hear of it with ``wakeSubscribers()``.
     func publish(_ name: BypassEvent.Name, _ bypass: BypassStatus) {
         state.withLock { state in

@@ -46,6 +46,8 @@ struct FairScheduler {
         var ticket: Ticket
         var principal: Principal
         var namespace: UInt64?
+        /// When it is its turn on its namespace: each principal has one turn a round.
+        var round: Int
     }
 
     /// Places of each pool for calls that need a processor.
@@ -59,6 +61,8 @@ struct FairScheduler {
     private var waiting: [Waiting] = []
     /// The principals that were served, the last one last: who is served next is who was served longest ago.
     private var served: [Principal] = []
+    /// Of namespaces that calls wait for: the round that has come.
+    private var rounds: [UInt64: Int] = [:]
     private var lastTicket: Ticket = 0
 
     /// How many calls wait.
@@ -67,25 +71,29 @@ struct FairScheduler {
     /// Asks for a place.
     ///
     /// - Parameter namespace: the inode of the namespace that the call works on, if it is known yet.
-    /// - Returns: the call's ticket, and whether it has the place already.
+    /// - Returns: the call's ticket, whether it has the place already, and which other calls may run now.
     mutating func request(
         _ principal: Principal, _ namespace: UInt64? = nil, at now: Instant
-    ) -> (ticket: Ticket, isGranted: Bool) {
+    ) -> (ticket: Ticket, isGranted: Bool, granted: [Ticket]) {
         lastTicket += 1
-        return (lastTicket, request(lastTicket, principal, namespace, at: now))
+        let (isGranted, granted) = enqueue(lastTicket, principal, namespace, at: now)
+        return (lastTicket, isGranted, granted)
     }
 
-    private mutating func request(
+    /// Calls that wait already have the places first that slow calls have given back.
+    private mutating func enqueue(
         _ ticket: Ticket, _ principal: Principal, _ namespace: UInt64?, at now: Instant
-    ) -> Bool {
+    ) -> (isGranted: Bool, granted: [Ticket]) {
+        let round = namespace.map { nextRound(of: principal, on: $0) } ?? 0
+        waiting.append(Waiting(ticket: ticket, principal: principal, namespace: namespace, round: round))
         markSlow(at: now)
-        let call = Waiting(ticket: ticket, principal: principal, namespace: namespace)
-        if mayRun(call), !waiting.contains(where: { $0.principal == principal && $0.namespace == namespace }) {
-            start(call, at: now)
-            return true
-        }
-        waiting.append(call)
-        return false
+        let granted = grantPlaces(at: now)
+        return (granted.contains(ticket), granted.filter { $0 != ticket })
+    }
+
+    private func nextRound(of principal: Principal, on namespace: UInt64) -> Int {
+        let own = waiting.last { $0.namespace == namespace && $0.principal == principal }?.round ?? 0
+        return max(own, rounds[namespace] ?? 0) + 1
     }
 
     /// A running call has found out which namespace it works on. If that is busy, the call gives up its place and waits.
@@ -100,9 +108,7 @@ struct FairScheduler {
             return (true, [])
         }
         let call = running.remove(at: index)
-        waiting.append(Waiting(ticket: ticket, principal: call.principal, namespace: namespace))
-        let granted = grant(at: now)
-        return (granted.contains(ticket), granted.filter { $0 != ticket })
+        return enqueue(ticket, call.principal, namespace, at: now)
     }
 
     /// A running call is done.
@@ -111,7 +117,9 @@ struct FairScheduler {
     mutating func release(_ ticket: Ticket, at now: Instant) -> [Ticket] {
         guard let index = running.firstIndex(where: { $0.ticket == ticket }) else { return [] }
         running.remove(at: index)
-        return waiting.isEmpty ? [] : grant(at: now)
+        if waiting.isEmpty { return [] }
+        markSlow(at: now)
+        return grantPlaces(at: now)
     }
 
     /// When it is worth looking again, though no call ends: the next running call becomes slow. nil if there is none.
@@ -120,8 +128,9 @@ struct FairScheduler {
     }
 
     /// Gives away what calls that have become slow have given back.
-    mutating func grant(at now: Instant) -> [Ticket] {
-        markSlow(at: now)
+    mutating func grant(at now: Instant) -> [Ticket] { markSlow(at: now) ? grantPlaces(at: now) : [] }
+
+    private mutating func grantPlaces(at now: Instant) -> [Ticket] {
         var granted: [Ticket] = []
         while let index = nextRunnable() {
             let call = waiting.remove(at: index)
@@ -132,18 +141,33 @@ struct FairScheduler {
     }
 
     /// Of the calls that may run, the first one of the principal that was served longest ago.
+    ///
+    /// Of those for one namespace only the one of the earliest round counts. Otherwise a principal with calls elsewhere would
+    /// always be the one that was served last, and would never get a namespace that others ask for all the time.
     private func nextRunnable() -> Int? {
-        var best: (index: Int, rank: Int)?
+        var heads: [UInt64: Int] = [:]
+        var candidates: [Int] = []
         for (index, call) in waiting.enumerated() where mayRun(call) {
-            let rank = served.firstIndex(of: call.principal) ?? -1
-            if best.map({ rank < $0.rank }) ?? true { best = (index, rank) }
+            guard let namespace = call.namespace else {
+                candidates.append(index)
+                continue
+            }
+            if heads[namespace].map({ call.round < waiting[$0].round }) ?? true { heads[namespace] = index }
         }
-        return best?.index
+        candidates += heads.values
+        return candidates.min { (rank(of: $0), $0) < (rank(of: $1), $1) }
     }
+
+    /// By the time since when the principal of a waiting call was served.
+    private func rank(of index: Int) -> Int { served.firstIndex(of: waiting[index].principal) ?? -1 }
 
     private mutating func start(_ call: Waiting, at now: Instant) {
         running.append(
             Running(ticket: call.ticket, principal: call.principal, namespace: call.namespace, since: now))
+        if let namespace = call.namespace {
+            let isAwaited = waiting.contains { $0.namespace == namespace }
+            rounds[namespace] = isAwaited ? max(call.round, rounds[namespace] ?? 0) : nil
+        }
         if waiting.isEmpty {
             // Without waiting calls there is no order to keep.
             served.removeAll(keepingCapacity: true)
@@ -169,9 +193,14 @@ struct FairScheduler {
         running.contains { $0.namespace == namespace }
     }
 
-    private mutating func markSlow(at now: Instant) {
+    /// - Returns: whether a call has become slow.
+    @discardableResult
+    private mutating func markSlow(at now: Instant) -> Bool {
+        var isChange = false
         for index in running.indices where !running[index].isSlow && now >= running[index].since + Self.slowAfter {
             running[index].isSlow = true
+            isChange = true
         }
+        return isChange
     }
 }

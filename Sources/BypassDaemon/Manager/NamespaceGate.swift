@@ -22,7 +22,8 @@ final class NamespaceGate: Sendable {
     /// Waits for a place.
     func enter(_ principal: FairScheduler.Principal) -> Place {
         let (ticket, turn) = state.withLock { state -> (FairScheduler.Ticket, Monitor<Bool>?) in
-            let (ticket, isGranted) = state.scheduler.request(principal, at: .now)
+            let (ticket, isGranted, granted) = state.scheduler.request(principal, at: .now)
+            state.wake(granted)
             if isGranted { return (ticket, nil) }
             return (ticket, state.makeTurn(ticket))
         }

@@ -19,6 +19,9 @@ final class SharedCall<Value: Sendable>: Sendable {
 
     private let state = Monitor(State())
 
+    /// How many ask and have neither an answer nor an execution yet.
+    var waitingCount: Int { state.withLock(\.waiting) }
+
     func run(_ body: () -> Value) -> Value {
         // The first execution that begins from now on.
         let wanted = state.withLock { state in

@@ -95,7 +95,7 @@ struct Acceptor: Sendable {
         }
     }
 
-    private func startConnection(_ accepted: consuming AcceptedConnection) throws(SystemCallError) {
+    func startConnection(_ accepted: consuming AcceptedConnection) throws(SystemCallError) {
         let uid = accepted.credentials.uid
         let handle = Connection.Handle(ConnectionSlot(uid: uid, account: accounts.account(of: uid), at: .now))
         var refusal: CloseReason?

@@ -111,11 +111,12 @@ struct Connection: ~Copyable {
         handle.slot.markBusy()
         let incoming = parse(line)
         writer.reset(answering: incoming)
-        for entry in incoming.entries {
+        var isReachable = true
+        for entry in incoming.entries where isReachable {
             execute(entry)
-            if writer.writtenBytes > Self.pieceSize && !send(writer.takeWritten()) { break }
+            if writer.writtenBytes > Self.pieceSize { isReachable = send(writer.takeWritten()) }
         }
-        if let answer = writer.finish() { send(answer) }
+        if isReachable, let answer = writer.finish() { send(answer) }
         afterAnswer.run()
         let now = Instant.now
         handle.slot.markIdle(since: now)
@@ -197,6 +198,11 @@ struct Connection: ~Copyable {
             }
             rest = rest.dropFirst(count)
             if rest.isEmpty { return true }
+            // One of very many that are evicted does not keep its thread until it reads.
+            if handle.closeOrder?.farewell == .close {
+                state.close(for: .unreachable)
+                return false
+            }
             // What waits for the answer waits no longer for a client that does not read it.
             afterAnswer.run()
             // Time begins when the client stops reading, and begins again whenever it has read something.

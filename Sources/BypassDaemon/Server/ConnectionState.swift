@@ -114,6 +114,10 @@ enum ConnectionState {
             case nil where input.hasEnded: return close(.inputEnded)
             case nil:
                 let deadline = input.deadline(at: now, isSubscribed: isSubscribed)
+                // Also for a client of which there is always some input.
+                if let deadline, now >= deadline {
+                    return close(.limit(input.framer.isInsideLine ? .lineSeconds : .idleSeconds))
+                }
                 self = .open(input)
                 return .awaitInput(until: deadline)
             }

@@ -33,17 +33,16 @@ package struct Interval: Hashable, Comparable, Sendable {
         self.nanoseconds = nanoseconds
     }
 
-    package static func seconds(_ count: Int) -> Interval {
-        let (product, overflow) = UInt64(max(count, 0)).multipliedReportingOverflow(by: 1_000_000_000)
-        return Interval(nanoseconds: overflow ? .max : product)
-    }
+    package static func seconds(_ count: Int) -> Interval { Interval(count, of: 1_000_000_000) }
 
-    package static func milliseconds(_ count: Int) -> Interval {
-        Interval(nanoseconds: UInt64(max(count, 0)) * 1_000_000)
-    }
+    package static func milliseconds(_ count: Int) -> Interval { Interval(count, of: 1_000_000) }
 
-    package static func microseconds(_ count: Int) -> Interval {
-        Interval(nanoseconds: UInt64(max(count, 0)) * 1_000)
+    package static func microseconds(_ count: Int) -> Interval { Interval(count, of: 1_000) }
+
+    /// Saturates at both ends.
+    private init(_ count: Int, of unit: UInt64) {
+        let (product, overflow) = UInt64(max(count, 0)).multipliedReportingOverflow(by: unit)
+        nanoseconds = overflow ? .max : product
     }
 
     package static func < (a: Self, b: Self) -> Bool { a.nanoseconds < b.nanoseconds }

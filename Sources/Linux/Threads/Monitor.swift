@@ -73,6 +73,7 @@ package final class Monitor<State>: @unchecked Sendable {
     ) -> Result? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
+        var deadline: Instant?
         while true {
             var deadline: Instant?
             if let result = body(&state, &deadline) { return result }

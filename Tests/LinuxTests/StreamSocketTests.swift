@@ -1,0 +1,164 @@
+import Glibc
+import Testing
+
+@testable import Linux
+
+@Suite struct StreamSocketTests {
+    /// A socket, the number of its peer's end, and what wakes its thread.
+    private final class Pair: Sendable {
+        let socket: StreamSocket
+        let peer: SharedDescriptor
+        let event: EventDescriptor
+
+        init() throws {
+            var ends: [CInt] = [-1, -1]
+            try systemCall("socketpair") {
+                unsafe socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends)
+            }
+            socket = StreamSocket(OwnedDescriptor(adopting: ends[0]))
+            peer = SharedDescriptor(OwnedDescriptor(adopting: ends[1]))
+            event = try EventDescriptor()
+        }
+
+        func say(_ text: String) {
+            _ = unsafe Glibc.send(peer.descriptor.rawValue, text, text.utf8.count, CInt(MSG_NOSIGNAL))
+        }
+
+        /// The peer goes away.
+        func endPeer() { shutdown(peer.descriptor.rawValue, CInt(SHUT_RDWR)) }
+
+        func wait(_ direction: StreamSocket.Direction = .input, milliseconds: Int? = 20_000) -> StreamSocket.Readiness {
+            socket.wait(for: direction, or: event, until: milliseconds.map { .now + .milliseconds($0) })
+        }
+    }
+
+    @Test("Nothing but wait waits")
+    func receive() throws {
+        let pair = try Pair()
+        var buffer = [UInt8](repeating: 0, count: 4)
+        #expect(pair.socket.receive(into: &buffer) == .nothing)
+        pair.say("hello")
+        #expect(pair.wait() == .ready)
+        #expect(pair.socket.receive(into: &buffer) == .bytes(4))
+        #expect(buffer == Array("hell".utf8))
+        #expect(pair.socket.receive(into: &buffer) == .bytes(1))
+        #expect(pair.socket.receive(into: &buffer) == .nothing)
+        pair.endPeer()
+        #expect(pair.wait() == .ready)
+        #expect(pair.socket.receive(into: &buffer) == .endOfStream)
+    }
+
+    @Test("What the peer has no room for is not sent, and a peer that is gone is no signal")
+    func send() throws {
+        let pair = try Pair()
+        let bytes = [UInt8](repeating: 7, count: 10_000_000)
+        let sent = pair.socket.send(bytes[...]) ?? 0
+        #expect(sent > 0 && sent < bytes.count)
+        #expect(pair.socket.send(bytes[...]) == 0)
+        #expect(pair.wait(.output, milliseconds: 10) == .timedOut)
+        pair.endPeer()
+        #expect(pair.wait(.output) == .ready)
+        #expect(pair.socket.send(bytes[...]) == nil)
+    }
+
+    @Test("A wait ends at its deadline, and not before", arguments: [.input, .hangUp] as [StreamSocket.Direction])
+    func deadline(_ direction: StreamSocket.Direction) throws {
+        let pair = try Pair()
+        let began = Instant.now
+        #expect(pair.wait(direction, milliseconds: 30) == .timedOut)
+        #expect(Instant.now - began >= .milliseconds(30))
+        #expect(pair.socket.wait(for: direction, or: pair.event, until: began) == .timedOut, "in the past")
+    }
+
+    @Test("Another thread ends a wait, however it waits", arguments: [.input, .hangUp] as [StreamSocket.Direction])
+    func wakeUp(_ direction: StreamSocket.Direction) throws {
+        let pair = try Pair()
+        for _ in 0..<100 {
+            try Thread.start("test") { pair.event.signal() }
+            #expect(pair.wait(direction, milliseconds: nil) == .signalled)
+        }
+        #expect(pair.wait(direction, milliseconds: 0) == .timedOut, "it is cleared")
+    }
+
+    @Test("Signals before a wait end it at once, and count as one")
+    func earlyWakeUp() throws {
+        let pair = try Pair()
+        for _ in 0..<3 { pair.event.signal() }
+        pair.say("x")
+        #expect(pair.wait() == .signalled)
+        #expect(pair.wait() == .ready)
+    }
+
+    @Test("For the peer's going away, neither its bytes nor the end of its output count")
+    func hangUp() throws {
+        let pair = try Pair()
+        pair.say("x")
+        shutdown(pair.peer.descriptor.rawValue, CInt(SHUT_WR))
+        #expect(pair.wait(.hangUp, milliseconds: 10) == .timedOut)
+        pair.endPeer()
+        #expect(pair.wait(.hangUp) == .ready)
+    }
+
+    @Test("At the end of the output the peer reads what was sent, and then the end")
+    func shutDownWriting() throws {
+        let pair = try Pair()
+        #expect(pair.socket.send(Array("bye".utf8)[...]) == 3)
+        pair.socket.shutDownWriting()
+        var buffer = [UInt8](repeating: 0, count: 10)
+        #expect(unsafe recv(pair.peer.descriptor.rawValue, &buffer, 10, 0) == 3)
+        #expect(unsafe recv(pair.peer.descriptor.rawValue, &buffer, 10, 0) == 0)
+    }
+}
+
+@Suite struct DeferredCloserTests {
+    /// A pipe's writing end, and a question to its reading end: whether the writing end is closed.
+    private func pipe() throws -> (writing: SharedDescriptor, reading: SharedDescriptor) {
+        var ends: [CInt] = [-1, -1]
+        try systemCall("pipe") { unsafe Glibc.pipe(&ends) }
+        return (
+            SharedDescriptor(OwnedDescriptor(adopting: ends[1])), SharedDescriptor(OwnedDescriptor(adopting: ends[0]))
+        )
+    }
+
+    private func waitForEnd(_ reading: SharedDescriptor, milliseconds: CInt) -> Bool {
+        var question = pollfd(fd: reading.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&question, 1, milliseconds) == 1 && question.revents & Int16(POLLHUP) != 0
+    }
+
+    @Test("Each descriptor is closed after its time, and not at once")
+    func closing() throws {
+        let closer = try DeferredCloser()
+        for _ in 0..<3 {
+            let began = Instant.now
+            let reading = try add(to: closer)
+            #expect(waitForEnd(reading, milliseconds: 20_000))
+            #expect(Instant.now - began >= .milliseconds(50))
+        }
+        closer.stop()
+    }
+
+    @Test("Descriptors that come one after the other are all closed")
+    func many() throws {
+        let closer = try DeferredCloser()
+        let all = try (0..<50).map { _ in
+            usleep(1000)
+            return try add(to: closer)
+        }
+        for reading in all { #expect(waitForEnd(reading, milliseconds: 20_000)) }
+        closer.stop()
+    }
+
+    @Test("At its end it closes all that waits, at once")
+    func stop() throws {
+        let closer = try DeferredCloser()
+        let all = try (0..<5).map { _ in try add(to: closer) }
+        closer.stop()
+        for reading in all { #expect(waitForEnd(reading, milliseconds: 0)) }
+    }
+
+    private func add(to closer: DeferredCloser) throws -> SharedDescriptor {
+        let (writing, reading) = try pipe()
+        closer.add(writing)
+        return reading
+    }
+}
