@@ -68,6 +68,10 @@ enum ClientPrelude {
             head = "table ip foreign { chain out { type nat hook output priority -90; }; }\\n"
             return head + "".join("add rule ip foreign out ip daddr 10.1.%d.%d tcp dport 80 return\\n" % divmod(n, 250) for n in range(count))
 
+        def report(*words):
+            # In one write: several clients may print at the same time.
+            os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
         def median(times):
             return sorted(times)[len(times) // 2]
 

@@ -64,7 +64,7 @@ extension EndToEndTests {
                     times.append(1000 * (time.monotonic() - begun))
                     time.sleep(0.005)
                 times.sort()
-                print(method, uid, "%.2f %.2f" % (median(times), times[len(times) * 99 // 100]))
+                report(method, uid, "%.2f %.2f" % (median(times), times[len(times) * 99 // 100]))
             batch("add")
             try:
                 os.mkdir(folder)
@@ -120,14 +120,14 @@ extension EndToEndTests {
                     times.append(1000 * (time.monotonic() - begun))
                     time.sleep(0.005)
                 times.sort()
-                print(name, "%.2f %.2f" % (median(times), times[len(times) * 99 // 100]))
+                report(name, "%.2f %.2f" % (median(times), times[len(times) * 99 // 100]))
             def change():
                 client, times = Client(5000), []
                 while not times or time.monotonic() < end - 0.2:
                     begun = time.monotonic()
                     assert "result" in client.call("bypass", slow, "off" if len(times) % 2 else "on")
                     times.append(1000 * (time.monotonic() - begun))
-                print("held %.2f %.2f" % (median(times), max(times)))
+                report("held %.2f %.2f" % (median(times), max(times)))
             children = [fork(hold)]
             time.sleep(0.5)
             for _ in range(4): children.append(fork(change))

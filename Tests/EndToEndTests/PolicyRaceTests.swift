@@ -28,7 +28,7 @@ extension EndToEndTests {
                     else:
                         assert answer["error"]["code"] == -32001, answer
                         kinds["denied"] += 1
-                print(kinds["ended"] > 0, kinds["denied"] > 0, kinds["endless"])
+                report(kinds["ended"] > 0, kinds["denied"] > 0, kinds["endless"])
             children = [fork(toggle), fork(ask), fork(ask)]
             n = 0
             while time.monotonic() < end:
