@@ -28,7 +28,10 @@ case ${1:-} in
     ;;
 --asan)
     mode=asan
-    # XCTest itself leaks.
+    # XCTest, which no test uses, is not made for the sanitizer.
+    # Leaks are not looked for: where Swift keeps a reference in an enum, it marks the case in the pointer's spare bits, and
+    # the sanitizer no longer takes it for a pointer. The tests read from this variable that memory is no measure.
+    export ASAN_OPTIONS=detect_leaks=0
     build=(--sanitize=address --disable-xctest --scratch-path .build-asan)
     set -- --filter '^(KernelTests|EndToEndTests)\.'
     ;;

@@ -44,9 +44,14 @@ controller=kmesh-bypass-controller
 # machine that runs them needs no toolchain.
 build_release() {
     local flags=(--configuration release --static-swift-stdlib -Xlinker -s) program
-    for program in "${programs[@]}"; do
-        "$swift" build "${flags[@]}" --product "$program"
-    done
+    if [[ " ${programs[*]} " == *" $controller "* ]]; then
+        # That is all that there is, and in one build twice as quick: modules are compiled side by side.
+        "$swift" build "${flags[@]}"
+    else
+        for program in "${programs[@]}"; do
+            "$swift" build "${flags[@]}" --product "$program"
+        done
+    fi
     built=$("$swift" build "${flags[@]}" --show-bin-path)
 }
 

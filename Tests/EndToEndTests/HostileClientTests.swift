@@ -24,8 +24,10 @@ extension EndToEndTests {
                 // In milliseconds: bounds for a machine that has other things to do, too.
                 #expect(report.median < 100 && report.p99 < 1000 && report.longest < 3000)
                 #expect(report.longestWelcome < 3000)
-                #expect(report.peakMemory - before.residentMemory < 64 << 20)
-                #expect(after.residentMemory - before.residentMemory < 32 << 20)
+                if Sanitizer.leavesMemoryAsItIs {
+                    #expect(report.peakMemory - before.residentMemory < 64 << 20)
+                    #expect(after.residentMemory - before.residentMemory < 32 << 20)
+                }
                 #expect(report.mostDescriptors < 500)
                 // One a second for each user who asks too much.
                 let lines = try rig.daemon.standardError.split(separator: "\n")

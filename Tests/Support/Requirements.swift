@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Linux
 internal import MeshSandbox
 
 /// What the machine lacks. A test that needs it fails with this message: skipped, it would look like one that passed.
@@ -46,4 +47,10 @@ enum Requirements {
         let folders = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? ""
         return folders.split(separator: ":").map { "\($0)/\(tool)" }.first { unsafe access($0, X_OK) == 0 }
     }
+}
+
+/// What the address sanitizer changes (Tests/run.sh --asan).
+package enum Sanitizer {
+    /// Whether the daemon's memory is its own. The sanitizer keeps what was freed, and more beside all that was not.
+    package static let leavesMemoryAsItIs = ProcessEnvironment["ASAN_OPTIONS"] == nil
 }
