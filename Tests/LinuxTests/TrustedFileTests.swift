@@ -61,7 +61,7 @@ import Testing
             try #require(unsafe mkfifo(folder + "/fifo", 0o600) == 0)
             try Files.write([1, 2, 3], to: folder + "/f")
             for (path, word) in [
-                (folder + "/fifo", "no file"), (folder, "no file"), ("/dev/zero", "no file"),
+                (folder + "/fifo", "not a file"), (folder, "not a file"), ("/dev/zero", "not a file"),
                 (folder + "/f", "larger than 2 bytes"), (folder + "/f/x", "Not a directory"),
             ] {
                 let error = try #require(throws: TrustedFileError.self) { try TrustedFile.read(path, limit: 2) }
