@@ -119,7 +119,7 @@ import Testing
         let text = try Files.text(Repository.root + "/" + name)
         for word in text.split(whereSeparator: { !($0.isLetter || $0.isNumber || "/._+-".contains($0)) }) {
             // What a full stop ends is a name still.
-            let name = word.hasSuffix(".") ? word.dropLast() : word
+            let name = String(word.hasSuffix(".") ? word.dropLast() : word)
             if name.hasSuffix(".swift"), name != "Package.swift" {
                 #expect(sources.contains { ("/" + $0.path).hasSuffix("/" + name) }, "\(name)")
             } else if folders.contains(where: { name.hasPrefix($0 + "/") }) {
