@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes what clients send, what the kernel says, and what a policy file holds: Tests/fuzz.sh [SECONDS], for each fuzzer.
+# Fuzzes what clients send, what the kernel says, and what a policy file holds: Tests/fuzz.sh [SECONDS], side by side.
 # Fails if one finds anything, and leaves the input that did it in .build-fuzz/found.
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -18,22 +18,45 @@ flags=(--configuration release --scratch-path .build-fuzz --sanitize=fuzzer)
 flags+=(-Xswiftc -sanitize=address -Xswiftc -sanitize=fuzzer)
 # For the invariants to be seen inside the modules; and what a linker drops as dead includes the coverage counters.
 flags+=(-Xswiftc -enable-testing --disable-dead-strip)
-found=$PWD/.build-fuzz/found
-for fuzzer in RequestLine NetlinkReplies PolicyText; do
+fuzzers=(RequestLine NetlinkReplies PolicyText)
+for fuzzer in "${fuzzers[@]}"; do
     "$swift" build "${flags[@]}" --product "Fuzz$fuzzer"
-    built=$("$swift" build "${flags[@]}" --show-bin-path)
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    mkdir -p "$found" "$work/corpus"
-    cp Tests/Fuzzing/"$fuzzer"/corpus/* "$work/corpus"
-    if ! "$built/Fuzz$fuzzer" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
-        -artifact_prefix="$found/$fuzzer-" -print_final_stats=1 "$work/corpus" >"$work/log" 2>&1; then
-        tail -n 60 "$work/log" >&2
-        fail "$fuzzer found something, see $found"
+done
+built=$("$swift" build "${flags[@]}" --show-bin-path)
+found=$PWD/.build-fuzz/found
+mkdir -p "$found"
+work=$(mktemp -d)
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$work"' EXIT
+
+# fuzz NAME: its log is $work/NAME.log.
+fuzz() {
+    mkdir "$work/$1"
+    cp Tests/Fuzzing/"$1"/corpus/* "$work/$1"
+    exec "$built/Fuzz$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+        -artifact_prefix="$found/$1-" -print_final_stats=1 "$work/$1" >"$work/$1.log" 2>&1
+}
+
+# result NAME STATUS: says how it went.
+result() {
+    local log=$work/$1.log executions places
+    if [ "$2" -ne 0 ]; then
+        tail -n 60 "$log" >&2
+        fail "$1 found something, see $found"
     fi
-    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
-    places=$(sed -n 's/.*DONE *cov: \([0-9]*\) .*/\1/p' "$work/log")
-    [ "$places" -gt 200 ] || fail "$fuzzer sees nothing of what it runs: $places places in the code"
-    echo "$fuzzer: $executions executions in $seconds seconds, $places places in the code, no crash"
-    rm -rf "$work"
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    places=$(sed -n 's/.*DONE *cov: \([0-9]*\) .*/\1/p' "$log")
+    [ "$places" -gt 200 ] || fail "$1 sees nothing of what it runs: $places places in the code"
+    echo "$1: $executions executions in $seconds seconds, $places places in the code, no crash"
+}
+
+# Side by side: each is one thread.
+declare -A running
+for fuzzer in "${fuzzers[@]}"; do
+    fuzz "$fuzzer" &
+    running[$fuzzer]=$!
+done
+for fuzzer in "${fuzzers[@]}"; do
+    status=0
+    wait "${running[$fuzzer]}" || status=$?
+    result "$fuzzer" "$status"
 done
