@@ -94,6 +94,8 @@ int clinux_block_signals(void)
 	sigset_t signals = waited_for();
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Until threads that it wakes handle it. */
+	signal(SIGUSR1, SIG_IGN);
 	return sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
