@@ -32,7 +32,7 @@ final class ExpiryTimers: Sendable {
     /// Calls `expire` for each namespace whose deadline has passed, once, until ``stop()``. The calling thread is used up.
     func run(_ expire: (UInt64) -> Void) {
         while true {
-            let due = state.wait { state, next -> [UInt64]? in
+            let due = state.waitWithMovingDeadline { state, next -> [UInt64]? in
                 if state.isStopping { return [] }
                 let now = Instant.now
                 let due = state.deadlines.filter { $0.value <= now }.map(\.key)

@@ -15,8 +15,8 @@ struct FairScheduler {
         case priority(UInt32)
         /// Resync, expiry and recovery.
         case maintenance
-        /// Work that is done once for all accounts that ask for it. Whoever asked first, it does not wait for that account's
-        /// other calls.
+        /// Work that is done once for all accounts that ask for it. It does not wait for the other calls of the account that
+        /// asked first.
         case shared
 
         fileprivate var pool: Pool {

@@ -163,7 +163,7 @@ struct Connection: ~Copyable {
             while handle.closeOrder == nil && .now < next {
                 // Only a client that is gone ends the wait early.
                 if handle.wait(on: socket, for: .hangUp, until: next) == .ready {
-                    return state.close(for: .unreachable)
+                    return abandon()
                 }
             }
         }
@@ -194,14 +194,14 @@ struct Connection: ~Copyable {
         var deadline: Instant?
         while true {
             guard let count = socket.send(rest) else {
-                state.close(for: .unreachable)
+                abandon()
                 return false
             }
             rest = rest.dropFirst(count)
             if rest.isEmpty { return true }
             // One of very many that are evicted does not keep its thread until it reads.
             if handle.closeOrder?.farewell == .close {
-                state.close(for: .unreachable)
+                abandon()
                 return false
             }
             // Others do not wait for what the client does not read.
@@ -213,7 +213,7 @@ struct Connection: ~Copyable {
             }
             if let deadline, .now >= deadline {
                 context.log.record(.cutOff, .unreadSeconds, uid: handle.slot.account)
-                state.close(for: .unreachable)
+                abandon()
                 return false
             }
             _ = handle.wait(on: socket, for: .output, until: deadline)
@@ -221,6 +221,12 @@ struct Connection: ~Copyable {
     }
 
     // MARK: the end
+
+    /// Nothing more can be sent, no event either.
+    private mutating func abandon() {
+        subscription.end()
+        state.close(for: .unreachable)
+    }
 
     private consuming func close(for reason: CloseReason, _ buffer: inout [UInt8]) {
         subscription.end()

@@ -35,7 +35,7 @@ package final class DeferredCloser: Sendable {
 
     private static func run(_ state: Monitor<State>) {
         while true {
-            let due = state.wait { state, next -> [SharedDescriptor]? in
+            let due = state.waitWithMovingDeadline { state, next -> [SharedDescriptor]? in
                 next = state.waiting.first?.until
                 let now = Instant.now
                 let count = state.isStopping ? state.waiting.count : state.waiting.prefix { $0.until <= now }.count

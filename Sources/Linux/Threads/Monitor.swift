@@ -61,14 +61,15 @@ package final class Monitor<State>: @unchecked Sendable {
     ///
     /// - Returns: nil once the deadline has passed and `body` still gives nil.
     package func wait<Result>(until deadline: Instant?, _ body: (inout State) -> Result?) -> Result? {
-        wait { state, next in
+        waitWithMovingDeadline { state, next in
             next = deadline
             return body(&state)
         }
     }
 
     /// The same, at most until a deadline that `body` sets each time that it gives nil; nil is for none.
-    package func wait<Result>(_ body: (inout State, _ deadline: inout Instant?) -> Result?) -> Result? {
+    package func waitWithMovingDeadline<Result>(_ body: (inout State, _ deadline: inout Instant?) -> Result?) -> Result?
+    {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         var deadline: Instant?

@@ -51,7 +51,7 @@ package final class WorkQueue: Sendable {
                 case work(Work)
                 case end
             }
-            let step = state.wait { state, next -> Step? in
+            let step = state.waitWithMovingDeadline { state, next -> Step? in
                 next = state.entries.first?.due
                 guard let first = state.entries.first, first.due <= .now else { return state.isStopping ? .end : nil }
                 return .work(state.entries.removeFirst().work)

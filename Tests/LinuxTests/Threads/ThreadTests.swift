@@ -47,7 +47,7 @@ private func testDeadline() -> Instant { .now + .seconds(20) }
             began.wait { $0 ? () : nil }
             deadline.update { $0 = .now }
         }
-        let result = deadline.wait { current, next -> Bool? in
+        let result = deadline.waitWithMovingDeadline { current, next -> Bool? in
             next = current
             began.update { $0 = true }
             return nil
