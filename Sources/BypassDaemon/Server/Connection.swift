@@ -162,7 +162,7 @@ struct Connection: ~Copyable {
                 if handle.closeOrder != nil { return }
                 // Only a client that is gone ends the wait early.
                 if socket.wait(for: .hangUp, until: next, on: handle.thread) == .ready {
-                    return state.close(for: .unreachable)
+                    return abandon()
                 }
             }
         }
@@ -193,14 +193,14 @@ struct Connection: ~Copyable {
         var deadline: Instant?
         while true {
             guard let count = socket.send(rest) else {
-                state.close(for: .unreachable)
+                abandon()
                 return false
             }
             rest = rest.dropFirst(count)
             if rest.isEmpty { return true }
             // One of very many that are evicted does not keep its thread until it reads.
             if handle.closeOrder?.farewell == .close {
-                state.close(for: .unreachable)
+                abandon()
                 return false
             }
             // What waits for the answer waits no longer for a client that does not read it.
@@ -212,7 +212,7 @@ struct Connection: ~Copyable {
             }
             if let deadline, .now >= deadline {
                 context.log.record(.cutOff, .unreadSeconds, uid: handle.slot.account)
-                state.close(for: .unreachable)
+                abandon()
                 return false
             }
             _ = socket.wait(for: .output, until: deadline, on: handle.thread)
@@ -220,6 +220,12 @@ struct Connection: ~Copyable {
     }
 
     // MARK: the end
+
+    /// Nothing more can be sent, no event either.
+    private mutating func abandon() {
+        subscription.end()
+        state.close(for: .unreachable)
+    }
 
     private consuming func close(for reason: CloseReason) {
         subscription.end()

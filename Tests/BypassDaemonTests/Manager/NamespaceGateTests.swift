@@ -41,7 +41,7 @@ import Testing
         #expect(done.withLock(\.self) == 2400)
     }
 
-    @Test("Calls that block hold up nobody else, though none of them ends")
+    @Test("Calls that block hold up no other call, though none of them ends")
     func blocked() throws {
         let gate = self.gate
         let places = [1, 1, 2, 2].map { gate.enter(.account($0)) }

@@ -55,6 +55,19 @@ extension ServerTests {
             }
         }
 
+        @Test("A subscriber that does not read an answer is cut off, though its events may wait")
+        func subscriber() throws {
+            try Self.with { server in
+                let client = try server.connect(uid: 7, room: 10_000)
+                client.send(call("subscribe", id: 1))
+                #expect(try client.ids(1) == [1])
+                client.send(call("long", id: 2) + call("slow", id: 3))
+                server.publish(3)
+                server.waitForConnections(0)
+                #expect(server.log.lines == ["connection cut off limit=unread-seconds uid=7"])
+            }
+        }
+
         @Test("One that reads late gets everything")
         func late() throws {
             try TestServer.with {
