@@ -76,6 +76,12 @@ final class TestClient {
         return isAtEnd && received.isEmpty
     }
 
+    /// Waits until something is there to read, without reading it.
+    func waitForInput() {
+        var question = pollfd(fd: socket.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+        #expect(unsafe poll(&question, 1, (testDeadline() - .now).pollMilliseconds) == 1)
+    }
+
     /// Shuts the client's writing side down, as socat does at the end of its input.
     func shutDownWriting() { shutdown(socket.descriptor.rawValue, CInt(SHUT_WR)) }
 
