@@ -4,7 +4,10 @@ internal import SystemPackage
 
 /// The client's end of a connection that speaks in lines. It blocks, for at most `timeout` a call: use it on `Threads`.
 package struct BlockingSocket: ~Copyable, Sendable {
+    /// Seconds.
     static let timeout = 2
+    /// Of Unix sockets: a daemon may be busy, and the machine too.
+    private static let localTimeout = 10
 
     private let descriptor: OwnedDescriptor
 
@@ -15,7 +18,7 @@ package struct BlockingSocket: ~Copyable, Sendable {
         // Closing resets the connection. Otherwise each would hold its port for a minute (TIME_WAIT), and a probe
         // would run out of ports within seconds.
         try Self.set(SOL_SOCKET, SO_LINGER, to: linger(l_onoff: 1, l_linger: 0), of: socket)
-        try self.init(socket, connectingTo: address)
+        try self.init(socket, connectingTo: address, timeout: Self.timeout)
     }
 
     /// Connects to a Unix socket.
@@ -23,11 +26,13 @@ package struct BlockingSocket: ~Copyable, Sendable {
         guard let address = SocketAddress(unix: path) else {
             throw SystemCallError("connect \(path)", .fileNameTooLong)
         }
-        try self.init(try Self.open(AF_UNIX), connectingTo: address)
+        try self.init(try Self.open(AF_UNIX), connectingTo: address, timeout: Self.localTimeout)
     }
 
-    private init(_ socket: consuming OwnedDescriptor, connectingTo address: SocketAddress) throws(SystemCallError) {
-        let limit = timeval(tv_sec: Self.timeout, tv_usec: 0)
+    private init(
+        _ socket: consuming OwnedDescriptor, connectingTo address: SocketAddress, timeout: Int
+    ) throws(SystemCallError) {
+        let limit = timeval(tv_sec: timeout, tv_usec: 0)
         try Self.set(SOL_SOCKET, SO_RCVTIMEO, to: limit, of: socket)
         try Self.set(SOL_SOCKET, SO_SNDTIMEO, to: limit, of: socket)
         let number = socket.rawValue

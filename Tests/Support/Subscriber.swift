@@ -32,7 +32,7 @@ package struct Subscriber: Sendable {
         bypasses = try result.value("bypasses") == .null ? nil : result.array("bypasses").map { try BypassAnswer($0) }
     }
 
-    /// The next event; within two seconds.
+    /// The next event; within ten seconds.
     package func next() async throws -> Event {
         let line = try await connection.nextLine()
         let notification = try Members(JSONReader.read(line))
@@ -68,7 +68,7 @@ package final class LineConnection: Sendable {
 
     /// The next line, without its end. One task at a time.
     ///
-    /// - Throws: if none comes within two seconds, or the connection has ended.
+    /// - Throws: if none comes within ten seconds, or the connection has ended.
     package func nextLine() async throws -> String {
         try await Threads.run {
             while true {

@@ -73,9 +73,8 @@ extension BypassManager {
     /// The status of every bypassed namespace. One list serves all who ask before it is begun; but root and `priority`
     /// accounts do not wait for the list of others.
     func list(for peer: Peer) -> EncodedList {
-        let principal = principal(of: peer)
-        if case .priority = principal { return priorityLists.run { EncodedList(list(as: principal)) } }
-        return lists.run { EncodedList(list(as: .sharedList)) }
+        let hasPriority = if case .priority = principal(of: peer) { true } else { false }
+        return (hasPriority ? priorityLists : lists).run { EncodedList(list(as: .list(priority: hasPriority))) }
     }
 
     /// By inode. With many, the processors share the work.

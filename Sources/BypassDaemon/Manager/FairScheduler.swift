@@ -13,8 +13,9 @@ struct FairScheduler {
         case account(UInt32)
         /// Root, or an account that the policy marks as `priority`: served from places of their own.
         case priority(UInt32)
-        /// The lists that all other accounts share. Through the places of one of them, they would wait for its other calls.
-        case sharedList
+        /// The list that accounts share, apart for those with priority. Through the places of one of them it would wait for
+        /// that account's other calls.
+        case list(priority: Bool)
         /// Resync, expiry and recovery.
         case maintenance
         /// Whether the gate still lets calls through, whatever namespaces the others wait for.
@@ -22,8 +23,8 @@ struct FairScheduler {
 
         fileprivate var pool: Pool {
             switch self {
-            case .account, .sharedList: .common
-            case .priority: .priority
+            case .account, .list(priority: false): .common
+            case .priority, .list(priority: true): .priority
             case .maintenance: .maintenance
             case .watchdog: .watchdog
             }
