@@ -8,6 +8,7 @@ extension EndToEndTests {
         /// Plays systemd: what is sent before the daemon starts is in the queue of its socket.
         private static let program = """
             folder, refused, command = args[0], int(args[1]), args[2:]
+            os.chmod(folder, 0o755)
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(path)
             listener.listen(200)
