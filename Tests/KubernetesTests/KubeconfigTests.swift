@@ -104,7 +104,7 @@ import Testing
     @Test(
         "An error names what is missing or invalid",
         arguments: [
-            ("current-context: x\ncontexts: 7", "contexts"), ("{", "is no kubeconfig"),
+            ("current-context: x\ncontexts: 7", "contexts"), ("{", "is not a kubeconfig"),
             ("clusters: []", "no current-context"),
             ("current-context: x", "current-context x is not among its contexts"),
             ("current-context: x\ncontexts: [{name: x, context: {cluster: y}}]", "no server for cluster y"),
