@@ -9,7 +9,7 @@ package final class PreparedOperation: Sendable {
     /// The message, with neither sequence number nor the flags that depend on its place in a batch.
     let message: [UInt8]
     /// The rule that the kernel holds afterwards, but for its handle; nil if the operation makes none.
-    let rule: Ruleset.Rule?
+    package let rule: Ruleset.Rule?
 
     /// nil unless the operation deletes a rule: the handle that its message has.
     let preparedHandle: UInt64?
@@ -33,7 +33,7 @@ extension PreparedOperation {
 
 /// A transaction of prepared operations.
 package struct PreparedTransaction: Sendable {
-    private(set) var operations: [PreparedOperation] = []
+    package private(set) var operations: [PreparedOperation] = []
     /// What the operations that delete a rule delete, in their order.
     private(set) var handles: [UInt64] = []
     private var size = 0

@@ -21,8 +21,8 @@ package struct Transaction: Hashable, Sendable {
 
     /// What the kernel reported about a transaction that it executed.
     package struct Outcome: Hashable, Sendable {
-        /// For each operation that makes a rule, the rule as the kernel holds it.
-        package var created: [Ruleset.Rule?]
+        /// For each operation that makes a rule, the handle that the kernel gave it; 0, which no rule has, for all others.
+        package var created: [UInt64]
         /// The ruleset's generation since then; nil if the kernel did not report it.
         package var generation: UInt32?
     }
@@ -135,7 +135,7 @@ extension NetlinkSocket {
         _ transaction: PreparedTransaction, generation: UInt32?
     ) throws(NetfilterError) -> Transaction.Outcome {
         let operations = transaction.operations
-        var outcome = Transaction.Outcome(created: Array(repeating: nil, count: operations.count))
+        var outcome = Transaction.Outcome(created: Array(repeating: 0, count: operations.count))
         if operations.isEmpty { return outcome }
         let first = takeSequence(operations.count + 2)
         try send(transaction.encoded(sequence: first, generation: generation), for: "nf_tables batch")
@@ -158,9 +158,8 @@ extension NetlinkSocket {
             }
             if message.type == MessageType.newGeneration {
                 outcome.generation = message.generation
-            } else if offset > 0, let handle = message.ruleHandle, var rule = operations[offset - 1].rule {
-                rule.handle = handle
-                outcome.created[offset - 1] = rule
+            } else if offset > 0, let handle = message.ruleHandle, operations[offset - 1].rule != nil {
+                outcome.created[offset - 1] = handle
             }
             return .more
         }

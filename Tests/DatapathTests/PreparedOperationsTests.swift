@@ -16,7 +16,7 @@ import Testing
             let sent = prepared.transaction(of: actions[...]).encoded(sequence: 0x64, generation: generation).bytes
             #expect(sent == built, "\(actions)", sourceLocation: sourceLocation)
         }
-        #expect(actions.map(prepared.count).reduce(0, +) == operations.count, sourceLocation: sourceLocation)
+        #expect(actions.map { prepared[$0].count }.reduce(0, +) == operations.count, sourceLocation: sourceLocation)
     }
 
     @Test("Each action by itself", arguments: Action.samples)

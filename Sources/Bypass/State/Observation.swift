@@ -43,6 +43,10 @@ package struct Observation: Hashable, Sendable {
         func covers(_ families: FamilySet) -> Bool {
             if case .intact(let covered) = self { covered.isSuperset(of: families) } else { false }
         }
+
+        func covers(_ family: Family) -> Bool {
+            if case .intact(let covered) = self { covered.contains(family) } else { false }
+        }
     }
 
     /// A base chain that takes connections to a proxy.
@@ -135,13 +139,13 @@ package struct Observation: Hashable, Sendable {
 
     /// Whether the guard takes the first packets of this family's connections at a hook.
     func isGuarded(_ natChain: NATChain) -> Bool {
-        guardChains?[natChain.hook]?.covers([natChain.family]) ?? false
+        guardChains?[natChain.hook]?.covers(natChain.family) ?? false
     }
 
     /// The families that the bypass was made for: without IPv6 where the kernel could do no nat for it.
     var families: [Family] {
-        let ipOnly = guardChains?.allValues { $0 == .intact([.ip]) } ?? false
-        let hasOwnIP6 = tables[.ip6].map { !$0.chains.allValues(\.own.isEmpty) } ?? false
+        let ipOnly = guardChains?.allValues { $0.covers(.ip) && !$0.covers(.ip6) } ?? false
+        let hasOwnIP6 = tables[.ip6].map { table in !table.chains.allValues { $0.own.isEmpty } } ?? false
         return ipOnly && guardChains?.isEmpty == false && !hasOwnIP6 ? [.ip] : Family.all
     }
 }

@@ -51,18 +51,18 @@ struct RawMapEntry: Hashable, Sendable {
 extension MapEntry {
     /// - Parameter tag: of the matcher that is pinned now.
     init(_ entry: RawMapEntry, tag: UInt64) {
-        let hooks = Hook.all.filter { entry.hooks.contains($0.bit) }
-        let created = CreatedObject.all.filter { entry.created.contains($0.bit) }
-        self.init(
-            deadline: entry.deadline, hooks: HookSet(hooks), created: CreatedObjectSet(created),
-            isCurrent: entry.program == tag)
+        var (hooks, created) = (HookSet(), CreatedObjectSet())
+        for hook in Hook.all where entry.hooks.contains(hook.bit) { hooks.insert(hook) }
+        for object in CreatedObject.all where entry.created.contains(object.bit) { created.insert(object) }
+        self.init(deadline: entry.deadline, hooks: hooks, created: created, isCurrent: entry.program == tag)
     }
 
     /// As it is written to the map of the matcher with this tag.
     func raw(tag: UInt64) -> RawMapEntry {
-        RawMapEntry(
-            deadline: deadline, hooks: .init(hooks.map(\.bit)), created: .init(created.map(\.bit)),
-            program: isCurrent ? tag : 0)
+        var entry = RawMapEntry(deadline: deadline, hooks: [], created: [], program: isCurrent ? tag : 0)
+        for hook in hooks { entry.hooks.formUnion(hook.bit) }
+        for object in created { entry.created.formUnion(object.bit) }
+        return entry
     }
 }
 

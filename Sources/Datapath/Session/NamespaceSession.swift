@@ -164,7 +164,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         do throws(NetfilterError) {
             let outcome = try socket.commit(matcher.operations.transaction(of: batch), generation: known?.generation)
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
-            let isKnown = known?.apply(batch, created: outcome.created, matcher.operations) ?? false
+            let isKnown = known?.apply(batch, matcher.operations, created: outcome.created) ?? false
             if !isKnown { known = nil }
             isCurrent = outcome.generation != nil && outcome.generation == known?.generation
         } catch {

@@ -8,6 +8,9 @@ struct PreparedOperations: Sendable {
     /// By `Action.index`.
     private let operations: [[PreparedOperation]]
 
+    /// What most batches have room in.
+    private static let usualCount = 16
+
     init(pin: String) {
         var operations: [[PreparedOperation]] = Array(repeating: [], count: Action.indexCount)
         for action in Action.samples {
@@ -17,18 +20,17 @@ struct PreparedOperations: Sendable {
         self.operations = operations
     }
 
-    /// How many operations an action is.
-    func count(of action: Action) -> Int { action.index.map { operations[$0].count } ?? 0 }
+    /// The operations of an action; none if it is not in the ruleset.
+    subscript(action: Action) -> [PreparedOperation] { action.index.map { operations[$0] } ?? [] }
 
     /// The batch that executes these actions.
     func transaction(of actions: ArraySlice<Action>) -> PreparedTransaction {
         var transaction = PreparedTransaction()
-        transaction.reserveCapacity(actions.reduce(0) { $0 + count(of: $1) })
+        transaction.reserveCapacity(Self.usualCount)
         for action in actions {
-            guard let index = action.index else { continue }
             var handle: UInt64?
             if case .deleteRule(_, let wanted) = action { handle = wanted }
-            for operation in operations[index] { transaction.append(operation, handle: handle) }
+            for operation in self[action] { transaction.append(operation, handle: handle) }
         }
         return transaction
     }

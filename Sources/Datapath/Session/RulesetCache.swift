@@ -26,24 +26,29 @@ struct CachedRuleset: Sendable {
     /// Applies a batch that the kernel has executed on this generation.
     ///
     /// - Parameters:
-    ///   - created: for each operation of the batch, the rule that the kernel says it made.
     ///   - operations: those of each action.
+    ///   - created: for each operation of the batch, the handle of the rule that the kernel says it made; 0 for none.
     /// - Returns: false if the ruleset has to be read again.
     mutating func apply(
-        _ batch: ArraySlice<Action>, created: [Ruleset.Rule?], _ operations: PreparedOperations
+        _ batch: ArraySlice<Action>, _ operations: PreparedOperations, created handles: [UInt64]
     ) -> Bool {
         generation &+= 1
         if generation == 0 { generation = 1 }  // as nf_tables_commit counts
-        var rest = created[...]
+        var next = 0
         for action in batch {
-            let made = rest.prefix(operations.count(of: action)).compactMap(\.self)
-            rest = rest.dropFirst(operations.count(of: action))
-            // A rule that the kernel did not report is one whose counters could not be asked for.
-            if case .createGuardChain(_, let families) = action, made.count < families.count { return false }
-            guard observation.apply(action, handle: made.first?.handle) else { return false }
+            var created: [Ruleset.Rule] = []
+            for operation in operations[action] {
+                defer { next += 1 }
+                guard var rule = operation.rule else { continue }
+                rule.handle = handles[next]
+                // A rule that the kernel did not report is one whose counters could not be asked for.
+                if rule.handle == 0 { return false }
+                created.append(rule)
+            }
+            guard observation.apply(action, handle: created.first?.handle) else { return false }
             switch action {
-            case .insertRule: rules.insert(contentsOf: made, at: 0)
-            case .createGuardChain: rules += made
+            case .insertRule: rules.insert(contentsOf: created, at: 0)
+            case .createGuardChain: rules += created
             case .createTable, .createChain, .createGuardTable, .setEntry, .removeEntry: break
             case .deleteRule, .deleteChain, .deleteTable, .deleteGuardChain, .deleteGuardTable:
                 rules.removeAll { $0.isGone(after: action) }
