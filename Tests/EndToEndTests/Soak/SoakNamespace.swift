@@ -70,7 +70,7 @@ extension SoakNamespace {
         bypass?.inode = result.inode
         bypass?.generation = result.generation ?? -1
         bypass?.end = Self.end(ttl, asked)
-        return differences(result.status)
+        return differencesUnlessEnded(result.status, at: asked.until)
     }
 
     mutating func turnedOff(_ asked: Asked<BypassMethod.Result>) -> String? {
@@ -91,7 +91,7 @@ extension SoakNamespace {
             if let end = old.end, let new = Self.end(ttl, asked) {
                 bypass?.end = max(end.lowerBound, new.lowerBound)...max(end.upperBound, new.upperBound)
             }
-            return differences(result.status)
+            return differencesUnlessEnded(result.status, at: asked.until)
         case .failure:
             guard asked.refusal == .conflict else { return "extend: \(asked.answer)" }
             if mustBeOn(until: asked.until) { return "extend found no bypass" }
@@ -124,6 +124,13 @@ extension SoakNamespace {
 
     private func missing(_ asked: Asked<some Sendable>) -> String? {
         asked.refusal == .netnsNotFound ? nil : "deleted, and yet: \(asked.answer)"
+    }
+
+    /// A call that takes longer than the time that it gives says that the bypass has ended already.
+    private mutating func differencesUnlessEnded(_ status: BypassStatus, at moment: Instant) -> String? {
+        guard status.state == .off, !mustBeOn(until: moment) else { return differences(status) }
+        bypass = nil
+        return nil
     }
 
     private func differences(_ status: BypassStatus) -> String? {
