@@ -107,6 +107,9 @@ extension ServerTests {
         func neverReads() throws {
             try Self.with { server in
                 let client = try subscribe(server, room: 10_000)
+                // An event that does not fit is being sent when the others come.
+                server.publish(1, reason: Self.long)
+                #expect(eventually { client.hasInput })
                 server.publish(20, reason: Self.long)
                 server.waitForConnections(0)
                 #expect(server.log.lines.contains("connection cut off limit=unread-seconds uid=7"))

@@ -76,6 +76,12 @@ final class TestClient {
         return isAtEnd && received.isEmpty
     }
 
+    /// Whether the server has sent something that has not been read.
+    var hasInput: Bool {
+        var question = pollfd(fd: socket.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&question, 1, 0) > 0
+    }
+
     /// Shuts the client's writing side down, as socat does at the end of its input.
     func shutDownWriting() { shutdown(socket.descriptor.rawValue, CInt(SHUT_WR)) }
 
