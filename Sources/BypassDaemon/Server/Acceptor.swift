@@ -49,6 +49,9 @@ final class ConnectionRegistry: Sendable {
 
     var count: Int { state.withLock { $0.handles.count } }
 
+    /// Whether no connection executes a line.
+    var isIdle: Bool { state.withLock { $0.handles.values.allSatisfy { !$0.slot.isBusy } } }
+
     /// Whether one more request is within what its account may ask: nil if so, else when it will be. Root may ask as much
     /// as it likes.
     func takeToken(_ slot: ConnectionSlot) -> Instant? {
