@@ -86,7 +86,7 @@ package final class Daemon: Sendable {
             let matcher = try Startup.loadMatcher(configuration.bpffs)
             let store = try Startup.openStore(configuration.stateFolder)
             let background = try Startup.makeQueue("background")
-            // Its thread may hang in a close: nobody waits for it, it ends with the process.
+            // Its thread may block in a close: no service stops it, it ends with the process.
             let closing = try Startup.makeQueue("refused")
             let maintenance = try Startup.makeQueue("maintenance", threads: Self.maintenanceThreads)
             let closer = try Startup.makeCloser()
@@ -173,6 +173,7 @@ package final class Daemon: Sendable {
             throw error
         }
     }
+
     /// Keeps SIGTERM, SIGINT and SIGHUP for ``run()``. To be called before there is a second thread.
     package static func blockSignals() throws(StartError) {
         do throws(SystemCallError) {
@@ -183,8 +184,7 @@ package final class Daemon: Sendable {
     }
 
     /// Answers clients until SIGTERM or SIGINT; then answers what was begun, and leaves every bypass as it is. SIGHUP has the
-    /// policy read again. To be called on the thread that has called
-    /// ``blockSignals()``.
+    /// policy read again. To be called on the thread that has called ``blockSignals()``.
     package func run() throws(StartError) {
         do throws(SystemCallError) {
             for service in services { try service.start() }

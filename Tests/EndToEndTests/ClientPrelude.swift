@@ -3,6 +3,20 @@ import TestSupport
 
 /// What programs of the tests have in common that play many clients at once.
 enum ClientPrelude {
+    /// Python: runs `body` in a child, which fails if that throws.
+    static let fork = """
+        def fork(body):
+            child = os.fork()
+            if child: return child
+            try:
+                body()
+                sys.stdout.flush()
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        """
+
     /// Python, to which a program is added. It has `path`, `pod` and `args` from its arguments.
     static let text = """
         import ctypes, json, os, re, resource, select, signal, socket, struct, subprocess, sys, threading, time, traceback
@@ -39,16 +53,7 @@ enum ClientPrelude {
                 self.file.close()
                 self.socket.close()
 
-        def fork(body):
-            child = os.fork()
-            if child: return child
-            try:
-                body()
-                sys.stdout.flush()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
+        \(fork)
 
         def wait(children):
             failed = [child for child in children if os.waitpid(child, 0)[1]]

@@ -182,16 +182,7 @@ enum HostileClients {
             peak = int(re.search(r'VmHWM:\\s+(\\d+)', status).group(1))
             print(*('%.2f' % (1000 * t) for t in times), len(calls), peak, descriptors)
 
-        def fork(body):
-            child = os.fork()
-            if child: return child
-            try:
-                body()
-                sys.stdout.flush()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
+        \(ClientPrelude.fork)
 
         def wait(children):
             return [code for code in (os.waitpid(child, 0)[1] for child in children) if code]

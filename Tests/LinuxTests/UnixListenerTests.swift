@@ -10,16 +10,8 @@ import Testing
     private func connect(_ path: String) throws -> OwnedDescriptor {
         let number = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
         let descriptor = OwnedDescriptor(adopting: number)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
-        try systemCall("connect") {
-            unsafe withUnsafePointer(to: &address) {
-                unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe Glibc.connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                }
-            }
-        }
+        var address = try #require(UnixAddress(path))
+        try systemCall("connect") { unsafe address.with { unsafe Glibc.connect(number, $0, $1) } }
         return descriptor
     }
 

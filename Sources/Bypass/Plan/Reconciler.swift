@@ -27,7 +27,7 @@ package enum Reconciler {
                     after = plan.actions.isEmpty ? before : try observeOutcome(in: &kernel)
                 } catch {
                     if error == .rulesetChanged {
-                        // Nothing was done in it: what was cached of it may be out of date, and is no way back.
+                        // Nothing was changed but the entry. The cached ruleset may be out of date: it restores nothing else.
                         restoreEntry(of: before, in: &kernel)
                     } else {
                         let families = families.filter { .familyUnsupported($0) != error }

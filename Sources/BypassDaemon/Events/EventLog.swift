@@ -5,8 +5,8 @@ internal import Synchronization
 /// What has happened to bypasses, in one order for all subscribers, and what is bypassed after it.
 ///
 /// An event becomes a line when the first subscriber takes it, once for all of them: without subscribers nothing is encoded.
-/// A subscriber is no more than a place in this log. One that falls further behind than the log goes back has missed
-/// something, and cannot go on.
+/// A subscriber is a place in this log. One that falls further behind than the log goes back has missed events, and is
+/// disconnected.
 final class EventLog: Sendable {
     private enum Entry {
         case event(BypassEvent.Name, BypassEvent)

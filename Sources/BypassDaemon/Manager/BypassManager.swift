@@ -239,7 +239,7 @@ final class BypassManager: Sendable {
         return BypassMethod.Result(status: status, changed: changed)
     }
 
-    /// A decision that was made on what is no longer so is not carried out.
+    /// A decision that was made on an older generation is not executed.
     private func checkGeneration(_ request: Request, in session: borrowing NamespaceSession) throws(BypassError) {
         guard let expected = request.ifGeneration else { return }
         let current = store.generation(of: session.inode, cookie: session.cookie)

@@ -1,11 +1,11 @@
 import BypassAPI
 import Glibc
 import JSONRPC
-import Linux
 import StrictJSON
 import Testing
 
 @testable import BypassDaemon
+@testable import Linux
 
 /// The server on real sockets with real threads, with methods that ask no kernel. One test at a time, since some count
 /// the threads and descriptors of the whole process.
@@ -37,16 +37,8 @@ extension ServerTests {
         private func connect(_ path: String) throws -> TestClient {
             let number = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
             let client = TestClient(OwnedDescriptor(adopting: number))
-            var address = sockaddr_un()
-            address.sun_family = sa_family_t(AF_UNIX)
-            unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
-            try systemCall("connect") {
-                unsafe withUnsafePointer(to: &address) {
-                    unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        unsafe Glibc.connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                    }
-                }
-            }
+            var address = try #require(UnixAddress(path))
+            try systemCall("connect") { unsafe address.with { unsafe Glibc.connect(number, $0, $1) } }
             return client
         }
 
