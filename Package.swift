@@ -197,7 +197,7 @@ let package = Package(
             dependencies: [
                 "MeshSandbox", "BypassClient", "BypassAPI", "StrictJSON", "JSONRPC", "Linux", nioCore, nioPosix,
             ],
-            path: "Tests/Support", swiftSettings: strict),
+            path: "Tests/Support", swiftSettings: strict + [faultPoints]),
         .testTarget(
             name: "KernelTests",
             dependencies: ["kmesh-bypassd", "TestSupport", "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", system],

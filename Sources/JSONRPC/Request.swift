@@ -33,7 +33,7 @@ public enum Params: Sendable, Hashable {
                 let given = values.count == 1 ? "1 parameter" : "\(values.count) parameters"
                 throw .invalidParams.detailed("\(given) given, \(Self.known(names))")
             }
-            return values
+            return values.map { $0 }
         case .named(let object):
             var values = [JSONValue?](repeating: nil, count: names.count)
             for member in object.members {

@@ -49,11 +49,13 @@ struct Connection: ~Copyable {
     private var subscription: Subscription
     private var writer = ResponseWriter()
     private var afterAnswer = AfterAnswer()
+    private var readSize = Self.readSizes.usual
 
     /// Of the answer to a batch, more than that is sent ahead of the rest.
     private static let pieceSize = 16 * 1024
-    /// How much is read at a time.
-    private static let readSize = 16 * 1024
+    /// How much is read at a time: most requests fit into what malloc(3) has at hand, and what fills that is read in
+    /// larger pieces.
+    private static let readSizes = (usual: 960, large: 16 * 1024)
     /// A longer line is parsed in a place of the gate, as kernel work is: it takes a processor for a while.
     private static let longLine = 4 * 1024
     /// How long the client may take to read its last answer and close.
@@ -97,8 +99,10 @@ struct Connection: ~Copyable {
     }
 
     private mutating func receive() {
-        switch socket.receive(atMost: Self.readSize) {
-        case .bytes(let bytes): state.received(bytes)
+        switch socket.receive(atMost: readSize) {
+        case .bytes(let bytes):
+            readSize = bytes.count < readSize ? Self.readSizes.usual : Self.readSizes.large
+            state.received(bytes)
         case .endOfStream: state.inputEnded()
         case .nothing: break
         }
@@ -239,7 +243,7 @@ struct Connection: ~Copyable {
         let end = Instant.now + Self.lingerTime
         while .now < end {
             switch socket.wait(for: .input, until: end, on: handle.thread) {
-            case .ready: if socket.receive(atMost: Self.readSize) == .endOfStream { return }
+            case .ready: if socket.receive(atMost: Self.readSizes.large) == .endOfStream { return }
             case .woken, .timedOut: continue
             }
         }
