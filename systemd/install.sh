@@ -40,7 +40,7 @@ install_programs() {
     echo "installed ${programs[*]} in $prefix/bin"
 }
 
-# Installs the units and what goes with them. Sets `socket_changed` to whether the socket must be made anew.
+# Installs the units and what goes with them. Sets `socket_changed` to whether the socket must be made again.
 install_units() {
     local name target text
     socket_changed=no
@@ -85,7 +85,7 @@ To run it as a DaemonSet instead: kmesh-bypassctl manifest --help
 END
 }
 
-# One that somebody started by hand has the socket and the pins.
+# A daemon that was started by hand has the socket and the pins.
 stranger_runs() {
     ! systemctl is-active --quiet kmesh-bypassd.socket && ! systemctl is-active --quiet kmesh-bypassd.service &&
         "$built/kmesh-bypassctl" info >/dev/null 2>&1

@@ -45,7 +45,7 @@ controller=kmesh-bypass-controller
 build_release() {
     local flags=(--configuration release --static-swift-stdlib -Xlinker -s) program
     if [[ " ${programs[*]} " == *" $controller "* ]]; then
-        # That is all that there is, and in one build twice as quick: modules are compiled side by side.
+        # These are all programs, and one build makes them in half the time: modules are compiled side by side.
         "$swift" build "${flags[@]}"
     else
         for program in "${programs[@]}"; do

@@ -77,7 +77,7 @@ is_pinned() {
     return 1
 }
 
-# The pins hold the rules' switch: only when nothing is bypassed any more may they go.
+# The pins hold the rules' switch: they may go only when nothing is bypassed.
 end_bypasses() {
     need_daemon
     "$control" clear

@@ -21,7 +21,7 @@ public struct ResponseWriter: Sendable {
         isBatch = incoming.isBatch
     }
 
-    /// Readies it for the next line, in the same memory if the array of ``finish()`` is not held any more.
+    /// Readies it for the next line, in the same memory if the array of ``finish()`` has been released.
     public mutating func reset(answering incoming: Incoming) {
         isBatch = incoming.isBatch
         text.removeAll(keepingCapacity: Self.keptCapacity)

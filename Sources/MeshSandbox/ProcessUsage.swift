@@ -55,7 +55,7 @@ package enum Descriptors {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            // One that was closed since it was listed has no target any more.
+            // A descriptor that was closed since it was listed has no target.
             guard let number = Int32(name), number != own, let target = Links.target(of: "\(path)/\(name)") else {
                 continue
             }

@@ -30,7 +30,7 @@ package struct TemporaryFolder: Hashable, Sendable {
         }
     }
 
-    /// A file of its own for a process's input or output: it has no name any more and goes with its descriptor, which the
+    /// A file of its own for a process's input or output: it has lost its name and goes with its descriptor, which the
     /// caller closes. It is read from its beginning and written at its end.
     static func unnamedFile(contents: String = "") throws -> FileDescriptor {
         let folder = try TemporaryFolder("kmesh-file")

@@ -16,7 +16,7 @@ package final class PrometheusFactory: MetricsFactory {
     /// By name, and then by labels as they are written.
     private let families = Mutex<[String: [String: Series]]>([:])
 
-    /// - Parameter help: what each metric is about, by name; those without it are told without it.
+    /// - Parameter help: what each metric is about, by name; the others are written without help.
     package init(help: [String: String] = [:]) {
         self.help = help
     }
@@ -57,7 +57,7 @@ package final class PrometheusFactory: MetricsFactory {
         return gauge
     }
 
-    /// The one that there is, or a new one. A series is kept for ever: a counter that vanishes and starts
+    /// The existing one, or a new one. A series is kept for ever: a counter that vanishes and starts
     /// again would give a wrong rate.
     private func series(
         _ label: String, _ dimensions: [(String, String)], _ make: () -> Series

@@ -65,7 +65,7 @@ func advice(on error: BypassClientError) -> String {
     case .accessDenied:
         "\(error): become root or a member of the group 'kmesh'"
     case .connectionClosed, .timedOut, .invalidAnswer:
-        "\(error): 'journalctl -u \(Product.name)' may tell why"
+        "\(error): 'journalctl -u \(Product.name)' may say why"
     case .connectFailed, .cancelled, .refused, .invalidRequest:
         error.description
     }

@@ -24,7 +24,7 @@ final class MetricsFile: Sendable {
         queue.add(at: .now + Self.interval) { self.start() }
     }
 
-    /// To be called when nothing is written any more.
+    /// To be called after the last write.
     func remove() { try? Files.remove(path) }
 
     private func write() {

@@ -29,7 +29,7 @@ extension ErrorObject {
             ErrorData(.limitExceeded, limit: limit.rawValue))
     }
 
-    /// The line that tells a client which limit it has gone beyond, where that answers no request.
+    /// The line that names the limit that a client has exceeded, where it answers no request.
     static func line(telling limit: Limits.Name, _ limits: Limits) -> [UInt8] {
         var writer = ResponseWriter()
         writer.write(error: ErrorObject(limit, limits), id: .null)

@@ -53,8 +53,8 @@ struct ConnectionLimiter {
 
     /// What root can have beyond the limit, so that an administrator gets in.
     static let rootReserve = 8
-    /// How many refused and how many evicted connections at a time may take the time to read why. Beyond it they are
-    /// told and closed, which a client that is still sending may miss.
+    /// How many refused and how many evicted connections at a time get time to read the reason. Beyond it they are
+    /// closed right after it, and a client that is still sending may miss it.
     static let maxLingering = 64
 
     private let limits: Limits

@@ -114,7 +114,7 @@ enum ConnectionState {
             case nil where input.hasEnded: return close(.inputEnded)
             case nil:
                 let deadline = input.deadline(at: now, isSubscribed: isSubscribed)
-                // Also for a client of which there is always some input.
+                // Also for a client that sends without a pause.
                 if let deadline, now >= deadline {
                     return close(.limit(input.framer.isInsideLine ? .lineSeconds : .idleSeconds))
                 }

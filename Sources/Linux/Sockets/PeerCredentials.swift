@@ -34,7 +34,7 @@ package struct PeerCredentials: Hashable, Sendable {
                 }
                 return Array(groups.prefix(Int(count)))
             } catch {
-                // The kernel has said how many there are; they cannot change any more.
+                // The kernel has said how many there are; they cannot change now.
                 guard error.errno == .outOfRange, count > groups.count else { throw error }
             }
         }

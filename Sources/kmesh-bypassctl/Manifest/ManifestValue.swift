@@ -23,7 +23,7 @@ struct ImageReference: ManifestValue {
     }
 
     init(_ text: String) throws(Malformed) {
-        // The grammar of github.com/distribution/reference, with the digests that there are.
+        // The grammar of github.com/distribution/reference, with the digests in use.
         let grammar =
             #/
             (?: (?: [A-Za-z0-9] (?: [A-Za-z0-9.\-]* [A-Za-z0-9] )? | \[ [0-9A-Fa-f:]+ \] ) (?: : [0-9]{1,5} )? / )?
