@@ -132,7 +132,10 @@ extension KernelTests {
                     try await Self.expectNamespace(["/proc/\(pid)/task/\(pid)/ns/net", "/proc/./\(pid)//ns/net"], rig)
                     try await rig.sandbox.run(["ln", "-s", "/proc/\(pid)/root", rig.folder.path + "/root"], in: .host)
                     let held = ["root", "root/run/netns/\(pod)", "cwd/run/netns/\(pod)", "fd/0", "exe"]
-                    let names = held.map { "/proc/\(pid)/\($0)" } + [rig.folder.path + "/root/run/netns/\(pod)"]
+                    // What is not there is refused alike.
+                    let missing = ["root/none", "cwd/none", "fd/99999", "ns/none", "none"]
+                    let names =
+                        (held + missing).map { "/proc/\(pid)/\($0)" } + [rig.folder.path + "/root/run/netns/\(pod)"]
                     try await Self.expect(.notANetns, names + ["/proc/\(pid)/ns/mnt", "/proc/\(pid)/ns"], rig)
                 }
             }

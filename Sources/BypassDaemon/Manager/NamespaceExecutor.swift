@@ -58,8 +58,7 @@ final class NamespaceExecutor: Sendable {
     /// Resolves what a client wrote.
     private func open(_ text: String, for uid: UInt32) throws(BypassError) -> NetworkNamespace {
         guard let reference = NamespaceReference(text) else {
-            throw .invalidParameter(
-                "netns: must be a name under /run/netns, an absolute path without '..', pid:NUMBER or pod:UID")
+            throw .invalidParameter("netns: must be \(NamespaceReference.forms)")
         }
         do throws(NamespaceError) {
             return try reference.open(for: uid)

@@ -34,8 +34,14 @@ struct FileStatus: Hashable {
     var isLink: Bool { mode & S_IFMT == S_IFLNK }
 
     /// Whether only root can put something into this folder, or take something out.
-    var isRootsAlone: Bool { owner == 0 && mode & (S_IWGRP | S_IWOTH) == 0 }
+    var isRootsAlone: Bool { belongs(toOnly: 0) }
 
-    /// Whether this is a folder in which not everybody may look up what is there.
-    var isPrivateFolder: Bool { mode & S_IFMT == S_IFDIR && mode & S_IXOTH == 0 }
+    /// Whether only this user, and root, can put something into this folder, or take something out.
+    func belongs(toOnly user: UInt32) -> Bool { owner == user && mode & (S_IWGRP | S_IWOTH) == 0 }
+
+    /// Whether this is a folder in which not everybody may look up what is there. A group can have fewer rights than others.
+    var isPrivateFolder: Bool {
+        let search = S_IXUSR | S_IXGRP | S_IXOTH
+        return mode & S_IFMT == S_IFDIR && mode & search != search
+    }
 }

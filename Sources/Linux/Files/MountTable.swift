@@ -4,6 +4,8 @@
 struct MountTable {
     private struct Mount {
         var number = 0..<0
+        /// What of the file system is mounted.
+        var root = 0..<0
         var point = 0..<0
         var type = 0..<0
     }
@@ -21,6 +23,7 @@ struct MountTable {
         for (index, byte) in bytes.enumerated() where byte == 0x20 || byte == 0x0a {
             switch field {
             case 0: mount.number = start..<index
+            case 3: mount.root = start..<index
             case 4: mount.point = start..<index
             case kind: mount.type = start..<index
             case 6... where kind == .max && index - start == 1 && bytes[start] == 0x2d: kind = field + 1
@@ -47,15 +50,24 @@ struct MountTable {
 
     /// The kind of file system that a mount is of; nil if it is not to be seen (any more).
     func type(ofMount number: Substring) -> String? {
-        mounts.first { bytes[$0.number].elementsEqual(number.utf8) }.map { text($0.type) }
+        mount(number).map { text($0.type) }
+    }
+
+    /// Whether all of a file system is mounted there, and not a folder of it.
+    func isWhole(_ number: Substring) -> Bool {
+        mount(number).map { text($0.root) } == "/"
+    }
+
+    private func mount(_ number: Substring) -> Mount? {
+        mounts.first { bytes[$0.number].elementsEqual(number.utf8) }
     }
 
     /// The places where a file system is mounted that is served from outside the kernel, with its kind.
-    func foreign() -> [String: String] {
-        var places: [String: String] = [:]
+    func foreign() -> [PathHash: String] {
+        var places: [PathHash: String] = [:]
         for mount in mounts {
             let type = text(mount.type)
-            if !Self.isServedByKernel(type) { places[Self.unescaped(bytes[mount.point])] = type }
+            if !Self.isServedByKernel(type) { places[PathHash(Self.unescaped(bytes[mount.point]))] = type }
         }
         return places
     }
@@ -99,4 +111,22 @@ struct MountTable {
         }
         return String(decoding: result, as: UTF8.self)
     }
+}
+
+/// What stands for a path where many are compared: it grows name by name, in a time that does not depend on its length.
+/// The hash has a key of the process's own: nobody can choose two paths with one hash.
+struct PathHash: Hashable {
+    private var hasher = Hasher()
+
+    init() {}
+
+    init(_ path: String) {
+        for name in path.utf8.split(separator: 0x2f) { hasher.combine(String(Substring(name))) }
+    }
+
+    mutating func append(_ name: String) { hasher.combine(name) }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(self.hasher.finalize()) }
+
+    static func == (a: Self, b: Self) -> Bool { a.hasher.finalize() == b.hasher.finalize() }
 }

@@ -9,7 +9,9 @@ internal import SystemPackage
 /// - Nothing is opened: there are only handles (O_PATH), which have no effect even on a FIFO, and trigger no automount.
 /// - No file system is asked that is served from outside the kernel, where the answer may never come.
 /// - A link is followed only if root made it, in a folder where only root can put anything.
-/// - Of the links in proc that lead into what a process holds, only those to its namespaces are followed.
+/// - In proc only the ways to the network namespaces of processes and threads are taken. Any other name there is refused
+///   before it is looked up: the client learns nothing about what a process holds, not even whether it is there.
+/// - The number of names and links is bounded, and the time for each name does not depend on how many came before it.
 struct SafePathResolver: ~Copyable {
     /// How far it has come: at the end, what the path names. It is not a link.
     private(set) var position: OwnedDescriptor
@@ -18,17 +20,21 @@ struct SafePathResolver: ~Copyable {
 
     private let path: String
     private var status: FileStatus
-    /// The way to `position` from the root, without links.
-    private var names: [String] = []
+    /// The way to `position` from the root, without links, and what each name's path hashes to.
+    private var way: [(name: String, hash: PathHash)] = []
     /// What is still to come, the next one last.
     private var rest: [String]
-    /// How many of `names` lead to the root of the proc file system that `position` is on; nil if it is on another.
+    /// How many names of `way` lead to the root of the proc file system that `position` is on; nil if it is on another.
     private var proc: Int?
     private var linksLeft = 40
-    /// File systems that are not looked into, by where they are mounted.
-    private let foreign: [String: String]
+    private var namesLeft = Self.maxNames
+    /// The kinds of the file systems that are not looked into, by where they are mounted.
+    private let foreign: [PathHash: String]
     /// The mount that the daemon itself runs from. Its server is asked all the time anyway.
     private let rootMount: Substring?
+
+    /// Those of a path, and of the links on it.
+    private static let maxNames = 256
 
     /// Stands at the root, with all of `path` to go.
     init(_ path: String) throws(NamespaceError) {
@@ -45,23 +51,44 @@ struct SafePathResolver: ~Copyable {
     /// Goes to the end of the path. It cannot be used after an error.
     mutating func resolve() throws(NamespaceError) {
         while let name = rest.popLast() {
-            let point = "/" + (names + [name]).joined(separator: "/")
-            // Before a step is made: onto an automount that is under way it would wait for the end of that.
-            if let type = foreign[point] { throw outside(point, type) }
             if status.isPrivateFolder { isPublic = false }
-            let handle = try step(to: name, point)
+            namesLeft -= 1
+            guard namesLeft >= 0 else { throw tooLong }
+            if let proc, !Self.isWayToNamespace(way[proc...].map(\.name) + [name]) { throw notInProc(name) }
+            // Before a step is made: onto an automount that is under way it would wait for the end of that.
+            let hash = hash(of: name)
+            if let type = foreign[hash] { throw outside(name, type) }
+            let handle = try step(to: name)
             let found = try mapError(path, try FileStatus(of: handle))
             if found.isLink {
-                try follow(handle, found, name, point)
+                try follow(handle, found, name, hash)
             } else {
-                stand(on: handle, found, name)
+                stand(on: handle, found, name, hash)
             }
         }
     }
 
+    /// Whether names lead from the root of proc to a network namespace, or may with more names. Clients write no `..`.
+    private static func isWayToNamespace(_ names: [String]) -> Bool {
+        if names.last == ".." { return true }
+        return [["*", "ns", "net"], ["*", "task", "*", "ns", "net"]].contains { form in
+            names.count <= form.count && zip(names, form).allSatisfy { $1 == "*" ? isProcess($0) : $0 == $1 }
+        }
+    }
+
+    private static func isProcess(_ name: String) -> Bool {
+        name == "self" || name == "thread-self" || name.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    }
+
     // MARK: steps
 
-    private mutating func step(to name: String, _ point: String) throws(NamespaceError) -> OwnedDescriptor {
+    private func hash(of name: String) -> PathHash {
+        var hash = way.last?.hash ?? PathHash()
+        hash.append(name)
+        return hash
+    }
+
+    private mutating func step(to name: String) throws(NamespaceError) -> OwnedDescriptor {
         do throws(SystemCallError) {
             return try Files.handle(on: name, in: position.rawValue, crossingMounts: false)
         } catch {
@@ -74,21 +101,24 @@ struct SafePathResolver: ~Copyable {
             return handle
         }
         // As it is now: while the handle is there, the mount's number is given to no other.
-        let type = try mapError(path, try MountTable.current()).type(ofMount: mount)
-        guard let type, MountTable.isServedByKernel(type) else { throw outside(point, type) }
+        let table = try mapError(path, try MountTable.current())
+        let type = table.type(ofMount: mount)
+        guard let type, MountTable.isServedByKernel(type) else { throw outside(name, type) }
         if type == "proc" {
-            // Its root is known from above. The other way is not needed.
-            guard name != ".." else { throw intoProcess(point) }
-            proc = names.count + 1
+            // The way from its root is what counts: it is known from above, and where all of it is mounted.
+            guard name != "..", table.isWhole(mount) else { throw notInProc(name) }
+            proc = way.count + 1
         }
         return handle
     }
 
-    private mutating func stand(on handle: consuming OwnedDescriptor, _ found: FileStatus, _ name: String) {
+    private mutating func stand(
+        on handle: consuming OwnedDescriptor, _ found: FileStatus, _ name: String, _ hash: PathHash
+    ) {
         switch name {
         case ".": break
-        case "..": _ = names.popLast()
-        default: names.append(name)
+        case "..": _ = way.popLast()
+        default: way.append((name, hash))
         }
         position = handle
         status = found
@@ -97,39 +127,34 @@ struct SafePathResolver: ~Copyable {
     // MARK: links
 
     private mutating func follow(
-        _ link: borrowing OwnedDescriptor, _ found: FileStatus, _ name: String, _ point: String
+        _ link: borrowing OwnedDescriptor, _ found: FileStatus, _ name: String, _ hash: PathHash
     ) throws(NamespaceError) {
-        // In proc's own folder lie ordinary ones (self, thread-self, net), below it those into processes.
-        if let proc, names.count != proc { return try enterNamespace(names.dropFirst(proc), name, point) }
+        // In proc's own folder lie ordinary ones (self, thread-self), below it those to namespaces.
+        if let proc, way.count != proc { return try enterNamespace(name, of: way[proc].name, hash) }
         guard found.owner == 0, status.isRootsAlone else {
             throw .notFollowed(
-                "\(point) is a link that not only root could have put there, so it is not followed: "
+                "\(point(name)) is a link that not only root could have put there, so it is not followed: "
                     + "name what it leads to")
         }
         linksLeft -= 1
         guard linksLeft >= 0 else { throw .notFound(path) }
-        let target = try mapError(path, try Self.target(of: link, point))
+        let target = try mapError(path, try Self.target(of: link))
         rest += target.pathNames.reversed()
         if target.utf8.first == 0x2f {
             let root = try mapError(path, try Files.handle(on: "/"))
             let status = try mapError(path, try FileStatus(of: root))
-            (names, proc) = ([], nil)
-            stand(on: root, status, ".")
+            (way, proc) = ([], nil)
+            stand(on: root, status, ".", hash)
         }
     }
 
-    /// PID/ns and PID/task/TID/ns are folders of links to namespaces.
     private mutating func enterNamespace(
-        _ process: ArraySlice<String>, _ name: String, _ point: String
+        _ name: String, of process: String, _ hash: PathHash
     ) throws(NamespaceError) {
-        let folder = Array(process)
-        guard folder.last == "ns", folder.count == 2 || folder.count == 4 && folder[1] == "task" else {
-            throw intoProcess(point)
-        }
-        let namespace = try openNamespace(name, of: folder[0])
+        let namespace = try openNamespace(name, of: process)
         let found = try mapError(path, try FileStatus(of: namespace))
         proc = nil
-        stand(on: namespace, found, name)
+        stand(on: namespace, found, name, hash)
     }
 
     private func openNamespace(_ name: String, of process: String) throws(NamespaceError) -> OwnedDescriptor {
@@ -141,9 +166,9 @@ struct SafePathResolver: ~Copyable {
         }
     }
 
-    private static func target(of link: borrowing OwnedDescriptor, _ point: String) throws(SystemCallError) -> String {
+    private static func target(of link: borrowing OwnedDescriptor) throws(SystemCallError) -> String {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = try systemCall("readlink \(point)") {
+        let count = try systemCall("readlink") {
             unsafe readlinkat(link.rawValue, "", &target, target.count)
         }
         return String(decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -151,14 +176,24 @@ struct SafePathResolver: ~Copyable {
 
     // MARK: words
 
-    private func outside(_ point: String, _ type: String?) -> NamespaceError {
-        .notFollowed(
-            "\(point) is served from outside the kernel (\(type ?? "a mount that has gone")): "
-                + "who looks there may wait for ever, so nothing there is used")
+    /// What `name` is the last name of.
+    private func point(_ name: String) -> String {
+        "/" + (way.map(\.name) + [name]).joined(separator: "/")
     }
 
-    private func intoProcess(_ point: String) -> NamespaceError {
-        .notFollowed("\(point) leads into what a process holds, so it is not followed")
+    private func outside(_ name: String, _ type: String?) -> NamespaceError {
+        .notFollowed(
+            "\(point(name)) is served from outside the kernel (\(type ?? "a mount that has gone")): "
+                + "a look-up there may block forever, so nothing there is used")
+    }
+
+    private func notInProc(_ name: String) -> NamespaceError {
+        .notFollowed("\(point(name)) is not followed: of proc only PID/ns/net and PID/task/TID/ns/net are")
+    }
+
+    private var tooLong: NamespaceError {
+        .notFollowed(
+            "\(path) leads through more than \(Self.maxNames) names, those of links included: name what it leads to")
     }
 }
 

@@ -13,7 +13,14 @@ package enum NamespaceReference: Hashable, Sendable {
     /// The namespace of the Kubernetes pod with this UID.
     case pod(String)
 
-    /// nil if `text` has none of the four forms, or is a path with `..` in it.
+    /// How many names a path may have. No tool puts namespaces that deep.
+    package static let maxNames = 64
+
+    /// What a text must be to be a reference, for people.
+    package static let forms =
+        "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER or pod:UID"
+
+    /// nil if `text` has none of these forms.
     package init?(_ text: String) {
         guard !text.isEmpty, text.utf8.count < 4096, !text.utf8.contains(0) else { return nil }
         if text.utf8.first == 0x2f {
@@ -33,7 +40,7 @@ package enum NamespaceReference: Hashable, Sendable {
 
     /// What is one thing in two forms becomes one reference: /run/netns/web is `web`, /proc/4711/ns/net is `pid:4711`.
     private init?(pathNames names: [String]) {
-        guard !names.contains("..") else { return nil }
+        guard !names.contains(".."), names.count(where: { $0 != "." }) <= Self.maxNames else { return nil }
         // /var/run is /run (Filesystem Hierarchy Standard 3.0).
         let isNamed = names.dropLast() == ["run", "netns"] || names.dropLast() == ["var", "run", "netns"]
         if isNamed, let name = names.last, name != "." {
@@ -80,13 +87,10 @@ package enum NamespaceReference: Hashable, Sendable {
     /// Nearly always the file is the namespace, and the kernel finds it in one step.
     private static func open(name: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
         let path = folder + "/" + name
-        do throws(SystemCallError) {
-            let handle = try Files.handle(on: path)
-            if let namespace = try? NetworkNamespace(handle, path: path) { return namespace }
-        } catch {
-            // A link on the way needs the careful resolution.
-            guard error.errno == .tooManySymbolicLinkLevels else { throw NamespaceError(error, path: path) }
+        if let handle = try? Files.handle(on: path), let namespace = try? NetworkNamespace(handle, path: path) {
+            return namespace
         }
+        // A link on the way needs the careful resolution, and so does what the caller is told of one that is not there.
         return try resolve(path, for: user)
     }
 

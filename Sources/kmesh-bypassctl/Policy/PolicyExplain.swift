@@ -42,7 +42,7 @@ struct PolicyExplain: ParsableCommand {
             throw ValidationError("--direction and --for are about turning a bypass on: name a namespace with --netns")
         }
         if let netns, NamespaceReference(netns) == nil {
-            throw ValidationError("--netns must be a name under /run/netns, an absolute path, pid:NUMBER or pod:UID")
+            throw ValidationError("--netns must be \(NamespaceReference.forms)")
         }
     }
 
