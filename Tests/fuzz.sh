@@ -18,7 +18,7 @@ flags=(--configuration release --scratch-path .build-fuzz --sanitize=fuzzer)
 flags+=(-Xswiftc -sanitize=address -Xswiftc -sanitize=fuzzer)
 # For the invariants to be seen inside the modules; and what a linker drops as dead includes the coverage counters.
 flags+=(-Xswiftc -enable-testing --disable-dead-strip)
-fuzzers=(RequestLine NetlinkReplies PolicyText)
+fuzzers=(RequestLine NetlinkReplies LegacyEntries PolicyText)
 for fuzzer in "${fuzzers[@]}"; do
     "$swift" build "${flags[@]}" --product "Fuzz$fuzzer"
 done

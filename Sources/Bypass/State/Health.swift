@@ -3,7 +3,8 @@ package import BypassAPI
 /// The health of an observed bypass.
 package struct Health: Hashable, Sendable {
     package var state: BypassStatus.State
-    /// Whether every redirect found, in the direction that was asked for, is overridden. False while off.
+    /// Whether every redirect found, in the direction that was asked for, is overridden. False while off, and while there
+    /// are rules that cannot be read.
     package var effective: Bool
     package var warnings: [Warning]
 
@@ -21,7 +22,11 @@ package struct Health: Hashable, Sendable {
             isEffective = false
             warnings.append(Warning(active: redirect))
         }
-        if !isAsked { warnings.append(.noInterception) }
+        for unreadable in observation.unreadable {
+            isEffective = false
+            warnings.append(.unreadable(rules: unreadable.rules, reason: unreadable.reason))
+        }
+        if !isAsked && observation.unreadable.isEmpty { warnings.append(.noInterception) }
         self.init(state: damage.isEmpty ? .on : .degraded, effective: isEffective, warnings: warnings)
     }
 

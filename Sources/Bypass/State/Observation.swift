@@ -77,6 +77,18 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
+    /// Rules of which it is not known whether they take connections to a proxy.
+    package struct Unreadable: Hashable, Sendable {
+        /// For people, such as `ip nat (iptables-legacy)`.
+        package var rules: String
+        package var reason: String
+
+        package init(rules: String, reason: String) {
+            self.rules = rules
+            self.reason = reason
+        }
+    }
+
     package var tables: PairMap<Family, Table>
     /// nil if the guard's table is not there.
     package var guardChains: PairMap<Hook, GuardChain>?
@@ -86,6 +98,7 @@ package struct Observation: Hashable, Sendable {
     /// has other pins.
     package var isGuardOurs = true
     package var redirects: [Redirect]
+    package var unreadable: [Unreadable] = []
     package var entry: MapEntry?
     /// CLOCK_BOOTTIME in nanoseconds when the entry was read.
     package var now: UInt64

@@ -19,6 +19,8 @@ package enum Warning: Hashable, Sendable {
     case notRecorded(String)
     /// Another program damages the bypass again and again.
     case contested(seconds: Int)
+    /// It is not known whether some rules take connections to a proxy.
+    case unreadable(rules: String, reason: String)
     /// The namespace cannot be observed now.
     case unseen(String)
 
@@ -35,6 +37,7 @@ package enum Warning: Hashable, Sendable {
         case .guardMissing: "guard-missing"
         case .notRecorded: "not-recorded"
         case .contested: "contested"
+        case .unreadable: "unreadable"
         case .unseen: "unseen"
         }
     }
@@ -66,6 +69,8 @@ package enum Warning: Hashable, Sendable {
         case .contested(let seconds):
             "another program keeps changing these rules: the daemon repairs them again in \(seconds) s; find that program, "
                 + "or turn the bypass off"
+        case .unreadable(let rules, let reason):
+            "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
         case .unseen(let reason):
             "the namespace cannot be looked at now, and this is what was known last: \(reason)"
         }

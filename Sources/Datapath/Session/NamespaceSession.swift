@@ -20,7 +20,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private let cache: RulesetCache
     private let detail: Detail
     private let closer: DeferredCloser
-    private let legacy: [Redirect]
+    private let legacy: LegacyTables
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
     private var socket: NetlinkSocket
@@ -60,7 +60,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private struct Inside: ~Copyable {
         var socket: NetlinkSocket
-        var legacy: [Redirect]
+        var legacy: LegacyTables
     }
 
     private static func enter(
@@ -68,7 +68,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.withEntered { () throws(SystemCallError) -> Inside in
-                let legacy = detail == .full ? try LegacyTables.redirects() : []
+                let legacy = detail == .full ? try LegacyTables.read() : LegacyTables()
                 return Inside(socket: try NetlinkSocket(), legacy: legacy)
             }
         } catch {

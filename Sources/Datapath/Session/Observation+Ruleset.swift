@@ -18,10 +18,11 @@ extension Observation {
     }
 
     /// The same, with what is not in nf_tables.
-    func merging(legacy: [Netfilter.Redirect], entry: MapEntry?, now: UInt64) -> Observation {
+    func merging(legacy: LegacyTables, entry: MapEntry?, now: UInt64) -> Observation {
         var whole = self
         // Adding nothing would copy what is there.
-        if !legacy.isEmpty { whole.redirects += legacy.compactMap(Redirect.init) }
+        if !legacy.redirects.isEmpty { whole.redirects += legacy.redirects.compactMap(Redirect.init) }
+        if !legacy.unreadable.isEmpty { whole.unreadable += legacy.unreadable.map(Unreadable.init) }
         whole.entry = entry
         whole.now = now
         return whole
@@ -104,6 +105,12 @@ extension Ruleset.Rule {
             case .counter = expressions[3], case .destinationNat(let family) = expressions[5]
         else { return nil }
         return family == .ip ? .ip : family == .ip6 ? .ip6 : nil
+    }
+}
+
+extension Observation.Unreadable {
+    fileprivate init(_ found: UnreadableRules) {
+        self.init(rules: found.rules, reason: found.reason)
     }
 }
 

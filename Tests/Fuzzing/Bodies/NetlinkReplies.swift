@@ -17,8 +17,6 @@ public enum NetlinkReplies {
         case 2: ask(rest) { socket in _ = try? socket.generation() }
         case 3: ask(rest) { socket in _ = socket.redirectedConnections() }
         case 4: try checkCounters(rest)
-        case 5: LegacyEntries.check(rest, .four)
-        case 6: LegacyEntries.check(rest, .six)
         default: readMessages(rest)
         }
     }

@@ -1,0 +1,147 @@
+/// A table of iptables-legacy as the kernel gives it: entries one after the other, each with matches and one target.
+struct LegacyTable {
+    /// Where the built-in chains begin and end, by hook.
+    struct Chains {
+        var start: [Hook: Int] = [:]
+        var end: [Hook: Int] = [:]
+    }
+
+    private let name: String
+    private let version: LegacyTables.InternetProtocol
+    private let entries: ArraySlice<UInt8>
+    private let chains: Chains
+    /// The last entries of the built-in chains. No packet gets past one.
+    private let ends: Set<Int>
+    /// Where entries begin.
+    private let starts: OffsetSet
+
+    /// nil if `entries` is not a row of whole entries.
+    init?(name: String, version: LegacyTables.InternetProtocol, entries: ArraySlice<UInt8>, chains: Chains) {
+        self.name = name
+        self.version = version
+        self.entries = entries
+        self.chains = chains
+        ends = Set(chains.end.values)
+        var starts = OffsetSet(below: entries.count)
+        var offset = 0
+        while offset < entries.count {
+            guard let size = Self.size(of: offset, in: entries, version) else { return nil }
+            starts.insert(offset)
+            offset += size
+        }
+        self.starts = starts
+    }
+
+    /// nil if a chain begins, or a jump ends, where there is no entry.
+    func redirects(_ mechanism: Redirect.Mechanism, at hooks: [Hook]) -> [Redirect]? {
+        var found: [Redirect] = []
+        for hook in hooks {
+            guard let start = chains.start[hook] else { continue }
+            guard let isReached = reaches(mechanism, from: start) else { return nil }
+            if !isReached { continue }
+            found.append(
+                Redirect(
+                    chain: ChainName(version.family, name, hook.chain), backend: .legacy, hook: hook,
+                    priority: mechanism == .nat ? BaseChain.dstnat : -150,  // NF_IP_PRI_MANGLE
+                    mechanism: mechanism))
+        }
+        return found
+    }
+
+    /// Follows a chain and every chain that it jumps to, and visits no entry twice: jumps can lead into the middle of
+    /// chains, and there can be as many jumps as entries.
+    ///
+    /// - Returns: nil if there is no entry where a jump leads.
+    private func reaches(_ mechanism: Redirect.Mechanism, from start: Int) -> Bool? {
+        var visited = OffsetSet(below: entries.count)
+        var waiting = [start]
+        while var offset = waiting.popLast() {
+            guard starts.contains(offset) else { return nil }
+            walk: while offset < entries.count, visited.insert(offset) {
+                switch target(of: offset) {
+                case .destinationNat: if mechanism == .nat { return true }
+                case .transparentProxy: if mechanism == .transparentProxy { return true }
+                // The head of the next user chain: this one ends here.
+                case .error: break walk
+                case .jump(let destination): waiting.append(destination)
+                case .other: break
+                }
+                if ends.contains(offset) { break }
+                offset += size(of: offset)
+            }
+        }
+        return false
+    }
+
+    // MARK: entries
+
+    private enum Target {
+        case destinationNat, transparentProxy, error, other
+        case jump(Int)
+    }
+
+    private func target(of offset: Int) -> Target {
+        let target = offset + Int(Self.load(entries, at: offset + version.targetOffset) as UInt16)
+        // struct xt_entry_target: size (2), name (29), revision (1), then a standard target's verdict.
+        let name = entries[(entries.startIndex + target + 2)...].prefix(29).prefix { $0 != 0 }
+        switch String(decoding: name, as: UTF8.self) {
+        case "REDIRECT", "DNAT": return .destinationNat
+        case "TPROXY": return .transparentProxy
+        case "ERROR": return .error
+        case "":
+            // A standard verdict that is not negative is the place of an entry.
+            let verdict = Int(Self.load(entries, at: target + 32) as Int32)
+            return verdict < 0 ? .other : .jump(verdict)
+        default: return .other
+        }
+    }
+
+    private func size(of offset: Int) -> Int {
+        Int(Self.load(entries, at: offset + version.nextOffset) as UInt16)
+    }
+
+    /// nil where there is no whole entry.
+    private static func size(
+        of offset: Int, in entries: ArraySlice<UInt8>, _ version: LegacyTables.InternetProtocol
+    ) -> Int? {
+        guard entries.count - offset >= version.entrySize else { return nil }
+        let target = Int(load(entries, at: offset + version.targetOffset) as UInt16)
+        let size = Int(load(entries, at: offset + version.nextOffset) as UInt16)
+        guard size >= version.entrySize, size.isMultiple(of: OffsetSet.alignment), size <= entries.count - offset,
+            target >= version.entrySize, target + 36 <= size
+        else { return nil }
+        return size
+    }
+
+    private static func load<Integer: FixedWidthInteger & BitwiseCopyable>(
+        _ entries: ArraySlice<UInt8>, at offset: Int
+    ) -> Integer {
+        unsafe entries.withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: offset, as: Integer.self) }
+    }
+}
+
+/// Offsets of entries, with one bit for each place where an entry can begin.
+private struct OffsetSet {
+    /// Entries begin at multiples of it: of 8 on most machines, of 4 on some.
+    static let alignment = 4
+
+    private var words: [UInt64]
+
+    init(below limit: Int) {
+        words = Array(repeating: 0, count: limit / (64 * Self.alignment) + 1)
+    }
+
+    func contains(_ offset: Int) -> Bool {
+        guard offset >= 0, offset.isMultiple(of: Self.alignment) else { return false }
+        let place = offset / Self.alignment
+        return place / 64 < words.count && words[place / 64] & (1 << (place % 64)) != 0
+    }
+
+    /// - Returns: false if it was there already.
+    @discardableResult
+    mutating func insert(_ offset: Int) -> Bool {
+        if contains(offset) { return false }
+        words[offset / Self.alignment / 64] |= 1 << (offset / Self.alignment % 64)
+        return true
+    }
+}

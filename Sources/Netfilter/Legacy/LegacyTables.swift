@@ -1,0 +1,189 @@
+internal import CLibnftnl
+internal import Glibc
+package import Linux
+internal import Synchronization
+internal import SystemPackage
+
+/// What iptables-legacy has put into a namespace: x_tables' own tables, which nf_tables knows nothing of.
+package struct LegacyTables: Sendable {
+    package private(set) var redirects: [Redirect] = []
+    /// What may redirect, and could not be read or understood.
+    package private(set) var unreadable: [UnreadableRules] = []
+
+    /// No tables.
+    package init() {}
+
+    /// Reads the legacy tables of the calling thread's network namespace.
+    ///
+    /// Reads only tables that are there: asking x_tables for a table makes it. Throws only if the daemon has run out of
+    /// something: what else goes wrong is the namespace's, and is in `unreadable`.
+    package static func read() throws(SystemCallError) -> LegacyTables {
+        var tables = LegacyTables()
+        for version in [InternetProtocol.four, .six] {
+            for name in try tables.names(version).split(separator: 0x0a) {
+                switch String(decoding: name, as: UTF8.self) {
+                case "nat": try tables.add("nat", version, .nat, at: [.prerouting, .output])
+                case "mangle": try tables.add("mangle", version, .transparentProxy, at: [.prerouting])
+                default: break
+                }
+            }
+        }
+        return tables
+    }
+
+    /// The names of the tables that there are. Without the file, x_tables is not in this kernel, or not loaded.
+    private mutating func names(_ version: InternetProtocol) throws(SystemCallError) -> [UInt8] {
+        do throws(SystemCallError) {
+            return try Files.read(ofThread: version.tableNames)
+        } catch {
+            if error.isShortage { throw error }
+            if error.errno == .noSuchFileOrDirectory { return [] }
+            // In a namespace of another user namespace the file is that user's, and closed to others.
+            let advice = error.errno == .permissionDenied ? "; the daemon needs CAP_DAC_READ_SEARCH to read it" : ""
+            unreadable.append(
+                .init(rules: "iptables-legacy's list of \(version.family.name) tables", reason: "\(error)\(advice)"))
+            return []
+        }
+    }
+
+    private mutating func add(
+        _ name: String, _ version: InternetProtocol, _ mechanism: Redirect.Mechanism, at hooks: [Hook]
+    ) throws(SystemCallError) {
+        let reason: String
+        do throws(SystemCallError) {
+            switch try Self.read(name, version, mechanism, at: hooks) {
+            case .redirects(let found):
+                redirects += found
+                return
+            case .unreadable(let why): reason = why
+            }
+        } catch {
+            if error.isShortage { throw error }
+            // The table has gone since its name was read.
+            if error.errno == .noSuchFileOrDirectory { return }
+            reason = "\(error)"
+        }
+        unreadable.append(.init(rules: "\(version.family.name) \(name) (iptables-legacy)", reason: reason))
+    }
+
+    private enum Outcome {
+        case redirects([Redirect])
+        case unreadable(String)
+    }
+
+    /// The most bytes of a table that are read; a rule has 150 or more.
+    package static let maxBytes = 16 << 20
+    /// Tables that are larger are read one at a time over all threads, so that they do not add up in memory.
+    private static let largeBytes = 1 << 20
+    private static let largeTable = Mutex<Void>(())
+    /// How often a table may change while it is read.
+    private static let attempts = 4
+
+    private static func read(
+        _ name: String, _ version: InternetProtocol, _ mechanism: Redirect.Mechanism, at hooks: [Hook]
+    ) throws(SystemCallError) -> Outcome {
+        let number = try systemCall("socket for iptables-legacy") {
+            socket(version.domain, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        }
+        let descriptor = OwnedDescriptor(adopting: number)
+        for _ in 0..<attempts {
+            let information = try information(of: name, version, by: descriptor)
+            let size = Int(information.size)
+            if size > maxBytes {
+                return .unreadable("it has \(size) bytes of rules, and at most \(maxBytes) are read")
+            }
+            func judge() throws(SystemCallError) -> Outcome? {
+                guard let entries = try entries(of: name, version, size, by: descriptor) else { return nil }
+                let table = LegacyTable(
+                    name: name, version: version, entries: entries, chains: LegacyTable.Chains(information))
+                guard let found = table?.redirects(mechanism, at: hooks) else {
+                    return .unreadable("its rules are not in the form that is known")
+                }
+                return .redirects(found)
+            }
+            let outcome =
+                size > largeBytes
+                ? try largeTable.withLock { _ throws(SystemCallError) in try judge() } : try judge()
+            if let outcome { return outcome }
+        }
+        return .unreadable("it has changed \(attempts) times while it was read")
+    }
+
+    private static func information(
+        of table: String, _ version: InternetProtocol, by descriptor: borrowing OwnedDescriptor
+    ) throws(SystemCallError) -> ipt_getinfo {
+        var information = ipt_getinfo()
+        var length = socklen_t(MemoryLayout<ipt_getinfo>.size)
+        unsafe withUnsafeMutableBytes(of: &information.name) { unsafe $0.copyBytes(from: table.utf8) }
+        let number = descriptor.rawValue
+        try systemCall("getsockopt IPT_SO_GET_INFO") {
+            unsafe getsockopt(number, version.level, getInformation, &information, &length)
+        }
+        return information
+    }
+
+    /// nil if the table has another size by now.
+    private static func entries(
+        of table: String, _ version: InternetProtocol, _ size: Int, by descriptor: borrowing OwnedDescriptor
+    ) throws(SystemCallError) -> ArraySlice<UInt8>? {
+        let header = MemoryLayout<ipt_get_entries>.size
+        var request = [UInt8](repeating: 0, count: header + size)
+        request.replaceSubrange(0..<table.utf8.count, with: table.utf8)
+        unsafe withUnsafeBytes(of: UInt32(size)) { unsafe request.replaceSubrange(32..<36, with: $0) }
+        var length = socklen_t(request.count)
+        let number = descriptor.rawValue
+        do {
+            try systemCall("getsockopt IPT_SO_GET_ENTRIES") {
+                unsafe getsockopt(number, version.level, getEntries, &request, &length)
+            }
+        } catch {
+            if error.errno == .resourceTemporarilyUnavailable || error.errno == .invalidArgument { return nil }
+            throw error
+        }
+        return request[header...]
+    }
+
+    /// IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES, the same numbers for both families (linux/netfilter_ipv4/ip_tables.h).
+    private static let getInformation: CInt = 64
+    private static let getEntries: CInt = 65
+
+    enum InternetProtocol {
+        case four, six
+
+        var tableNames: StaticString { self == .four ? "net/ip_tables_names" : "net/ip6_tables_names" }
+        var domain: CInt { self == .four ? AF_INET : AF_INET6 }
+        var level: CInt { self == .four ? 0 : 41 }  // SOL_IP, SOL_IPV6
+        var family: Family { self == .four ? .ip : .ip6 }
+        /// Of struct ipt_entry and struct ip6t_entry: where its target's and the next entry's distance stand (__u16).
+        var targetOffset: Int { self == .four ? 88 : 140 }
+        var nextOffset: Int { targetOffset + 2 }
+        var entrySize: Int { self == .four ? 112 : 168 }
+    }
+}
+
+/// Rules of which it is not known whether they take connections to a proxy.
+package struct UnreadableRules: Hashable, Sendable {
+    /// For people, such as `ip nat (iptables-legacy)`.
+    package var rules: String
+    package var reason: String
+
+    package init(rules: String, reason: String) {
+        self.rules = rules
+        self.reason = reason
+    }
+}
+
+extension LegacyTable.Chains {
+    fileprivate init(_ information: ipt_getinfo) {
+        let starts = information.hook_entry
+        let ends = information.underflow
+        let places: [(Hook, UInt32, UInt32)] = [
+            (.prerouting, starts.0, ends.0), (.input, starts.1, ends.1), (.forward, starts.2, ends.2),
+            (.output, starts.3, ends.3), (.postrouting, starts.4, ends.4),
+        ]
+        for (hook, start, end) in places where information.valid_hooks & (1 << hook.rawValue) != 0 {
+            self.start[hook] = Int(start)
+            self.end[hook] = Int(end)
+        }
+    }
+}
