@@ -77,6 +77,7 @@ package final class Daemon: Sendable {
     package init(_ configuration: Configuration, logger: Logger) throws(StartError) {
         ProcessMemory.shareArenas()
         try Startup.checkCapabilities()
+        try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
         let policy = try Startup.readPolicy(configuration.policy)

@@ -36,7 +36,7 @@ package struct LeftoverChecks {
         var found = Leftovers()
         let visible = try NamespaceReference.visible()
         let matcher = try? Matcher.attached(to: bpffs)
-        let entries = Set((try? matcher?.inodes()) ?? [])
+        let entries = Set(try matcher?.inodes() ?? [])
         // A running daemon is about to remove what has expired.
         let isDaemonRunning = (try? Files.lockFolder(bpffs, waits: false)) == nil
         for (inode, path) in visible.sorted(by: { $0.key < $1.key }) {

@@ -2,11 +2,14 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument)
 {
@@ -104,4 +107,18 @@ int clinux_wait_for_signal(void)
 	sigset_t signals = waited_for();
 
 	return sigwaitinfo(&signals, NULL);
+}
+
+int clinux_set_effective(uint32_t capability, int is_effective)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	if (is_effective)
+		data[capability / 32].effective |= 1u << capability % 32;
+	else
+		data[capability / 32].effective &= ~(1u << capability % 32);
+	return (int)syscall(SYS_capset, &header, data);
 }

@@ -7,6 +7,8 @@ package final class DaemonProcess: Sendable {
     package struct Options: Hashable, Sendable {
         /// The program; nil for the one that was built with the calling program.
         package var executable: String?
+        /// A program, by its path, and its arguments, that starts the daemon in its own place, such as setpriv(1); or nothing.
+        package var launcher: [String]
         package var socket: String
         /// Where it pins: a mounted BPF file system.
         package var bpffs: String
@@ -18,10 +20,11 @@ package final class DaemonProcess: Sendable {
         package var environment: [String: String]
 
         package init(
-            executable: String? = nil, socket: String, bpffs: String, stateDirectory: String,
+            executable: String? = nil, launcher: [String] = [], socket: String, bpffs: String, stateDirectory: String,
             logLevel: String = "debug", arguments: [String] = [], environment: [String: String] = [:]
         ) {
             self.executable = executable
+            self.launcher = launcher
             self.socket = socket
             self.bpffs = bpffs
             self.stateDirectory = stateDirectory
@@ -64,12 +67,13 @@ package final class DaemonProcess: Sendable {
         guard let executable = options.executable ?? builtExecutable() else {
             throw NotServing(reason: "kmesh-bypassd is not built", standardError: "")
         }
+        let command =
+            options.launcher + [
+                executable, "--socket", options.socket, "--bpffs", options.bpffs, "--state-dir",
+                options.stateDirectory, "--log-level", options.logLevel,
+            ] + options.arguments
         let child = try Child(
-            executable: executable,
-            arguments: [
-                "--socket", options.socket, "--bpffs", options.bpffs, "--state-dir", options.stateDirectory,
-                "--log-level", options.logLevel,
-            ] + options.arguments, environment: options.environment)
+            executable: command[0], arguments: Array(command.dropFirst()), environment: options.environment)
         let daemon = DaemonProcess(pid: try await child.pid(), socket: options.socket, child: child)
         do {
             try await daemon.waitUntilServing()

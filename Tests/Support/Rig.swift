@@ -29,7 +29,7 @@ package final class Rig: Sendable {
         self.folder = folder
         self.executable = executable
         options = DaemonProcess.Options(
-            executable: executable, socket: folder.path + "/socket", bpffs: bpffs,
+            executable: executable, launcher: UnitCapabilities.launcher, socket: folder.path + "/socket", bpffs: bpffs,
             stateDirectory: folder.path + "/state",
             arguments: ["--policy", folder.path + "/bypassd.toml"] + arguments)
     }
@@ -148,9 +148,13 @@ package final class Rig: Sendable {
     ///
     /// - Parameters:
     ///   - more: arguments for this time.
+    ///   - launcher: what starts it, if not with the unit's capabilities.
     ///   - environment: variables, besides those of the test.
-    package func start(_ more: [String] = [], environment: [String: String] = [:]) async throws {
+    package func start(
+        _ more: [String] = [], launcher: [String]? = nil, environment: [String: String] = [:]
+    ) async throws {
         var options = options
+        options.launcher = launcher ?? options.launcher
         options.arguments += more
         options.environment = environment
         let daemon = try await DaemonProcess.start(options)

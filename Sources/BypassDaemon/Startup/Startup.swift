@@ -21,6 +21,16 @@ enum Startup {
             StartError.noPermission, "not permitted: \(names) missing: run as root, or under kmesh-bypassd.service")
     }
 
+    /// The daemon reads with it one file that can belong to another user (`Files` in Linux). To be called before there is a
+    /// second thread.
+    static func lowerCapabilities() throws(StartError) {
+        do throws(SystemCallError) {
+            try Capabilities.lower(.dacReadSearch)
+        } catch {
+            throw StartError(error)
+        }
+    }
+
     static func checkOwnNamespace() throws(StartError) {
         do throws(SystemCallError) {
             try HostNamespace.check()

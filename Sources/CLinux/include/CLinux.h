@@ -46,6 +46,11 @@ int clinux_reopen(int fd);
  * namespace that the thread is in now. The folder is looked up once a thread.
  */
 int clinux_open_in_task(const char *name);
+/*
+ * capset(2): puts one capability into the calling thread's effective set, or takes it out. EPERM if it is to be put in and
+ * is not in the permitted set.
+ */
+int clinux_set_effective(uint32_t capability, int is_effective);
 /* f_type of the file system that fd is on. */
 int clinux_fstatfs_type(int fd, uint64_t *type);
 /* NS_GET_NSTYPE: 1 if fd is a network namespace, 0 if it is another kind. */

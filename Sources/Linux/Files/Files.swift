@@ -14,10 +14,8 @@ package enum Files {
     /// The same of a file in the calling thread's own folder in proc, such as `net/dev`: what is in `net` is of the network
     /// namespace that the thread is in now.
     package static func read(ofThread name: StaticString) throws(SystemCallError) -> [UInt8] {
-        let number = try systemCall("open /proc/thread-self/\(name)") {
-            unsafe clinux_open_in_task(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
-        }
-        let descriptor = OwnedDescriptor(adopting: number)
+        let descriptor = try openOfThread(name)
+        let number = descriptor.rawValue
         // Most of these files are empty most of the time.
         var start: UInt64 = 0
         let count = try systemCall("read /proc/thread-self/\(name)") {
@@ -26,6 +24,26 @@ package enum Files {
         if count == 0 { return [] }
         let first = unsafe withUnsafeBytes(of: start) { unsafe Array($0.prefix(count)) }
         return first + (try read(descriptor, "/proc/thread-self/\(name)", limit: 1 << 20))
+    }
+
+    /// In a network namespace of another user namespace, some of these files are that user's and closed to all others. Only
+    /// to open one of them CAP_DAC_READ_SEARCH is raised: nothing that a client names is opened with it.
+    private static func openOfThread(_ name: StaticString) throws(SystemCallError) -> OwnedDescriptor {
+        func open() throws(SystemCallError) -> OwnedDescriptor {
+            OwnedDescriptor(
+                adopting: try systemCall("open /proc/thread-self/\(name)") {
+                    unsafe clinux_open_in_task(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
+                })
+        }
+        do {
+            return try open()
+        } catch where error.errno == .permissionDenied {
+            do {
+                return try Capabilities.withRaised(.dacReadSearch, open)
+            } catch where error.errno == .notPermitted {
+                throw SystemCallError("open /proc/thread-self/\(name)", .permissionDenied)
+            }
+        }
     }
 
     private static func read(

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// The process's environment.
@@ -19,6 +20,7 @@ package struct Capabilities: Sendable {
         package let name: String
         package let number: UInt64
 
+        package static let dacReadSearch = Capability(name: "CAP_DAC_READ_SEARCH", number: 2)
         package static let netAdmin = Capability(name: "CAP_NET_ADMIN", number: 12)
         package static let sysAdmin = Capability(name: "CAP_SYS_ADMIN", number: 21)
         package static let perfmon = Capability(name: "CAP_PERFMON", number: 38)
@@ -33,6 +35,31 @@ package struct Capabilities: Sendable {
 
     package func contains(_ capability: Capability) -> Bool {
         effective & (1 << capability.number) != 0
+    }
+
+    /// Takes a capability out of the effective set of the calling thread, and so of the threads that it starts. It stays
+    /// permitted, for ``withRaised(_:_:)``.
+    package static func lower(_ capability: Capability) throws(SystemCallError) {
+        try systemCall("capset: lowering \(capability.name)") {
+            clinux_set_effective(UInt32(capability.number), 0)
+        }
+    }
+
+    /// Runs `body` with a capability that is lowered otherwise. Other threads do not get it.
+    ///
+    /// Throws EPERM if the process may not have it. A thread that kept it would open with it what a client names, so that
+    /// ends the process.
+    static func withRaised<Result: ~Copyable>(
+        _ capability: Capability, _ body: () throws(SystemCallError) -> Result
+    ) throws(SystemCallError) -> Result {
+        try systemCall("capset: raising \(capability.name)") {
+            clinux_set_effective(UInt32(capability.number), 1)
+        }
+        defer {
+            precondition(
+                clinux_set_effective(UInt32(capability.number), 0) == 0, "capset: \(capability.name) is not lowered")
+        }
+        return try body()
     }
 }
 
