@@ -119,17 +119,36 @@ package struct LeftoverChecks {
         let cache = RulesetCache()
         let closer = try DeferredCloser()
         defer { closer.stop() }
-        var done: [Finding] = []
-        for rule in rules {
-            let namespace = try NetworkNamespace(path: rule.path)
-            // Its name may belong to another namespace by now.
-            guard namespace.inode == rule.inode else { continue }
-            var session = try NamespaceSession(
-                namespace, detail: .ownRules, matcher: matcher, cache: cache, closer: closer)
-            guard try Reconciler.observe(&session).holdsLeftovers else { continue }
-            _ = try Reconciler.reconcile(.off, in: &session)
-            done.append(.ok("repair", "\(rule.path) is as it was without a bypass"))
+        // A namespace in which something cannot be removed does not keep the others from being cleaned up.
+        return rules.flatMap { rule in
+            do throws(BypassError) {
+                return try remove(rule, matcher, cache, closer)
+            } catch {
+                return [.problem("repair", "\(rule.path): \(error.message)", "see below for what is left")]
+            }
         }
-        return done
+    }
+
+    private func remove(
+        _ rule: OrphanedRules, _ matcher: Matcher, _ cache: RulesetCache, _ closer: DeferredCloser
+    ) throws(BypassError) -> [Finding] {
+        let namespace: NetworkNamespace
+        do throws(NamespaceError) {
+            namespace = try NetworkNamespace(path: rule.path)
+        } catch {
+            throw BypassError(error)
+        }
+        // Its name may belong to another namespace by now.
+        guard namespace.inode == rule.inode else { return [] }
+        var session = try NamespaceSession(
+            namespace, detail: .ownRules, matcher: matcher, cache: cache, closer: closer)
+        guard try Reconciler.observe(&session).holdsLeftovers else { return [] }
+        let leftovers = try Reconciler.end(in: &session).leftovers
+        if leftovers.isEmpty { return [.ok("repair", "\(rule.path) is as it was without a bypass")] }
+        return leftovers.map { leftover in
+            .problem(
+                "repair", "\(rule.path): the bypass is off, but \(leftover.message)",
+                "end what is in the way, then repair again; or delete the namespace")
+        }
     }
 }

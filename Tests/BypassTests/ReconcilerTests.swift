@@ -42,7 +42,7 @@ import Testing
 
     @Test("After a failure everything is as it was", arguments: InitialState.allCases, DesiredState.samples)
     func undo(_ world: InitialState, _ before: DesiredState) throws {
-        for desired in DesiredState.samples {
+        for desired in DesiredState.samples where desired != .off {
             for failing in [FakeKernel.Step.ruleset, .lastEntry] {
                 var kernel = FakeKernel(world.namespace)
                 _ = try Reconciler.reconcile(before, in: &kernel)
@@ -170,6 +170,12 @@ struct FakeKernel: NamespaceKernel {
     var isBlind = false
     /// Every batch.
     var isRefusing = false
+    /// Every batch with an action in it.
+    var refusedPart: Action.Part?
+    /// Every change of the map.
+    var isMapRefusing = false
+    /// Of every entry that was written.
+    private(set) var deadlines: [UInt64] = []
     /// What an earlier call observed.
     var memory: Observation?
     /// What the next batch is planned for.
@@ -184,6 +190,8 @@ struct FakeKernel: NamespaceKernel {
         return memory
     }
 
+    mutating func entry() throws(BypassError) -> MapEntry? { namespace.entry }
+
     mutating func observe() throws(KernelFailure) -> Observation {
         if isBlind { throw .refused(Self.refusal) }
         basis = namespace.observation
@@ -197,12 +205,15 @@ struct FakeKernel: NamespaceKernel {
                 if let basis, (basis.tables, basis.guardChains) != (now.tables, now.guardChains) {
                     throw .rulesetChanged
                 }
-                if isRefusing { throw .refused(Self.refusal) }
+                let isRefused = refusedPart.map { part in step.contains { $0.part == part } } ?? false
+                if isRefusing || isRefused { throw .refused(Self.refusal) }
                 if !refusals.isEmpty { throw refusals.removeFirst() }
                 if let family = step.lazy.compactMap(\.family).first(where: unsupported.contains) {
                     throw .familyUnsupported(family)
                 }
             }
+            if isMapRefusing && !step[0].isInRuleset { throw .refused(Self.refusal) }
+            if case .setEntry(let entry) = step[0] { deadlines.append(entry.deadline) }
             if let failing, failing.isAt(step, of: actions) {
                 self.failing = nil
                 throw .refused(Self.refusal)

@@ -167,7 +167,7 @@ extension KernelTests {
 
         /// Has a table that belongs to a process (NFT_TABLE_F_OWNER) for the time that `body` runs: to nobody else the
         /// kernel gives leave to change it.
-        private static func withOwned(
+        static func withOwned(
             _ family: Int, _ table: String, _ rig: Rig, _ body: () async throws -> Void
         ) async throws {
             let make = RawRuleset.owned("table(\(family), b'\(table)', 2)")

@@ -28,6 +28,38 @@ package enum Action: Hashable, Sendable {
         default: true
         }
     }
+
+    /// What is removed as one where not everything can be: what stands in one of our tables.
+    var part: Part? {
+        switch self {
+        case .createTable(let family), .deleteTable(let family): .nat(family)
+        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+            .deleteChain(let natChain):
+            .nat(natChain.family)
+        case .createGuardTable, .createGuardChain, .deleteGuardChain, .deleteGuardTable: .guardTable
+        case .setEntry, .removeEntry: nil
+        }
+    }
+
+    enum Part: Hashable, CaseIterable {
+        case guardTable
+        case nat(Family)
+
+        static let allCases: [Part] = [.guardTable] + Family.all.map(nat)
+    }
+
+    /// The table or chain that it is done to, as people name it; nil if it is in the matcher's map.
+    var place: String? {
+        switch self {
+        case .createTable(let family), .deleteTable(let family): "table \(family == .ip ? "ip" : "ip6") nat"
+        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+            .deleteChain(let natChain):
+            natChain.name
+        case .createGuardTable, .deleteGuardTable: "table inet \(Guard.table)"
+        case .createGuardChain(let hook, _), .deleteGuardChain(let hook): "inet \(Guard.table) \(hook.chain)"
+        case .setEntry, .removeEntry: nil
+        }
+    }
 }
 
 extension Observation {

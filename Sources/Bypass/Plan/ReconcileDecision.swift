@@ -16,24 +16,26 @@ package enum ReconcileDecision: Hashable, Sendable {
     ///   - hooks: what was asked for, if there is a record of it; the entry's own otherwise.
     ///   - deadline: likewise.
     package init(hooks: HookSet?, deadline: UInt64?, given observation: Observation) {
-        guard let entry = observation.entry else {
-            guard let hooks, let deadline, MapEntry(deadline: deadline, hooks: hooks).isLive(at: observation.now) else {
-                self = .end
-                return
-            }
-            self = .repair(.on(hooks, deadline: deadline))
+        if Self.isOver(hooks: hooks, deadline: deadline, entry: observation.entry, at: observation.now) {
+            self = .end
             return
         }
+        let found = observation.entry ?? MapEntry(deadline: MapEntry.expired, hooks: [])
         let wanted = MapEntry(
-            deadline: deadline ?? entry.deadline, hooks: hooks ?? entry.hooks, created: entry.created)
+            deadline: deadline ?? found.deadline, hooks: hooks ?? found.hooks, created: found.created)
         let desired = DesiredState.on(wanted.hooks, deadline: wanted.deadline)
-        // What the matcher has ended is over, even if it was to go on: connections are back in the mesh already.
-        if !entry.isLive(at: observation.now) || !wanted.isLive(at: observation.now) {
-            self = .end
-        } else if entry != wanted {
+        if observation.entry != nil && found != wanted {
             self = .renew(desired)
         } else {
-            self = Health(observation).state == .degraded ? .repair(desired) : .nothing
+            self = observation.entry == nil || Health(observation).state == .degraded ? .repair(desired) : .nothing
         }
+    }
+
+    /// Whether a bypass has ended, whatever its namespace holds. What the matcher has ended is over, even if it was to go on:
+    /// connections are back in the mesh already.
+    package static func isOver(hooks: HookSet?, deadline: UInt64?, entry: MapEntry?, at now: UInt64) -> Bool {
+        let isWanted = deadline.map { MapEntry(deadline: $0, hooks: hooks ?? []).isLive(at: now) }
+        guard let entry else { return hooks == nil || isWanted != true }
+        return !entry.isLive(at: now) || isWanted == false
     }
 }

@@ -9,9 +9,10 @@ package enum Reconciler {
     }
 
     /// How often the ruleset may change between an observation and its plan's execution.
-    private static let attempts = 16
+    static let attempts = 16
 
-    /// Brings a namespace into the desired state, or throws and leaves it as it was.
+    /// Brings a namespace into the desired state, or throws and leaves it as it was. An `off` that throws leaves behind what it
+    /// came to: ``end(_:in:)`` goes on from there.
     package static func reconcile<Kernel: NamespaceKernel & ~Copyable>(
         _ desired: DesiredState, in kernel: inout Kernel
     ) throws(BypassError) -> Outcome {
@@ -26,7 +27,9 @@ package enum Reconciler {
                     if !plan.actions.isEmpty { try kernel.execute(plan.actions) }
                     after = plan.actions.isEmpty ? before : try observeOutcome(in: &kernel)
                 } catch {
-                    if error == .rulesetChanged {
+                    if desired == .off {
+                        // A bypass that was to end is not restored, not even for a moment.
+                    } else if error == .rulesetChanged {
                         // Nothing was changed but the entry. The cached ruleset may be out of date: it restores nothing else.
                         restoreEntry(of: before, in: &kernel)
                     } else {
@@ -79,7 +82,7 @@ package enum Reconciler {
         }
     }
 
-    private static func rulesetKeepsChanging(_ operation: String) -> BypassError {
+    static func rulesetKeepsChanging(_ operation: String) -> BypassError {
         .kernelRefused(
             operation: operation, errno: "EAGAIN",
             detail: "another program keeps changing this namespace's ruleset: try again")
@@ -132,6 +135,8 @@ package protocol NamespaceKernel: ~Copyable {
     /// What was observed earlier, if it is still known, without asking the kernel. It may be out of date: `execute` then
     /// refuses what is to be done in the ruleset, with `rulesetChanged`.
     mutating func cachedObservation() throws(KernelFailure) -> Observation?
+    /// The namespace's entry in the matcher's map; nil if it has none.
+    mutating func entry() throws(BypassError) -> MapEntry?
     mutating func observe() throws(KernelFailure) -> Observation
     /// Carries out actions; those in the ruleset only if the ruleset is still the observed one.
     mutating func execute(_ actions: [Action]) throws(KernelFailure)

@@ -23,6 +23,8 @@ package enum Warning: Hashable, Sendable {
     case unreadable(rules: String, reason: String)
     /// The namespace cannot be observed now.
     case unseen(String)
+    /// Something of an ended bypass is left, or may be.
+    case leftover(Leftover)
 
     /// For programs.
     package var code: String {
@@ -39,6 +41,7 @@ package enum Warning: Hashable, Sendable {
         case .contested: "contested"
         case .unreadable: "unreadable"
         case .unseen: "unseen"
+        case .leftover: "leftover"
         }
     }
 
@@ -73,6 +76,7 @@ package enum Warning: Hashable, Sendable {
             "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
         case .unseen(let reason):
             "the namespace cannot be looked at now, and this is what was known last: \(reason)"
+        case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon tries again to remove it"
         }
     }
 

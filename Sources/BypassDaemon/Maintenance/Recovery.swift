@@ -125,7 +125,7 @@ final class Recovery: Sendable {
             var session = try turn.enter(.ownRules)
             let observation = try Reconciler.observe(&session)
             if store[inode] != nil || !observation.holdsLeftovers { return }
-            _ = try Reconciler.reconcile(.off, in: &session)
+            guard try manager.end(path, in: &session).leftovers.isEmpty else { return }
             logger.notice(
                 "orphaned rules removed",
                 metadata: [

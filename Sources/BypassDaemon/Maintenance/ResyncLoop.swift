@@ -34,6 +34,7 @@ final class ResyncLoop: Sendable {
     func run(after recovery: Recovery) {
         recovery.waitUntilDone()
         while !pause(0, of: 1) {
+            removeLeftovers()
             let all = manager.store.all
             if all.isEmpty {
                 if pause(1, of: 1) { return }
@@ -68,6 +69,13 @@ final class ResyncLoop: Sendable {
             }
         }
         left.wait { $0 == 0 ? () : nil }
+    }
+
+    /// Nothing waits for that.
+    private func removeLeftovers() {
+        for (inode, remnant) in manager.transition.leftovers.claimDue(at: BootClock.now) {
+            queue.add { self.manager.removeLeftovers(inode, remnant) }
+        }
     }
 
     /// Restores pins that were removed: rules that are made from now on need them, and so does everybody who uses

@@ -22,10 +22,14 @@ extension BypassManager {
             dropStaleRecord(session, &after)
             // It may have been ended, or changed, while this waited for its turn.
             guard let record = store[inode] else { return }
+            // That is known without the ruleset, which may be unreadable.
+            if record.isOver(entry: try session.entry(), at: BootClock.now) {
+                return finish(record, in: &session, &after)
+            }
             let observation = try Reconciler.observe(&session)
             if session.isOtherNamespace(by: observation) { return end(.gone, inode, record, &after) }
             switch record.reconcileDecision(given: observation) {
-            case .end: finish(record, observation, in: &session, &after)
+            case .end: finish(record, in: &session, &after)
             case .nothing: markHealthy(observation, record, in: &session, isFirst: isFirst, &after)
             case .renew(let state):
                 let outcome = try Reconciler.reconcile(state, in: &session)
@@ -116,23 +120,45 @@ extension BypassManager {
     }
 
     /// It has expired, or an earlier daemon came no further. The matcher has ended it; what is left to do is to clean up.
-    private func finish(
-        _ record: BypassRecord, _ observation: Observation, in session: inout NamespaceSession,
-        _ after: inout AfterAnswer
-    ) {
-        let ending: Transition.Ending = observation.entry?.deadline == MapEntry.expired ? .off : .expired
+    private func finish(_ record: BypassRecord, in session: inout NamespaceSession, _ after: inout AfterAnswer) {
+        let isOff = (try? session.entry())?.deadline == MapEntry.expired
+        let ending: Transition.Ending = isOff ? .off : .expired
         do throws(BypassError) {
-            let outcome = try Reconciler.reconcile(.off, in: &session)
+            let outcome = try end(record.netns, in: &session)
             var status = status(of: outcome.after, record.netns, in: &session)
             transition.end(
                 ending, session.inode, record, cookie: session.cookie, status: &status,
                 audit: AuditRecord(ending, record, session.inode), &after)
         } catch {
             // Tried again with the next resync; in the audit only once.
-            if logOnce("what is left of an ended bypass could not be removed", of: session.inode, record, error) {
+            if logOnce("an ended bypass could not be taken out of the matcher's map", of: session.inode, record, error)
+            {
                 let failed = AuditRecord(ending, record, session.inode).failing(with: error)
                 transition.complete(failed, &after)
             }
+        }
+    }
+
+    // MARK: what is left
+
+    /// Tries again to remove what an ended bypass has left in its namespace.
+    func removeLeftovers(_ inode: UInt64, _ remnant: Leftovers.Remnant) {
+        let record = remnant.record
+        do throws(BypassError) {
+            let turn = try executor.turn(in: .known(inode, record), as: .maintenance)
+            defer { turn.end() }
+            var session = try turn.enter(.ownRules)
+            guard store[inode] == nil, session.cookie == record.cookie else {
+                return transition.leftovers.remove(inode)
+            }
+            if try end(record.netns, remnant.entry, in: &session).leftovers.isEmpty {
+                logger.notice(
+                    "what an ended bypass had left is removed",
+                    metadata: ["netns": "\(record.netns)", "inode": "\(inode)"])
+            }
+        } catch {
+            if case .netnsNotFound = error { return transition.leftovers.remove(inode) }
+            metrics.countError(error)
         }
     }
 

@@ -28,7 +28,9 @@ extension BypassManager {
         if health.state == .degraded, let warning = contest(session.inode, at: observation.now) {
             warnings.append(warning)
         }
-        if let entry = observation.entry, health.state != .off {
+        if health.state == .off {
+            warnings += transition.leftovers.warnings(of: session.inode, cookie: session.cookie)
+        } else if let entry = observation.entry {
             let record = store[session.inode]
             status.direction = Direction(entry.hooks)
             status.expiresAt = Self.timestamp(ofDeadline: entry.deadline)
@@ -116,6 +118,8 @@ extension BypassManager {
                 handleRemoved(inode, record, as: principal, &after)
                 return nil
             }
+            // What the matcher has ended is off, and is cleaned up later.
+            if let entry = try? matcher.entry(of: inode), !entry.isLive(at: BootClock.now) { return nil }
             // A namespace that cannot be read does not hide the others, nor is it hidden.
             return lastKnownStatus(inode, record, since: ErrorObject(error).message)
         }

@@ -204,13 +204,23 @@ final class BypassManager: Sendable {
     private func turnOff(
         _ netns: String, in session: inout NamespaceSession, _ after: inout AfterAnswer
     ) throws(BypassError) -> BypassMethod.Result {
-        let outcome = try Reconciler.reconcile(.off, in: &session)
+        let ending = try end(netns, in: &session)
         let record = store[session.inode]
-        var status = status(of: outcome.after, netns, in: &session)
-        if record != nil || outcome.changed {
+        var status = status(of: ending.after, netns, in: &session)
+        if record != nil || ending.changed {
             transition.end(.off, session.inode, record, cookie: session.cookie, status: &status, audit: nil, &after)
         }
-        return BypassMethod.Result(status: status, changed: outcome.changed)
+        return BypassMethod.Result(status: status, changed: ending.changed)
+    }
+
+    /// Stops the matcher, and removes what can be removed.
+    func end(
+        _ netns: String, _ earlier: MapEntry? = nil, in session: inout NamespaceSession
+    ) throws(BypassError) -> Reconciler.Ending {
+        let ending = try Reconciler.end(earlier, in: &session)
+        let record = BypassRecord(netns: netns, path: session.path, cookie: session.cookie, since: .now)
+        transition.keepLeftovers(of: ending, session.inode, record)
+        return ending
     }
 
     /// Makes what a record says so, and gives what then is.

@@ -37,6 +37,11 @@ struct BypassRecord: Codable, Hashable, Sendable {
     func reconcileDecision(given observation: Observation) -> ReconcileDecision {
         ReconcileDecision(hooks: direction?.hooks, deadline: deadline, given: observation)
     }
+
+    /// Whether it has ended, whatever its namespace holds.
+    func isOver(entry: MapEntry?, at now: UInt64) -> Bool {
+        ReconcileDecision.isOver(hooks: direction?.hooks, deadline: deadline, entry: entry, at: now)
+    }
 }
 
 extension BypassRecord: JSONWritableObject {

@@ -28,6 +28,7 @@ final class Transition: Sendable {
     let store: BypassStore
     let timers = ExpiryTimers()
     let repairs = RepairStates()
+    let leftovers = Leftovers()
     let events: EventLog
     private let matcher: Matcher
     private let rulesets: RulesetCache
@@ -80,9 +81,21 @@ final class Transition: Sendable {
     func activate(_ record: BypassRecord, of inode: UInt64) {
         timers.set(inode, to: record.deadline ?? 0)
         repairs.markHealthy(inode)
+        leftovers.remove(inode)
     }
 
     // MARK: off
+
+    /// Keeps what the end of a bypass has left in its namespace, for another attempt to remove it.
+    ///
+    /// - Parameter record: of the bypass, or how else the namespace is found again.
+    func keepLeftovers(of ending: Reconciler.Ending, _ inode: UInt64, _ record: BypassRecord) {
+        guard leftovers.set(ending.leftovers, of: inode, record, ending.entry, at: BootClock.now) else { return }
+        let metadata: Logger.Metadata = ["netns": "\(record.netns)", "inode": "\(inode)"]
+        for warning in leftovers.warnings(of: inode, cookie: record.cookie) {
+            logger.warning("\(warning.message)", metadata: metadata)
+        }
+    }
 
     /// The one way in which a bypass ends.
     ///
@@ -102,6 +115,7 @@ final class Transition: Sendable {
             store.remove(inode)
             try? matcher.remove(inode)
             rulesets.remove(inode)
+            leftovers.remove(inode)
             status.generation = store.nextGeneration()
         case .off, .expired:
             status.generation = store.end(inode, cookie: cookie)

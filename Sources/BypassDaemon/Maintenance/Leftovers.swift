@@ -1,0 +1,76 @@
+internal import Bypass
+internal import Retry
+internal import Synchronization
+
+/// What ended bypasses have left in their namespaces, by inode: removed later, when the kernel allows it. Nothing of it has an
+/// effect, so it is kept in memory only; the next daemon finds it again as orphaned rules.
+final class Leftovers: Sendable {
+    struct Remnant: Sendable {
+        /// How the namespace is found again.
+        var record: BypassRecord
+        /// What the bypass had in the matcher's map, if anything.
+        var entry: MapEntry?
+        var warnings: [Warning]
+        private var backoff = ExponentialBackoff.repair
+        /// CLOCK_BOOTTIME in nanoseconds.
+        private(set) var nextAttempt: UInt64 = 0
+
+        init(record: BypassRecord, entry: MapEntry?, warnings: [Warning]) {
+            self.record = record
+            self.entry = entry
+            self.warnings = warnings
+        }
+
+        mutating func postpone(from now: UInt64) { nextAttempt = now + UInt64(backoff.next() / .nanoseconds(1)) }
+    }
+
+    private let remnants = Mutex<[UInt64: Remnant]>([:])
+    /// As many as the matcher's map has entries. Beyond that the next start finds them.
+    private static let maxNamespaces = 16384
+
+    /// Keeps what the end of a bypass has left.
+    ///
+    /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
+    /// - Returns: whether that is news.
+    func set(_ leftovers: [Leftover], of inode: UInt64, _ record: BypassRecord, _ entry: MapEntry?, at now: UInt64)
+        -> Bool
+    {
+        let warnings = leftovers.map(Warning.leftover)
+        return remnants.withLock { remnants in
+            let known = remnants.removeValue(forKey: inode)
+            if warnings.isEmpty || remnants.count >= Self.maxNamespaces { return false }
+            var remnant = known ?? Remnant(record: record, entry: entry, warnings: [])
+            if known == nil { remnant.postpone(from: now) }
+            remnant.warnings = warnings
+            remnants[inode] = remnant
+            return known?.warnings != warnings
+        }
+    }
+
+    /// What has to be reported of a namespace, if it is still the one that has this number.
+    func warnings(of inode: UInt64, cookie: UInt64?) -> [Warning] {
+        remnants.withLock { remnants in
+            guard let remnant = remnants[inode], remnant.record.cookie == cookie else { return [] }
+            return remnant.warnings
+        }
+    }
+
+    /// The namespace is gone, or bypassed again.
+    func remove(_ inode: UInt64) {
+        remnants.withLock { _ = $0.removeValue(forKey: inode) }
+    }
+
+    /// Whose time for another attempt has come. Each counts as attempted from now on.
+    func claimDue(at now: UInt64) -> [(inode: UInt64, remnant: Remnant)] {
+        remnants.withLock { remnants in
+            var due: [(inode: UInt64, remnant: Remnant)] = []
+            for inode in remnants.keys {
+                guard var remnant = remnants[inode], remnant.nextAttempt <= now else { continue }
+                remnant.postpone(from: now)
+                remnants[inode] = remnant
+                due.append((inode, remnant))
+            }
+            return due.sorted { $0.inode < $1.inode }
+        }
+    }
+}
