@@ -49,11 +49,7 @@ import Testing
         "What comes before the guard still wins, and TPROXY is beaten by no nat",
         arguments: [
             (nat(nil, priority: -101), "earlier-redirect"), (nat(nil, priority: -300), "earlier-redirect"),
-            (
-                Redirect(
-                    mechanism: .transparentProxy, hook: .prerouting, families: [.ip], priority: -150, natChain: nil,
-                    name: "ip mangle PREROUTING"), "tproxy"
-            ),
+            (.tproxy(priority: -149), "tproxy"), (.tproxy(priority: -300), "tproxy"),
         ])
     func active(_ redirect: Redirect, code: String) {
         let health = health(of: [Self.nat(ipOutput), redirect])
@@ -61,6 +57,25 @@ import Testing
         #expect(!health.effective)
         #expect(health.warnings.map(\.code) == [code])
         #expect(health.warnings.first?.message.contains(redirect.name) == true)
+    }
+
+    @Test("TPROXY is overridden by a whole mask, and by nothing less")
+    func mask() {
+        let whole: PairMap<MaskChain, Observation.GuardChain> = [
+            .mask: .intact([.ip, .ip6]), .unmask: .intact([.ip, .ip6]),
+        ]
+        let masked = health(of: [.tproxy()]) { $0.maskChains = whole }
+        #expect(masked.state == .on && masked.effective && masked.warnings == [])
+        for missing in MaskChain.allCases {
+            for half in [nil, .damaged, .intact([.ip])] as [Observation.GuardChain?] {
+                let health = health(of: [.tproxy()]) {
+                    $0.maskChains = whole
+                    $0.maskChains[missing] = half
+                }
+                #expect(health.state == .degraded && health.effective == (half == .intact([.ip])))
+                #expect(health.warnings.first == .maskMissing)
+            }
+        }
     }
 
     @Test("A direction that nobody asked for does not matter")

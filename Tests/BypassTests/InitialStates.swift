@@ -32,12 +32,12 @@ enum InitialState: String, CaseIterable, Sendable {
     }
 
     /// Every state that wishes, crashes between two steps and the programs of others lead to.
-    func reachable(families: [Family] = Family.allCases) throws -> Set<ModelNamespace> {
+    func reachable(families: [Family], _ disturbances: [Disturbance]) throws -> Set<ModelNamespace> {
         // Handles are forgotten in between: states that differ in nothing else are one.
         var reached: Set<ModelNamespace> = [namespace]
         var waiting = [namespace]
         while let state = waiting.popLast() {
-            var next = Disturbance.allCases.compactMap { $0.applied(to: state) }
+            var next = disturbances.compactMap { $0.applied(to: state) }
             for desired in DesiredState.samples {
                 var copy = state
                 next += try copy.execute(Plan(for: desired, given: state.observation, families: families).actions)
@@ -56,9 +56,15 @@ enum Disturbance: CaseIterable, Sendable {
     case flushRuleset
     case guardGone
     case guardChainGone
+    case unmaskGone
+    /// A sidecar's init comes late.
+    case tproxyAdded
     /// The pinned map was replaced: rules that stand ask one that nobody writes to.
     case mapLost
     case deadlinePasses
+
+    /// Those that leave TPROXY out, without which there are far fewer states.
+    static let usual = allCases.filter { $0 != .tproxyAdded && $0 != .unmaskGone }
 
     /// nil if it would change nothing new.
     func applied(to state: ModelNamespace) -> ModelNamespace? {
@@ -73,17 +79,23 @@ enum Disturbance: CaseIterable, Sendable {
         case .flushRuleset:
             state.tables = [:]
             state.guardChains = nil
+            state.maskChains = [:]
+            state.hasTPROXY = false
             state.isGuardShared = false
         case .guardGone:
             state.guardChains = nil
+            state.maskChains = [:]
             state.isGuardShared = false
         case .guardChainGone: state.guardChains?[.output] = nil
+        case .unmaskGone: state.maskChains[.unmask] = nil
+        case .tproxyAdded: state.hasTPROXY = true
         case .mapLost:
             state.entry = nil
             state.changeRules { rules in
                 rules.map { .init(handle: $0.handle, isOurs: $0.isOurs, isStale: $0.isOurs) }
             }
             state.guardChains = state.guardChains?.mapValues { .init(families: $0.families, isStale: true) }
+            state.maskChains = state.maskChains.mapValues { .init(families: $0.families, isStale: true) }
         case .deadlinePasses:
             guard let deadline = state.entry?.deadline, deadline > MapEntry.expired else { return nil }
             state.entry?.deadline = state.now
@@ -119,6 +131,7 @@ extension ModelNamespace {
         let created = entry?.created ?? []
         rest.entry = nil
         rest.guardChains = isGuardShared ? [:] : nil
+        rest.maskChains = [:]
         for (family, table) in tables {
             for (hook, rules) in table.chains {
                 let foreign = rules.filter { !$0.isOurs }

@@ -30,6 +30,9 @@ struct ModelNamespace: Hashable, Sendable {
 
     var tables: PairMap<Family, Table> = [:]
     var guardChains: PairMap<Hook, GuardChain>?
+    var maskChains: PairMap<MaskChain, GuardChain> = [:]
+    /// Whether the mesh takes inbound connections by TPROXY.
+    var hasTPROXY = false
     /// Something of somebody else's is in the guard's table.
     var isGuardShared = false
     var entry: MapEntry?
@@ -52,6 +55,8 @@ struct ModelNamespace: Hashable, Sendable {
             }
         }
         observation.guardChains = guardChains?.mapValues { .intact($0.families) }
+        observation.maskChains = maskChains.mapValues { .intact($0.families) }
+        if hasTPROXY { observation.redirects = [.tproxy()] }
         observation.isGuardShared = isGuardShared
         return observation
     }
@@ -67,6 +72,12 @@ struct ModelNamespace: Hashable, Sendable {
                 guard let first = tables[natChain.family]?.chains[natChain.hook]?.first else { return false }
                 return first.isOurs && !first.isStale
             })
+    }
+
+    /// Whether the sidecar does not see new inbound connections by TPROXY.
+    var isMasked: Bool {
+        guard let entry, entry.isLive(at: now) else { return false }
+        return MaskChain.all.allSatisfy { maskChains[$0].map { !$0.isStale } ?? false }
     }
 
     /// The same with handles that do not remember how it came to be: for comparing.
@@ -147,9 +158,24 @@ struct ModelNamespace: Hashable, Sendable {
         case .deleteGuardTable:
             try check(guardChains != nil && !isGuardShared)
             guardChains = nil
+            maskChains = [:]
+        case .createMask(let families):
+            try check(guardChains != nil && maskChains.isEmpty)
+            for chain in MaskChain.all { maskChains[chain] = GuardChain(families: FamilySet(families)) }
+        case .deleteMaskChain(let chain):
+            try check(maskChains[chain] != nil)
+            maskChains[chain] = nil
         case .setEntry(let entry): self.entry = entry
         case .removeEntry: entry = nil
         }
+    }
+}
+
+extension Observation.Redirect {
+    static func tproxy(priority: Int32 = Guard.maskedPriority) -> Self {
+        Self(
+            mechanism: .transparentProxy, hook: .prerouting, families: [.ip], priority: priority, natChain: nil,
+            name: "ip mangle PREROUTING")
     }
 }
 

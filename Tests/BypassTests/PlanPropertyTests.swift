@@ -7,19 +7,21 @@ import Testing
     struct Case: Sendable, CustomTestStringConvertible {
         var world: InitialState
         var families: [Family]
+        var disturbances = Disturbance.usual
 
-        var testDescription: String { "\(world), \(families)" }
+        var testDescription: String { "\(world), \(families), \(disturbances.count) disturbances" }
 
         static let all =
             [InitialState.nothing, .halfTable, .istio].map { Case(world: $0, families: Family.allCases) }
-            + [.nothing, .istioForIPv4, .strangers].map { Case(world: $0, families: [.ip]) }
+            + [.istioForIPv4, .strangers].map { Case(world: $0, families: [.ip]) }
+            + [Case(world: .nothing, families: [.ip], disturbances: Disturbance.allCases)]
     }
 
     @Test(
         "From any state a desired state is reached at once, and a crash on the way leaves the old or the new",
         arguments: Case.all)
     func everyWishFromEverywhere(_ given: Case) throws {
-        for state in try given.world.reachable(families: given.families) {
+        for state in try given.world.reachable(families: given.families, given.disturbances) {
             for desired in DesiredState.samples {
                 let plan = Plan(for: desired, given: state.observation, families: given.families)
                 var after = state
@@ -33,6 +35,10 @@ import Testing
                 #expect(try isForeseen(plan, state), "\(plan.actions) in \(state)")
                 for moment in history where moment.direct != state.direct && moment.direct != after.direct {
                     Issue.record("half a bypass on the way to \(desired) in \(state): \(moment)")
+                    return
+                }
+                for moment in history where moment.maskChains.count == 1 && state.maskChains.count != 1 {
+                    Issue.record("half a mask on the way to \(desired) in \(state): \(moment)")
                     return
                 }
                 for moment in history where moment.isLost && !state.isLost {
@@ -92,7 +98,7 @@ extension ModelNamespace {
     /// Whether something of ours stands here, and no entry says so.
     fileprivate var isLost: Bool {
         let hasRules = tables.values.contains { $0.chains.values.contains { $0.contains(where: \.isOurs) } }
-        return entry == nil && (hasRules || guardChains?.isEmpty == false)
+        return entry == nil && (hasRules || guardChains?.isEmpty == false || !maskChains.isEmpty)
     }
 
     /// What is not as desired; nil if everything is.
@@ -111,11 +117,15 @@ extension ModelNamespace {
             if hasRule && rules.first?.isOurs != true { return "our rule is not first" }
         }
         if HookSet(guardChains?.map(\.key) ?? []) != hooks { return "other chains in the guard" }
+        let takesMask = hooks.contains(.prerouting) && (hasTPROXY || entry?.created.contains(.mask) == true)
+        if isMasked != takesMask || maskChains.count != (takesMask ? 2 : 0) { return "the mask is not as desired" }
+        if hasTPROXY && hooks.contains(.prerouting) && !isMasked { return "TPROXY takes connections" }
         // A stale mark would take away, at the next off, what somebody else makes meanwhile.
         let stale = entry?.created.filter { created in
             switch created {
             case .table(let family): tables[family] == nil
             case .chain(let natChain): tables[natChain.family]?.chains[natChain.hook] == nil
+            case .mask: maskChains.isEmpty
             }
         }
         return stale?.isEmpty == false ? "the entry says that something was made that is not there" : nil

@@ -59,11 +59,11 @@ extension ControllerTests {
         func effect() async throws {
             try await ControllerRig.with { it in
                 try await it.start()
-                try await it.sandbox.installTPROXY()
+                try await it.sandbox.installTPROXY(.nftables, priority: -160)
                 it.server.label("web")
                 try await it.says("on, not effective: tproxy")
                 try await it.hasEvent("BypassNotEffective")
-                try await it.sandbox.removeTPROXY()
+                try await it.sandbox.removeTPROXY(.nftables)
                 try await it.says("on", within: .seconds(25))
                 try await it.sandbox.install(.iptables, flushing: true)
                 try await eventually("it is repaired") { try await it.rig.list().first?.state == "on" }

@@ -67,28 +67,5 @@ extension KernelTests {
                 #expect(try await rig.on(direction: "both").codes == [])
             }
         }
-
-        @Test func tproxyIsNamedAndNotCalledBeaten() async throws {
-            try await Rig.with { rig in
-                try await rig.sandbox.install(.iptables)
-                try await rig.sandbox.installTPROXY()
-                for direction in ["both", "inbound"] {
-                    let on = try await rig.on(direction: direction)
-                    #expect(on.state == "on" && !on.effective)
-                    #expect(Set(on.codes) == ["tproxy"], "\(on.warnings)")
-                    #expect(try await rig.sandbox.whoAnswers(.inbound, .ipv4) == .sidecar)
-                    #expect(try await rig.sandbox.whoAnswers(.inbound, .ipv6) == .sidecar)
-                }
-                let outbound = try await rig.on(direction: "outbound")
-                #expect(outbound.effective && outbound.codes == [])
-                #expect(try await rig.sandbox.paths == .bypassed("outbound"))
-
-                try await rig.on()
-                try await rig.sandbox.removeTPROXY()
-                #expect(try await rig.sandbox.paths == .app)
-                let status = try await rig.status()
-                #expect(status.effective && status.codes == [])
-            }
-        }
     }
 }

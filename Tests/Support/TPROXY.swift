@@ -11,16 +11,24 @@ extension MeshSandbox {
 
     /// Has the pod's inbound traffic taken by TPROXY in the mangle table, as in Istio's interception mode of that name.
     /// The packets keep their addresses; the sidecar answers.
-    package func installTPROXY() async throws {
-        for (family, command) in Mesh.iptables.restore {
+    ///
+    /// - Parameter priority: of the chain; only nftables has a choice.
+    package func installTPROXY(_ mesh: Mesh = .iptables, priority: Int = -150) async throws {
+        for (family, command) in mesh.restore {
             try await run(command + ["--noflush"], in: .pod, input: MeshRules.tproxy(family))
+        }
+        if mesh == .nftables {
+            try await run(["nft", "-f", "-"], in: .pod, input: MeshRules.nativeTPROXY(priority: priority))
         }
     }
 
     /// Takes away what `installTPROXY` has put there, and nothing else.
-    package func removeTPROXY() async throws {
-        for (_, command) in Mesh.iptables.restore {
+    package func removeTPROXY(_ mesh: Mesh = .iptables) async throws {
+        for (_, command) in mesh.restore {
             try await run(command + ["--noflush"], in: .pod, input: MeshRules.removeTPROXY)
+        }
+        if mesh == .nftables {
+            try await run(["nft", "delete", "table", "inet", MeshRules.tproxyTable], in: .pod)
         }
     }
 
@@ -52,6 +60,30 @@ extension MeshRules {
                     "-A ISTIO_TPROXY ! -d \(loopback) -p tcp -j TPROXY --on-port \(Port.sidecarInbound) --on-ip \(any) "
                         + "--tproxy-mark 0x539/0xffffffff",
                 ])
+    }
+
+    fileprivate static let tproxyTable = "mesh_tproxy"
+
+    /// The same in one table for both families, as Istio's nftables backend writes it.
+    fileprivate static func nativeTPROXY(priority: Int) -> String {
+        """
+        table inet \(tproxyTable) {
+            chain prerouting {
+                type filter hook prerouting priority \(priority); policy accept;
+                meta l4proto tcp jump inbound
+            }
+            chain inbound {
+                tcp dport { \(proxyPorts.map(String.init).joined(separator: ", ")) } return
+                ct state related,established jump divert
+                ip daddr != 127.0.0.1 meta l4proto tcp tproxy ip to :\(Port.sidecarInbound) meta mark set 0x539 accept
+                ip6 daddr != ::1 meta l4proto tcp tproxy ip6 to :\(Port.sidecarInbound) meta mark set 0x539 accept
+            }
+            chain divert {
+                meta mark set 0x539 accept
+            }
+        }
+
+        """
     }
 
     fileprivate static let removeTPROXY = restore(

@@ -48,5 +48,6 @@ struct bypass_value {
 #define BYPASS_MADE_IP6_TABLE 0x10u
 #define BYPASS_MADE_IP6_PREROUTING 0x20u
 #define BYPASS_MADE_IP6_OUTPUT 0x40u
+#define BYPASS_MADE_MASK 0x100u /* the chains that hide inbound connections from TPROXY */
 
 #endif

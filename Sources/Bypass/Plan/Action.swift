@@ -15,6 +15,9 @@ package enum Action: Hashable, Sendable {
     /// A chain of the guard's, with its rules for these families.
     case createGuardChain(Hook, [Family])
     case deleteGuardChain(Hook)
+    /// Both of the mask's chains in the guard's table, with their rules for these families.
+    case createMask([Family])
+    case deleteMaskChain(MaskChain)
     /// With all that is in it.
     case deleteGuardTable
     /// The switch. A step of its own, at once in force.
@@ -36,7 +39,8 @@ package enum Action: Hashable, Sendable {
         case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
             .deleteChain(let natChain):
             .nat(natChain.family)
-        case .createGuardTable, .createGuardChain, .deleteGuardChain, .deleteGuardTable: .guardTable
+        case .createGuardTable, .createGuardChain, .deleteGuardChain, .createMask, .deleteMaskChain, .deleteGuardTable:
+            .guardTable
         case .setEntry, .removeEntry: nil
         }
     }
@@ -55,8 +59,9 @@ package enum Action: Hashable, Sendable {
         case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
             .deleteChain(let natChain):
             natChain.name
-        case .createGuardTable, .deleteGuardTable: "table inet \(Guard.table)"
+        case .createGuardTable, .createMask, .deleteGuardTable: "table inet \(Guard.table)"
         case .createGuardChain(let hook, _), .deleteGuardChain(let hook): "inet \(Guard.table) \(hook.chain)"
+        case .deleteMaskChain(let chain): "inet \(Guard.table) \(chain)"
         case .setEntry, .removeEntry: nil
         }
     }
@@ -89,8 +94,12 @@ extension Observation {
             isGuardOurs = true
         case .createGuardChain(let hook, let families): guardChains?[hook] = .intact(FamilySet(families))
         case .deleteGuardChain(let hook): guardChains?[hook] = nil
+        case .createMask(let families):
+            for chain in MaskChain.all { maskChains[chain] = .intact(FamilySet(families)) }
+        case .deleteMaskChain(let chain): maskChains[chain] = nil
         case .deleteGuardTable:
             guardChains = nil
+            maskChains = [:]
             isGuardShared = false
             isGuardOurs = true
         case .setEntry(let entry): self.entry = entry

@@ -46,7 +46,9 @@ package struct Plan: Hashable, Sendable {
                 }
             }
         }
-        Self.makeGuard(hooks, observation, trusted, families, &ruleset)
+        let isMasked = hooks.contains(.prerouting) && observation.needsMask
+        if isMasked { created.insert(.mask) } else { created.remove(.mask) }
+        Self.makeGuard(hooks, isMasked: isMasked, observation, trusted, families, &ruleset)
 
         let entry = MapEntry(deadline: deadline, hooks: hooks, created: created)
         let isPrepared = observation.entry.map { created.isSubset(of: $0.created) } ?? ruleset.isEmpty
@@ -78,7 +80,8 @@ package struct Plan: Hashable, Sendable {
 
     /// A hook that stays keeps its guard untouched: no packet may find it gone for a moment.
     private static func makeGuard(
-        _ hooks: HookSet, _ observation: Observation, _ trusted: Bool, _ families: [Family], _ actions: inout [Action]
+        _ hooks: HookSet, isMasked: Bool, _ observation: Observation, _ trusted: Bool, _ families: [Family],
+        _ actions: inout [Action]
     ) {
         let covered = FamilySet(families)
         let present = observation.guardChains
@@ -88,11 +91,21 @@ package struct Plan: Hashable, Sendable {
             for hook in Hook.all where !hooks.contains(hook) && present[hook] != nil {
                 actions.append(.deleteGuardChain(hook))
             }
+            if isMasked && observation.isMasked(covered) { return }
+            removeMask(observation, &actions)
+            if isMasked { actions.append(.createMask(families)) }
             return
         }
         if let present { remove(present, observation, &actions) }
         if present == nil || !observation.isGuardShared { actions.append(.createGuardTable) }
         for hook in hooks { actions.append(.createGuardChain(hook, families)) }
+        if isMasked { actions.append(.createMask(families)) }
+    }
+
+    private static func removeMask(_ observation: Observation, _ actions: inout [Action]) {
+        for chain in MaskChain.all where observation.maskChains[chain] != nil {
+            actions.append(.deleteMaskChain(chain))
+        }
     }
 
     /// The guard as a whole, or our part of a table that holds something of another program.
@@ -104,6 +117,7 @@ package struct Plan: Hashable, Sendable {
             return
         }
         for hook in Hook.all where present[hook] != nil { actions.append(.deleteGuardChain(hook)) }
+        removeMask(observation, &actions)
     }
 
     // MARK: off

@@ -51,6 +51,11 @@ package struct Health: Hashable, Sendable {
             let isGuarded = observation.families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
             if !isGuarded { damage.append(.guardMissing(hook)) }
         }
+        if hooks.contains(.prerouting), observation.needsMask,
+            !observation.isMasked(FamilySet(observation.families))
+        {
+            damage.append(.maskMissing)
+        }
         return damage
     }
 }
@@ -58,6 +63,7 @@ package struct Health: Hashable, Sendable {
 extension Warning {
     fileprivate init(active redirect: Observation.Redirect) {
         switch redirect.mechanism {
+        case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)
         case .transparentProxy: self = .transparentProxy(redirect.name)
         case .nat where redirect.priority <= Guard.priority: self = .earlierRedirect(redirect.name)
         case .nat: self = .redirect(redirect.name)
@@ -68,10 +74,24 @@ extension Warning {
 extension Observation.Redirect {
     /// The guard overrides every nat chain that is asked later than it, whatever made that; our rule overrides its own chain.
     fileprivate func isOverridden(in observation: Observation) -> Bool {
-        guard mechanism == .nat else { return false }
+        guard mechanism == .nat else { return isMaskable && observation.isMasked(families) }
         let isGuarded = families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
         if isGuarded && priority > Guard.priority { return true }
         return natChain.flatMap(observation.chain)?.ownIsFirst == true
+    }
+}
+
+extension Observation.Redirect {
+    /// Whether the mask's chains stand around it.
+    var isMaskable: Bool {
+        mechanism == .transparentProxy && hook == .prerouting && priority == Guard.maskedPriority
+    }
+}
+
+extension Observation {
+    /// Whether a bypass of inbound connections takes a mask: TPROXY is there, or was.
+    var needsMask: Bool {
+        redirects.contains(where: \.isMaskable) || entry?.created.contains(.mask) == true
     }
 }
 
@@ -80,4 +100,6 @@ package enum Guard {
     package static let table = "kmesh_bypass"
     /// One before the priority of destination nat (NF_IP_PRI_NAT_DST, -100), at which every mesh redirects.
     package static let priority: Int32 = -101
+    /// The priority of mangle (NF_IP_PRI_MANGLE), at which every mesh has its TPROXY.
+    package static let maskedPriority: Int32 = -150
 }

@@ -22,10 +22,20 @@ package struct NATChain: Hashable, Sendable {
     }
 }
 
+/// One of the two chains that hide a new inbound connection from TPROXY, and mean nothing without each other.
+package enum MaskChain: Hashable, Sendable, CaseIterable {
+    /// Before the mesh's chain: writes a protocol number into the packet's IP header that no rule knows.
+    case mask
+    /// After it: writes the packet's own number back.
+    case unmask
+}
+
 /// An object that the daemon created in a namespace because it was missing, and removes again.
 package enum CreatedObject: Hashable, Sendable {
     case table(Family)
     case chain(NATChain)
+    /// The mask: a bypass that has needed it keeps it.
+    case mask
 }
 
 /// A namespace's entry in the matcher's map: the switch.

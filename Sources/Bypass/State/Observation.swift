@@ -92,6 +92,8 @@ package struct Observation: Hashable, Sendable {
     package var tables: PairMap<Family, Table>
     /// nil if the guard's table is not there.
     package var guardChains: PairMap<Hook, GuardChain>?
+    /// The chains in the guard's table that hide new inbound connections from TPROXY.
+    package var maskChains: PairMap<MaskChain, GuardChain> = [:]
     /// Another program has put something into the guard's table: that has to stay.
     package var isGuardShared = false
     /// The guard's rules ask the program at our pin, or there is nothing in its table. Otherwise it is that of a daemon that
@@ -132,8 +134,8 @@ package struct Observation: Hashable, Sendable {
 
     /// Whether everything of ours, and what matters of others', is as in another observation.
     func hasSameRuleset(as other: Observation) -> Bool {
-        (tables, guardChains, isGuardShared, isGuardOurs)
-            == (other.tables, other.guardChains, other.isGuardShared, other.isGuardOurs)
+        (tables, guardChains, maskChains, isGuardShared, isGuardOurs)
+            == (other.tables, other.guardChains, other.maskChains, other.isGuardShared, other.isGuardOurs)
     }
 
     func chain(_ natChain: NATChain) -> Chain? {
@@ -146,6 +148,8 @@ package struct Observation: Hashable, Sendable {
             switch created {
             case .table(let family): tables[family] != nil
             case .chain(let natChain): chain(natChain)?.isClosed == false
+            // Not what exists but what is wanted: it is created again where it is missing.
+            case .mask: true
             }
         }
     }
@@ -153,6 +157,11 @@ package struct Observation: Hashable, Sendable {
     /// Whether the guard takes the first packets of this family's connections at a hook.
     func isGuarded(_ natChain: NATChain) -> Bool {
         guardChains?[natChain.hook]?.covers(natChain.family) ?? false
+    }
+
+    /// Whether the mask hides the first packets of these families' connections, and both its chains are there.
+    func isMasked(_ families: FamilySet) -> Bool {
+        MaskChain.all.allSatisfy { maskChains[$0]?.covers(families) ?? false }
     }
 
     /// The families that the bypass was made for: without IPv6 where the kernel could do no nat for it.

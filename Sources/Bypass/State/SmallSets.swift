@@ -108,15 +108,22 @@ extension Family: SmallSetElement {
     @inlinable package var number: Int { self == .ip ? 0 : 1 }
 }
 
+extension MaskChain: SmallSetElement {
+    package static let all = allCases
+    @inlinable package var number: Int { self == .mask ? 0 : 1 }
+}
+
 extension CreatedObject: SmallSetElement {
-    package static let all: [CreatedObject] = Family.allCases.flatMap { family in
-        [.table(family)] + Hook.allCases.map { .chain(NATChain(family, $0)) }
-    }
+    package static let all: [CreatedObject] =
+        Family.allCases.flatMap { family in
+            [.table(family)] + Hook.allCases.map { .chain(NATChain(family, $0)) }
+        } + [.mask]
 
     @inlinable package var number: Int {
         switch self {
         case .table(let family): family.number * 3
         case .chain(let natChain): natChain.family.number * 3 + 1 + natChain.hook.number
+        case .mask: 6
         }
     }
 }

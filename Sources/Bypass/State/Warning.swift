@@ -15,6 +15,8 @@ package enum Warning: Hashable, Sendable {
     case ruleMissing(NATChain)
     case ruleNotFirst(NATChain)
     case guardMissing(Hook)
+    /// The chains that hide inbound connections from TPROXY are missing, or one of them is.
+    case maskMissing
     /// The record of who wants the bypass could not be written.
     case notRecorded(String)
     /// Another program damages the bypass again and again.
@@ -36,7 +38,7 @@ package enum Warning: Hashable, Sendable {
         case .redirect: "redirect"
         case .ruleMissing: "rule-missing"
         case .ruleNotFirst: "rule-not-first"
-        case .guardMissing: "guard-missing"
+        case .guardMissing, .maskMissing: "guard-missing"
         case .notRecorded: "not-recorded"
         case .contested: "contested"
         case .unreadable: "unreadable"
@@ -56,7 +58,8 @@ package enum Warning: Hashable, Sendable {
             "\(count) established \(count == 1 ? "connection stays" : "connections stay") in the proxy until closed: "
                 + "only new connections take the bypass"
         case .transparentProxy(let chain):
-            "inbound connections still go to the proxy: \(chain) takes them by TPROXY, which is not bypassed yet"
+            "inbound connections still go to the proxy: \(chain) takes them by TPROXY at a priority other than "
+                + "\(Guard.maskedPriority), which cannot be bypassed"
         case .redirect(let chain):
             "\(chain) still redirects connections to the proxy: \(Self.remedy)"
         case .earlierRedirect(let chain):
@@ -67,6 +70,8 @@ package enum Warning: Hashable, Sendable {
             "the bypass rule is no longer first in \(natChain.name): \(Self.remedy)"
         case .guardMissing(let hook):
             "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: \(Self.remedy)"
+        case .maskMissing:
+            "the chains mask and unmask of table inet \(Guard.table) are missing or were changed: \(Self.remedy)"
         case .notRecorded(let reason):
             "the bypass is on, but who wants it will be forgotten when the daemon restarts: \(reason)"
         case .contested(let seconds):

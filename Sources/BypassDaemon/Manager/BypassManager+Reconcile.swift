@@ -64,7 +64,7 @@ extension BypassManager {
         defer { after.run() }
         let turn = try executor.turn(in: .known(inode, record), as: .maintenance)
         defer { turn.end() }
-        var session = try turn.enter(.ownRules)
+        var session = try turn.enter(.redirects)
         dropStaleRecord(session, &after)
         guard var record = store[inode] else { return true }
         if record.path != session.path {

@@ -21,6 +21,7 @@ struct RawMapEntry: Hashable, Sendable {
         static let ip6Table = Self(rawValue: BYPASS_MADE_IP6_TABLE)
         static let ip6Prerouting = Self(rawValue: BYPASS_MADE_IP6_PREROUTING)
         static let ip6Output = Self(rawValue: BYPASS_MADE_IP6_OUTPUT)
+        static let mask = Self(rawValue: BYPASS_MADE_MASK)
     }
 
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not end by itself.
@@ -75,6 +76,7 @@ extension CreatedObject {
         switch self {
         case .table(.ip): .ipTable
         case .table(.ip6): .ip6Table
+        case .mask: .mask
         case .chain(let natChain):
             switch (natChain.family, natChain.hook) {
             case (.ip, .prerouting): .ipPrerouting

@@ -7,8 +7,10 @@ internal import SystemPackage
 package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// How much is observed.
     package enum Detail: Sendable {
-        /// Our own rules only: neither iptables-legacy's redirects nor the rules' counters.
+        /// What nf_tables holds: neither iptables-legacy's redirects nor the rules' counters.
         case ownRules
+        /// The redirects of iptables-legacy, too.
+        case redirects
         /// Everything that a status shows.
         case full
     }
@@ -68,7 +70,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.withEntered { () throws(SystemCallError) -> Inside in
-                let legacy = detail == .full ? try LegacyTables.read() : LegacyTables()
+                let legacy = detail != .ownRules ? try LegacyTables.read() : LegacyTables()
                 return Inside(socket: try NetlinkSocket(), legacy: legacy)
             }
         } catch {

@@ -12,7 +12,9 @@ extension Observation {
             tables[family] = Table(family, ruleset, rules, pin)
         }
         guardChains = Self.guardChains(ruleset, rules, pin)
-        isGuardShared = Self.guardTable(ruleset).map { Int($0.use) > guardChains?.count ?? 0 } ?? false
+        maskChains = Self.maskChains(ruleset, rules, pin)
+        isGuardShared =
+            Self.guardTable(ruleset).map { Int($0.use) > (guardChains?.count ?? 0) + maskChains.count } ?? false
         isGuardOurs = Self.isGuardOurs(ruleset, pin)
         redirects = ruleset.redirects(except: RuleTemplates.guardTable).compactMap(Redirect.init)
     }
@@ -56,6 +58,26 @@ extension Observation {
             }
             let families = rules[chain.name, default: []].lazy.map { $0.guardedFamily(pin) }.prefix { $0 != nil }
             found[hook] = families.isEmpty ? .damaged : .intact(FamilySet(families.compactMap(\.self)))
+        }
+        return found
+    }
+}
+
+extension Observation {
+    private static func maskChains(
+        _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
+    ) -> PairMap<MaskChain, GuardChain> {
+        var found: PairMap<MaskChain, GuardChain> = [:]
+        for half in MaskChain.allCases {
+            guard let chain = ruleset.chains.first(where: { $0.name == half.chainName }) else { continue }
+            // For each family as many rules, IPv4 first; a kernel without nat for IPv6 has those of IPv4 alone.
+            let inChain = rules[chain.name, default: []]
+            let count = RuleTemplates.maskRules(pin, half, .ip).count
+            let families: FamilySet = inChain.count == count ? [.ip] : [.ip, .ip6]
+            let isIntact =
+                chain.base == half.base && guardTable(ruleset)?.isDormant == false
+                && inChain.count == count * families.count && inChain.allSatisfy { $0.isMaskRule(pin, half) }
+            found[half] = isIntact ? .intact(families) : .damaged
         }
         return found
     }
@@ -111,6 +133,17 @@ extension Ruleset.Rule {
 extension Observation.Unreadable {
     fileprivate init(_ found: UnreadableRules) {
         self.init(rules: found.rules, reason: found.reason)
+    }
+}
+
+extension Ruleset.Rule {
+    fileprivate func isMaskRule(_ pin: String, _ chain: MaskChain) -> Bool {
+        switch chain {
+        case .mask:
+            guard expressions.count == 15, case .counter = expressions[12] else { return false }
+            return expressions[11] == .matchBPF(pin: pin)
+        case .unmask: return expressions == Array(repeating: .other, count: 6)
+        }
     }
 }
 

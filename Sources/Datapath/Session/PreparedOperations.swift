@@ -37,7 +37,7 @@ struct PreparedOperations: Sendable {
 }
 
 extension Action {
-    fileprivate static let indexCount = 32
+    fileprivate static let indexCount = 38
 
     /// A number of its own for every action in the ruleset, but for handles; nil for one that is not in the ruleset.
     fileprivate var index: Int? {
@@ -53,6 +53,8 @@ extension Action {
         case .deleteGuardChain(let hook): 22 + hook.index
         case .createGuardChain(let hook, let families):
             24 + hook.index * 4 + families.reduce(0) { $0 | 1 << $1.index }
+        case .createMask(let families): 32 + families.reduce(0) { $0 | 1 << $1.index }
+        case .deleteMaskChain(let chain): 36 + chain.number
         case .setEntry, .removeEntry: nil
         }
     }
@@ -60,6 +62,8 @@ extension Action {
     /// One of every kind.
     static let samples: [Action] = {
         var samples: [Action] = [.createGuardTable, .deleteGuardTable]
+        samples += MaskChain.allCases.map { .deleteMaskChain($0) }
+        samples += [[], [.ip], [.ip6], [.ip, .ip6]].map { .createMask($0) }
         for family in Bypass.Family.allCases { samples += [.createTable(family), .deleteTable(family)] }
         for hook in Bypass.Hook.allCases {
             samples.append(.deleteGuardChain(hook))

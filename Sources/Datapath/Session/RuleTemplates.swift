@@ -24,6 +24,29 @@ enum RuleTemplates {
         [.isFamily(family.netfilter), .matchBPF(pin: pin), .counter, .dnatToOwnAddress(family.netfilter)]
     }
 
+    /// For experiments (RFC 3692, IANA's protocol numbers): no rule of a mesh is for it.
+    private static let maskedTransport: UInt8 = 253
+    /// What TPROXY can take: IPPROTO_TCP and IPPROTO_UDP.
+    private static let transports: [UInt8] = [6, 17]
+
+    /// What the mask's chains are made of. The first packet of a connection from outside to this namespace passes the
+    /// mesh's chain as one of a protocol that no rule is for; conntrack, which has seen the packet before, still knows its
+    /// own. Established connections, the sidecar's over `lo` and forwarded ones stay as they are.
+    static func maskRules(_ pin: String, _ chain: MaskChain, _ family: Bypass.Family) -> [[RuleExpression]] {
+        let family = family.netfilter
+        switch chain {
+        case .mask:
+            return transports.map { transport in
+                [
+                    .isFamily(family), .isTransport(transport, family), .isNotFromLoopback, .isNewConnection,
+                    .isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family),
+                ]
+            }
+        case .unmask:
+            return [[.isFamily(family), .isTransport(maskedTransport, family), .restoreTransport(family)]]
+        }
+    }
+
     static func operations(for action: Action, pin: String) -> [Transaction.Operation] {
         switch action {
         case .createTable(let family): return [.addTable(family.netfilter, natTable)]
@@ -40,6 +63,12 @@ enum RuleTemplates {
             return [.addChain(hook.guardChain, base)]
                 + families.map { .appendRule(hook.guardChain, guardRule(pin, $0)) }
         case .deleteGuardChain(let hook): return [.deleteChain(hook.guardChain)]
+        case .createMask(let families):
+            return MaskChain.allCases.flatMap { chain in
+                [.addChain(chain.chainName, chain.base)]
+                    + families.flatMap { maskRules(pin, chain, $0) }.map { .appendRule(chain.chainName, $0) }
+            }
+        case .deleteMaskChain(let chain): return [.deleteChain(chain.chainName)]
         case .deleteGuardTable: return [.deleteTable(guardTable.0, guardTable.1)]
         case .setEntry, .removeEntry: return []
         }
@@ -54,6 +83,16 @@ extension Bypass.Hook {
     var netfilter: Netfilter.Hook { self == .output ? .output : .prerouting }
 
     var guardChain: ChainName { ChainName(RuleTemplates.guardTable.0, RuleTemplates.guardTable.1, chain) }
+}
+
+extension MaskChain {
+    var chainName: ChainName {
+        ChainName(RuleTemplates.guardTable.0, RuleTemplates.guardTable.1, self == .mask ? "mask" : "unmask")
+    }
+
+    var base: BaseChain {
+        BaseChain(type: "filter", hook: .prerouting, priority: Guard.maskedPriority + (self == .mask ? -1 : 1))
+    }
 }
 
 extension NATChain {

@@ -48,9 +48,9 @@ struct CachedRuleset: Sendable {
             guard observation.apply(action, handle: created.first?.handle) else { return false }
             switch action {
             case .insertRule: rules.insert(contentsOf: created, at: 0)
-            case .createGuardChain: rules += created
+            case .createGuardChain, .createMask: rules += created
             case .createTable, .createChain, .createGuardTable, .setEntry, .removeEntry: break
-            case .deleteRule, .deleteChain, .deleteTable, .deleteGuardChain, .deleteGuardTable:
+            case .deleteRule, .deleteChain, .deleteTable, .deleteGuardChain, .deleteMaskChain, .deleteGuardTable:
                 rules.removeAll { $0.isGone(after: action) }
             }
         }
@@ -65,6 +65,7 @@ extension Ruleset.Rule {
         case .deleteChain(let natChain): chain == natChain.chainName
         case .deleteTable(let family): (chain.family, chain.table) == (family.netfilter, RuleTemplates.natTable)
         case .deleteGuardChain(let hook): chain == hook.guardChain
+        case .deleteMaskChain(let half): chain == half.chainName
         case .deleteGuardTable: (chain.family, chain.table) == RuleTemplates.guardTable
         default: false
         }

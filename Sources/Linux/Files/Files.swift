@@ -37,10 +37,10 @@ package enum Files {
         }
         do {
             return try open()
-        } catch where error.errno == .permissionDenied {
+        } catch  where error.errno == .permissionDenied {
             do {
                 return try Capabilities.withRaised(.dacReadSearch, open)
-            } catch where error.errno == .notPermitted {
+            } catch  where error.errno == .notPermitted {
                 throw SystemCallError("open /proc/thread-self/\(name)", .permissionDenied)
             }
         }

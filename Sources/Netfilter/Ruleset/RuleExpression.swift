@@ -11,6 +11,18 @@ package enum RuleExpression: Hashable, Sendable {
     case returnVerdict
     /// Nat to the address that the packet has already: the kernel then asks no further nat chain.
     case dnatToOwnAddress(Family)
+    /// The packet came in through another interface than `lo`.
+    case isNotFromLoopback
+    /// The packet begins a connection (`ct state new`).
+    case isNewConnection
+    /// The packet is for an address of this namespace (`fib daddr type local`).
+    case isForLocalAddress
+    /// The transport protocol that the IP header names, IPv6's only where it stands in the first header.
+    case isTransport(UInt8, Family)
+    /// Writes a transport protocol into the IP header, and leaves the header's checksum as it was.
+    case setTransport(UInt8, Family)
+    /// Writes the transport protocol that conntrack knows into the IP header, and leaves the checksum as it was.
+    case restoreTransport(Family)
 
     /// The number that iptables 1.8 happens to have in `fd`, and compares at `-C` and `-D`. The kernel does not look.
     static let iptablesDescriptor: CInt = 4
@@ -61,7 +73,86 @@ package enum RuleExpression: Hashable, Sendable {
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_NAT_FAMILY), UInt32(family.rawValue))
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_NAT_REG_ADDR_MIN), NFT_REG_1.rawValue)
             }
+        case .isNotFromLoopback:
+            unsafe Self.add("meta", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_IIFNAME.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_DREG), NFT_REG_1.rawValue)
+            }
+            // A name fills its register (IFNAMSIZ).
+            unsafe Self.compare(Array("lo".utf8) + Array(repeating: 0, count: 14), NFT_CMP_NEQ, to: rule)
+        case .isNewConnection:
+            unsafe Self.load(NFT_CT_STATE, to: rule)
+            let new = Self.hostOrder(1 << 3)  // NF_CT_STATE_BIT(IP_CT_NEW)
+            let none = Self.hostOrder(0)
+            unsafe Self.add("bitwise", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_SREG), NFT_REG_1.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_DREG), NFT_REG_1.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_LEN), UInt32(new.count))
+                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_MASK), new, UInt32(new.count))
+                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_XOR), none, UInt32(none.count))
+            }
+            unsafe Self.compare(none, NFT_CMP_NEQ, to: rule)
+        case .isForLocalAddress:
+            unsafe Self.add("fib", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_FIB_FLAGS), UInt32(NFTA_FIB_F_DADDR.rawValue))
+                unsafe nftnl_expr_set_u32(
+                    expression, UInt16(NFTNL_EXPR_FIB_RESULT), UInt32(NFT_FIB_RESULT_ADDRTYPE.rawValue))
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_FIB_DREG), NFT_REG_1.rawValue)
+            }
+            unsafe Self.compare(Self.hostOrder(2), NFT_CMP_EQ, to: rule)  // RTN_LOCAL of linux/rtnetlink.h
+        case .isTransport(let number, let family):
+            unsafe Self.add("payload", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
+                unsafe Self.setTransportField(of: family, in: expression)
+            }
+            unsafe Self.compare([number], NFT_CMP_EQ, to: rule)
+        case .setTransport(let number, let family):
+            unsafe Self.add("immediate", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_IMM_DREG), NFT_REG_1.rawValue)
+                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_IMM_DATA), [number], 1)
+            }
+            unsafe Self.writeTransport(family, to: rule)
+        case .restoreTransport(let family):
+            unsafe Self.load(NFT_CT_PROTOCOL, to: rule)
+            unsafe Self.writeTransport(family, to: rule)
         }
+    }
+
+    private static func load(_ key: nft_ct_keys, to rule: OpaquePointer) {
+        unsafe add("ct", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CT_KEY), key.rawValue)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CT_DREG), NFT_REG_1.rawValue)
+        }
+    }
+
+    private static func compare(_ value: [UInt8], _ operation: nft_cmp_ops, to rule: OpaquePointer) {
+        unsafe add("cmp", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CMP_SREG), NFT_REG_1.rawValue)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CMP_OP), operation.rawValue)
+            unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_CMP_DATA), value, UInt32(value.count))
+        }
+    }
+
+    private static func writeTransport(_ family: Family, to rule: OpaquePointer) {
+        unsafe add("payload", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_SREG), NFT_REG_1.rawValue)
+            unsafe setTransportField(of: family, in: expression)
+            unsafe nftnl_expr_set_u32(
+                expression, UInt16(NFTNL_EXPR_PAYLOAD_CSUM_TYPE), NFT_PAYLOAD_CSUM_NONE.rawValue)
+        }
+    }
+
+    /// `protocol` of struct iphdr, `nexthdr` of struct ipv6hdr.
+    private static func setTransportField(of family: Family, in expression: OpaquePointer) {
+        unsafe nftnl_expr_set_u32(
+            expression, UInt16(NFTNL_EXPR_PAYLOAD_BASE), NFT_PAYLOAD_NETWORK_HEADER.rawValue)
+        unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_OFFSET), family == .ip ? 9 : 6)
+        unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_LEN), 1)
+    }
+
+    /// Registers hold numbers in the machine's own byte order.
+    private static func hostOrder(_ number: UInt32) -> [UInt8] {
+        unsafe withUnsafeBytes(of: number) { unsafe Array($0) }
     }
 
     private static func add(_ name: String, to rule: OpaquePointer, _ fill: (OpaquePointer) -> Void) {

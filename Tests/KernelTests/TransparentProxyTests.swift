@@ -1,0 +1,101 @@
+import MeshSandbox
+import TestSupport
+import Testing
+
+extension KernelTests {
+    /// Inbound traffic that the mesh takes by TPROXY.
+    @Suite struct TransparentProxyTests {
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func inboundConnectionsReachTheApp(_ mesh: MeshSandbox.Mesh) async throws {
+            try await Rig.with { rig in
+                let sandbox = rig.sandbox
+                try await sandbox.install(mesh)
+                try await sandbox.installTPROXY(mesh)
+                let before = try await sandbox.ruleset()
+                #expect(try await sandbox.paths == .sidecar)
+                let old = try await sandbox.connect(.inbound, .ipv4)
+                for direction in ["both", "inbound"] {
+                    let on = try await rig.on(direction: direction)
+                    #expect(on.state == "on" && on.effective, "\(on.warnings)")
+                    #expect(on.codes.allSatisfy { $0 == "established-connections" }, "\(on.warnings)")
+                    #expect(try await sandbox.paths == .bypassed(direction))
+                    #expect(try await rig.status().effective)
+                }
+                // What was established stays where it is.
+                #expect(try await old.ask() == .sidecar)
+                old.close()
+
+                let outbound = try await rig.on(direction: "outbound")
+                #expect(outbound.effective)
+                #expect(try await sandbox.paths == .bypassed("outbound"))
+                try await rig.off()
+                #expect(try await sandbox.paths == .sidecar)
+                #expect(try await sandbox.ruleset() == before)
+            }
+        }
+
+        @Test(arguments: MeshSandbox.Mesh.allCases)
+        func aMeshThatComesLaterIsBypassedWithinSeconds(_ mesh: MeshSandbox.Mesh) async throws {
+            try await Rig.with { rig in
+                try await rig.on()
+                try await rig.sandbox.installTPROXY(mesh)
+                try await eventually("new connections reach the app", within: .seconds(10)) {
+                    try await rig.sandbox.paths == .app
+                }
+                let status = try await rig.status()
+                #expect(status.state == "on" && status.effective && status.codes == [])
+                try await rig.off()
+                #expect(try await rig.sandbox.paths == Paths(inbound: .sidecar, outbound: .app))
+            }
+        }
+
+        /// One of the two chains alone would break the pod's inbound connections, or do nothing.
+        @Test(arguments: ["mask", "unmask"])
+        func aChainThatGoesMissingComesBack(_ chain: String) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.sandbox.installTPROXY()
+                let on = try await rig.on()
+                try await rig.sandbox.run(["nft", "delete", "chain", "inet", "kmesh_bypass", chain], in: .pod)
+                try await eventually("it is repaired", within: .seconds(5)) {
+                    try await rig.status().rules.count == on.rules.count
+                }
+                #expect(try await rig.sandbox.paths == .app)
+                #expect(try await rig.status().effective)
+            }
+        }
+
+        @Test func theDeadlineGivesConnectionsBackToTheSidecar() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.sandbox.installTPROXY()
+                try await rig.on(ttl: 1)
+                // In the kernel: no daemon has to be there.
+                try rig.daemon.kill(9)
+                _ = try await rig.daemon.exit()
+                try await eventually("the sidecar answers") { try await rig.sandbox.paths == .sidecar }
+                try await rig.start()
+            }
+        }
+
+        @Test(arguments: [-160, -140])
+        func atAnotherPriorityItIsReportedAndNotTouched(_ priority: Int) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.sandbox.installTPROXY(.nftables, priority: priority)
+                for direction in ["both", "inbound"] {
+                    let on = try await rig.on(direction: direction)
+                    #expect(on.state == "on" && !on.effective && on.codes == ["tproxy"], "\(on.warnings)")
+                    #expect(on.warnings.first?.message.contains("mesh_tproxy") == true)
+                    #expect(try await rig.sandbox.whoAnswers(.inbound, .ipv4) == .sidecar)
+                }
+                #expect(try await rig.on(direction: "outbound").effective)
+                try await rig.on()
+                try await rig.sandbox.removeTPROXY(.nftables)
+                #expect(try await rig.sandbox.paths == .app)
+                let status = try await rig.status()
+                #expect(status.effective && status.codes == [])
+            }
+        }
+    }
+}
