@@ -7,7 +7,7 @@ import Testing
 
     @Test("Every thing has a number of its own, and is found by it")
     func numbers() {
-        #expect(CreatedObject.all.map(\.number) == Array(0..<6))
+        #expect(CreatedObject.all.map(\.number) == Array(0..<7))
         #expect(Hook.all.map(\.number) == [0, 1])
         #expect(Family.all.map(\.number) == [0, 1])
     }

@@ -1,6 +1,7 @@
 internal import Linux
 
-/// The capabilities that the daemon has under systemd, as the unit lists them: the tests' daemon has no others.
+/// The capabilities that the daemon has under systemd, as the unit lists them. The tests' daemon has one more: it makes its
+/// own socket, and gives it to the group, as systemd does there.
 package enum UnitCapabilities {
     private static let names: [String] = {
         let unit = #filePath.dropLast("Tests/Support/UnitCapabilities.swift".count) + "systemd/kmesh-bypassd.service"
@@ -8,6 +9,7 @@ package enum UnitCapabilities {
         let line = text.split(separator: "\n").first { $0.hasPrefix(key) }
         guard let line else { fatalError("no capabilities in \(unit)") }
         return line.dropFirst(key.count).split(separator: " ").map { $0.dropFirst("CAP_".count).lowercased() }
+            + ["chown"]
     }()
 
     private static let key = "CapabilityBoundingSet="

@@ -37,11 +37,12 @@ package enum Files {
         }
         do {
             return try open()
-        } catch  where error.errno == .permissionDenied {
-            do {
-                return try Capabilities.withRaised(.dacReadSearch, open)
-            } catch  where error.errno == .notPermitted {
-                throw SystemCallError("open /proc/thread-self/\(name)", .permissionDenied)
+        } catch {
+            let denied = error
+            guard denied.errno == .permissionDenied else { throw denied }
+            do { return try Capabilities.withRaised(.dacReadSearch, open) } catch {
+                // The process may not have the capability.
+                throw error.errno == .notPermitted ? denied : error
             }
         }
     }
