@@ -7,11 +7,17 @@ extension MeshSandbox {
         case iptablesLegacy
         /// Nat chains in a table of the mesh's own, as Istio's nftables backend has them.
         case nftables
+        /// Outbound as `iptables`; inbound connections are taken by TPROXY in the mangle table, as in Istio's interception mode
+        /// of that name. The packets keep their addresses.
+        case tproxy
+
+        /// Those that redirect in both directions.
+        package static let redirecting: [Mesh] = [.iptables, .iptablesLegacy, .nftables]
 
         /// The two commands that restore rules, IPv4 first.
         package var restore: [(family: Family, command: [String])] {
             switch self {
-            case .iptables: [(.ipv4, ["iptables-nft-restore"]), (.ipv6, ["ip6tables-nft-restore"])]
+            case .iptables, .tproxy: [(.ipv4, ["iptables-nft-restore"]), (.ipv6, ["ip6tables-nft-restore"])]
             // The legacy commands fail at once where another holds their lock, unless told to wait.
             case .iptablesLegacy:
                 [(.ipv4, ["iptables-legacy-restore", "--wait"]), (.ipv6, ["ip6tables-legacy-restore", "--wait"])]
@@ -26,8 +32,9 @@ extension MeshSandbox {
     ///   by itself. Without it a mesh's init appends its rules, as Istio's does. For nftables it makes no difference.
     package func install(_ mesh: Mesh, flushing: Bool = false) async throws {
         for (family, command) in mesh.restore {
-            let rules = MeshRules.redirect(family)
+            let rules = MeshRules.redirect(family, inbound: mesh != .tproxy)
             try await run(command + (flushing ? [] : ["--noflush"]), in: .pod, input: rules)
+            if mesh == .tproxy { try await run(command + ["--noflush"], in: .pod, input: MeshRules.tproxy(family)) }
         }
         if mesh == .nftables { try await run(["nft", "-f", "-"], in: .pod, input: MeshRules.nftables) }
     }

@@ -6,15 +6,16 @@ package enum MeshRules {
     /// The proxy's own ports: tunnel, Prometheus, health, metrics.
     package static let proxyPorts = [15008, 15090, 15021, 15020]
 
-    static func redirect(_ family: MeshSandbox.Family) -> String {
+    package static let tproxyChains = ["ISTIO_INBOUND", "ISTIO_DIVERT", "ISTIO_TPROXY"]
+
+    static func redirect(_ family: MeshSandbox.Family, inbound: Bool) -> String {
         let loopback = family == .ipv4 ? "127.0.0.1/32" : "::1/128"
         let passthrough = family == .ipv4 ? "127.0.0.6/32" : "::6/128"
         let toSelf = "! -d \(loopback) -o lo -p tcp -m tcp ! --dport 15008"
         return restore(
             "nat", redirectChains,
-            [
-                "-A PREROUTING -p tcp -j ISTIO_INBOUND",
-                "-A OUTPUT -j ISTIO_OUTPUT",
+            (inbound ? ["-A PREROUTING -p tcp -j ISTIO_INBOUND"] : []) + [
+                "-A OUTPUT -j ISTIO_OUTPUT"
             ] + proxyPorts.map { "-A ISTIO_INBOUND -p tcp -m tcp --dport \($0) -j RETURN" } + [
                 "-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT",
                 "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports \(Port.sidecarInbound)",
@@ -29,6 +30,23 @@ package enum MeshRules {
                 "-A ISTIO_OUTPUT -p tcp -j ISTIO_REDIRECT",
                 "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports \(Port.sidecarOutbound)",
             ])
+    }
+
+    package static func tproxy(_ family: MeshSandbox.Family) -> String {
+        let loopback = family == .ipv4 ? "127.0.0.1/32" : "::1/128"
+        let any = family == .ipv4 ? "0.0.0.0" : "::"
+        return restore(
+            "mangle", tproxyChains,
+            ["-A PREROUTING -p tcp -j ISTIO_INBOUND"]
+                + proxyPorts.map { "-A ISTIO_INBOUND -p tcp -m tcp --dport \($0) -j RETURN" } + [
+                    // What is established, and the answers to what the pod has sent, goes to its own socket.
+                    "-A ISTIO_INBOUND -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ISTIO_DIVERT",
+                    "-A ISTIO_INBOUND -p tcp -j ISTIO_TPROXY",
+                    "-A ISTIO_DIVERT -j MARK --set-xmark 0x539/0xffffffff",
+                    "-A ISTIO_DIVERT -j ACCEPT",
+                    "-A ISTIO_TPROXY ! -d \(loopback) -p tcp -j TPROXY --on-port \(Port.sidecarInbound) --on-ip \(any) "
+                        + "--tproxy-mark 0x539/0xffffffff",
+                ])
     }
 
     /// The same as `redirect`, for both families in one table. The table is made before it is deleted, so that the

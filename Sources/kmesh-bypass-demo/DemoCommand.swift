@@ -20,7 +20,7 @@ struct DemoCommand: AsyncParsableCommand {
             """,
         version: Product.version)
 
-    @Option(help: "Which redirect rules to simulate: iptables, iptablesLegacy or nftables.")
+    @Option(help: "Which redirect rules to simulate: iptables, iptablesLegacy, nftables or tproxy.")
     var mesh = MeshSandbox.Mesh.iptables
 
     @Option(

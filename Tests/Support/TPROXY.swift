@@ -4,8 +4,9 @@ extension MeshSandbox {
     /// Takes away what `install` has put there, and nothing else.
     package func remove(_ mesh: Mesh) async throws {
         for (_, command) in mesh.restore {
-            try await run(command + ["--noflush"], in: .pod, input: MeshRules.removeRedirect)
+            try await run(command + ["--noflush"], in: .pod, input: MeshRules.removeRedirect(inbound: mesh != .tproxy))
         }
+        if mesh == .tproxy { try await removeTPROXY() }
         if mesh == .nftables { try await run(["nft", "delete", "table", "inet", MeshRules.table], in: .pod) }
     }
 
@@ -39,27 +40,11 @@ extension MeshSandbox {
 }
 
 extension MeshRules {
-    private static let tproxyChains = ["ISTIO_INBOUND", "ISTIO_DIVERT", "ISTIO_TPROXY"]
-
-    fileprivate static let removeRedirect = restore(
-        "nat", [],
-        ["-D PREROUTING -p tcp -j ISTIO_INBOUND", "-D OUTPUT -j ISTIO_OUTPUT"] + remove(redirectChains))
-
-    fileprivate static func tproxy(_ family: MeshSandbox.Family) -> String {
-        let loopback = family == .ipv4 ? "127.0.0.1/32" : "::1/128"
-        let any = family == .ipv4 ? "0.0.0.0" : "::"
-        return restore(
-            "mangle", tproxyChains,
-            ["-A PREROUTING -p tcp -j ISTIO_INBOUND"]
-                + proxyPorts.map { "-A ISTIO_INBOUND -p tcp -m tcp --dport \($0) -j RETURN" } + [
-                    // What is established, and the answers to what the pod has sent, goes to its own socket.
-                    "-A ISTIO_INBOUND -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ISTIO_DIVERT",
-                    "-A ISTIO_INBOUND -p tcp -j ISTIO_TPROXY",
-                    "-A ISTIO_DIVERT -j MARK --set-xmark 0x539/0xffffffff",
-                    "-A ISTIO_DIVERT -j ACCEPT",
-                    "-A ISTIO_TPROXY ! -d \(loopback) -p tcp -j TPROXY --on-port \(Port.sidecarInbound) --on-ip \(any) "
-                        + "--tproxy-mark 0x539/0xffffffff",
-                ])
+    fileprivate static func removeRedirect(inbound: Bool) -> String {
+        restore(
+            "nat", [],
+            (inbound ? ["-D PREROUTING -p tcp -j ISTIO_INBOUND"] : []) + ["-D OUTPUT -j ISTIO_OUTPUT"]
+                + remove(redirectChains))
     }
 
     fileprivate static let tproxyTable = "mesh_tproxy"

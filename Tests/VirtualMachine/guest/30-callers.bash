@@ -43,6 +43,6 @@ ip netns exec pod runuser -u stranger -- sleep 10000 &>/dev/null &
 check "and by another user's" eventually 20 stranger_in_pod
 
 # Rules of iptables-legacy are read by other means, which need the Internet's address families.
-for mesh in iptablesLegacy nftables; do
+for mesh in iptablesLegacy nftables tproxy; do
     check "the demo shows a bypass of $mesh" says "bypass on       app" kmesh-bypassctl demo --mesh $mesh
 done
