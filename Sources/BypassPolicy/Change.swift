@@ -1,4 +1,5 @@
 package import Bypass
+internal import Linux
 
 /// A change of one namespace, as it was asked for.
 package struct Change: Hashable, Sendable {
@@ -7,6 +8,9 @@ package struct Change: Hashable, Sendable {
         case on(hooks: HookSet, ttl: Int?)
         case off
     }
+
+    /// The one reference that means the host's namespace where the policy allows it.
+    package static let host = NamespaceReference.host.canonical
 
     /// As the caller wrote it.
     package var netns: String
@@ -43,7 +47,7 @@ extension Change: CustomStringConvertible {
             switch requirement {
             case .direction: direction = true
             case .ttlMissing, .ttlTooLong: ttl = true
-            case .role, .host, .namespace: break
+            case .role, .host, .hostByOtherName, .namespace: break
             }
         }
         return words(direction: direction, ttl: ttl)

@@ -97,11 +97,16 @@ package struct Policy: Hashable, Sendable {
     /// Decides whether a caller, who has the role for it, may read a namespace's status: of all but the host's everybody may.
     package func authorizeRead(netns: String, isHost: Bool, by caller: Caller) throws(BypassError) {
         guard isHost else { return }
+        guard netns == Change.host else {
+            throw .hostNetnsRefused(
+                "\(netns.asPartOfSentence) is the host's own network namespace: only the name \(Change.host) means it, for "
+                    + "users with a grant of role admin with host = true in the policy file")
+        }
         let isAllowed = grants.contains { $0.includesHost && $0.subject(including: caller) != nil }
         if isAllowed { return }
         throw .hostNetnsRefused(
-            "\(netns.asPartOfSentence) is the host's own network namespace: only a grant of role admin with host = true "
-                + "in the policy file allows uid \(caller.uid) to touch it")
+            "\(netns) is the host's own network namespace: only a grant of role admin with host = true in the policy file "
+                + "allows uid \(caller.uid) to touch it")
     }
 
     /// Whether a caller's kernel work has places of its own, and waits for no other user's.

@@ -6,6 +6,8 @@ package enum UnmetRequirement: Hashable, Sendable {
     /// The role is too low.
     case role(has: Permission, needed: Permission)
     case host
+    /// It is for the host's namespace, but not by the reference that the caller wrote.
+    case hostByOtherName
     /// The namespace is none of these.
     case namespace([Glob])
     case direction(allowed: HookSet)
@@ -22,7 +24,7 @@ extension Grant {
     /// What of this grant, if it is the caller's, is not enough for a change.
     func unmetRequirements(for change: Change) -> [UnmetRequirement] {
         if role < .bypass { return unmetRequirements(for: .bypass) }
-        if change.isHost { return includesHost ? [] : [.host] }
+        if change.isHost { return !includesHost ? [.host] : change.netns == Change.host ? [] : [.hostByOtherName] }
         var unmet: [UnmetRequirement] = []
         if let namespaces {
             let matches = namespaces.contains { glob in change.designations.contains { glob.matches($0) } }
@@ -45,6 +47,7 @@ extension UnmetRequirement: CustomStringConvertible {
         switch self {
         case .role(let has, let needed): "gives role \(has.rawValue), and this needs role \(needed.rawValue)"
         case .host: "is not for the host's namespace"
+        case .hostByOtherName: "is for the host's namespace by the name \(Change.host) only"
         case .namespace(let globs): "is for \(Self.listed(globs)) only"
         case .direction(let allowed): "allows \(allowed.directionName) only"
         case .ttlMissing(nil): "requires one"

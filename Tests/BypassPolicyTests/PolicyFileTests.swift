@@ -145,6 +145,7 @@ import Testing
             bob + "namespaces = [\"/run/netns/web-*\"]",
             ["f:4: namespaces: write \"web-*\": names under /run/netns go without the folder"]
         ),
+        (bob + "namespaces = [\"host\"]", ["f:4: namespaces: \"host\" is for role admin with host = true only"]),
         (
             bob + "namespaces = [\"/srv/../web\"]",
             ["f:4: namespaces: \"/srv/../web\" matches nothing: write the path without '//', '.' and '..'"]

@@ -111,10 +111,12 @@ import Testing
         #expect(evaluations.map(\.allows) == [false, false, false, false])
         let off = policy.explain(Change(netns: "web-1", operation: .off), for: People.operatorInGroup)
         #expect(off.map(\.allows) == [false, true, false, false])
-        let host = Change(netns: "web-1", operation: .off, isHost: true)
+        let host = Change(netns: "host", operation: .off, isHost: true)
         #expect(policy.explain(host, for: People.admin).map(\.allows) == [false, false, false, true])
         #expect(
             policy.explain(host, for: People.operatorInGroup).map(\.unmetRequirements) == [[], [.host], [.host], []])
+        let other = Change(netns: "pid:1", operation: .off, isHost: true)
+        #expect(policy.explain(other, for: People.admin).last?.unmetRequirements == [.hostByOtherName])
         #expect(policy.explain(Permission.read, for: People.reader).map(\.allows) == [true, false, false, false])
     }
 }

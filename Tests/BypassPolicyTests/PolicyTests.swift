@@ -142,7 +142,8 @@ enum People {
             policy.permit(Change(netns: "a", operation: .off), by: caller)
                 == Permit(ttl: nil, maxTTL: 60, defaultTTL: 30))
         #expect(
-            try People.policy().permit(Change(netns: "a", operation: .off, isHost: true), by: People.admin) == Permit())
+            try People.policy().permit(Change(netns: "host", operation: .off, isHost: true), by: People.admin)
+                == Permit())
     }
 
     @Test("Priority is had by a grant of any role that says so, and by root always")
@@ -161,8 +162,12 @@ enum People {
         let policy = try People.policy()
         for caller in [People.root, People.admin, People.operatorInGroup, People.reader] {
             #expect(throws: Never.self) { try policy.authorizeRead(netns: "web", isHost: false, by: caller) }
-            let mayReadHost = (try? policy.authorizeRead(netns: "web", isHost: true, by: caller)) != nil
+            let mayReadHost = (try? policy.authorizeRead(netns: "host", isHost: true, by: caller)) != nil
             #expect(mayReadHost == (caller == People.admin))
+            // However it is called, it is the host's.
+            for name in ["web", "pid:1", "/proc/1/ns/net", "pod:1", "/run/netns/host"] {
+                #expect((try? policy.authorizeRead(netns: name, isHost: true, by: caller)) == nil)
+            }
         }
     }
 
@@ -177,9 +182,8 @@ enum People {
 
     @Test("The host's namespace needs a word for it, from root too; who lacks the role is told that first")
     func host() throws {
-        let change = Change(netns: "web-1", operation: Self.inbound, isHost: true)
-        func code(_ policy: Policy, _ caller: Caller) -> String {
-            switch policy.denial(of: change, by: caller) {
+        func code(_ policy: Policy, _ caller: Caller, _ name: String = "host") -> String {
+            switch policy.denial(of: Change(netns: name, operation: Self.inbound, isHost: true), by: caller) {
             case nil: "allowed"
             case .permissionDenied: "denied"
             case .hostNetnsRefused(let message): message.contains("host = true") ? "host" : message
@@ -188,6 +192,9 @@ enum People {
         }
         let policy = try People.policy()
         #expect(code(policy, People.admin) == "allowed")
+        for name in ["web-1", "pid:1", "pod:1", "/run/netns/host"] {
+            #expect(code(policy, People.admin, name) == "host")
+        }
         #expect(code(policy, People.root) == "host")
         #expect(code(policy, People.operatorInGroup) == "host")
         #expect(code(policy, People.reader) == "denied")

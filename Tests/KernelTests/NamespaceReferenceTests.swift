@@ -56,11 +56,27 @@ extension KernelTests {
 
         @Test(arguments: PodGroup.Driver.allCases, PodGroup.Version.allCases)
         func aPodIsFoundByItsUID(_ driver: PodGroup.Driver, _ version: PodGroup.Version) async throws {
-            try await Rig.with { rig in
+            try await Rig.withoutDaemon { rig in
+                // Where it is allowed, a pod still does not mean it.
+                try await rig.write(policy: "[[grant]]\nusers = [\"root\"]\nrole = \"admin\"\nhost = true\n")
+                try await rig.start()
                 try await rig.sandbox.install(.iptables)
                 try await PodGroup.with(driver, version, rig.sandbox) { group in
                     let reference = "pod:\(group.uid)"
                     #expect(try await rig.refusal("status", [.string(reference)]) == .notFound)
+                    // The host's, older than the pod's, as CRI-O's conmon is.
+                    try await rig.sandbox.withProcess(in: .host) { monitor in
+                        try await group.add(monitor)
+                        #expect(try await rig.refusal("status", [.string(reference)]) == .host)
+                        let message = try await rig.message("bypass", [.string(reference), "on"])
+                        #expect(
+                            message?.contains("the pod has hostNetwork, or its runtime") == true, "\(message ?? "")")
+                        try await rig.sandbox.withProcess(in: .pod) { sandbox in
+                            try await group.add(sandbox)
+                            let inode = try await rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.pod)")
+                            #expect(try await rig.status(reference).inode == inode)
+                        }
+                    }
                     try await rig.sandbox.withProcess(in: .pod) { sandbox in
                         // Younger than the sandbox, and somewhere else: what a container does is its own affair.
                         try await rig.sandbox.withProcess(in: .peer) { other in

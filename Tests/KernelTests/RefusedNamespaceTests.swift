@@ -21,8 +21,12 @@ extension KernelTests {
             #expect(try await rig.list() == [], sourceLocation: sourceLocation)
         }
 
-        @Test func theHostsNamespaceIsRefusedByAnyName() async throws {
-            try await Rig.with { rig in
+        /// Also where the policy allows `host`: that is a name, too, and only that one leads there.
+        @Test(arguments: [false, true]) func theHostsNamespaceIsRefusedByAnyOtherName(_ isAllowed: Bool) async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.write(
+                    policy: isAllowed ? "[[grant]]\nusers = [\"root\"]\nrole = \"admin\"\nhost = true\n" : "")
+                try await rig.start()
                 let (sandbox, folder) = (rig.sandbox, rig.folder.path)
                 let (named, linked) = (sandbox.peer + "-host", sandbox.peer + "-link")
                 let daemon = "/proc/\(try rig.daemon.pid)"
@@ -43,6 +47,14 @@ extension KernelTests {
                             "/run/netns/\(named)", "/var/run/netns/\(linked)", "/run/./netns//\(named)",
                         ]
                         try await Self.expect(.host, for: names, rig)
+                    }
+                    if isAllowed {
+                        #expect(try await rig.status("host").inode == sandbox.inode(of: daemon + "/ns/net"))
+                        #expect(try await rig.on("host").changed == true)
+                        #expect(try await rig.list().map(\.netns) == ["host"])
+                        #expect(try await rig.off("host").changed == true)
+                    } else {
+                        try await Self.expect(.host, for: ["host"], rig)
                     }
                     #expect(try await sandbox.run(["nft", "list", "ruleset"], in: .host) == rules)
                 } cleanUp: {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct NamespaceReferenceTests {
     @Test(
-        "The four forms of the contract are told apart",
+        "The forms of the contract are told apart",
         arguments: [
             ("web", NamespaceReference.name("web")), ("web.1", .name("web.1")), ("...", .name("...")),
             ("pid", .name("pid")), ("a:b", .name("a:b")), ("netz-für-web", .name("netz-für-web")),
@@ -15,7 +15,8 @@ import Testing
                 "pod:3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11",
                 .pod("3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11")
             ),
-            ("pod:0a1b2c3d4e5f", .pod("0a1b2c3d4e5f")),
+            ("pod:0a1b2c3d4e5f", .pod("0a1b2c3d4e5f")), ("host", .host), ("/run/netns/host", .name("host")),
+            ("Host", .name("Host")),
         ])
     func forms(_ text: String, _ reference: NamespaceReference) {
         #expect(NamespaceReference(text) == reference)
@@ -40,7 +41,7 @@ import Testing
             ("web", "web"), ("/run/netns/web", "web"), ("/var/run/netns/web", "web"), ("//run/./netns//web", "web"),
             // Without the folder they would be something else.
             ("/run/netns/pid:1", "/run/netns/pid:1"), ("/var/run/netns/pod:a", "/run/netns/pod:a"),
-            ("/run/netns/pid:x", "/run/netns/pid:x"),
+            ("/run/netns/pid:x", "/run/netns/pid:x"), ("/run/netns/host", "/run/netns/host"), ("host", "host"),
             ("pid:4711", "pid:4711"), ("pid:04711", "pid:4711"), ("/proc/4711/ns/net", "pid:4711"),
             ("//proc//1/ns/net", "pid:1"), ("/proc/./1/ns/net", "pid:1"), ("pod:a-b", "pod:a-b"),
             ("/proc/01/ns/net", "/proc/01/ns/net"), ("/proc/0/ns/net", "/proc/0/ns/net"),
@@ -89,5 +90,6 @@ import Testing
         let byPID = try #require(NamespaceReference("pid:\(pid)")).open().inode
         #expect(byPath == byPID)
         #expect(HostNamespace.inodes.contains(byPath))
+        if HostNamespace.isOwn { #expect(try NamespaceReference.host.open().inode == byPath) }
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// Against a tree of folders like the kubelet's, with the numbers of processes that live.
 @Suite struct PodCgroupTests {
-    private static let uid = "3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11"
+    fileprivate static let uid = "3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11"
     private static let escaped = "3f1c0d52_7a55_4a0e_9d5c_0f1b1c6f8a11"
     private let own = getpid()
 
@@ -23,7 +23,7 @@ import Testing
     func layouts(_ path: String) throws {
         try withTree { tree in
             try tree.put([own], in: path)
-            #expect(try PodCgroup.oldestProcess(uid: Self.uid, root: tree.path) == own)
+            #expect(try tree.oldestProcess == own)
         }
     }
 
@@ -35,11 +35,11 @@ import Testing
                 try tree.put([child], in: "kubepods/pod\(Self.uid)/b")
                 // Older than both, and of somebody else.
                 try tree.put([1], in: "kubepods/podffffffff/c")
-                #expect(try PodCgroup.oldestProcess(uid: Self.uid, root: tree.path) == own)
+                #expect(try tree.oldestProcess == own)
             }
             try withTree { tree in
                 try tree.put([child], in: "kubepods/pod\(Self.uid)/a")
-                #expect(try PodCgroup.oldestProcess(uid: Self.uid, root: tree.path) == child)
+                #expect(try tree.oldestProcess == child)
             }
         }
     }
@@ -54,7 +54,7 @@ import Testing
     func lookalikes(_ path: String) throws {
         try withTree { tree in
             try tree.put([own], in: path)
-            #expect(try PodCgroup.oldestProcess(uid: Self.uid, root: tree.path) == nil)
+            #expect(try tree.oldestProcess == nil)
         }
     }
 
@@ -62,7 +62,7 @@ import Testing
     func nobody(_ processes: [Int32]) throws {
         try withTree { tree in
             try tree.put(processes, in: "kubepods/pod\(Self.uid)/a")
-            #expect(try PodCgroup.oldestProcess(uid: Self.uid, root: tree.path) == nil)
+            #expect(try tree.oldestProcess == nil)
         }
     }
 
@@ -72,20 +72,65 @@ import Testing
             try tree.put([], in: "cpu/kubepods/pod\(Self.uid)/a")
             try tree.put([own], in: "memory/kubepods/pod\(Self.uid)/a")
             try tree.put([], in: "pids/kubepods/pod\(Self.uid)/a")
-            #expect(try PodCgroup.oldestProcess(uid: Self.uid, root: tree.path) == own)
+            #expect(try tree.oldestProcess == own)
+        }
+    }
+
+    @Test(
+        "A group in a folder that others can put one into, or that is another user's, is not believed",
+        arguments: [0, 1, 2])
+    func delegated(_ level: Int) throws {
+        let folders = ["lxc.payload.web", "lxc.payload.web/kubepods", "lxc.payload.web/kubepods/pod\(Self.uid)"]
+        for mode in [0o775, 0o757] as [mode_t] {
+            try withTree { tree in
+                try tree.put([own], in: folders[2] + "/a")
+                #expect(try tree.oldestProcess == own)
+                try #require(unsafe chmod(tree.path + "/" + folders[level], mode) == 0)
+                #expect(try tree.oldestProcess == nil)
+            }
+        }
+        // The folders of the test are this user's: for root's eyes they are delegated.
+        try withTree { tree in
+            try tree.put([own], in: folders[2] + "/a")
+            #expect(try PodCgroup.processes(uid: Self.uid, root: tree.path, owner: getuid() + 1).isEmpty)
+        }
+    }
+
+    @Test("However many groups and processes a pod makes, few are read: 1,024 and 4,096")
+    func bounded() throws {
+        try withTree { tree in
+            let pod = "kubepods/pod\(Self.uid)"
+            try tree.put([own], in: pod + "/sandbox")
+            for n in 0..<1100 { try tree.put([own], in: pod + "/c/\(n)") }
+            // Deep enough to run over the stack of a thread that goes down one call a level.
+            try tree.put([own], in: pod + "/d" + String(repeating: "/x", count: 1500))
+            #expect(try tree.count < 1024)
+        }
+        try withTree { tree in
+            try tree.put(Array(repeating: own, count: 5000), in: "kubepods/pod\(Self.uid)/a")
+            #expect(try tree.count == 4096)
         }
     }
 
     @Test("A UID that could lead out of the tree is refused", arguments: ["", "../x", "a/b", "a.b", "a b"])
     func uids(_ uid: String) throws {
         #expect(!PodCgroup.isUID(uid))
-        #expect(try PodCgroup.oldestProcess(uid: uid) == nil)
+        #expect(try PodCgroup.processes(uid: uid).isEmpty)
     }
 
     // MARK: a fake tree
 
     private struct Tree {
         var path: String
+
+        /// Of the pod's.
+        var oldestProcess: Int32? {
+            get throws { try PodCgroup.processes(uid: PodCgroupTests.uid, root: path, owner: getuid()).first?.pid }
+        }
+
+        var count: Int {
+            get throws { try PodCgroup.processes(uid: PodCgroupTests.uid, root: path, owner: getuid()).count }
+        }
 
         func put(_ processes: [Int32], in folder: String) throws {
             try Files.makeFolder(path + "/" + folder)

@@ -119,7 +119,13 @@ import Testing
                 "call bypass, extend                                        yes     root is always admin\n"),
             "\(refused)")
         #expect(refused.contains("no      pid:1 is the host's own network namespace"))
-        let wheel = try explain(Caller(uid: 7, gid: 10), host)
+        let member = Caller(uid: 7, gid: 10)
+        let named = try explain(member, host)
+        #expect(
+            named.contains("no      pid:1 is the host's own network namespace: only the name host means it"), "\(named)"
+        )
+        #expect(named.contains("is for the host's namespace by the name host only"))
+        let wheel = try explain(member, .init(netns: "host", isHost: true))
         #expect(wheel.contains("yes     the grant in line 11, through group wheel\n"))
         #expect(!wheel.contains("no  "))
     }

@@ -1,5 +1,6 @@
 internal import Bypass
 internal import BypassAPI
+internal import Linux
 
 /// Makes a grant of a table, and a diagnostic of everything that is wrong with it.
 struct GrantReader {
@@ -87,9 +88,11 @@ struct GrantReader {
 
     /// Why a pattern matches no namespace, however it is spelled.
     private static func reasonForNoMatch(_ pattern: String) -> String? {
+        if pattern == Change.host { return "\(pattern.excerpt) is for role admin with host = true only" }
         for folder in ["/run/netns/", "/var/run/netns/"] where pattern.hasPrefix(folder) {
             let name = pattern.dropFirst(folder.count)
-            if !name.contains("/") {
+            // The folder sets a file apart from the other forms, such as that of a pod.
+            if case .name? = NamespaceReference(String(name)) {
                 return "write \(String(name).excerpt): names under /run/netns go without the folder"
             }
         }

@@ -17,6 +17,10 @@ extension BypassError {
         case .hiddenFromCaller(let path):
             self = .permissionDenied(
                 "only root is told what else is in a folder that not everybody may look into: \(path)")
+        case .podOnHost(let uid):
+            self = .hostNetnsRefused(
+                "every process in the control group of pod \(uid) is in the host's own network namespace, which pod: never "
+                    + "means: the pod has hostNetwork, or its runtime (such as Kata or gVisor) has the pod's network elsewhere")
         case .firstProcess(let error):
             self = .hostNetnsRefused("this is the host's own network namespace, and it cannot be opened: \(error)")
         case .systemCall(let error): self.init(error)

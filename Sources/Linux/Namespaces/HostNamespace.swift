@@ -45,6 +45,17 @@ package enum HostNamespace {
         return inodes
     }()
 
+    /// Whether the process's own namespace is PID 1's, too.
+    static var isOwn: Bool {
+        guard case .success(let inode) = firstProcess else { return false }
+        return inode == ownStatus.inode
+    }
+
+    /// The process's own namespace, for work in it.
+    static func openOwn() throws(NamespaceError) -> NetworkNamespace {
+        try NetworkNamespace(ownNamespace.descriptor, path: "/proc/self/ns/net")
+    }
+
     /// Why PID 1's namespace is not among `inodes`; nil if it is.
     ///
     /// The daemon asks at its start: what is found then holds for good, and later a client might have used up what it

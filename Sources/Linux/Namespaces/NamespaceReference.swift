@@ -10,15 +10,17 @@ package enum NamespaceReference: Hashable, Sendable {
     case path(String)
     /// The namespace of a process.
     case pid(Int32)
-    /// The namespace of the Kubernetes pod with this UID.
+    /// The namespace of the Kubernetes pod with this UID: never the host's.
     case pod(String)
+    /// The host's namespace.
+    case host
 
     /// How many names a path may have. No tool puts namespaces that deep.
     package static let maxNames = 64
 
     /// What a text must be to be a reference, for people.
     package static let forms =
-        "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER or pod:UID"
+        "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER, pod:UID or host"
 
     /// nil if `text` has none of these forms.
     package init?(_ text: String) {
@@ -32,6 +34,8 @@ package enum NamespaceReference: Hashable, Sendable {
             let uid = String(text.dropFirst(4))
             guard PodCgroup.isUID(uid) else { return nil }
             self = .pod(uid)
+        } else if text == "host" {
+            self = .host
         } else {
             guard text != ".", text != "..", text.utf8.count <= 255, !text.utf8.contains(0x2f) else { return nil }
             self = .name(text)
@@ -66,6 +70,7 @@ package enum NamespaceReference: Hashable, Sendable {
         case .path(let path): path
         case .pid(let pid): "pid:\(pid)"
         case .pod(let uid): "pod:\(uid)"
+        case .host: "host"
         }
     }
 
@@ -77,8 +82,8 @@ package enum NamespaceReference: Hashable, Sendable {
         case .name(let name): return try Self.open(name: name, for: user)
         case .path(let path): return try Self.resolve(path, for: user)
         case .pid(let pid): return try Self.open(pid: pid)
-        case .pod(let uid):
-            return try Self.open(pid: try Self.process(ofPod: uid))
+        case .pod(let uid): return try Self.open(pod: uid)
+        case .host: return try HostNamespace.isOwn ? HostNamespace.openOwn() : Self.open(pid: 1)
         }
     }
 
@@ -94,13 +99,33 @@ package enum NamespaceReference: Hashable, Sendable {
         return try resolve(path, for: user)
     }
 
-    private static func process(ofPod uid: String) throws(NamespaceError) -> Int32 {
+    /// Processes of the host can be in a pod's control group, as CRI-O's conmon is: they are left out.
+    private static func open(pod uid: String) throws(NamespaceError) -> NetworkNamespace {
+        let processes: [PodCgroup.Process]
         do throws(SystemCallError) {
-            if let pid = try PodCgroup.oldestProcess(uid: uid) { return pid }
+            processes = try PodCgroup.processes(uid: uid)
         } catch {
             throw .systemCall(error)
         }
-        throw .notFound("no process in a control group of pod \(uid)")
+        var isOnHost = false
+        for process in processes {
+            guard let namespace = try open(process) else { continue }
+            if !HostNamespace.inodes.contains(namespace.inode) { return namespace }
+            isOnHost = true
+        }
+        throw isOnHost ? .podOnHost(uid) : .notFound("no process in a control group of pod \(uid)")
+    }
+
+    /// nil if the process has ended.
+    private static func open(_ process: PodCgroup.Process) throws(NamespaceError) -> NetworkNamespace? {
+        do throws(NamespaceError) {
+            let namespace = try open(pid: process.pid)
+            // Another process may have got the number meanwhile.
+            guard try process.lives() else { return nil }
+            return namespace
+        } catch .notFound {
+            return nil
+        }
     }
 
     /// Only the kernel makes the names in /proc/PID.

@@ -25,27 +25,51 @@ enum Cgroup {
 /// (dashes become underscores, since a dash is systemd's path separator), `pod3f1c-...` with the cgroupfs driver; below
 /// it is one group for each container. Version 1 has the same tree once for each controller.
 package enum PodCgroup {
-    /// The pod's oldest process: the sandbox's (pause), which lives as long as the pod's namespace.
+    /// A process, of which the number alone may be another's by now.
+    package struct Process: Hashable, Comparable, Sendable {
+        var start: UInt64
+        package var pid: Int32
+
+        package static func < (a: Self, b: Self) -> Bool { (a.start, a.pid) < (b.start, b.pid) }
+
+        /// Whether the number is still this process's.
+        func lives() throws(NamespaceError) -> Bool {
+            do throws(SystemCallError) {
+                return try startTime(of: pid) == start
+            } catch {
+                throw .systemCall(error)
+            }
+        }
+    }
+
+    /// The pod's processes, the oldest first: nearly always that is the sandbox's (pause), which lives as long as the pod's
+    /// namespace.
     ///
     /// - Parameters:
     ///   - uid: the pod's UID as Kubernetes writes it.
     ///   - root: where the cgroup file systems are mounted.
-    /// - Returns: nil if no group has that name, or no process is in it. Throws only if that is not known.
-    package static func oldestProcess(uid: String, root: String = "/sys/fs/cgroup") throws(SystemCallError) -> Int32? {
-        guard isUID(uid) else { return nil }
+    ///   - owner: whose the folders above the pod's processes must be. In one that was delegated to another user, that user
+    ///     can make a group of any name and put processes into it.
+    /// - Returns: none if no group has that name, or no process is in it. Throws only if that is not known.
+    package static func processes(
+        uid: String, root: String = "/sys/fs/cgroup", owner: UInt32 = 0
+    ) throws(SystemCallError) -> [Process] {
+        guard isUID(uid) else { return [] }
         let names = Names(uid: uid)
         var folders = [(path: root, depth: 0)]
         while let (path, depth) = folders.popLast() {
             for name in try Files.entries(in: path).filter(\.isFolder).map(\.name) {
                 let child = path + "/" + name
-                if names.match(name) {
-                    if let process = try processes(below: child).min() { return process.pid }
-                } else if depth < maxDepth && mayHoldPods(name) {
+                let isPod = names.match(name)
+                guard isPod || depth < maxDepth && mayHoldPods(name), try belongs(child, to: owner) else { continue }
+                if !isPod {
                     folders.append((child, depth + 1))
+                } else if case let found = try processes(below: child), !found.isEmpty {
+                    return found.sorted()
                 }
             }
         }
-        return nil
+        return []
     }
 
     /// A UID that can stand in a file name: letters, digits and dashes (a static pod's has no dashes).
@@ -79,22 +103,35 @@ package enum PodCgroup {
         return !isPod && !folder.hasSuffix(".service") && !folder.hasSuffix(".scope")
     }
 
-    private struct Process: Comparable {
-        var start: UInt64
-        var pid: Int32
-
-        static func < (a: Self, b: Self) -> Bool { (a.start, a.pid) < (b.start, b.pid) }
+    private static func belongs(_ folder: String, to owner: UInt32) throws(SystemCallError) -> Bool {
+        do {
+            return try FileStatus(path: folder).belongs(toOnly: owner)
+        } catch {
+            if error.isShortage { throw error }
+            return false
+        }
     }
+
+    /// A pod that may make groups of its own can make many, one below the other: the first of them and their first
+    /// processes are enough, since the sandbox's group is at the top.
+    private static let maxGroups = 1024
+    private static let maxProcesses = 4096
 
     private static func processes(below path: String) throws(SystemCallError) -> [Process] {
         var found: [Process] = []
-        for line in try text(path + "/cgroup.procs")?.split(separator: "\n") ?? [] {
-            // A process of another PID namespace is listed as 0.
-            guard let pid = Int32(line), pid > 0, let start = try startTime(of: pid) else { continue }
-            found.append(Process(start: start, pid: pid))
-        }
-        for entry in try Files.entries(in: path) where entry.isFolder {
-            found += try processes(below: path + "/" + entry.name)
+        var groups = [path]
+        var next = 0
+        while next < groups.count, found.count < maxProcesses {
+            let group = groups[next]
+            next += 1
+            let lines = try text(group + "/cgroup.procs")?.split(separator: "\n") ?? []
+            for line in lines.prefix(maxProcesses - found.count) {
+                // A process of another PID namespace is listed as 0.
+                guard let pid = Int32(line), pid > 0, let start = try startTime(of: pid) else { continue }
+                found.append(Process(start: start, pid: pid))
+            }
+            let below = try Files.entries(in: group).filter(\.isFolder)
+            groups += below.prefix(maxGroups - groups.count).map { group + "/" + $0.name }
         }
         return found
     }

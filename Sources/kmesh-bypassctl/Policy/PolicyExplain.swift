@@ -19,7 +19,7 @@ struct PolicyExplain: ParsableCommand {
     var user: String
 
     @Option(
-        help: .init("A network namespace: web, /proc/4711/ns/net, pid:4711 or pod:UID.", valueName: "netns"),
+        help: .init("A network namespace: web, /proc/4711/ns/net, pid:4711, pod:UID or host.", valueName: "netns"),
         completion: .shellCommand("ls /run/netns 2>/dev/null"))
     var netns: String?
 
@@ -121,7 +121,10 @@ extension PolicyExplain {
                 isHost = HostNamespace.inodes.contains(namespace.inode)
             } catch {
                 openError = Self.reason(for: error)
-                if case .firstProcess = error { isHost = true }
+                switch error {
+                case .firstProcess, .podOnHost: isHost = true
+                default: break
+                }
             }
         }
 
@@ -130,6 +133,7 @@ extension PolicyExplain {
             case .notFound: "there is no such namespace now"
             case .systemCall(let error), .firstProcess(let error): "\(error)"
             case .notFollowed(let sentence): sentence
+            case .podOnHost: "its processes are in the host's namespace"
             case .notNetworkNamespace, .hiddenFromCaller: "it is not a network namespace"
             }
         }

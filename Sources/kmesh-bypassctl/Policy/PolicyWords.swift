@@ -37,7 +37,7 @@ extension Policy {
     var sentenceAboutRoot: String {
         let root = Caller(uid: 0, gid: 0)
         return "root may do everything"
-            + ((try? authorizeRead(netns: "", isHost: true, by: root)) != nil
+            + ((try? authorizeRead(netns: Change.host, isHost: true, by: root)) != nil
                 ? ", in the host's namespace too" : " but touch the host's namespace")
     }
 }

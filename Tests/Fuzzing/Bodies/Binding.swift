@@ -71,6 +71,7 @@ enum Binding {
         case .pid(let pid): try promise(pid > 0, "\(pid) is no process")
         case .pod(let uid):
             try promise(!uid.isEmpty && uid.utf8.allSatisfy { $0 != 0x2f && $0 > 0x20 }, "\(uid) is no pod")
+        case .host: try promise(text == "host", "\(text) is not the host")
         case nil: break
         }
     }
