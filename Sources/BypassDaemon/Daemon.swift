@@ -14,8 +14,8 @@ package final class Daemon: Sendable {
         package var socketGroup = "kmesh"
         package var bpffs = "/sys/fs/bpf"
         package var stateFolder = "/run/kmesh/state"
-        /// Who may do what; without the file, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
-        package var policy = "/etc/kmesh/bypassd.toml"
+        /// Who may do what; without the file at the usual path, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
+        package var policy = PolicyFile.path
         /// Where audit records go: the journal's socket; nil for where the log goes.
         package var journal = Systemd.journal
         package var limits = Limits()
@@ -80,7 +80,9 @@ package final class Daemon: Sendable {
         try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
-        let policy = try Startup.readPolicy(configuration.policy)
+        // Its thread may wait for a server of accounts: no service stops it, it ends with the process.
+        let lookUps = try Startup.makeQueue("accounts")
+        let policy = try Startup.readPolicy(configuration.policy, queue: lookUps, logger: logger)
         let socket = try Startup.takeSocket(configuration)
         do throws(StartError) {
             let lock = try Startup.claim(configuration.bpffs)
@@ -112,7 +114,7 @@ package final class Daemon: Sendable {
                 connections: connections,
                 log: RateLimitedLog(metrics: metrics, logger: logger, queue: background))
             let acceptor = Acceptor(
-                context, accounts: SubordinateAccounts(queue: background), closing: closing, logger: logger)
+                context, accounts: SubordinateAccounts(queue: lookUps), closing: closing, logger: logger)
             let watchdog = Watchdog(socket.listener, executor.gate)
 
             self.logger = logger
@@ -198,6 +200,7 @@ package final class Daemon: Sendable {
                 "socket": "\(socket.path)", "pin": "\(manager.matcher.pin)", "tag": "\(manager.matcher.tagText)",
                 "bypassed": "\(manager.store.count)", "policy": "\(policy.summary)",
             ])
+        logPolicyWarnings()
         if let error = HostNamespace.unknownFirstProcess {
             logger.warning(
                 "PID 1's network namespace cannot be read: only the daemon's own is refused as the host's",
@@ -211,12 +214,19 @@ package final class Daemon: Sendable {
         logger.notice("ended", metadata: ["bypassed": "\(manager.store.count)"])
     }
 
+    private func logPolicyWarnings() {
+        for line in policy.warnings {
+            logger.warning("a part of the policy has no effect for now", metadata: ["warning": "\(line)"])
+        }
+    }
+
     /// Reads the policy file again. One that is not in order changes nothing, and is reported.
     private func reload() {
         notifier.reloading {
             do throws(PolicyLoadingError) {
                 try policy.reload()
                 logger.notice("policy reloaded", metadata: ["policy": "\(policy.summary)"])
+                logPolicyWarnings()
                 return nil
             } catch {
                 for line in error.lines {

@@ -8,14 +8,31 @@ package import BypassAPI
 package struct Grant: Hashable, Sendable {
     /// A user or a group.
     package enum Subject: Hashable, Sendable {
-        /// `written` is what the policy file says, a name or a number.
-        case user(UInt32, written: String)
-        case group(UInt32, written: String)
+        /// `written` is what the policy file says, a name or a number. Without a number it is a name that this machine does
+        /// not know, or cannot look up now: nobody has it.
+        case user(UInt32?, written: String)
+        case group(UInt32?, written: String)
 
         package func includes(_ caller: Caller) -> Bool {
             switch self {
-            case .user(let uid, _): caller.uid == uid
-            case .group(let gid, _): caller.isMember(of: gid)
+            case .user(let uid?, _): caller.uid == uid
+            case .group(let gid?, _): caller.isMember(of: gid)
+            case .user(nil, _), .group(nil, _): false
+            }
+        }
+
+        package var isKnown: Bool {
+            switch self {
+            case .user(let id, _), .group(let id, _): id != nil
+            }
+        }
+
+        /// The same, with the number of a name that is known now.
+        func lookedUp(in accounts: AccountLookup) -> Subject {
+            switch self {
+            case .user(nil, let name): .user((try? accounts.uid(name)) ?? nil, written: name)
+            case .group(nil, let name): .group((try? accounts.gid(name)) ?? nil, written: name)
+            case .user, .group: self
             }
         }
     }
@@ -73,8 +90,8 @@ package struct Grant: Hashable, Sendable {
 extension Grant.Subject: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .user(_, let written): "user \(written.printable)"
-        case .group(_, let written): "group \(written.printable)"
+        case .user(let uid, let written): "user \(written.printable)\(uid == nil ? " (unknown)" : "")"
+        case .group(let gid, let written): "group \(written.printable)\(gid == nil ? " (unknown)" : "")"
         }
     }
 }

@@ -32,15 +32,30 @@ package struct Policy: Hashable, Sendable {
     package let grants: [Grant]
     /// Whether this is the policy of a machine without a policy file.
     package let isBuiltIn: Bool
+    /// The names in it that have no number.
+    package let unknownSubjects: [Grant.Subject]
+    /// What of the file has no effect for now, and why.
+    package let warnings: [Diagnostic]
 
     package init(grants: [Grant]) {
-        self.grants = grants
-        isBuiltIn = false
+        self.init(grants: grants, isBuiltIn: false)
     }
 
-    private init(builtIn grants: [Grant]) {
+    init(grants: [Grant], isBuiltIn: Bool, warnings: [Diagnostic] = []) {
         self.grants = grants
-        isBuiltIn = true
+        self.isBuiltIn = isBuiltIn
+        self.warnings = warnings
+        unknownSubjects = grants.flatMap(\.subjects).filter { !$0.isKnown }
+    }
+
+    /// The same, with the numbers of the names that are known now and were not.
+    func lookingUpUnknownSubjects(in accounts: AccountLookup) -> Policy {
+        let grants = grants.map { grant in
+            var grant = grant
+            grant.subjects = grant.subjects.map { $0.lookedUp(in: accounts) }
+            return grant
+        }
+        return Policy(grants: grants, isBuiltIn: isBuiltIn, warnings: warnings)
     }
 
     /// The group that may read and bypass where there is no policy file.
@@ -48,10 +63,9 @@ package struct Policy: Hashable, Sendable {
 
     /// What holds without a policy file: root is admin, the group kmesh may read and bypass, everybody else nothing.
     ///
-    /// - Parameter group: the number of the group kmesh; nil if there is none.
+    /// - Parameter group: the number of the group kmesh; nil if there is none, or it cannot be looked up now.
     package static func builtIn(group: UInt32?) -> Policy {
-        guard let group else { return Policy(builtIn: []) }
-        return Policy(builtIn: [Grant(subjects: [.group(group, written: groupName)], role: .bypass)])
+        Policy(grants: [Grant(subjects: [.group(group, written: groupName)], role: .bypass)], isBuiltIn: true)
     }
 
     /// Why a caller may not call what needs a role, whatever it is called for. It permits nothing: to be asked before a
@@ -133,8 +147,8 @@ package struct Policy: Hashable, Sendable {
                 ?? "a grant of role \(role.rawValue) to this user or one of its groups would allow it"
         }
         if role == .admin { return "without a policy file only root may" }
-        return grants.isEmpty
-            ? "without a policy file only root and the group \(Self.groupName) may, and there is no such group"
+        return !unknownSubjects.isEmpty
+            ? "without a policy file only root and the group \(Self.groupName) may, and no such group is known here"
             : "membership of group \(Self.groupName) would allow it"
     }
 }

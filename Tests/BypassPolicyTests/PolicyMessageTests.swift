@@ -43,8 +43,8 @@ import Testing
                 == "uid 1001 may not call clear: without a policy file only root may")
         #expect(
             try message(Policy.builtIn(group: nil).roleRefusal(of: People.stranger, asking: .read, to: "call list"))
-                == "uid 1003 may not call list: without a policy file only root and the group kmesh may, and there is "
-                + "no such group")
+                == "uid 1003 may not call list: without a policy file only root and the group kmesh may, and no such "
+                + "group is known here")
     }
 
     @Test(

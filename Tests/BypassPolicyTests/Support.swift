@@ -32,6 +32,11 @@ func diagnostics(_ bytes: [UInt8]) -> [String] {
     }
 }
 
+/// What is said about a file that is accepted, a line each.
+func warnings(_ text: String) throws -> [String] {
+    try read(text).warnings.map { "\($0.line): \($0.message)" }
+}
+
 /// A grant with everything in order, for tests of one more line.
 let bob = "[[grant]]\nusers = [\"bob\"]\nrole = \"bypass\"\n"
 

@@ -56,10 +56,13 @@ extension KernelTests {
             }
         }
 
-        @Test func withoutAPolicyFileRootIsAdminAndTheGroupMayBypass() async throws {
+        /// Of all tests only this one looks at the machine's own file, which it wants to be missing.
+        @Test(arguments: ["/etc/kmesh/bypassd.toml", nil])
+        func withoutAPolicyFileRootIsAdminAndTheGroupMayBypass(_ file: String?) async throws {
             try await Rig.withoutDaemon { rig in
                 try await rig.withUsers(operators: ["operator"], others: ["stranger"]) { users in
-                    try await rig.start()
+                    try await rig.start(file.map { ["--policy", $0] } ?? [])
+                    #expect(try rig.daemon.standardError.contains("built-in, since") == (file != nil))
                     try await rig.openSocket()
                     let (operator_, stranger) = (try #require(users["operator"]), try #require(users["stranger"]))
                     try await Self.expect([], host: .host, as: .root, rig)
@@ -187,9 +190,45 @@ extension KernelTests {
             }
         }
 
+        /// As with LDAP at boot: the daemon is up before the servers of accounts.
+        @Test func aNameThatBecomesKnownGetsItsGrantWithoutAReload() async throws {
+            try await Rig.withoutDaemon { rig in
+                let late = rig.sandbox.pod.replacing("-pod", with: "-late")
+                try await rig.write(policy: "[[grant]]\nusers = [\"\(late)\"]\nrole = \"read\"\n")
+                try await rig.start()
+                try await rig.openSocket()
+                #expect(try rig.daemon.standardError.contains("\(rig.policyFile):2: users: no user is named"))
+                try await rig.withUsers(others: ["late"]) { users in
+                    let user = try #require(users["late"])
+                    let line = #"{"jsonrpc":"2.0","id":1,"method":"info"}"#
+                    try await eventually("the grant applies") {
+                        try await rig.lines(as: user, [line]).first?.object?["result"] != nil
+                    }
+                }
+            }
+        }
+
+        @Test func aPolicyFileThatIsNamedMustBeThere() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.sandbox.run(["rm", rig.policyFile], in: .host)
+                let ending = try await rig.sandbox.result(of: rig.command())
+                #expect(ending.code == 78 && ending.errors.count == 1, "\(ending)")
+                #expect(ending.errors[0].contains("there is no \(rig.policyFile)"), "\(ending)")
+                // A running one keeps what it has.
+                try await rig.write(policy: "")
+                try await rig.start()
+                try await rig.sandbox.run(["rm", rig.policyFile], in: .host)
+                try rig.daemon.kill(1)
+                try await eventually("the reload fails") {
+                    try rig.daemon.standardError.contains("policy not reloaded")
+                }
+                #expect(try await rig.list() == [])
+            }
+        }
+
         @Test func aDaemonDoesNotStartWithABadPolicy() async throws {
             try await Rig.withoutDaemon { rig in
-                try await rig.write(policy: "[[grant]]\nusers = [\"nobody-has-this-name\"]\nrole = \"king\"\n")
+                try await rig.write(policy: "[[grant]]\nusers = []\nrole = \"king\"\n")
                 let ending = try await rig.sandbox.result(of: rig.command())
                 #expect(ending.code == 78)
                 #expect(ending.errors.contains { $0.contains("\(rig.policyFile):2: ") }, "\(ending.errors)")

@@ -19,7 +19,7 @@ package final class Rig: Sendable {
     package var pin: String { options.bpffs + "/bypass" }
     package var mapPin: String { options.bpffs + "/bypassed_netns" }
     package var socket: String { options.socket }
-    /// What says who may do what, if a test writes it; never the machine's own.
+    /// What says who may do what; never the machine's own.
     package var policyFile: String { options.arguments[1] }
 
     private init(
@@ -73,6 +73,7 @@ package final class Rig: Sendable {
             try await BPFFileSystem.with { bpffs in
                 try await MeshSandbox.with { sandbox in
                     let rig = Rig(sandbox, folder, bpffs.path, executable, arguments)
+                    try await rig.write(policy: builtInPolicy)
                     return try await scoped {
                         let result = try await body(rig)
                         try await rig.checkNothingIsLeft()
@@ -86,6 +87,9 @@ package final class Rig: Sendable {
             }
         }
     }
+
+    /// What the built-in policy says, as a file: the machine's own is not a test's.
+    private static let builtInPolicy = "[[grant]]\ngroups = [\"kmesh\"]\nrole = \"bypass\"\n"
 
     /// Whatever a test did: once every bypass has ended, no trace of it is left.
     private func checkNothingIsLeft() async throws {

@@ -60,6 +60,18 @@ import Testing
                 """)
     }
 
+    @Test func `Where the group is missing the summary says so`() {
+        let text = summary(of: PolicySource(path: "f", policy: .builtIn(group: nil)), plain)
+        #expect(text.contains("built in  a group kmesh could use bypasses, but there is none\n"))
+        #expect(!text.contains("may read status"))
+    }
+
+    @Test func `What has no effect for now is a warning`() throws {
+        var source = try source()
+        source.warnings = ["f:3: users: no user is named \"eve\""]
+        #expect(summary(of: source, plain).hasSuffix("warning: f:3: users: no user is named \"eve\"\n"))
+    }
+
     @Test func `A file that the daemon would not accept is reported`() throws {
         let text = summary(of: try source(untrustedReason: "f belongs to \u{1B}uid 7"), plain)
         #expect(text.hasSuffix("warning: the daemon will not accept the file as it is: f belongs to \\u{1b}uid 7\n"))

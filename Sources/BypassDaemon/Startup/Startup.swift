@@ -2,6 +2,7 @@ internal import BypassAPI
 internal import BypassPolicy
 internal import Datapath
 internal import Linux
+internal import Logging
 internal import SystemPackage
 
 /// What has to be in order before the daemon can answer, each with its own exit status.
@@ -48,9 +49,9 @@ enum Startup {
         }
     }
 
-    static func readPolicy(_ path: String) throws(StartError) -> PolicyStore {
+    static func readPolicy(_ path: String, queue: WorkQueue, logger: Logger) throws(StartError) -> PolicyStore {
         do throws(PolicyLoadingError) {
-            return try PolicyStore(path: path)
+            return try PolicyStore(path: path, queue: queue, logger: logger)
         } catch {
             throw StartError(StartError.badPolicy, error.lines.joined(separator: "\n"))
         }

@@ -9,6 +9,9 @@ package struct Diagnostic: Hashable, Sendable, Error {
         self.line = line
         self.message = message
     }
+
+    /// Such as `/etc/kmesh/bypassd.toml:7: namespaces: is empty`.
+    func line(about path: String) -> String { "\(path):\(line): \(message)" }
 }
 
 /// Why a policy file is refused: every diagnostic, so that they can be fixed in one go.
@@ -26,9 +29,9 @@ package struct PolicyFileError: Error, Hashable, Sendable {
         isCutShort = diagnostics.count > Self.maxDiagnostics
     }
 
-    /// A line for each diagnostic, such as `/etc/kmesh/bypassd.toml:7: no user is named "alcie"`.
+    /// A line for each diagnostic.
     package func lines(about path: String) -> [String] {
-        let lines = diagnostics.map { "\(path):\($0.line): \($0.message)" }
+        let lines = diagnostics.map { $0.line(about: path) }
         return isCutShort ? lines + ["\(path): more is wrong than fits here: put these right first"] : lines
     }
 }

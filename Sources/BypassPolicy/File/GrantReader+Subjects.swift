@@ -15,48 +15,49 @@ extension GrantReader {
 
     private mutating func readAccounts(
         _ key: Key, _ kind: String, _ find: (String) throws -> UInt32?
-    ) -> [(id: UInt32, written: String)] {
+    ) -> [(id: UInt32?, written: String)] {
         guard let elements = elements(key, example: "kmesh") else { return [] }
-        var found: [(id: UInt32, written: String)] = []
-        var names: [UInt32: String] = [:]
+        var found: [(id: UInt32?, written: String)] = []
+        var seen: Set<TOMLDocument.Value.Content> = []
+        var ids: Set<UInt32> = []
         for element in elements {
             guard let account = readAccount(element, key, kind, find) else { continue }
-            if let other = names.updateValue(account.written, forKey: account.id) {
-                let shown = account.written.excerpt
-                diagnose(
-                    element.line,
-                    "\(key.rawValue): "
-                        + (other == account.written
-                            ? "\(shown) is there twice" : "\(shown) and \(other.excerpt) are the same \(kind)"))
+            if !seen.insert(element.content).inserted {
+                diagnose(element.line, "\(key.rawValue): \(account.written.excerpt) is there twice")
             }
-            found.append(account)
+            // Under two names, or a name and its number, it is one account.
+            if account.id.map({ ids.insert($0).inserted }) ?? true { found.append(account) }
         }
         return found
     }
 
+    /// A name that is not known now may be later: the servers of accounts may be started after the daemon. So that is not an
+    /// error, and the grant does not apply to that name as long as it is not known.
     private mutating func readAccount(
         _ element: TOMLDocument.Value, _ key: Key, _ kind: String, _ find: (String) throws -> UInt32?
-    ) -> (id: UInt32, written: String)? {
+    ) -> (id: UInt32?, written: String)? {
         switch element.content {
         case .integer(let number):
             // The highest number means "nobody" to the kernel's calls.
             if let id = UInt32(exactly: number), id != .max { return (id, "\(number)") }
             diagnose(element.line, "\(key.rawValue): \(number) is not the number of a \(kind) (0 to 4294967294)")
+            return nil
         case .string(let name):
+            let fault: String
             do {
                 if let id = try find(name) { return (id, name) }
                 let advice =
                     UInt32(name) == nil
-                    ? "use a number for one that is not known here" : "a number stands without quotes"
-                diagnose(element.line, "\(key.rawValue): no \(kind) is named \(name.excerpt); \(advice)")
+                    ? "use a number for one that this machine does not know" : "a number stands without quotes"
+                fault = "no \(kind) is named \(name.excerpt); \(advice)"
             } catch {
-                diagnose(
-                    element.line,
-                    "\(key.rawValue): the \(kind) \(name.excerpt) cannot be looked up now: \(error)".printable)
+                fault = "the \(kind) \(name.excerpt) cannot be looked up now: \(error)".printable
             }
+            warn(element.line, "\(key.rawValue): \(fault). The grant does not apply to this \(kind) until it is known")
+            return (nil, name)
         case .boolean, .array:
             diagnose(element.line, "\(key.rawValue): takes names and numbers, not \(element.content.kind)")
+            return nil
         }
-        return nil
     }
 }

@@ -5,6 +5,10 @@ extension GrantReader {
         if diagnostics.count <= PolicyFileError.maxDiagnostics { diagnostics.append(Diagnostic(line, message)) }
     }
 
+    mutating func warn(_ line: Int, _ message: String) {
+        if warnings.count < PolicyFileError.maxDiagnostics { warnings.append(Diagnostic(line, message)) }
+    }
+
     mutating func mistyped<Value>(_ key: Key, _ value: TOMLDocument.Value, _ wanted: String) -> Value? {
         diagnose(value.line, "\(key.rawValue): \(wanted), not \(value.content.kind)")
         return nil

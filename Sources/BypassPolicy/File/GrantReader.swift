@@ -15,6 +15,8 @@ struct GrantReader {
     let table: TOMLDocument.Table
     let accounts: AccountLookup
     var diagnostics: [Diagnostic] = []
+    /// What is no error, but has no effect for now.
+    var warnings: [Diagnostic] = []
     private var entries: [Key: TOMLDocument.Entry] = [:]
 
     init(_ table: TOMLDocument.Table, _ accounts: AccountLookup) {
@@ -177,6 +179,6 @@ struct GrantReader {
 
 extension Grant.Subject {
     fileprivate var isRoot: Bool {
-        if case .user(0, _) = self { true } else { false }
+        if case .user(0?, _) = self { true } else { false }
     }
 }

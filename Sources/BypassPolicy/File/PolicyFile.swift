@@ -15,6 +15,7 @@ package enum PolicyFile {
         if let fault = fault(of: bytes) { throw PolicyFileError([fault]) }
         var (document, diagnostics) = TOMLReader.read(bytes)
         var grants: [Grant] = []
+        var warnings: [Diagnostic] = []
         // Without their lines: grants that say the same are the same.
         var lines: [Grant: Int] = [:]
         for table in document.tables where table.isReadable && diagnostics.count <= PolicyFileError.maxDiagnostics {
@@ -42,9 +43,10 @@ package enum PolicyFile {
                 }
             }
             diagnostics += reader.diagnostics
+            warnings += reader.warnings.prefix(PolicyFileError.maxDiagnostics - warnings.count)
         }
         guard diagnostics.isEmpty else { throw PolicyFileError(diagnostics) }
-        return Policy(grants: grants)
+        return Policy(grants: grants, isBuiltIn: false, warnings: warnings)
     }
 
     private static let grantName = "grant"
@@ -91,26 +93,52 @@ package struct PolicyLoadingError: Error, Hashable, Sendable {
 extension PolicyFile {
     package struct Loaded: Sendable {
         package var policy: Policy
+        /// What has no effect for now: lines for people.
+        package var warnings: [String]
         /// Why the file is not to be trusted, wherever it lies; nil if it is.
         package var untrustedReason: String?
     }
 
-    /// Reads the file at `path`, with the users and groups that this machine knows. Without a file, the built-in policy
-    /// applies. Both the daemon and the command line call this.
+    /// Reads the file at `path`, with the users and groups that this machine knows. Where that is the usual path and there
+    /// is no file, the built-in policy applies. Both the daemon and the command line call this.
     package static func load(_ path: String) throws(PolicyLoadingError) -> Loaded {
         do {
             guard let file = try TrustedFile.read(path, limit: maxBytes) else {
-                return Loaded(policy: .builtIn(group: try UserDatabase.group(named: Policy.groupName)))
+                guard path == Self.path else {
+                    throw PolicyLoadingError(
+                        lines: ["there is no \(path): only \(Self.path) may be missing, for the built-in policy"])
+                }
+                return builtIn()
             }
+            let policy = try read(file.contents, resolving: .ofThisMachine)
             return Loaded(
-                policy: try read(file.contents, resolving: .ofThisMachine), untrustedReason: file.untrustedReason)
+                policy: policy, warnings: policy.warnings.map { $0.line(about: path) },
+                untrustedReason: file.untrustedReason)
         } catch let error as PolicyFileError {
             throw PolicyLoadingError(lines: error.lines(about: path))
-        } catch let error as TrustedFileError {
-            throw PolicyLoadingError(lines: ["\(error)"])
+        } catch let error as PolicyLoadingError {
+            throw error
         } catch {
-            throw PolicyLoadingError(lines: ["the group \(Policy.groupName) cannot be looked up now: \(error)"])
+            throw PolicyLoadingError(lines: ["\(error)"])
         }
+    }
+
+    private static func builtIn() -> Loaded {
+        do throws(UserDatabaseError) {
+            let group = try UserDatabase.group(named: Policy.groupName)
+            return Loaded(policy: .builtIn(group: group), warnings: [])
+        } catch {
+            return Loaded(
+                policy: .builtIn(group: nil),
+                warnings: [
+                    "the group \(Policy.groupName) cannot be looked up now: \(error). Until then only root has rights"
+                ])
+        }
+    }
+
+    /// The policy with the names that this machine knows now, and did not when it was read.
+    package static func lookUpUnknownSubjects(of policy: Policy) -> Policy {
+        policy.lookingUpUnknownSubjects(in: .ofThisMachine)
     }
 }
 

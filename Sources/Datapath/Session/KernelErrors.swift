@@ -20,7 +20,8 @@ extension BypassError {
         case .podOnHost(let uid):
             self = .hostNetnsRefused(
                 "every process in the control group of pod \(uid) is in the host's own network namespace, which pod: never "
-                    + "means: the pod has hostNetwork, or its runtime (such as Kata or gVisor) has the pod's network elsewhere")
+                    + "means: the pod has hostNetwork, or its runtime (such as Kata or gVisor) has the pod's network elsewhere"
+            )
         case .firstProcess(let error):
             self = .hostNetnsRefused("this is the host's own network namespace, and it cannot be opened: \(error)")
         case .systemCall(let error): self.init(error)

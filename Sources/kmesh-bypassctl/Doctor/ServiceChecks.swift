@@ -21,6 +21,11 @@ struct ServiceChecks {
             if let reason = source.untrustedReason {
                 return .problem("policy", reason, "the daemon accepts it once only root can write it")
             }
+            if !source.warnings.isEmpty {
+                return .warning(
+                    "policy", source.warnings.joined(separator: "; "),
+                    "the rest of the policy applies; these names do once this machine knows them")
+            }
             return .ok(
                 "policy",
                 source.policy.isBuiltIn

@@ -19,7 +19,8 @@ struct PolicyCheck: ParsableCommand {
         commandName: "check",
         abstract: "Check whether the daemon would accept a policy file, and show what it means.",
         discussion: """
-            Reports every error with its line number, and ends with 1 if there is one. A FILE that is named need not \
+            Reports every error with its line number, and ends with 1 if there is one. A name that this machine does not know \
+            is a warning, and ends with 0. A FILE that is named need not \
             belong to root: it may be a draft.
             """)
 
@@ -45,11 +46,11 @@ func summary(of source: PolicySource, _ style: Style) -> String {
     let title =
         source.policy.isBuiltIn
         ? "there is no \(source.path): the built-in policy is in effect" : "\(source.path) is in order: \(count)"
-    var rows = grants.map { [Cell($0.line.map { "line \($0)" } ?? "built in", .bold), Cell($0.sentence)] }
-    if source.policy.isBuiltIn && grants.isEmpty {
-        rows.append([
-            Cell("built in", .bold), Cell("a group \(Policy.groupName) could use bypasses, but there is none"),
-        ])
+    var rows = grants.map { grant in
+        let isMissing = source.policy.isBuiltIn && !source.policy.unknownSubjects.isEmpty
+        let sentence =
+            isMissing ? "a group \(Policy.groupName) could use bypasses, but there is none" : grant.sentence
+        return [Cell(grant.line.map { "line \($0)" } ?? "built in", .bold), Cell(sentence)]
     }
     rows.append([Cell("always", .bold), Cell(source.policy.sentenceAboutRoot)])
     rows.append([Cell("", .bold), Cell("all others may do nothing")])
@@ -65,12 +66,15 @@ struct PolicySource {
 
     var path: String
     var policy: Policy
+    /// What has no effect for now: lines for people.
+    var warnings: [String]
     /// Why the daemon would not accept the file as it is.
     var untrustedReason: String?
 
-    init(path: String, policy: Policy, untrustedReason: String? = nil) {
+    init(path: String, policy: Policy, warnings: [String] = [], untrustedReason: String? = nil) {
         self.path = path
         self.policy = policy
+        self.warnings = warnings
         self.untrustedReason = untrustedReason
     }
 
@@ -82,15 +86,16 @@ struct PolicySource {
         } catch {
             throw Failure(lines: error.lines)
         }
-        if loaded.policy.isBuiltIn && path != PolicyFile.path { throw Failure(lines: ["there is no \(path)"]) }
-        self.init(path: path, policy: loaded.policy, untrustedReason: loaded.untrustedReason)
+        self.init(
+            path: path, policy: loaded.policy, warnings: loaded.warnings, untrustedReason: loaded.untrustedReason)
     }
 
     /// Warnings about the file.
     func warnings(_ style: Style) -> String {
-        guard let untrustedReason else { return "" }
-        return style.paint("warning:", .yellow) + " "
-            + "the daemon will not accept the file as it is: \(untrustedReason)".printable + "\n"
+        let untrusted = untrustedReason.map { "the daemon will not accept the file as it is: \($0)" }
+        return (warnings + [untrusted].compactMap(\.self)).map {
+            style.paint("warning:", .yellow) + " " + $0.printable + "\n"
+        }.joined()
     }
 
     /// Runs the body of a `policy` command. Reports a failure as all commands do, and ends the process.
