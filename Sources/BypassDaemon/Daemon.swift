@@ -95,7 +95,8 @@ package final class Daemon: Sendable {
             let closer = try Startup.makeCloser()
 
             let metrics = DaemonMetrics()
-            let audit = Audit(journal: configuration.journal, metrics: metrics, logger: logger)
+            let audit = Audit(journal: configuration.journal, metrics: metrics, logger: logger, queue: background)
+            let log = RateLimitedLog(metrics: metrics, logger: logger, queue: background)
             let notifier = SystemdNotifier(queue: background)
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
             let transition = Transition(
@@ -111,8 +112,7 @@ package final class Daemon: Sendable {
             let connections = ConnectionRegistry(limits: configuration.limits, metrics: metrics)
             let context = ServerContext(
                 router: Router(manager, recovery, startedAt: .now), limits: configuration.limits,
-                connections: connections,
-                log: RateLimitedLog(metrics: metrics, logger: logger, queue: background))
+                connections: connections, log: log)
             let acceptor = Acceptor(
                 context, accounts: SubordinateAccounts(queue: lookUps), closing: closing, logger: logger)
             let watchdog = Watchdog(socket.listener, executor.gate)
@@ -135,7 +135,11 @@ package final class Daemon: Sendable {
                     })
             }
             services += [
-                Service(stop: { background.stop() }),
+                Service(stop: {
+                    background.stop()
+                    audit.finish()
+                    log.finish()
+                }),
                 Service(stop: { closer.stop() }),
                 Service(stop: { maintenance.stop(discardingPending: true) }),
                 .thread("resync") {

@@ -59,6 +59,45 @@ extension KernelTests {
             }
         }
 
+        /// A client can be denied, and can fail, a thousand times a second: the journal's space is everyone's.
+        @Test func denialsAndFailuresAreOneRecordASecondForEachUser() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(operators: ["operator"], others: ["stranger"]) { users in
+                    let (operator_, stranger) = (try #require(users["operator"]), try #require(users["stranger"]))
+                    try await rig.withJournal { journal in
+                        try await rig.start(rig.journalArguments)
+                        try await rig.openSocket()
+                        func line(_ name: String, _ state: String) -> String {
+                            #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(name)","\#(state)"]}"#
+                        }
+                        let calls = 900
+                        for (user, result) in [(stranger, "denied"), (operator_, "failed")] {
+                            let lines = (1...calls).map { line("none-\($0)", "on") }
+                            let began = ContinuousClock.now
+                            #expect(try await rig.lines(as: user, lines).count == calls)
+                            let seconds = Int((ContinuousClock.now - began).components.seconds)
+                            var records: [[String: String]] = []
+                            try await eventually("all calls are counted") {
+                                records = try await journal.records.filter { $0["KMESH_UID"] == "\(user.uid)" }
+                                return records.reduce(0) { $0 + (Int($1["KMESH_TIMES"] ?? "1") ?? 0) } == calls
+                            }
+                            #expect(records.allSatisfy { $0["KMESH_RESULT"] == result })
+                            #expect(records.count <= seconds + 3, "\(records.count) records of \(calls) calls")
+                            #expect(records.first?["KMESH_NETNS"] == "none-1" && records.first?["KMESH_TIMES"] == nil)
+                            #expect(records.last?["KMESH_NETNS"] == "none-\(calls)")
+                            #expect(records.last?["MESSAGE"]?.contains(", the last of ") == true)
+                        }
+                        // What was changed is never folded.
+                        let flips = (1...20).flatMap { _ in ["on", "off"].map { line(rig.sandbox.pod, $0) } }
+                        #expect(try await rig.lines(as: operator_, flips).count == 40)
+                        try await eventually("each change is a record") {
+                            try await journal.records.count { $0["KMESH_RESULT"] == "changed" } == 40
+                        }
+                    }
+                }
+            }
+        }
+
         /// A record that cannot be sent is a line in the log.
         @Test func aJournalThatIsGoneLosesNothing() async throws {
             try await Rig.withoutDaemon { rig in

@@ -5,23 +5,57 @@ internal import Logging
 internal import Synchronization
 
 /// Where audit records go: to the journal in its own protocol, field by field, or as a line of text to where the log goes.
+///
+/// A change is a record of its own, always: it took a grant and work in the kernel. What any client can cause as often as it
+/// likes, a denial or a failed call, is one record a second for each account, with the number of those that it stands for.
+/// Root is exempt.
 final class Audit: Sendable {
-    private let journal: String?
-    private let socket = Mutex<DatagramSocket?>(nil)
-    private let metrics: DaemonMetrics
-    private let logger: Logger
+    private struct Kind: Hashable {
+        var account: UInt32
+        var outcome: AuditRecord.Outcome
+    }
 
-    /// - Parameter journal: the journal's socket; nil for lines of text.
-    init(journal: String?, metrics: DaemonMetrics, logger: Logger) {
-        self.journal = journal
+    private let metrics: DaemonMetrics
+    private let writer: AuditWriter
+    private let limiter: BurstLimiter<Kind, AuditRecord>
+
+    /// - Parameters:
+    ///   - journal: the journal's socket; nil for lines of text.
+    ///   - queue: where the seconds end.
+    init(journal: String?, metrics: DaemonMetrics, logger: Logger, queue: WorkQueue) {
+        let writer = AuditWriter(journal: journal, logger: logger)
         self.metrics = metrics
-        self.logger = logger
+        self.writer = writer
+        limiter = BurstLimiter(queue: queue) { record, times in
+            var record = record
+            record.times = times
+            writer.write(record)
+        }
     }
 
     /// Writes a record, on the calling thread: after the answer, so that a journal that is slow holds up only the one who
     /// has caused the record.
     func write(_ record: AuditRecord) {
         if record.outcome == .denied { metrics.denials.increment() }
+        guard record.outcome != .changed, let peer = record.peer, peer.account != 0 else { return writer.write(record) }
+        limiter.add(record, of: Kind(account: peer.account, outcome: record.outcome))
+    }
+
+    /// Writes what waits for its second to end.
+    func finish() { limiter.finish() }
+}
+
+private final class AuditWriter: Sendable {
+    private let journal: String?
+    private let socket = Mutex<DatagramSocket?>(nil)
+    private let logger: Logger
+
+    init(journal: String?, logger: Logger) {
+        self.journal = journal
+        self.logger = logger
+    }
+
+    func write(_ record: AuditRecord) {
         if let journal, send(JournalEntry(record).bytes, to: journal) { return }
         // What the log drops need not be put together.
         if record.outcome.level < logger.logLevel { return }

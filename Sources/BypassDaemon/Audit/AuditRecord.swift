@@ -2,7 +2,8 @@ internal import Bypass
 internal import JSONRPC
 internal import Linux
 
-/// What was asked of the daemon by whom, and what came of it: one record for each change and each denial.
+/// What was asked of the daemon by whom, and what came of it: one record for each change, and for denials and failed calls one
+/// for a second's.
 struct AuditRecord: Sendable {
     enum Outcome: String, Sendable {
         case changed
@@ -28,6 +29,8 @@ struct AuditRecord: Sendable {
     var warnings: [String] = []
     /// Microseconds.
     var duration: Int64?
+    /// How many such calls of the account it stands for, of which it is the last; nil if it is a single call's.
+    var times: Int?
 
     /// The same, of what was not done.
     func failing(with error: BypassError) -> AuditRecord {
@@ -56,7 +59,7 @@ struct AuditRecord: Sendable {
             ("pid", peer.map { "\($0.credentials.pid)" }), ("exe", origin?.executable), ("unit", origin?.unit),
             ("cgroup", origin?.controlGroup), ("owner", owner), ("reason", reason), ("error", error),
             ("warnings", warnings.isEmpty ? nil : warnings.joined(separator: ",")),
-            ("duration_usec", duration.map { "\($0)" }),
+            ("duration_usec", duration.map { "\($0)" }), ("times", times.map { "\($0)" }),
         ]
         return all.compactMap { name, value in value.map { (name, $0) } }
     }
@@ -75,8 +78,9 @@ struct AuditRecord: Sendable {
         case .changed:
             let why = [owner.map { "for \($0)" }, reason].compactMap(\.self).joined(separator: ": ")
             return what + (who ?? "") + (why.isEmpty ? "" : ", \(why)")
-        case .denied: return "denied: \(what)\(who ?? ""): \(error ?? "")"
-        case .failed: return "failed: \(what)\(who ?? ""): \(error ?? "")"
+        case .denied, .failed:
+            let many = times.map { ", the last of \($0) in a second" } ?? ""
+            return "\(outcome.rawValue): \(what)\(who ?? "")\(many): \(error ?? "")"
         }
     }
 }

@@ -36,6 +36,16 @@ import Testing
         queue.stop(discardingPending: true)
     }
 
+    @Test("What waits for its second is logged when the daemon ends")
+    func end() {
+        refuse(7, times: 4)
+        queue.stop()
+        log.finish()
+        #expect(written.lines.last == "connection refused limit=connections times=3 uid=7")
+        log.finish()
+        #expect(written.lines.count == 2)
+    }
+
     @Test("One user's noise hides neither another's nor what is of another kind")
     func kinds() {
         refuse(7, times: 10)
