@@ -2,7 +2,6 @@
 #include "CLinux.h"
 
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <pthread.h>
@@ -23,9 +22,6 @@
 #include <errno.h>
 
 /* What the headers of an older distribution lack: asm-generic/socket.h. */
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
 #endif
@@ -161,37 +157,6 @@ int clinux_setns_network(int fd)
 	return setns(fd, CLONE_NEWNET);
 }
 
-int clinux_netfilter_socket(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	int on = 1;
-
-	if (fd < 0)
-		return -1;
-	/* Acknowledgements that carry the kernel's own words (4.12). */
-	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
-	return fd;
-}
-
-int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths)
-{
-	struct mmsghdr messages[CLINUX_RECEIVE_SLOTS];
-	struct iovec places[CLINUX_RECEIVE_SLOTS];
-	int count;
-
-	memset(messages, 0, sizeof messages);
-	for (uint32_t i = 0; i < slots; i++) {
-		places[i].iov_base = (char *)buffer + (size_t)i * slot_size;
-		places[i].iov_len = slot_size;
-		messages[i].msg_hdr.msg_iov = &places[i];
-		messages[i].msg_hdr.msg_iovlen = 1;
-	}
-	count = recvmmsg(fd, messages, slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
-	for (int i = 0; i < count; i++)
-		lengths[i] = messages[i].msg_len;
-	return count;
-}
-
 int clinux_timer(void)
 {
 	return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
@@ -211,13 +176,6 @@ int clinux_timer_wait(int fd)
 	uint64_t count;
 
 	return read(fd, &count, sizeof count) < 0 ? -1 : 0;
-}
-
-int clinux_netns_cookie(int fd, uint64_t *cookie)
-{
-	socklen_t length = sizeof *cookie;
-
-	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &length);
 }
 
 int clinux_accept(int fd)

@@ -24,9 +24,8 @@ extension NetlinkSocket {
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
         request.append(MessageType.getConntrackStatistics, family: 0, sequence: sequence)
-        try send(request, for: operation)
         var count: Int?
-        try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
+        try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
             guard message.sequence == sequence else { return .more }
             try message.check(operation)
             for attribute in message.attributes where attribute.type == CInt(CTA_STATS_GLOBAL_ENTRIES.rawValue) {

@@ -138,9 +138,9 @@ extension NetlinkSocket {
         var outcome = Transaction.Outcome(created: Array(repeating: 0, count: operations.count))
         if operations.isEmpty { return outcome }
         let first = takeSequence(operations.count + 2)
-        try send(transaction.encoded(sequence: first, generation: generation), for: "nf_tables batch")
         var failure: NetfilterError?
-        try receive(for: "nf_tables batch") { (message) throws(NetfilterError) -> Progress in
+        let batch = transaction.encoded(sequence: first, generation: generation)
+        try exchange(batch, for: "nf_tables batch") { (message) throws(NetfilterError) -> Progress in
             let offset = Int(message.sequence &- first)
             // An answer to something older, on a socket that has been used before.
             guard offset <= operations.count else { return .more }

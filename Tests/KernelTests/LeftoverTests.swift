@@ -37,7 +37,7 @@ extension KernelTests {
         /// As a pod can: the guard's table is replaced by one that belongs to a process, which nobody else may change.
         private static func whileGuardIsOwned(_ rig: Rig, _ body: () async throws -> Void) async throws {
             try await rig.sandbox.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
-            try await OddRulesetTests.withOwned(1, "kmesh_bypass", rig, body)
+            try await rig.sandbox.owning("table(1, b'kmesh_bypass', 2)", in: rig.sandbox.pod, body)
         }
 
         private static func expectOff(_ rig: Rig) async throws {

@@ -165,24 +165,10 @@ extension KernelTests {
             }
         }
 
-        /// Has a table that belongs to a process (NFT_TABLE_F_OWNER) for the time that `body` runs: to nobody else the
-        /// kernel gives leave to change it.
-        static func withOwned(
-            _ family: Int, _ table: String, _ rig: Rig, _ body: () async throws -> Void
-        ) async throws {
-            let make = RawRuleset.owned("table(\(family), b'\(table)', 2)")
-            let pid = try await rig.sandbox.netlink(make, in: rig.sandbox.pod).filter(\.isNumber)
-            try await scoped {
-                try await body()
-            } cleanUp: {
-                try await rig.sandbox.run(["kill", pid], in: .host)
-            }
-        }
-
         @Test func whereTheNatTableBelongsToAProcessTheGuardIsEnough() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.nftables)
-                try await Self.withOwned(2, "nat", rig) {
+                try await rig.sandbox.owning("table(2, b'nat', 2)", in: rig.sandbox.pod) {
                     let before = try await rig.sandbox.rules
                     let on = try await rig.on()
                     #expect(on.state == "on" && on.effective && on.codes == [], "\(on)")
@@ -195,7 +181,7 @@ extension KernelTests {
 
         @Test func whereTheGuardsTableBelongsToAProcessNothingIsDone() async throws {
             try await Rig.with { rig in
-                try await Self.withOwned(1, "kmesh_bypass", rig) {
+                try await rig.sandbox.owning("table(1, b'kmesh_bypass', 2)", in: rig.sandbox.pod) {
                     let before = try await rig.sandbox.rules
                     await #expect(throws: ErrorObject.self) { try await rig.on() }
                     do {

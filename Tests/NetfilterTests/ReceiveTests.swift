@@ -45,6 +45,42 @@ import Testing
         #expect(count == 30)
     }
 
+    @Test("Answers without an end are read until the time is over, and then that is the error")
+    func noEnd() throws {
+        var ends = ends()
+        for _ in 0..<30 { answer(ends, Reply.ourRule) }
+        ends.socket.deadline = .now
+        var count = 0
+        #expect(throws: NetfilterError.systemCall(.init("reading rules", .timedOut))) {
+            try ends.socket.dump(MessageType.getRule, "reading rules") { _ in count += 1 }
+        }
+        #expect(count == 8)
+        // What is left of them is not taken for the answer to the next request.
+        #expect(throws: NetfilterError.self) { _ = try ends.socket.generation() }
+    }
+
+    @Test("What another process sends is not an answer")
+    func foreignSender() throws {
+        let userSockets: CInt = 2  // NETLINK_USERSOCK
+        let daemon = OwnedDescriptor(adopting: socket(AF_NETLINK, CInt(SOCK_RAW.rawValue), userSockets))
+        let other = OwnedDescriptor(adopting: socket(AF_NETLINK, CInt(SOCK_RAW.rawValue), userSockets))
+        // struct sockaddr_nl: family, port, groups.
+        var address: [UInt32] = [UInt32(AF_NETLINK), 0, 0]
+        let bytes = Reply.message(3)  // NLMSG_DONE
+        var length = socklen_t(address.count * MemoryLayout<UInt32>.size)
+        let sent = unsafe address.withUnsafeMutableBytes {
+            let address = unsafe $0.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+            _ = unsafe (
+                bind(daemon.rawValue, address, length), getsockname(daemon.rawValue, address.unsafelyUnwrapped, &length)
+            )
+            return unsafe sendto(other.rawValue, bytes, bytes.count, 0, address, length)
+        }
+        #expect(sent == bytes.count)
+        let buffer = ReceiveBuffer()
+        let progress = try buffer.receive(from: daemon, for: "test") { _ in .done }
+        #expect(progress == .more)
+    }
+
     @Test("Counters are put into the rules that they are of, in whatever order the answers come")
     func counters() throws {
         func answer(_ sequence: UInt32, _ packets: UInt64) -> [UInt8] {

@@ -18,13 +18,17 @@ package enum RawRuleset {
 
     /// Makes tables that belong to a process, in the background, and prints its number when they are there.
     package static func owned(_ tables: String) -> String {
+        "batch(\(tables))\n" + inBackground("    time.sleep(300)")
+    }
+
+    /// Executes the lines, which are indented, in a process that goes on, and prints its number.
+    static func inBackground(_ lines: String) -> String {
         """
-        batch(\(tables))
         child = os.fork()
         if child: print(child, flush=True)
         else:
             for stream in 0, 1, 2: os.close(stream)
-            time.sleep(300)
+        \(lines)
 
         """
     }

@@ -57,11 +57,20 @@ int clinux_fstatfs_type(int fd, uint64_t *type);
 int clinux_is_network_namespace(int fd);
 /* setns(fd, CLONE_NEWNET) for the calling thread. */
 int clinux_setns_network(int fd);
-/* A netlink socket for nfnetlink, bound, with extended acknowledgements. */
+/*
+ * A netlink socket for nfnetlink, with extended acknowledgements. It is connected to the kernel, so every other process that
+ * sends to it gets ECONNREFUSED.
+ */
 int clinux_netfilter_socket(void);
 /*
+ * SIOCGIFCONF: the IPv4 addresses of all interfaces of the network namespace that the calling thread is in, in network byte
+ * order. Returns how many; ENOBUFS if there are more than there is room for.
+ */
+int clinux_ipv4_addresses(uint32_t *addresses, uint32_t room);
+/*
  * recvmmsg(fd, ...): takes the messages that are there, each into a slot of the buffer; EAGAIN if there is none. Returns
- * how many, with their lengths; a length greater than the slot's size says that the message was cut off.
+ * how many, with their lengths; a length greater than the slot's size says that the message was cut off, and 0 that another
+ * process has sent it, in the moment before the socket was connected.
  */
 int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths);
 #define CLINUX_RECEIVE_SLOTS 8u /* at most */

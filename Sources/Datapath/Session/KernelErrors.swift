@@ -84,6 +84,8 @@ extension Errno {
         case .permissionDenied: "the daemon may not do that"
         case .noMemory: "the kernel has no memory left"
         case .argListTooLong: "the matcher's map is full: too many namespaces are bypassed"
+        case .timedOut:
+            "it took more than 5 s: the namespace holds too many rules, or other programs change them all the time"
         case .noBufferSpace: "the kernel's buffer ran over: try again"
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem: "no file descriptors left"
         default: description

@@ -1,4 +1,6 @@
+internal import CLinux
 internal import Glibc
+internal import SystemPackage
 
 /// An IPv4 or IPv6 address.
 package struct IPAddress: Hashable, Sendable {
@@ -17,23 +19,20 @@ package struct IPAddress: Hashable, Sendable {
         return nil
     }
 
-    /// nil if the socket address is of another family.
-    init?(_ address: UnsafePointer<sockaddr>) {
-        switch CInt(unsafe address.pointee.sa_family) {
-        case AF_INET:
-            bytes = unsafe address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-                unsafe Self.bytes(of: $0.pointee.sin_addr)
-            }
-        case AF_INET6:
-            bytes = unsafe address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
-                unsafe Self.bytes(of: $0.pointee.sin6_addr)
-            }
-        default: return nil
-        }
+    private init(bytes: [UInt8]) {
+        self.bytes = bytes
     }
 
-    private static func bytes<Address>(of address: Address) -> [UInt8] {
-        unsafe withUnsafeBytes(of: address) { unsafe Array($0) }
+    /// - Parameter address: in network byte order.
+    fileprivate init(ipv4 address: UInt32) {
+        self.init(bytes: unsafe withUnsafeBytes(of: address) { unsafe Array($0) })
+    }
+
+    /// nil unless the text begins with 32 hexadecimal digits, as a line of /proc/net/if_inet6 does.
+    fileprivate init?(ipv6Digits text: some Collection<UInt8>) {
+        let digits = text.prefix(32).compactMap { Character(Unicode.Scalar($0)).hexDigitValue.map(UInt8.init) }
+        guard digits.count == 32 else { return nil }
+        self.init(bytes: stride(from: 0, to: 32, by: 2).map { digits[$0] << 4 | digits[$0 + 1] })
     }
 }
 
@@ -48,20 +47,34 @@ extension IPAddress: CustomStringConvertible {
 
 extension NetworkNamespace {
     /// The addresses of all interfaces in the namespace.
+    ///
+    /// Neither way to them is netlink, on which getifaddrs(3) waits as long as other processes of the namespace send to it.
     package borrowing func addresses() throws(SystemCallError) -> Set<IPAddress> {
         try withEntered { () throws(SystemCallError) -> Set<IPAddress> in
-            var first: UnsafeMutablePointer<ifaddrs>?
-            try systemCall("getifaddrs") { unsafe getifaddrs(&first) }
-            defer { unsafe freeifaddrs(first) }
-            var found: Set<IPAddress> = []
-            var next = unsafe first
-            while let interface = unsafe next {
-                if let address = unsafe interface.pointee.ifa_addr.flatMap({ unsafe IPAddress($0) }) {
-                    found.insert(address)
-                }
-                unsafe next = interface.pointee.ifa_next
-            }
-            return found
+            try Self.ipv4Addresses().union(Self.ipv6Addresses())
         }
+    }
+
+    /// More are not what a pod has; to list them would cost memory.
+    private static let maxAddresses = 4096
+
+    private static func ipv4Addresses() throws(SystemCallError) -> Set<IPAddress> {
+        var addresses = [UInt32](repeating: 0, count: maxAddresses)
+        let count = try systemCall("ioctl SIOCGIFCONF") {
+            unsafe clinux_ipv4_addresses(&addresses, UInt32(maxAddresses))
+        }
+        return Set(addresses.prefix(Int(count)).map(IPAddress.init(ipv4:)))
+    }
+
+    private static func ipv6Addresses() throws(SystemCallError) -> Set<IPAddress> {
+        let lines: [UInt8]
+        do throws(SystemCallError) {
+            lines = try Files.read(ofThread: "net/if_inet6")
+        } catch {
+            // A kernel without IPv6 has no such file.
+            if error.errno == .noSuchFileOrDirectory { return [] }
+            throw error
+        }
+        return Set(lines.split(separator: UInt8(ascii: "\n")).compactMap(IPAddress.init(ipv6Digits:)))
     }
 }

@@ -10,6 +10,14 @@ package struct NetlinkSocket: ~Copyable {
     package let shared: SharedDescriptor
     private var sequence: UInt32 = 0
     private let buffer = ReceiveBuffer()
+    /// An exchange has failed before its last message: what is left of it comes first. While a dump is not read to its end,
+    /// the kernel refuses the next one with EBUSY.
+    private var isUnfinished = false
+    /// No exchange goes on after this: the owner of the namespace decides how much the kernel has to send.
+    package var deadline = Instant.now + timeLimit
+
+    /// For what has to be done in one go, such as one observation with all its attempts.
+    package static let timeLimit = Interval.seconds(5)
 
     /// Opens a socket in the calling thread's network namespace.
     package init() throws(SystemCallError) {
@@ -35,7 +43,40 @@ package struct NetlinkSocket: ~Copyable {
         return first
     }
 
-    func send(_ messages: borrowing MessageBuffer, for operation: StaticString) throws(NetfilterError) {
+    enum Progress {
+        case more, done
+    }
+
+    /// Sends messages and hands each answer to `body`, until `body` says that it has had the last one.
+    mutating func exchange(
+        _ messages: borrowing MessageBuffer, for operation: StaticString,
+        _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
+    ) throws(NetfilterError) {
+        if isUnfinished { try skipRest(operation) }
+        isUnfinished = true
+        try send(messages, for: operation)
+        while try buffer.receive(from: shared.descriptor, for: operation, body) == .more { try checkTime(operation) }
+        isUnfinished = false
+    }
+
+    private func skipRest(_ operation: StaticString) throws(NetfilterError) {
+        do throws(NetfilterError) {
+            while true {
+                try buffer.take(from: shared.descriptor, for: operation)
+                try checkTime(operation)
+            }
+        } catch {
+            // There is nothing more.
+            if case .systemCall(let error) = error, error.errno == .resourceTemporarilyUnavailable { return }
+            throw error
+        }
+    }
+
+    private func checkTime(_ operation: StaticString) throws(NetfilterError) {
+        if Instant.now >= deadline { throw .systemCall(SystemCallError("\(operation)", .timedOut)) }
+    }
+
+    private func send(_ messages: borrowing MessageBuffer, for operation: StaticString) throws(NetfilterError) {
         let number = shared.descriptor.rawValue
         let start = unsafe messages.start
         let count = messages.count
@@ -44,17 +85,6 @@ package struct NetlinkSocket: ~Copyable {
         } catch {
             throw .systemCall(error)
         }
-    }
-
-    enum Progress {
-        case more, done
-    }
-
-    /// Receives messages and hands each to `body`, until `body` says that it has had the last one.
-    mutating func receive(
-        for operation: StaticString, _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
-    ) throws(NetfilterError) {
-        while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {}
     }
 }
 

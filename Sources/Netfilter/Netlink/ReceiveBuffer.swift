@@ -65,18 +65,10 @@ struct ReceiveBuffer: ~Copyable {
         from descriptor: borrowing OwnedDescriptor, for operation: StaticString,
         _ body: (NetlinkMessage) throws(NetfilterError) -> NetlinkSocket.Progress
     ) throws(NetfilterError) -> NetlinkSocket.Progress {
-        let number = descriptor.rawValue
+        let count = try take(from: descriptor, for: operation)
         let (place, lengths) = unsafe (block.start, block.lengths)
-        let count: CInt
-        do {
-            count = try systemCall("recvmmsg: \(operation)") {
-                unsafe clinux_receive(number, place, UInt32(Self.slotSize), UInt32(Self.slots), lengths)
-            }
-        } catch {
-            throw .systemCall(error)
-        }
         var progress = NetlinkSocket.Progress.more
-        for index in 0..<Int(count) where progress == .more {
+        for index in 0..<count where progress == .more {
             let slot = unsafe place + index * Self.slotSize
             #if FAULT_POINTS
                 let length = unsafe FaultInjection.corrupt("\(operation)", slot, length: Int(lengths[index]))
@@ -95,5 +87,22 @@ struct ReceiveBuffer: ~Copyable {
             }
         }
         return progress
+    }
+
+    /// Takes what is there without a look at it, and returns how many pieces that were. EAGAIN is thrown where there are none.
+    @discardableResult
+    func take(
+        from descriptor: borrowing OwnedDescriptor, for operation: StaticString
+    ) throws(NetfilterError) -> Int {
+        let number = descriptor.rawValue
+        let (place, lengths) = unsafe (block.start, block.lengths)
+        do {
+            let count = try systemCall("recvmmsg: \(operation)") {
+                unsafe clinux_receive(number, place, UInt32(Self.slotSize), UInt32(Self.slots), lengths)
+            }
+            return Int(count)
+        } catch {
+            throw .systemCall(error)
+        }
     }
 }

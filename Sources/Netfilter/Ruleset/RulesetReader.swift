@@ -51,9 +51,8 @@ extension NetlinkSocket {
         var request = MessageBuffer(messages: 1)
         request.append(MessageType.getGeneration, family: 0, sequence: sequence)
         let operation: StaticString = "reading the ruleset's generation"
-        try send(request, for: operation)
         var generation: UInt32?
-        try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
+        try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
             guard message.sequence == sequence else { return .more }
             try message.check(operation)
             generation = message.generation
@@ -77,9 +76,8 @@ extension NetlinkSocket {
                 $0.put(NFTA_RULE_HANDLE.rawValue, rule.handle)
             }
         }
-        try send(requests, for: operation)
         var answers = 0
-        try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
+        try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
             let index = message.sequence &- first
             guard index < UInt32(rules.count) else { return .more }
             guard let counted = message.counted else { throw .rulesetChanged }
@@ -115,8 +113,7 @@ extension NetlinkSocket {
             if let table { $0.put(NFTA_RULE_TABLE.rawValue, table.nameBytes) }
             if let chain { $0.put(NFTA_RULE_CHAIN.rawValue, chain.nameBytes) }
         }
-        try send(request, for: operation)
-        try receive(for: operation) { (message) throws(NetfilterError) -> Progress in
+        try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
             guard message.sequence == sequence else { return .more }
             if message.isInterruptedDump { throw .rulesetChanged }
             if message.isLastOfDump { return .done }

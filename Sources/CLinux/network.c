@@ -1,0 +1,92 @@
+/* What a thread asks of the network namespace that it is in. */
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What the headers of an older distribution lack: asm-generic/socket.h. */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int clinux_netfilter_socket(void)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int on = 1;
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&kernel, sizeof kernel) < 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	/* Acknowledgements that carry the kernel's own words (4.12). */
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+	return fd;
+}
+
+int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths)
+{
+	struct mmsghdr messages[CLINUX_RECEIVE_SLOTS];
+	struct iovec places[CLINUX_RECEIVE_SLOTS];
+	struct sockaddr_nl senders[CLINUX_RECEIVE_SLOTS];
+	int count;
+
+	memset(messages, 0, sizeof messages);
+	memset(senders, 0, sizeof senders);
+	for (uint32_t i = 0; i < slots; i++) {
+		places[i].iov_base = (char *)buffer + (size_t)i * slot_size;
+		places[i].iov_len = slot_size;
+		messages[i].msg_hdr.msg_iov = &places[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+		messages[i].msg_hdr.msg_name = &senders[i];
+		messages[i].msg_hdr.msg_namelen = sizeof senders[i];
+	}
+	count = recvmmsg(fd, messages, slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	for (int i = 0; i < count; i++)
+		lengths[i] = senders[i].nl_pid == 0 ? messages[i].msg_len : 0;
+	return count;
+}
+
+int clinux_netns_cookie(int fd, uint64_t *cookie)
+{
+	socklen_t length = sizeof *cookie;
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &length);
+}
+
+int clinux_ipv4_addresses(uint32_t *addresses, uint32_t room)
+{
+	/* One more, to see that there are more than there is room for. */
+	struct ifconf list = { .ifc_len = (int)((room + 1) * sizeof(struct ifreq)) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int count = -1;
+
+	if (fd < 0)
+		return -1;
+	list.ifc_req = malloc((size_t)list.ifc_len);
+	if (list.ifc_req && ioctl(fd, SIOCGIFCONF, &list) == 0) {
+		count = list.ifc_len / (int)sizeof(struct ifreq);
+		if ((uint32_t)count > room) {
+			count = -1;
+			errno = ENOBUFS;
+		}
+	}
+	for (int i = 0; i < count; i++)
+		addresses[i] = ((struct sockaddr_in *)&list.ifc_req[i].ifr_addr)->sin_addr.s_addr;
+	free(list.ifc_req);
+	close(fd);
+	return count;
+}

@@ -1,0 +1,51 @@
+import MeshSandbox
+import TestSupport
+import Testing
+
+extension KernelTests {
+    /// Root in a namespace works against the calls in it, and is in nobody else's way.
+    @Suite struct HostileNamespaceTests {
+        private static let clock = ContinuousClock()
+
+        /// How so many calls ended.
+        private struct Calls {
+            var failures: [String] = []
+            var slowest = Duration.zero
+
+            init(_ count: Int, _ call: () async throws -> Bool) async {
+                for _ in 0..<count { await add(call) }
+            }
+
+            mutating func add(_ call: () async throws -> Bool) async {
+                let began = clock.now
+                do {
+                    if try await !call() { failures.append("another state") }
+                } catch {
+                    failures.append("\(error)")
+                }
+                slowest = max(slowest, clock.now - began)
+            }
+        }
+
+        @Test func onlyTheKernelIsListenedTo() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                try await rig.sandbox.withNamespace { hostile in
+                    try await rig.sandbox.fill(hostile, rules: 3000)
+                    async let spoofed = rig.sandbox.spoof(in: hostile, seconds: 3)
+                    var (inside, outside) = (await Calls(0) { true }, await Calls(0) { true })
+                    let end = Self.clock.now + .seconds(2)
+                    while Self.clock.now < end {
+                        await inside.add { try await rig.on(hostile).state == "on" }
+                        await inside.add { try await rig.status(hostile).state == "on" }
+                        await inside.add { try await rig.off(hostile).state == "off" }
+                        await outside.add { try await rig.status().state == "off" }
+                    }
+                    let (accepted, refused) = try await spoofed
+                    #expect(accepted == 0 && refused > 0, "\(accepted) accepted, \(refused) refused")
+                    #expect(inside.failures == [] && inside.slowest < .seconds(5), "\(inside)")
+                    #expect(outside.failures == [] && outside.slowest < .seconds(1), "\(outside)")
+                }
+            }
+        }
+    }
+}
