@@ -96,6 +96,18 @@ import Testing
         #expect(health.warnings.map(\.code) == ["no-interception"])
     }
 
+    @Test("What was changed while it was read says neither that all is well nor that there is nothing")
+    func unsettled() {
+        for redirects in [[], [Self.nat(ipOutput)]] {
+            let health = health(of: redirects) { $0.isSettled = false }
+            #expect(health.state == .on)
+            #expect(!health.effective)
+            #expect(health.warnings.map(\.code) == ["unseen"])
+        }
+        let off = health(of: []) { ($0.isSettled, $0.entry) = (false, nil) }
+        #expect(off.state == .off && off.warnings.map(\.code) == ["unseen"])
+    }
+
     @Test(
         "Damage is told by place, and what is left still counts",
         arguments: [

@@ -40,6 +40,16 @@ import Testing
         #expect(kernel.namespace == InitialState.nothing.namespace)
     }
 
+    @Test("When the time is over nothing more is tried, and nothing has changed")
+    func timeIsOver() {
+        var kernel = FakeKernel(InitialState.nothing.namespace)
+        kernel.refusals = Array(repeating: .rulesetChanged, count: 1000)
+        kernel.maxAttempts = 3
+        #expect(throws: BypassError.self) { try Reconciler.reconcile(on, in: &kernel) }
+        #expect(kernel.refusals.count == 997)
+        #expect(kernel.namespace == InitialState.nothing.namespace)
+    }
+
     @Test("After a failure everything is as it was", arguments: InitialState.allCases, DesiredState.samples)
     func undo(_ world: InitialState, _ before: DesiredState) throws {
         for desired in DesiredState.samples where desired != .off {
@@ -168,6 +178,8 @@ struct FakeKernel: NamespaceKernel {
     /// Refused the next time, and then no more.
     var failing: Step?
     var isBlind = false
+    /// How many there is time for.
+    var maxAttempts = Int.max
     /// Every batch.
     var isRefusing = false
     /// Every batch with an action in it.
@@ -184,6 +196,8 @@ struct FakeKernel: NamespaceKernel {
     init(_ namespace: ModelNamespace) {
         self.namespace = namespace
     }
+
+    mutating func begin(attempt: Int) -> Bool { attempt < maxAttempts }
 
     mutating func cachedObservation() throws(KernelFailure) -> Observation? {
         basis = memory

@@ -47,5 +47,43 @@ extension KernelTests {
                 }
             }
         }
+
+        @Test func whatChangesEveryFiveMillisecondsCanBeBypassed() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                try await rig.sandbox.withNamespace { hostile in
+                    try await rig.sandbox.fill(hostile, rules: 3000)
+                    let before = try await rig.sandbox.netlink(RawRuleset.listing, in: hostile)
+                    let calls = try await rig.sandbox.changing(hostile, every: .milliseconds(5)) {
+                        await Calls(5) {
+                            let on = try await rig.on(hostile)
+                            // What is not known of this ruleset is not taken for good.
+                            return try await rig.off(hostile).state == "off" && on.state == "on"
+                                && on.effective != on.codes.contains("unseen")
+                        }
+                    }
+                    #expect(calls.failures == [] && calls.slowest < .seconds(5), "\(calls)")
+                    try await rig.sandbox.run(
+                        ["sh", "-c", "nsenter --net=/run/netns/\(hostile) nft delete table ip coming || true"],
+                        in: .host)
+                    #expect(try await rig.sandbox.netlink(RawRuleset.listing, in: hostile) == before)
+                }
+            }
+        }
+
+        @Test func aLargeRulesetThatChangesIsReadAllTheSame() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                try await rig.sandbox.withNamespace { hostile in
+                    try await rig.sandbox.fill(hostile, rules: 10_000)
+                    try await rig.on(hostile)
+                    let calls = try await rig.sandbox.changing(hostile, every: .milliseconds(50)) {
+                        await Calls(3) {
+                            let status = try await rig.status(hostile)
+                            return status.state == "on" && status.effective != status.codes.contains("unseen")
+                        }
+                    }
+                    #expect(calls.failures == [] && calls.slowest < .seconds(5), "\(calls)")
+                }
+            }
+        }
     }
 }

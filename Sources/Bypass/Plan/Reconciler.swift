@@ -8,7 +8,7 @@ package enum Reconciler {
         package var changed: Bool
     }
 
-    /// How often the ruleset may change between an observation and its plan's execution.
+    /// How often the ruleset may change between an observation and its plan's execution, if the time is enough.
     static let attempts = 16
 
     /// Brings a namespace into the desired state, or throws and leaves it as it was. An `off` that throws leaves behind what it
@@ -20,6 +20,7 @@ package enum Reconciler {
         /// Undoing what was half done puts right what else is wrong, too.
         var wasRepaired = false
         for attempt in 0..<attempts {
+            guard kernel.begin(attempt: attempt) else { break }
             do throws(KernelFailure) {
                 let (before, plan) = try prepare(desired, families, mayUseCache: attempt == 0, in: &kernel)
                 let after: Observation
@@ -55,7 +56,8 @@ package enum Reconciler {
     package static func observe<Kernel: NamespaceKernel & ~Copyable>(
         _ kernel: inout Kernel
     ) throws(BypassError) -> Observation {
-        for _ in 0..<attempts {
+        for attempt in 0..<attempts {
+            guard kernel.begin(attempt: attempt) else { break }
             do throws(KernelFailure) {
                 return try kernel.observe()
             } catch {
@@ -70,16 +72,18 @@ package enum Reconciler {
     private static func observeOutcome<Kernel: NamespaceKernel & ~Copyable>(
         in kernel: inout Kernel
     ) throws(KernelFailure) -> Observation {
-        for _ in 1..<attempts {
-            if let observation = try? kernel.observe() { return observation }
+        var failure = KernelFailure.rulesetChanged
+        for attempt in 0..<attempts {
+            guard kernel.begin(attempt: attempt) else { break }
+            do throws(KernelFailure) {
+                return try kernel.observe()
+            } catch {
+                failure = error
+            }
         }
-        do throws(KernelFailure) {
-            return try kernel.observe()
-        } catch {
-            // What was done stands: it is no longer as if nothing had been.
-            if case .rulesetChanged = error { throw .refused(rulesetKeepsChanging("reading the ruleset")) }
-            throw error
-        }
+        // What was done stands: it is no longer as if nothing had been.
+        if failure == .rulesetChanged { failure = .refused(rulesetKeepsChanging("reading the ruleset")) }
+        throw failure
     }
 
     static func rulesetKeepsChanging(_ operation: String) -> BypassError {
@@ -114,7 +118,7 @@ package enum Reconciler {
     private static func undo<Kernel: NamespaceKernel & ~Copyable>(
         to before: Observation, _ families: [Family], in kernel: inout Kernel
     ) -> Bool {
-        guard let now = try? kernel.observe() else { return false }
+        guard kernel.begin(attempt: 0), let now = try? kernel.observe() else { return false }
         if now.hasSameRuleset(as: before) {
             restoreEntry(of: before, in: &kernel)
             return false
@@ -132,6 +136,11 @@ package enum Reconciler {
 
 /// The kernel's side of one open namespace: what is observed and acted upon.
 package protocol NamespaceKernel: ~Copyable {
+    /// Begins an attempt at what has to be done in one go. The first one sets the time for all of them; each further one
+    /// waits a little, since the ruleset has changed meanwhile.
+    ///
+    /// - Returns: false if the time is over.
+    mutating func begin(attempt: Int) -> Bool
     /// What was observed earlier, if it is still known, without asking the kernel. It may be out of date: `execute` then
     /// refuses what is to be done in the ruleset, with `rulesetChanged`.
     mutating func cachedObservation() throws(KernelFailure) -> Observation?

@@ -10,7 +10,7 @@ package struct Health: Hashable, Sendable {
 
     package init(_ observation: Observation) {
         guard let entry = observation.entry, entry.isLive(at: observation.now) else {
-            self.init(state: .off, effective: false, warnings: [])
+            self.init(state: .off, effective: false, warnings: observation.isSettled ? [] : [.unsettled])
             return
         }
         let damage = Self.damage(entry.hooks, observation)
@@ -26,7 +26,12 @@ package struct Health: Hashable, Sendable {
             isEffective = false
             warnings.append(.unreadable(rules: unreadable.rules, reason: unreadable.reason))
         }
-        if !isAsked && observation.unreadable.isEmpty { warnings.append(.noInterception) }
+        if !observation.isSettled {
+            isEffective = false
+            warnings.append(.unsettled)
+        } else if !isAsked && observation.unreadable.isEmpty {
+            warnings.append(.noInterception)
+        }
         self.init(state: damage.isEmpty ? .on : .degraded, effective: isEffective, warnings: warnings)
     }
 
@@ -61,6 +66,8 @@ package struct Health: Hashable, Sendable {
 }
 
 extension Warning {
+    fileprivate static let unsettled = unseen("its rules change faster than they can be read")
+
     fileprivate init(active redirect: Observation.Redirect) {
         switch redirect.mechanism {
         case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)

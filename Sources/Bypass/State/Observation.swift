@@ -101,6 +101,9 @@ package struct Observation: Hashable, Sendable {
     package var isGuardOurs = true
     package var redirects: [Redirect]
     package var unreadable: [Unreadable] = []
+    /// Whether all of it was so at the same time. If not, other programs have changed the ruleset while it was read: which
+    /// redirects there are, and which rules are first, is as it was seen last.
+    package var isSettled = true
     package var entry: MapEntry?
     /// CLOCK_BOOTTIME in nanoseconds when the entry was read.
     package var now: UInt64

@@ -33,6 +33,11 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var knownEntry: MapEntry??
     /// The kernel's answer to the last batch says that `known` is what it holds: nothing has to be read again.
     private var isCurrent = false
+    /// When what is being done was begun.
+    private var firstAttempt = Instant.now
+    /// Whether the ruleset is taken as it is seen if it changes while it is read. Once it is, more readings of the same call
+    /// are of no use.
+    private var acceptsChanges = false
 
     /// Our rules as they were observed last.
     package var rules: [Ruleset.Rule] { known?.rules ?? [] }
@@ -78,6 +83,17 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         }
     }
 
+    package mutating func begin(attempt: Int) -> Bool {
+        if attempt == 0 { firstAttempt = .now }
+        socket.deadline = firstAttempt + NetlinkSocket.timeLimit
+        let pause = RulesetAttempts.pause(before: attempt)
+        guard Instant.now + pause < socket.deadline else { return false }
+        if attempt > 1 { Thread.sleep(for: pause) }
+        let isLate = Instant.now - firstAttempt > RulesetAttempts.settledTime
+        if attempt >= RulesetAttempts.settled || attempt > 0 && isLate { acceptsChanges = true }
+        return true
+    }
+
     /// What an earlier call observed, if it is cached. It may be out of date: then the kernel refuses the batch.
     package mutating func cachedObservation() throws(KernelFailure) -> Observation? {
         guard let cached = cache.ruleset(of: inode, cookie: cookie) else { return nil }
@@ -104,15 +120,19 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             isCurrent = false
             return known
         }
+        // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
+        let (interest, cookie) = (RuleTemplates.interest(matcher.pin), cookie ?? 0)
+        if acceptsChanges {
+            return CachedRuleset(try socket.changingRuleset(for: interest), cookie: cookie, pin: matcher.pin)
+        }
         let generation = try socket.generation()
-        if let known, known.generation == generation { return known }
+        if let known, known.isLasting, known.generation == generation { return known }
         if var cached = cache.ruleset(of: inode, cookie: cookie), cached.generation == generation {
             if detail == .full { cached.rules = try socket.reread(cached.rules) }
             return cached
         }
-        // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        let ruleset = try socket.ruleset(generation: generation, for: RuleTemplates.interest(matcher.pin))
-        return CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin)
+        let ruleset = try socket.ruleset(generation: generation, for: interest)
+        return CachedRuleset(ruleset, cookie: cookie, pin: matcher.pin)
     }
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {

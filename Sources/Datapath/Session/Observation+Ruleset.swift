@@ -7,6 +7,7 @@ extension Observation {
     /// - Parameter pin: what makes a rule ours: it asks the program that is pinned there.
     init(_ ruleset: Ruleset, pin: String) {
         self.init(now: 0)
+        isSettled = ruleset.isSettled
         let rules = Dictionary(grouping: ruleset.rules, by: \.chain)
         for family in Bypass.Family.allCases {
             tables[family] = Table(family, ruleset, rules, pin)

@@ -18,14 +18,20 @@ package enum OrphanScan {
     }
 
     private static func ruleset(by socket: inout NetlinkSocket, _ pin: String) throws(SystemCallError) -> Ruleset {
-        // It may change meanwhile.
-        for _ in 0..<16 {
-            do throws(NetfilterError) {
-                return try socket.ruleset(generation: socket.generation(), for: RuleTemplates.interest(pin))
-            } catch {
-                if case .systemCall(let error) = error { throw error }
+        let interest = RuleTemplates.interest(pin)
+        do throws(NetfilterError) {
+            for attempt in 0..<RulesetAttempts.settled {
+                if attempt > 0 { Thread.sleep(for: RulesetAttempts.pause(before: attempt)) }
+                do throws(NetfilterError) {
+                    return try socket.ruleset(generation: socket.generation(), for: interest)
+                } catch {
+                    guard case .rulesetChanged = error else { throw error }
+                }
             }
+            return try socket.changingRuleset(for: interest)
+        } catch {
+            if case .systemCall(let error) = error { throw error }
+            throw SystemCallError("reading the ruleset", .resourceTemporarilyUnavailable)
         }
-        throw SystemCallError("reading the ruleset", .resourceTemporarilyUnavailable)
     }
 }

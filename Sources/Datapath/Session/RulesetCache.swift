@@ -13,6 +13,10 @@ struct CachedRuleset: Sendable {
     /// Our rules.
     var rules: [Ruleset.Rule]
 
+    /// Whether it is what the kernel holds for as long as the generation is the same. Not if it was changed while it was
+    /// read.
+    var isLasting: Bool { observation.isSettled }
+
     init(_ ruleset: Ruleset, cookie: UInt64, pin: String) {
         self.cookie = cookie
         generation = ruleset.generation
@@ -84,7 +88,9 @@ package final class RulesetCache: Sendable {
         return ruleset
     }
 
+    /// Keeps a ruleset that lasts; of another one nothing is kept.
     func insert(_ ruleset: CachedRuleset, of inode: UInt64) {
+        guard ruleset.isLasting else { return remove(inode) }
         rulesets.withLock { rulesets in
             // Any of them can be read again; which one goes matters little.
             if rulesets.count >= Self.maxEntries, rulesets[inode] == nil, let other = rulesets.keys.first {

@@ -62,6 +62,13 @@ package final class Thread: Sendable {
         for helper in helpers { helper.join() }
     }
 
+    /// Has the calling thread wait between two attempts at its work. A signal may end that sooner.
+    package static func sleep(for interval: Interval) {
+        let (seconds, nanoseconds) = interval.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        var time = timespec(tv_sec: Int(clamping: seconds), tv_nsec: Int(nanoseconds))
+        unsafe nanosleep(&time, nil)
+    }
+
     private static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()

@@ -86,6 +86,8 @@ package struct Ruleset: Hashable, Sendable {
 
     /// The ruleset's generation: another one after every change, by anybody.
     package var generation: UInt32
+    /// All of it is of that generation. Otherwise the ruleset was changed while it was read.
+    package var isSettled = true
     package var tables: [Table]
     package var chains: [Chain]
     /// Our own, in the order in which they stand in their chains.

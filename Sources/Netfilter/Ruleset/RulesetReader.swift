@@ -13,33 +13,68 @@ extension NetlinkSocket {
         generation: UInt32, for interest: Ruleset.Interest
     ) throws(NetfilterError) -> Ruleset {
         var ruleset = Ruleset(generation: generation)
-        ruleset.tables = try objects(MessageType.getTable, "reading tables") { $0.table }
+        try read(into: &ruleset, for: interest, acceptingChanges: false)
         if ruleset.tables.isEmpty { return ruleset }
-        ruleset.chains = try objects(MessageType.getChain, "reading chains") { $0.chain }
-        for table in ruleset.tables where ruleset.chains.contains(where: { $0.mayRedirect(in: table) }) {
-            ruleset.merge(try scan(table, ruleset.chains, for: interest))
-        }
         // The dumps above are each of one generation; this one says that it was the same.
         if try self.generation() != generation { throw .rulesetChanged }
         return ruleset
+    }
+
+    /// Reads a ruleset that others may change all the time.
+    ///
+    /// If they do, its tables and chains, and that our rules are there, are of its generation, or the kernel refuses a batch
+    /// for that generation. What all other rules do, and how many stand before ours, is as it was seen last.
+    ///
+    /// - Parameter interest: which rules are kept in full.
+    package mutating func changingRuleset(for interest: Ruleset.Interest) throws(NetfilterError) -> Ruleset {
+        var ruleset = Ruleset(generation: try generation())
+        try read(into: &ruleset, for: interest, acceptingChanges: true)
+        let now = try generation()
+        if now == ruleset.generation { return ruleset }
+        (ruleset.generation, ruleset.isSettled) = (now, false)
+        // Little is read from here on: most of the time nothing changes between this and a batch.
+        ruleset.tables = try objects(MessageType.getTable, "reading tables", acceptingChanges: true) { $0.table }
+        ruleset.chains = try objects(MessageType.getChain, "reading chains", acceptingChanges: true) { $0.chain }
+        ruleset.rules = try existing(ruleset.rules)
+        return ruleset
+    }
+
+    private mutating func read(
+        into ruleset: inout Ruleset, for interest: Ruleset.Interest, acceptingChanges: Bool
+    ) throws(NetfilterError) {
+        ruleset.tables = try objects(MessageType.getTable, "reading tables", acceptingChanges: acceptingChanges) {
+            $0.table
+        }
+        if ruleset.tables.isEmpty { return }
+        ruleset.chains = try objects(MessageType.getChain, "reading chains", acceptingChanges: acceptingChanges) {
+            $0.chain
+        }
+        for table in ruleset.tables where ruleset.chains.contains(where: { $0.mayRedirect(in: table) }) {
+            ruleset.merge(try scan(table, ruleset.chains, for: interest, acceptingChanges: acceptingChanges))
+        }
     }
 
     /// The rules of a table.
     ///
     /// At a rule that is larger than a message may be (32 KiB), the kernel ends a dump without a word. Where some are
     /// missing, each chain is asked for by itself, and only what stands behind such a rule in the same chain stays
-    /// unseen: our own rules stand first.
+    /// unseen: our own rules stand first. So do they where a dump goes on after a change: the kernel counts how many rules it
+    /// has sent, and passes over one for each that has gone from among those.
     private mutating func scan(
-        _ table: Ruleset.Table, _ chains: [Ruleset.Chain], for interest: Ruleset.Interest
+        _ table: Ruleset.Table, _ chains: [Ruleset.Chain], for interest: Ruleset.Interest, acceptingChanges: Bool
     ) throws(NetfilterError) -> RulesetScan {
-        var whole = RulesetScan(for: interest)
-        try dump(MessageType.getRule, "reading rules", of: table) { whole.add($0) }
-        whole.finish()
         let inTable = chains.filter { $0.name.family == table.family && $0.name.table == table.name }
-        if whole.fills(inTable) { return whole }
+        if !acceptingChanges {
+            var whole = RulesetScan(for: interest)
+            try dump(MessageType.getRule, "reading rules", of: table) { whole.add($0) }
+            whole.finish()
+            if whole.fills(inTable) { return whole }
+        }
         var byChain = RulesetScan(for: interest)
         for chain in inTable where chain.use > 0 {
-            try dump(MessageType.getRule, "reading rules", of: table, chain: chain) { byChain.add($0) }
+            try dump(
+                MessageType.getRule, "reading rules", of: table, chain: chain, acceptingChanges: acceptingChanges
+            ) { byChain.add($0) }
         }
         byChain.finish()
         return byChain
@@ -63,8 +98,23 @@ extension NetlinkSocket {
 
     /// The same rules with their counters as they are now. Throws `rulesetChanged` if one has gone.
     package mutating func reread(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
-        if rules.isEmpty { return rules }
-        var reread = rules
+        let reread = try existing(rules)
+        if reread.count != rules.count { throw .rulesetChanged }
+        return reread
+    }
+
+    /// Those of the rules that are still there, with their counters as they are now.
+    private mutating func existing(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
+        var found: [Ruleset.Rule] = []
+        var rest = rules[...]
+        while !rest.isEmpty {
+            found += try existing(rest.prefix(Self.maxRuleRequests))
+            rest = rest.dropFirst(Self.maxRuleRequests)
+        }
+        return found
+    }
+
+    private mutating func existing(_ rules: ArraySlice<Ruleset.Rule>) throws(NetfilterError) -> [Ruleset.Rule] {
         let operation: StaticString = "reading counters"
         let first = takeSequence(rules.count)
         var requests = MessageBuffer(messages: rules.count, largest: Self.largestRuleRequest)
@@ -76,36 +126,46 @@ extension NetlinkSocket {
                 $0.put(NFTA_RULE_HANDLE.rawValue, rule.handle)
             }
         }
+        var reread: [Ruleset.Rule?] = Array(rules)
         var answers = 0
         try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
-            let index = message.sequence &- first
-            guard index < UInt32(rules.count) else { return .more }
-            guard let counted = message.counted else { throw .rulesetChanged }
-            reread[Int(index)].counted = counted
+            let index = Int(message.sequence &- first)
+            guard index < reread.count else { return .more }
+            if let counted = message.counted {
+                reread[index]?.counted = counted
+            } else {
+                if message.acknowledgement != ENOENT { try message.check(operation) }
+                reread[index] = nil
+            }
             answers += 1
-            return answers == rules.count ? .done : .more
+            return answers == reread.count ? .done : .more
         }
-        return reread
+        return reread.compactMap(\.self)
     }
+
+    /// In one exchange: the socket has room for so many, and for the answers.
+    private static let maxRuleRequests = 64
 
     /// A header, two names (NFT_NAME_MAXLEN) and a handle.
     private static let largestRuleRequest = 640
 
     /// Asks for all objects of a kind and returns what `decode` makes of each.
     mutating func objects<Object>(
-        _ type: UInt16, _ operation: StaticString, _ decode: (NetlinkMessage) -> Object?
+        _ type: UInt16, _ operation: StaticString, acceptingChanges: Bool, _ decode: (NetlinkMessage) -> Object?
     ) throws(NetfilterError) -> [Object] {
         var objects: [Object] = []
-        try dump(type, operation) { message in
+        try dump(type, operation, acceptingChanges: acceptingChanges) { message in
             if let object = decode(message) { objects.append(object) }
         }
         return objects
     }
 
     /// Asks for all objects of a kind and hands each to `body`.
+    ///
+    /// - Parameter acceptingChanges: whether to go on if the ruleset changes meanwhile, or to throw `rulesetChanged`.
     mutating func dump(
         _ type: UInt16, _ operation: StaticString, of table: Ruleset.Table? = nil, chain: Ruleset.Chain? = nil,
-        _ body: (NetlinkMessage) -> Void
+        acceptingChanges: Bool = false, _ body: (NetlinkMessage) -> Void
     ) throws(NetfilterError) {
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
@@ -115,7 +175,7 @@ extension NetlinkSocket {
         }
         try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
             guard message.sequence == sequence else { return .more }
-            if message.isInterruptedDump { throw .rulesetChanged }
+            if message.isInterruptedDump && !acceptingChanges { throw .rulesetChanged }
             if message.isLastOfDump { return .done }
             try message.check(operation)
             body(message)

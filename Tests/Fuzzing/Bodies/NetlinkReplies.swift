@@ -26,6 +26,8 @@ public enum NetlinkReplies {
         var ruleset: Ruleset?
         ask(replies) { socket in ruleset = try? socket.ruleset(generation: 7, for: Decisions.interest) }
         if let ruleset { try Decisions.check(ruleset) }
+        ask(replies) { socket in ruleset = try? socket.changingRuleset(for: Decisions.interest) }
+        if let ruleset { try Decisions.check(ruleset) }
     }
 
     private static let chain = ChainName(.ip, "nat", "OUTPUT")
