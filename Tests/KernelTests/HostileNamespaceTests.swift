@@ -85,5 +85,43 @@ extension KernelTests {
                 }
             }
         }
+
+        /// The kernel removes an owner's tables with its socket, and counts no new generation for that.
+        @Test func tablesThatGoWithTheirOwnerAreNotRemembered() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                let pod = rig.sandbox.pod
+                let redirect =
+                    "table(2, b'own', 2), chain(2, b'own', b'own', b'nat', 3, -150), rule(2, b'own', b'own', REDIRECT)"
+                try await rig.sandbox.owning(redirect, in: pod) {
+                    let on = try await rig.on()
+                    #expect(on.codes == ["earlier-redirect"] && !on.effective, "\(on)")
+                    #expect(try await rig.status().codes == ["earlier-redirect"])
+                }
+                try await eventually("the owner's table is gone") {
+                    try await !rig.sandbox.inside(pod, ["nft", "list", "tables"]).contains("own")
+                }
+                let status = try await rig.status()
+                #expect(status.effective && status.codes == ["no-interception"], "\(status)")
+            }
+        }
+
+        /// What is planned for tables that have gone with their owner is refused, and planned again.
+        @Test func aBypassEndsWhereItsTableHasGoneWithAnOwner() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                let pod = rig.sandbox.pod
+                let before = try await rig.sandbox.rules
+                try await rig.on()
+                let replaced = "message(2, 0, 1, attribute(1, b'kmesh_bypass')), table(1, b'kmesh_bypass', 2)"
+                try await rig.sandbox.owning(replaced, in: pod) {
+                    let status = try await rig.status()
+                    #expect(status.state == "degraded", "\(status)")
+                }
+                try await eventually("the owner's table is gone") {
+                    try await !rig.sandbox.inside(pod, ["nft", "list", "tables"]).contains("kmesh_bypass")
+                }
+                #expect(try await rig.off().state == "off")
+                #expect(try await rig.sandbox.rules == before)
+            }
+        }
     }
 }

@@ -188,9 +188,12 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
             let isKnown = known?.apply(batch, matcher.operations, created: outcome.created) ?? false
             if !isKnown { known = nil }
-            isCurrent = outcome.generation != nil && outcome.generation == known?.generation
+            let isNext = outcome.generation != nil && outcome.generation == known?.generation
+            isCurrent = isNext && known?.hasOwners == false
         } catch {
-            isCurrent = false
+            // What was known may be why the batch was refused.
+            (known, isCurrent) = (nil, false)
+            cache.remove(inode)
             try repairPin(after: error)
             throw KernelFailure(error)
         }

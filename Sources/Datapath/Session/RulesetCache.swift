@@ -12,15 +12,18 @@ struct CachedRuleset: Sendable {
     var observation: Observation
     /// Our rules.
     var rules: [Ruleset.Rule]
+    /// Whether there are tables with an owner, with whose socket the kernel removes them without a new generation.
+    let hasOwners: Bool
 
     /// Whether it is what the kernel holds for as long as the generation is the same. Not if it was changed while it was
-    /// read.
-    var isLasting: Bool { observation.isSettled }
+    /// read. Chains of a network interface go with that without a new generation too: they matter in the guard's table.
+    var isLasting: Bool { observation.isSettled && !hasOwners && !observation.isGuardShared }
 
     init(_ ruleset: Ruleset, cookie: UInt64, pin: String) {
         self.cookie = cookie
         generation = ruleset.generation
         observation = Observation(ruleset, pin: pin)
+        hasOwners = ruleset.tables.contains(where: \.hasOwner)
         rules = ruleset.rules.filter {
             $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
                 || ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
@@ -100,7 +103,7 @@ package final class RulesetCache: Sendable {
         }
     }
 
-    /// To be called when the namespace is gone.
+    /// To be called when the namespace is gone, or what is known of it may be wrong.
     package func remove(_ inode: UInt64) {
         rulesets.withLock { $0[inode] = nil }
     }
