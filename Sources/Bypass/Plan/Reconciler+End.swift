@@ -93,11 +93,13 @@ extension Reconciler {
         _ part: Action.Part, in kernel: inout Kernel
     ) throws(BypassError) -> (leftover: Leftover?, isChange: Bool) {
         var places: [String] = []
-        for _ in 0..<attempts {
-            let actions = Plan(for: .off, given: try observe(&kernel)).actions.filter { $0.part == part }
-            if actions.isEmpty { return (nil, false) }
-            places = actions.compactMap(\.place).reduce(into: []) { if $0.last != $1 { $0.append($1) } }
+        for attempt in 0..<attempts {
+            guard kernel.begin(attempt: attempt) else { break }
             do throws(KernelFailure) {
+                let observation = try kernel.observe()
+                let actions = Plan(for: .off, given: observation).actions.filter { $0.part == part }
+                if actions.isEmpty { return (nil, false) }
+                places = actions.compactMap(\.place).reduce(into: []) { if $0.last != $1 { $0.append($1) } }
                 try kernel.execute(actions)
                 return (nil, true)
             } catch {
@@ -105,11 +107,14 @@ extension Reconciler {
                 case .rulesetChanged: continue
                 // What the kernel cannot do in this family was never created.
                 case .familyUnsupported: return (nil, false)
+                case .refused(let reason) where places.isEmpty: throw reason
                 case .refused(let reason): return (.standing(places, reason.message), false)
                 }
             }
         }
-        return (.standing(places, rulesetKeepsChanging("nf_tables batch").message), false)
+        let reason = rulesetKeepsChanging("nf_tables batch")
+        if places.isEmpty { throw reason }
+        return (.standing(places, reason.message), false)
     }
 }
 
