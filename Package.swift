@@ -223,7 +223,7 @@ let package = Package(
 let fuzzed: [Target.Dependency] = [
     "Bypass", "BypassAPI", "BypassDaemon", "BypassPolicy", "Datapath", "StrictJSON", "JSONRPC", "Linux", "Netfilter",
 ]
-let fuzzers = ["RequestLine", "NetlinkReplies", "LegacyEntries", "PolicyText"]
+let fuzzers = ["RequestLine", "NetlinkReplies", "LegacyEntries", "PolicyText", "RecordLines"]
 if Context.environment["KMESH_FUZZ"] == nil {
     package.targets.append(
         .testTarget(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes what clients send, what the kernel says, and what a policy file holds: Tests/fuzz.sh [SECONDS], side by side.
+# Fuzzes what clients send, what the kernel says, what a policy file and the record log hold: Tests/fuzz.sh [SECONDS], side by side.
 # Fails if one finds anything, and leaves the input that did it in .build-fuzz/found.
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -18,7 +18,7 @@ flags=(--configuration release --scratch-path .build-fuzz --sanitize=fuzzer)
 flags+=(-Xswiftc -sanitize=address -Xswiftc -sanitize=fuzzer)
 # For the invariants to be seen inside the modules; and what a linker drops as dead includes the coverage counters.
 flags+=(-Xswiftc -enable-testing --disable-dead-strip)
-fuzzers=(RequestLine NetlinkReplies LegacyEntries PolicyText)
+fuzzers=(RequestLine NetlinkReplies LegacyEntries PolicyText RecordLines)
 for fuzzer in "${fuzzers[@]}"; do
     "$swift" build "${flags[@]}" --product "Fuzz$fuzzer"
 done

@@ -29,7 +29,7 @@ package final class Daemon: Sendable {
 
     private let logger: Logger
     private let policy: PolicyStore
-    private let socket: Startup.Socket
+    private let socket: ServerSocket
     private let lock: OwnedDescriptor
     private let manager: BypassManager
     private let recovery: Recovery
@@ -108,14 +108,15 @@ package final class Daemon: Sendable {
                 logger: logger)
             let recovery = Recovery(manager, queue: maintenance)
             let resync = ResyncLoop(
-                manager, notifier: notifier, queue: maintenance, seconds: configuration.checkInterval)
+                manager, Surroundings(manager, socket, notifier: notifier), queue: maintenance,
+                seconds: configuration.checkInterval)
             let connections = ConnectionRegistry(limits: configuration.limits, metrics: metrics)
             let context = ServerContext(
                 router: Router(manager, recovery, startedAt: .now), limits: configuration.limits,
                 connections: connections, log: log)
             let acceptor = Acceptor(
                 context, accounts: SubordinateAccounts(queue: lookUps), closing: closing, logger: logger)
-            let watchdog = Watchdog(socket.listener, executor.gate)
+            let watchdog = Watchdog(socket, executor.gate)
 
             self.logger = logger
             self.policy = policy
@@ -158,12 +159,12 @@ package final class Daemon: Sendable {
                 Service {
                     recovery.start()
                 } stop: {
-                    recovery.markRecovered()
+                    recovery.stop()
                 },
                 .thread("acceptor") {
-                    acceptor.run(socket.listener)
+                    socket.run(acceptor.run)
                 } stop: {
-                    socket.listener.stop()
+                    socket.stop()
                 },
             ]
             if Watchdog.isWanted {
@@ -256,8 +257,8 @@ extension Router {
         addBypass(manager)
         addExtend(manager)
         addStatus(manager)
-        addList(manager)
-        addClear(manager)
+        addList(manager, after: recovery)
+        addClear(manager, after: recovery)
         addSubscribe(manager.transition.events, after: recovery)
         addInfo(manager, startedAt: startedAt, kernel: Startup.kernelRelease())
         addMetrics(manager)

@@ -81,6 +81,22 @@ extension KernelTests {
             }
         }
 
+        /// Where iptables' table has been replaced by one that belongs to a process, nothing of ours is left in it.
+        @Test(arguments: [(2, "ip"), (10, "ip6")])
+        func aBypassEndsThoughTheNatTableBelongsToAProcess(_ number: Int, _ family: String) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.nftables)
+                try await rig.on()
+                try await rig.sandbox.run(["nft", "delete", "table", family, "nat"], in: .pod)
+                try await OddRulesetTests.withOwned(number, "nat", rig) {
+                    let off = try await rig.off()
+                    #expect(off.state == "off" && off.changed == true && off.codes == [], "\(off)")
+                    try await Self.expectOff(rig)
+                    #expect(try await rig.call("clear").object?["failed"]?.array == [])
+                }
+            }
+        }
+
         /// A chain that others jump to cannot be deleted (EBUSY).
         @Test func whatIsInUseIsRemovedLater() async throws {
             try await Rig.with(["--check-interval", "1"]) { rig in

@@ -1,3 +1,5 @@
+internal import BypassAPI
+
 /// The address families that a bypass covers.
 package enum Family: Hashable, Sendable, CaseIterable {
     case ip, ip6
@@ -61,6 +63,20 @@ package struct MapEntry: Hashable, Sendable {
 
     /// A deadline that has always passed: the matcher does not match, and the created objects are still known.
     package static let expired: UInt64 = 1
+
+    /// What an implausible deadline counts as: it has passed, too.
+    package static let implausible: UInt64 = 2
+
+    /// A deadline as it was read from a file or the map. One beyond every ttl was never given: a bypass that ends too early is
+    /// better than one that does not end.
+    package static func checked(_ deadline: UInt64, at now: UInt64) -> UInt64 {
+        isPlausible(deadline, at: now) ? deadline : implausible
+    }
+
+    /// Whether a bypass can have a deadline.
+    package static func isPlausible(_ deadline: UInt64, at now: UInt64) -> Bool {
+        deadline <= now || deadline - now <= UInt64(TimeToLive.maxSeconds) * 1_000_000_000
+    }
 }
 
 /// The state that a namespace is to be in.

@@ -6,14 +6,30 @@ internal import Linux
 internal import Logging
 
 /// Takes over what an earlier daemon left: the kernel's entries say what is on, the records who wanted it.
+///
+/// Nothing of it is waited for before clients are answered: a call for one namespace reads that namespace itself. Only a call
+/// about all of them waits until all are known by name, and a subscriber until they have been read.
 final class Recovery: Sendable {
+    private struct State {
+        /// Whether every entry of the matcher's map has a record.
+        var isComplete = false
+        /// What has not been read yet; nil before that is known.
+        var unread: Set<UInt64>?
+        /// When subscribers are no longer kept waiting for it.
+        var patienceEnd = Instant(nanoseconds: .max)
+        var isDone = false
+    }
+
     private let manager: BypassManager
     private let queue: WorkQueue
-    private let isDone = Monitor(false)
+    private let state = Monitor(State())
 
     private var store: BypassStore { manager.store }
     private var matcher: Matcher { manager.matcher }
     private var logger: Logger { manager.logger }
+
+    /// How long a namespace that cannot be read holds up those who want to know of all.
+    private static let patience = Interval.seconds(5)
 
     /// - Parameter queue: where namespaces are read.
     init(_ manager: BypassManager, queue: WorkQueue) {
@@ -21,15 +37,10 @@ final class Recovery: Sendable {
         self.queue = queue
     }
 
-    /// What can be known at once is known when this returns; every namespace is then read side by side with the calls of
-    /// clients. ``waitUntilDone()`` says when that is over.
+    /// What the records say is known when this returns. The rest is found side by side with the calls of clients.
     func start() {
+        if let fault = store.startFault { logger.error("the record log is damaged", metadata: ["error": "\(fault)"]) }
         if matcher.isMapNew { restoreEntries() }
-        do throws(SystemCallError) {
-            for inode in try matcher.inodes() where store[inode] == nil { recoverUnrecorded(inode) }
-        } catch {
-            logger.error("cannot list the matcher's map", metadata: ["error": "\(error)"])
-        }
         for (inode, _) in store.all {
             do throws(SystemCallError) {
                 if let entry = try matcher.entry(of: inode) {
@@ -44,30 +55,53 @@ final class Recovery: Sendable {
                 logger.error("an entry cannot be read", metadata: ["inode": "\(inode)", "error": "\(error)"])
             }
         }
+        state.withLock { $0.patienceEnd = .now + Self.patience }
+        queue.add { self.run() }
+    }
+
+    private func run() {
+        recordUnknownEntries()
+        manager.transition.reportCount()
         let all = store.all
-        let left = Monitor(all.count)
+        state.update { state in (state.isComplete, state.unread) = (true, Set(all.map(\.inode))) }
         if all.isEmpty { finish() }
         for (inode, record) in all {
             queue.add {
                 self.manager.reconcile(inode, record, isFirst: true)
-                if left.update({
-                    $0 -= 1
-                    return $0 == 0
-                }) {
-                    self.finish()
+                let isLast = self.state.withLock { state in
+                    state.unread?.remove(inode)
+                    return state.unread?.isEmpty == true
                 }
+                if isLast { self.finish() }
             }
         }
     }
 
-    /// Also at the daemon's end: the rest is not read then.
-    func markRecovered() { isDone.update { $0 = true } }
-
-    func waitUntilDone() { isDone.wait { $0 ? () : nil } }
-
     private func finish() {
-        markRecovered()
-        queue.add { self.removeOrphans() }
+        state.update { $0.isDone = true }
+        queue.add { self.searchForOrphans() }
+    }
+
+    /// The daemon ends: nobody waits any longer.
+    func stop() { state.update { state in (state.isComplete, state.isDone) = (true, true) } }
+
+    /// Waits until every bypass is known, by name and inode.
+    func waitUntilComplete() { state.wait { $0.isComplete ? () : nil } }
+
+    /// Waits until every bypass has been read, for a few seconds. One that has not been read by then is reported as such.
+    func waitUntilDone() {
+        waitUntilComplete()
+        let isDone = state.waitWithDeadline { state, deadline in
+            deadline = state.patienceEnd
+            return state.isDone ? true : nil
+        }
+        if isDone == true { return }
+        for inode in state.withLock({ $0.unread ?? [] }) {
+            if let record = store[inode] {
+                manager.recoverUnread(inode, record, since: "it has not been read since the daemon started")
+            }
+        }
+        state.update { $0.isDone = true }
     }
 
     /// The map was lost, and with it what is on. Rules may still stand, and ask a map that is out of reach; the
@@ -84,37 +118,71 @@ final class Recovery: Sendable {
         }
     }
 
-    /// A bypass of which no record is left, or that was interrupted before it had one.
-    private func recoverUnrecorded(_ inode: UInt64) {
-        var record = BypassRecord(
-            netns: "namespace \(inode)", path: "", since: .now, generation: store.nextGeneration())
+    // MARK: entries without a record
+
+    /// Of bypasses whose records are lost, or that were interrupted before they had one. What has such a namespace is looked
+    /// up for all of them at once: there may be thousands.
+    private func recordUnknownEntries() {
         do throws(SystemCallError) {
-            guard let path = try NamespaceReference.find(inode: inode) else {
-                // Nothing has that namespace any more, so nothing of ours is left in it.
-                try? matcher.remove(inode)
-                return
-            }
-            (record.netns, record.path) = (path, path)
+            let unknown = try matcher.inodes().filter { store[$0] == nil }
+            if unknown.isEmpty { return }
+            let names = namespaceNames()
+            for inode in unknown { recordUnknownEntry(inode, names) }
         } catch {
-            logger.warning(
-                "a bypassed namespace cannot be searched for yet", metadata: ["inode": "\(inode)", "error": "\(error)"])
+            logger.error("cannot list the matcher's map", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// By inode; nil if that cannot be found out.
+    private func namespaceNames() -> [UInt64: String]? {
+        do throws(SystemCallError) {
+            var names = try NamespaceReference.visible()
+            for inode in HostNamespace.inodes { names[inode] = try NamespaceReference.find(inode: inode) }
+            return names
+        } catch {
+            logger.warning("bypassed namespaces cannot be searched for yet", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    /// In the namespace's turn: a call may be about it.
+    private func recordUnknownEntry(_ inode: UInt64, _ names: [UInt64: String]?) {
+        let gate = manager.executor.gate
+        let place = gate.enter(.maintenance)
+        defer { gate.leave(place) }
+        gate.claim(inode, for: place)
+        let entry = try? matcher.entry(of: inode)
+        if store[inode] != nil || entry == nil { return }
+        if let names, names[inode] == nil {
+            // Nothing has that namespace any more, so nothing of ours is left in it.
+            try? matcher.remove(inode)
+            return
+        }
+        let (name, path) = (names?[inode] ?? "namespace \(inode)", names?[inode] ?? "")
+        // Its generation stays what it was without a record.
+        let record = BypassRecord(
+            netns: name, path: path, since: .now, generation: store.generation(of: inode, cookie: nil))
         manager.transition.record(record, of: inode)
+        manager.transition.timers.set(inode, to: entry?.deadline ?? 0)
     }
 
     // MARK: orphans
 
     /// Removes rules that no entry goes with, wherever a namespace can be seen: of a daemon whose map and records are both
     /// lost.
-    private func removeOrphans() {
-        let found: [UInt64: String]
+    private func searchForOrphans() {
         do throws(SystemCallError) {
-            found = try NamespaceReference.visible().filter { store[$0.key] == nil }
+            searchNext(try NamespaceReference.visible().filter { store[$0.key] == nil }.map { ($0.key, $0.value) }[...])
         } catch {
-            return logger.warning("cannot search for orphaned rules", metadata: ["error": "\(error)"])
+            logger.warning("cannot search for orphaned rules", metadata: ["error": "\(error)"])
         }
-        for (inode, path) in found { removeOrphans(inode, path) }
-        logger.debug("searched for orphaned rules")
+    }
+
+    /// One namespace after the other, each in its place in the queue: other work does not wait for all of them.
+    private func searchNext(_ rest: ArraySlice<(inode: UInt64, path: String)>) {
+        guard let next = rest.first else { return logger.debug("searched for orphaned rules") }
+        removeOrphans(next.inode, next.path)
+        queue.add { self.searchNext(rest.dropFirst()) }
     }
 
     private func removeOrphans(_ inode: UInt64, _ path: String) {

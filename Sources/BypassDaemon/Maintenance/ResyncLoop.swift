@@ -5,13 +5,13 @@ internal import Linux
 internal import Logging
 
 /// Goes from bypass to bypass, round after round: whether its namespace is still there, whether its rules still stand, and
-/// whether the pins do.
+/// whether what the daemon itself needs is in place.
 ///
 /// Reading a namespace of which nothing has changed is a socket in it and one question, for the generation of its ruleset.
 /// Nothing is kept open in between: a socket, or a descriptor of the namespace, would keep it alive.
 final class ResyncLoop: Sendable {
     private let manager: BypassManager
-    private let notifier: SystemdNotifier
+    private let surroundings: Surroundings
     private let queue: WorkQueue
     /// In which every bypass is resynced once.
     private let period: Interval
@@ -21,9 +21,9 @@ final class ResyncLoop: Sendable {
     private static let shortestPause = Interval.milliseconds(100)
 
     /// - Parameter queue: where namespaces are read.
-    init(_ manager: BypassManager, notifier: SystemdNotifier, queue: WorkQueue, seconds: Int) {
+    init(_ manager: BypassManager, _ surroundings: Surroundings, queue: WorkQueue, seconds: Int) {
         self.manager = manager
-        self.notifier = notifier
+        self.surroundings = surroundings
         self.queue = queue
         period = .seconds(seconds)
     }
@@ -34,13 +34,13 @@ final class ResyncLoop: Sendable {
     func run(after recovery: Recovery) {
         recovery.waitUntilDone()
         while !pause(0, of: 1) {
+            surroundings.restore()
             removeLeftovers()
             let all = manager.store.all
             if all.isEmpty {
                 if pause(1, of: 1) { return }
                 continue
             }
-            ensurePinned()
             let steps = min(all.count, Int(period.nanoseconds / Self.shortestPause.nanoseconds))
             let stepSize = (all.count + steps - 1) / steps
             for start in stride(from: 0, to: all.count, by: stepSize) {
@@ -75,20 +75,6 @@ final class ResyncLoop: Sendable {
     private func removeLeftovers() {
         for (inode, remnant) in manager.transition.leftovers.claimDue(at: BootClock.now) {
             queue.add { self.manager.removeLeftovers(inode, remnant) }
-        }
-    }
-
-    /// Restores pins that were removed: rules that are made from now on need them, and so does everybody who uses
-    /// `iptables` beside them.
-    private func ensurePinned() {
-        do throws(MatcherError) {
-            if try manager.matcher.ensurePinned() {
-                manager.logger.warning("a pin was missing and is restored", metadata: ["pin": "\(manager.matcher.pin)"])
-            }
-            notifier.setFault(nil)
-        } catch {
-            let fault = "the pins cannot be restored: \(ErrorObject(BypassError(error)).message)"
-            if notifier.setFault(fault) { manager.logger.error("\(fault)") }
         }
     }
 }

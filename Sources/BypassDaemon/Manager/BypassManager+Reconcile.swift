@@ -40,11 +40,14 @@ extension BypassManager {
         } catch {
             if case .netnsNotFound = error { return handleRemoved(inode, record, as: .maintenance, &after) }
             logOnce("a bypass could not be reconciled", of: inode, record, error)
-            // It is there all the same.
-            if isFirst {
-                transition.events.recover(lastKnownStatus(inode, record, since: ErrorObject(error).message))
-            }
+            if isFirst { recoverUnread(inode, record, since: ErrorObject(error).message) }
         }
+    }
+
+    /// A bypass of an earlier daemon that cannot be read yet is there all the same. Subscribers hear of it when it is read.
+    func recoverUnread(_ inode: UInt64, _ record: BypassRecord, since reason: String) {
+        transition.repairs.update(inode) { $0.isDegraded = true }
+        transition.events.recover(lastKnownStatus(inode, record, since: reason))
     }
 
     /// Whether a bypass is as it should be: one question to its namespace, for the generation of its ruleset, if nothing has
@@ -83,10 +86,10 @@ extension BypassManager {
         _ after: inout AfterAnswer
     ) {
         let wasDegraded = transition.repairs.markHealthy(session.inode)
-        if isFirst {
-            transition.events.recover(status(of: observation, record.netns, in: &session))
-        } else if wasDegraded {
+        if wasDegraded {
             transition.publish(.repaired, status(of: observation, record.netns, in: &session), &after)
+        } else if isFirst {
+            transition.events.recover(status(of: observation, record.netns, in: &session))
         }
     }
 
@@ -121,8 +124,13 @@ extension BypassManager {
 
     /// It has expired, or an earlier daemon came no further. The matcher has ended it; what is left to do is to clean up.
     private func finish(_ record: BypassRecord, in session: inout NamespaceSession, _ after: inout AfterAnswer) {
-        let isOff = (try? session.entry())?.deadline == MapEntry.expired
-        let ending: Transition.Ending = isOff ? .off : .expired
+        let deadline = (try? session.entry())?.deadline
+        let ending: Transition.Ending = deadline == MapEntry.expired ? .off : .expired
+        if deadline == MapEntry.implausible {
+            logger.warning(
+                "a bypass is ended: its deadline in the matcher's map is beyond any ttl",
+                metadata: ["netns": "\(record.netns)", "inode": "\(session.inode)"])
+        }
         do throws(BypassError) {
             let outcome = try end(record.netns, in: &session)
             var status = status(of: outcome.after, record.netns, in: &session)

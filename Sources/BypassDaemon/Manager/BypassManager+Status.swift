@@ -10,12 +10,10 @@ internal import Synchronization
 extension BypassManager {
     /// The object of the contract.
     ///
-    /// - Parameters:
-    ///   - countingConnections: whether to count connections that are older than the bypass.
-    ///   - additional: warnings that the observation does not show.
+    /// - Parameter countingConnections: whether to count connections that are older than the bypass.
     func status(
         of observation: Observation, _ netns: String, in session: inout NamespaceSession,
-        countingConnections: Bool = true, also additional: [Bypass.Warning] = []
+        countingConnections: Bool = true
     ) -> BypassStatus {
         let health = Health(observation)
         var status = BypassStatus(
@@ -24,7 +22,7 @@ extension BypassManager {
             rules: session.rules.map(BypassStatus.Rule.init).sorted {
                 ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
             })
-        var warnings = health.warnings + additional
+        var warnings = health.warnings
         if health.state == .degraded, let warning = contest(session.inode, at: observation.now) {
             warnings.append(warning)
         }
@@ -38,6 +36,7 @@ extension BypassManager {
             status.owner = record?.owner
             status.reason = record?.reason
             status.setBy = record?.setBy
+            if let error = store.writeError(of: session.inode) { warnings.append(.notRecorded("\(error)")) }
             let isRedirected = observation.redirects.contains { entry.hooks.contains($0.hook) }
             if countingConnections, isRedirected, let warning = session.establishedConnections() {
                 warnings.append(warning)
@@ -51,7 +50,10 @@ extension BypassManager {
     func lastKnownStatus(_ inode: UInt64, _ record: BypassRecord, since reason: String) -> BypassStatus {
         var status =
             transition.events[inode]
-            ?? BypassStatus(netns: record.netns, inode: inode, state: .degraded, effective: false, owner: record.owner)
+            ?? BypassStatus(
+                netns: record.netns, inode: inode, state: .degraded, effective: false, direction: record.direction,
+                since: record.since, owner: record.owner, reason: record.reason, setBy: record.setBy,
+                generation: store.generation(of: inode, cookie: record.cookie))
         status.state = .degraded
         status.warnings = [.init(.unseen(reason))]
         return status
@@ -67,7 +69,8 @@ extension BypassManager {
     private static func timestamp(ofDeadline deadline: UInt64) -> Timestamp? {
         guard deadline != 0 else { return nil }
         let left = Int64(clamping: deadline) - Int64(clamping: BootClock.now)
-        return Timestamp(secondsSince1970: (WallClock.now + left) / 1_000_000_000)
+        let (end, overflow) = WallClock.now.addingReportingOverflow(left)
+        return Timestamp(secondsSince1970: (overflow ? .max : end) / 1_000_000_000)
     }
 
     // MARK: list

@@ -97,11 +97,15 @@ final class BypassManager: Sendable {
             .on(hooks: hooks, ttl: seconds), in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
         let now = try session.entry()
-        guard let old = store[session.inode], let entry = now, entry.isLive(at: BootClock.now) else {
+        guard let entry = now, entry.isLive(at: BootClock.now) else {
             throw .conflict(
                 "\(request.netns.asPartOfSentence) is not bypassed: there is nothing to extend, turn the bypass on")
         }
         let deadline = Self.deadline(after: seconds)
+        // What an earlier daemon left may not have a record yet.
+        let old =
+            store[session.inode]
+            ?? BypassRecord(netns: request.netns, path: session.path, cookie: session.cookie, since: .now)
         var new = old
         if entry.deadline != 0 && entry.deadline < deadline {
             new.deadline = deadline
@@ -234,7 +238,7 @@ final class BypassManager: Sendable {
     ) throws(BypassError) -> BypassMethod.Result {
         let inode = session.inode
         // Before anything is on: whatever happens to the daemon, it is known who wanted it.
-        let warnings = [transition.record(record, of: inode)].compactMap(\.self)
+        transition.record(record, of: inode)
         let outcome: Reconciler.Outcome
         do throws(BypassError) {
             outcome = try Reconciler.reconcile(record.desiredState, in: &session)
@@ -243,7 +247,7 @@ final class BypassManager: Sendable {
             throw error
         }
         transition.activate(record, of: inode)
-        let status = status(of: outcome.after, netns, in: &session, also: warnings)
+        let status = status(of: outcome.after, netns, in: &session)
         let changed = isNew || outcome.changed
         if changed { transition.publish(.on, status, &after) }
         return BypassMethod.Result(status: status, changed: changed)

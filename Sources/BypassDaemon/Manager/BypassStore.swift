@@ -69,6 +69,8 @@ final class BypassStore: Sendable {
         var log: RecordLog
         /// Whose records are not as the log has them: the disk was full, or the end of a bypass is not written yet.
         var unwritten: Set<UInt64> = []
+        /// Why the last write has failed.
+        var writeError: SystemCallError?
         var generations: Generations
     }
 
@@ -76,15 +78,43 @@ final class BypassStore: Sendable {
     /// Of the records: read with every `info`, by many threads.
     private let recordCount: Atomic<Int>
 
-    /// Reads what an earlier daemon left. Throws if the folder cannot be made or written, or its records not be read.
+    /// What was wrong with the log at the start, for people; nil if nothing was.
+    let startFault: String?
+
+    /// Reads what an earlier daemon left. A log that cannot be read or written is reported, and keeps no daemon from starting:
+    /// bypasses have to be ended, and the matcher's map says what is on.
     init(folder: String) throws(SystemCallError) {
         var log = try RecordLog(folder: folder)
-        let records = try log.contents()
-        // On a full disk the old log stays, and says the same in more lines.
-        try? log.rewrite(records)
-        let generations = Generations(now: Self.now, known: records.values.compactMap(\.generation))
-        recordCount = Atomic(records.count)
-        state = Mutex(State(records: records, log: log, generations: generations))
+        var (contents, faults) = (RecordLog.Contents(), [String]())
+        do throws(SystemCallError) {
+            contents = try Self.read(log)
+            if contents.damagedLines > 0 { faults.append("\(contents.damagedLines) lines are not records") }
+        } catch {
+            faults.append("\(error)")
+        }
+        var writeError: SystemCallError?
+        do throws(SystemCallError) {
+            // An unread log is not overwritten before there is something to write.
+            if faults.isEmpty || contents.damagedLines > 0 { try log.rewrite(contents.records) }
+        } catch {
+            // On a full disk the old log stays, and says the same in more lines.
+            try? log.open()
+            writeError = error
+            faults.append("\(error)")
+        }
+        startFault = faults.isEmpty ? nil : faults.joined(separator: "; ")
+        let generations = Generations(now: Self.now, known: contents.records.values.compactMap(\.generation))
+        recordCount = Atomic(contents.records.count)
+        state = Mutex(
+            State(records: contents.records, log: log, writeError: writeError, generations: generations))
+    }
+
+    /// The machine may be out of something for a moment: to begin without the records would be to forget them.
+    private static func read(_ log: borrowing RecordLog) throws(SystemCallError) -> RecordLog.Contents {
+        for _ in 1..<3 {
+            if let contents = try? log.contents() { return contents }
+        }
+        return try log.contents()
     }
 
     var count: Int { recordCount.load(ordering: .relaxed) }
@@ -146,6 +176,23 @@ final class BypassStore: Sendable {
         }
     }
 
+    /// Why a record is kept in memory only; nil if it is written.
+    func writeError(of inode: UInt64) -> SystemCallError? {
+        state.withLock { $0.unwritten.contains(inode) ? $0.writeError : nil }
+    }
+
+    /// Writes what is not written, and the log as a whole if it has gone, or its folder. Throws if records are kept in memory
+    /// only.
+    ///
+    /// - Returns: whether the log had gone.
+    func ensureWritten() throws(SystemCallError) -> Bool {
+        try state.withLock { state throws(SystemCallError) in
+            let isInPlace = state.log.isInPlace
+            if !isInPlace || !state.unwritten.isEmpty { try Self.rewrite(&state) }
+            return !isInPlace
+        }
+    }
+
     /// Milliseconds since 1970.
     private static var now: Int { Int(WallClock.now / 1_000_000) }
 
@@ -153,12 +200,24 @@ final class BypassStore: Sendable {
         _ inode: UInt64, _ record: BypassRecord?, in state: inout State
     ) throws(SystemCallError) {
         state.unwritten.insert(inode)
-        if state.log.isWorthRewriting(state.records.count) {
-            try state.log.rewrite(state.records)
-            state.unwritten = []
-        } else {
+        if state.log.isWorthRewriting(state.records.count) || !state.log.isInPlace { return try rewrite(&state) }
+        do throws(SystemCallError) {
             try state.log.append(.init(inode: inode, record: record))
             state.unwritten.remove(inode)
+        } catch {
+            state.writeError = error
+            throw error
+        }
+    }
+
+    private static func rewrite(_ state: inout State) throws(SystemCallError) {
+        do throws(SystemCallError) {
+            try state.log.rewrite(state.records)
+            (state.unwritten, state.writeError) = ([], nil)
+        } catch {
+            state.writeError = error
+            if !state.log.isInPlace { state.unwritten.formUnion(state.records.keys) }
+            throw error
         }
     }
 }

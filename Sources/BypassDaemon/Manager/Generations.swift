@@ -14,6 +14,8 @@ struct Generations {
     private var ended: [UInt64: Ended] = [:]
 
     static let maxEnded = 4096
+    /// What every reader of JSON has a number for. Milliseconds reach that far for 285,000 years.
+    static let range = 0...1 << 53
 
     /// - Parameters:
     ///   - now: milliseconds since 1970.

@@ -1,5 +1,7 @@
+internal import Bypass
 internal import Linux
 internal import StrictJSON
+internal import SystemPackage
 
 /// The file that records are kept in: one JSON object a line, the last one of an inode counts.
 struct RecordLog: ~Copyable {
@@ -12,52 +14,110 @@ struct RecordLog: ~Copyable {
             text.member("inode", inode)
             text.member("record", record)
         }
+
+        /// With its end.
+        var text: [UInt8] { JSONText.line(of: self) }
     }
 
+    /// What lines add up to.
+    struct Contents {
+        var records: [UInt64: BypassRecord] = [:]
+        /// How many lines are not what a daemon writes.
+        var damagedLines = 0
+    }
+
+    private let folder: String
     private let path: String
-    private var file: AppendOnlyFile
+    /// nil if it could not be opened.
+    private var file: AppendOnlyFile?
     private var lines = 0
 
     private static let suffix = ".bypasses"
+    /// The longest line has some kilobytes, and the log is rewritten when most of its lines are out of date.
+    private static let maxBytes = 64 << 20
 
-    /// Opens the log of this boot, and removes those of others.
+    /// The log of this boot; those of others are removed. Nothing is opened yet.
     init(folder: String) throws(SystemCallError) {
         let boot = String(try Files.text("/proc/sys/kernel/random/boot_id").prefix { $0 != "\n" })
-        try Files.makeFolder(folder)
         let name = boot + Self.suffix
-        for entry in try Files.entries(in: folder) where entry.name.hasSuffix(Self.suffix) && entry.name != name {
-            try Files.remove(folder + "/" + entry.name)
-        }
-        let opened = try AppendOnlyFile(folder + "/" + name)
+        self.folder = folder
         path = folder + "/" + name
-        file = opened
-    }
-
-    /// What the lines add up to. A line that is not a record, such as one that a full disk cut off, says nothing. Throws if
-    /// the file cannot be read: to begin without the records would be to forget them.
-    func contents() throws(SystemCallError) -> [UInt64: BypassRecord] {
-        var records: [UInt64: BypassRecord] = [:]
-        for text in try Files.read(path, limit: .max).split(separator: UInt8(ascii: "\n")) {
-            guard let value = try? JSONReader.read(text.span),
-                let line = try? JSONDecoding.decode(Line.self, from: value)
-            else { continue }
-            records[line.inode] = line.record
+        let found = (try? Files.entries(in: folder).map(\.name)) ?? []
+        for other in found where other.hasSuffix(Self.suffix) && other != name {
+            try? Files.remove(folder + "/" + other)
         }
-        return records
     }
 
+    /// Throws if the file cannot be read.
+    func contents() throws(SystemCallError) -> Contents {
+        let bytes: [UInt8]
+        do throws(SystemCallError) {
+            bytes = try Files.read(path, limit: Self.maxBytes + 1)
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return Contents() }
+            throw error
+        }
+        guard bytes.count <= Self.maxBytes else { throw SystemCallError("read \(path)", .fileTooLarge) }
+        return Self.contents(of: bytes, at: BootClock.now)
+    }
+
+    /// Every number is checked here. A line that is not a record, such as one that a full disk cut off, says nothing; one of
+    /// which only the inode can be read takes away what an earlier line says.
+    ///
+    /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
+    static func contents(of bytes: [UInt8], at now: UInt64) -> Contents {
+        struct Subject: Decodable { var inode: UInt64 }
+        var contents = Contents()
+        for text in bytes.split(separator: UInt8(ascii: "\n")) {
+            guard let value = try? JSONReader.read(text.span),
+                let inode = (try? JSONDecoding.decode(Subject.self, from: value, unknownMembers: .ignore))?.inode
+            else {
+                contents.damagedLines += 1
+                continue
+            }
+            let line = try? JSONDecoding.decode(Line.self, from: value, unknownMembers: .ignore)
+            let record = line?.record?.checked(at: now)
+            if line == nil || line?.record != nil && record == nil { contents.damagedLines += 1 }
+            contents.records[inode] = record
+        }
+        return contents
+    }
+
+    /// Whether what is appended will be read by the next daemon.
+    var isInPlace: Bool {
+        switch file {
+        case nil: false
+        case .some(let file): file.isInPlace
+        }
+    }
+
+    /// Goes on with the log that is there.
+    mutating func open() throws(SystemCallError) { file = try AppendOnlyFile(path) }
+
+    /// Only if it is in place.
     mutating func append(_ line: Line) throws(SystemCallError) {
-        try file.append(JSONText.line(of: line))
+        try file?.append(line.text)
         lines += 1
     }
 
     /// Whether most lines say what is no longer so.
     func isWorthRewriting(_ records: Int) -> Bool { lines > 1000 + 4 * records }
 
-    /// Puts a log with these records only in the place of the old one.
+    /// Puts a log with these records only in the place of the old one, and makes the folder if it has gone.
     mutating func rewrite(_ records: [UInt64: BypassRecord]) throws(SystemCallError) {
-        try Files.write(records.flatMap { JSONText.line(of: Line(inode: $0.key, record: $0.value)) }, to: path)
-        file = try AppendOnlyFile(path)
+        try Files.makeFolder(folder)
+        try Files.write(records.flatMap { Line(inode: $0.key, record: $0.value).text }, to: path)
+        try open()
         lines = records.count
+    }
+}
+
+extension BypassRecord {
+    /// nil if its deadline was never given to a bypass. A generation that no daemon counts to says nothing.
+    fileprivate func checked(at now: UInt64) -> BypassRecord? {
+        if let deadline, !MapEntry.isPlausible(deadline, at: now) { return nil }
+        var copy = self
+        if let generation, !Generations.range.contains(generation) { copy.generation = nil }
+        return copy
     }
 }

@@ -53,17 +53,12 @@ final class Transition: Sendable {
 
     // MARK: on
 
-    /// Keeps a record, before the kernel is asked for what it says.
-    ///
-    /// - Returns: a warning if it could not be written.
-    @discardableResult
-    func record(_ record: BypassRecord, of inode: UInt64) -> Warning? {
+    /// Keeps a record, before the kernel is asked for what it says. If it cannot be written, the bypass's status says so.
+    func record(_ record: BypassRecord, of inode: UInt64) {
         do {
             try store.set(record, of: inode)
-            return nil
         } catch {
             logger.warning("a record could not be written", metadata: ["error": "\(error)"])
-            return .notRecorded("\(error)")
         }
     }
 
@@ -76,6 +71,9 @@ final class Transition: Sendable {
             store.flush(inode)
         }
     }
+
+    /// Entries of the matcher's that no record went with have records now.
+    func reportCount() { notifier.bypassed(store.count) }
 
     /// What the record says is on.
     func activate(_ record: BypassRecord, of inode: UInt64) {

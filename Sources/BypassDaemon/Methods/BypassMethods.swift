@@ -46,14 +46,18 @@ extension Router {
     }
 
     /// `list`
-    mutating func addList(_ manager: BypassManager) {
-        add(ListMethod.self) { _, call in manager.list(for: call.peer) }
+    mutating func addList(_ manager: BypassManager, after recovery: Recovery) {
+        add(ListMethod.self) { _, call in
+            recovery.waitUntilComplete()
+            return manager.list(for: call.peer)
+        }
     }
 
     /// `clear`
-    mutating func addClear(_ manager: BypassManager) {
+    mutating func addClear(_ manager: BypassManager, after recovery: Recovery) {
         add(ClearMethod.self) { parameters, call in
-            manager.clear(owner: parameters.owner, by: call.peer, &call.afterAnswer)
+            recovery.waitUntilComplete()
+            return manager.clear(owner: parameters.owner, by: call.peer, &call.afterAnswer)
         }
     }
 }

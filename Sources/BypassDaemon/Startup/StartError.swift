@@ -55,6 +55,10 @@ package struct StartError: Error, Sendable, CustomStringConvertible {
             self.init(
                 Self.system,
                 "systemd passed \(what): kmesh-bypassd.socket must have exactly one ListenStream=, with a path")
+        case .removed(let path):
+            self.init(
+                Self.system,
+                "systemd's socket \(path) was removed: 'systemctl restart kmesh-bypassd.socket' makes it again")
         case .systemCall(let error): self.init(error)
         }
     }

@@ -57,28 +57,13 @@ enum Startup {
         }
     }
 
-    /// Where clients connect.
-    struct Socket: Sendable {
-        let listener: UnixListener
-        let path: String
-        /// Whether systemd made it, and keeps it when the daemon ends.
-        let isPassed: Bool
-
-        /// Takes the daemon's own out of the file system.
-        func remove() {
-            if !isPassed { try? Files.remove(path) }
-        }
-    }
-
     /// The socket that systemd passes, or else one of the daemon's own.
-    static func takeSocket(_ configuration: Daemon.Configuration) throws(StartError) -> Socket {
+    static func takeSocket(_ configuration: Daemon.Configuration) throws(StartError) -> ServerSocket {
         do throws(UnixSocketError) {
             if let passed = try UnixSocket.passed() {
-                return Socket(listener: passed.listener, path: passed.path, isPassed: true)
+                return ServerSocket(path: passed.path, ownedBySystemd: passed.listener)
             }
-            let path = configuration.socket
-            let listener = try UnixSocket.listen(on: path, group: configuration.socketGroup)
-            return Socket(listener: listener, path: path, isPassed: false)
+            return try ServerSocket(path: configuration.socket, group: configuration.socketGroup)
         } catch {
             throw StartError(error)
         }

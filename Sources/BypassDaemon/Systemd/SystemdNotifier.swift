@@ -45,17 +45,13 @@ final class SystemdNotifier: Sendable {
     }
 
     /// What is wrong with the daemon's surroundings; nil if nothing is. It may be repeated.
-    ///
-    /// - Returns: whether that is a change.
-    @discardableResult
-    func setFault(_ fault: String?) -> Bool {
-        let (isChange, mustSend) = state.withLock { state in
-            guard state.fault != fault else { return (false, false) }
+    func setFault(_ fault: String?) {
+        let mustSend = state.withLock { state in
+            guard state.fault != fault else { return false }
             state.fault = fault
-            return (true, state.schedule())
+            return state.schedule()
         }
         if mustSend { send() }
-        return isChange
     }
 
     /// Around a reload of the policy (sd_notify(3), `RELOADING=1`).
@@ -101,12 +97,12 @@ extension SystemdNotifier.State {
 /// Tells systemd twice in the time that it allows that the daemon lives: each time after the acceptor has answered and the
 /// gate has let a call through. Does nothing if systemd does not ask for it.
 final class Watchdog: Sendable {
-    private let listener: UnixListener
+    private let socket: ServerSocket
     private let gate: NamespaceGate
     private let isStopping = Monitor(false)
 
-    init(_ listener: UnixListener, _ gate: NamespaceGate) {
-        self.listener = listener
+    init(_ socket: ServerSocket, _ gate: NamespaceGate) {
+        self.socket = socket
         self.gate = gate
     }
 
@@ -116,10 +112,10 @@ final class Watchdog: Sendable {
     /// Goes on until ``stop()``. The calling thread is used up.
     func run() {
         guard let allowed = Systemd.watchdogMicroseconds else { return }
-        let interval = Interval(nanoseconds: UInt64(allowed) * 1000 / 2)
+        let interval = Interval.microseconds(Int(allowed)) / 2
         repeat {
             // Where one of these hangs, so does this, and systemd restarts the daemon.
-            listener.waitUntilAnswering()
+            socket.listener.waitUntilAnswering()
             gate.leave(gate.enter(.watchdog))
             Systemd.notify("WATCHDOG=1")
         } while isStopping.wait(until: .now + interval) { $0 ? () : nil } == nil

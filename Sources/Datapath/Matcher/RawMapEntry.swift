@@ -1,5 +1,6 @@
 internal import Bypass
 internal import CBypassABI
+internal import Linux
 
 /// One bypassed namespace in the matcher's map, as it lies there: `struct bypass_value` of bypass_abi.h.
 struct RawMapEntry: Hashable, Sendable {
@@ -55,7 +56,9 @@ extension MapEntry {
         var (hooks, created) = (HookSet(), CreatedObjectSet())
         for hook in Hook.all where entry.hooks.contains(hook.bit) { hooks.insert(hook) }
         for object in CreatedObject.all where entry.created.contains(object.bit) { created.insert(object) }
-        self.init(deadline: entry.deadline, hooks: hooks, created: created, isCurrent: entry.program == tag)
+        self.init(
+            deadline: Self.checked(entry.deadline, at: BootClock.now), hooks: hooks, created: created,
+            isCurrent: entry.program == tag)
     }
 
     /// As it is written to the map of the matcher with this tag.

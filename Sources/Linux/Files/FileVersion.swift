@@ -8,6 +8,11 @@ package struct FileVersion: Hashable, Sendable {
     /// Nanoseconds since 1970.
     private let changed: Int64
 
+    /// Whether it is the same file, whatever has become of it; not another one under its name.
+    package func isSameFile(as other: FileVersion?) -> Bool {
+        other.map { (device, inode) == ($0.device, $0.inode) } ?? false
+    }
+
     /// nil if there is no file, or it cannot be looked up.
     package init?(of path: String) {
         var status = stat()

@@ -150,6 +150,17 @@ package enum Files {
         _ contents: [UInt8], to path: String, mode: UInt32 = 0o600
     ) throws(SystemCallError) {
         let next = path + ".next"
+        do {
+            try replace(path, by: next, contents, mode)
+        } catch {
+            try? remove(next)
+            throw error
+        }
+    }
+
+    private static func replace(
+        _ path: String, by next: String, _ contents: [UInt8], _ mode: UInt32
+    ) throws(SystemCallError) {
         let number = try systemCall("open \(next)") {
             unsafe open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         }
@@ -209,6 +220,12 @@ package struct AppendOnlyFile: ~Copyable, Sendable {
         let number = try systemCall("open \(path)") { unsafe open(path, flags, 0o600) }
         descriptor = OwnedDescriptor(adopting: number)
         self.path = path
+    }
+
+    /// Whether the file still has its name: it may have been removed, its folder too, or another one put in its place.
+    package var isInPlace: Bool {
+        guard let own = try? FileStatus(of: descriptor), let named = try? FileStatus(path: path) else { return false }
+        return (own.device, own.inode) == (named.device, named.inode)
     }
 
     /// Adds `bytes` as a whole, or throws and adds nothing.

@@ -10,6 +10,8 @@ package enum UnixSocketError: Error, Hashable, Sendable {
     case pathTooLong(String)
     /// systemd passed something else than one listening Unix stream socket.
     case notPassed(String)
+    /// The socket that systemd has passed is no longer in the file system.
+    case removed(String)
     case systemCall(SystemCallError)
 }
 
@@ -57,13 +59,17 @@ package enum UnixSocket {
 
     /// Listens on `path`, in the place of a socket that a dead process left.
     ///
-    /// - Parameter group: the group that may connect besides the owner (mode 0660); nil for none (0600).
-    package static func listen(on path: String, group: String?) throws(UnixSocketError) -> UnixListener {
+    /// - Parameters:
+    ///   - group: the group that may connect besides the owner (mode 0660); nil for none (0600).
+    ///   - waits: while another process has the folder locked; otherwise that throws EAGAIN.
+    package static func listen(
+        on path: String, group: String?, waits: Bool = true
+    ) throws(UnixSocketError) -> UnixListener {
         guard var address = UnixAddress(path) else { throw .pathTooLong(path) }
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         try mapError(try Files.makeFolder(parent, mode: 0o755))
         // Of two daemons that start at the same time, the second checks the path once the first listens.
-        let lock = try mapError(try Files.lockFolder(parent, waits: true))
+        let lock = try mapError(try Files.lockFolder(parent, waits: waits))
         defer { _ = lock.rawValue }  // held until the socket listens
         switch try mapError(try occupant(of: path, &address)) {
         case .listener: throw .inUse(path)

@@ -11,6 +11,7 @@ import Testing
     private static let fuzzers: [(name: String, check: @Sendable ([UInt8]) throws -> Void)] = [
         ("RequestLine", { try RequestLine.check($0) }), ("NetlinkReplies", { try NetlinkReplies.check($0) }),
         ("LegacyEntries", { try LegacyEntries.check($0) }), ("PolicyText", { try PolicyText.check($0) }),
+        ("RecordLines", { try RecordLines.check($0) }),
     ]
 
     @Test("No input of a corpus breaks a promise", .timeLimit(.minutes(1)), arguments: fuzzers.map(\.name))

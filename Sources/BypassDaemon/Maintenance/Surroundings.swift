@@ -1,0 +1,66 @@
+internal import Bypass
+internal import BypassAPI
+internal import Datapath
+internal import JSONRPC
+internal import Linux
+internal import Logging
+internal import Synchronization
+
+/// What the daemon needs to stay where it was made, whoever removes it: pins, record log and socket. It is restored, and what
+/// cannot be restored is reported, in the log once and in `systemctl status` as long as it lasts.
+final class Surroundings: Sendable {
+    private let manager: BypassManager
+    private let socket: ServerSocket
+    private let notifier: SystemdNotifier
+    private let reported = Mutex<[String]>([])
+
+    init(_ manager: BypassManager, _ socket: ServerSocket, notifier: SystemdNotifier) {
+        self.manager = manager
+        self.socket = socket
+        self.notifier = notifier
+    }
+
+    func restore() {
+        let faults = [restorePins(), restoreRecords(), restoreSocket()].compactMap(\.self)
+        let new = reported.withLock { reported in
+            defer { reported = faults }
+            return faults.filter { !reported.contains($0) }
+        }
+        for fault in new { manager.logger.error("\(fault)") }
+        notifier.setFault(faults.isEmpty ? nil : faults.joined(separator: "; "))
+    }
+
+    /// Rules that are made from now on need the pins, and so does everybody who uses `iptables` beside them.
+    private func restorePins() -> String? {
+        do throws(MatcherError) {
+            if try manager.matcher.ensurePinned() {
+                manager.logger.warning("a pin was missing and is restored", metadata: ["pin": "\(manager.matcher.pin)"])
+            }
+            return nil
+        } catch {
+            return "the pins cannot be restored: \(ErrorObject(BypassError(error)).message)"
+        }
+    }
+
+    private func restoreRecords() -> String? {
+        do throws(SystemCallError) {
+            if try manager.store.ensureWritten() {
+                manager.logger.warning("the record log was missing and is restored")
+            }
+            return nil
+        } catch {
+            return "who wants which bypass will be forgotten when the daemon restarts: \(error)"
+        }
+    }
+
+    private func restoreSocket() -> String? {
+        do throws(UnixSocketError) {
+            if try socket.ensureInPlace() {
+                manager.logger.warning("the socket was missing and is restored", metadata: ["socket": "\(socket.path)"])
+            }
+            return nil
+        } catch {
+            return "clients cannot connect: \(StartError(error))"
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import BypassAPI
+import Linux
+import Testing
+
+@testable import Bypass
+@testable import BypassDaemon
+
+/// What is read back from the state folder, whatever it holds.
+@Suite struct RecordLogTests {
+    private static let now: UInt64 = 5_000_000_000
+
+    private static func line(_ members: String, of inode: Int = 7) -> String {
+        #"{"inode":\#(inode),"record":{"netns":"web","path":"/run/netns/web","since":"2026-11-24T17:12:13Z"\#(members)}}"#
+    }
+
+    private static func contents(_ lines: String...) -> RecordLog.Contents {
+        RecordLog.contents(of: Array(lines.joined(separator: "\n").utf8), at: now)
+    }
+
+    @Test("A deadline that no ttl gives is no record, and takes away what an earlier line says")
+    func deadlines() {
+        let longest = Self.now + UInt64(TimeToLive.maxSeconds) * 1_000_000_000
+        for deadline in ["0", "1", "4000000000", "\(longest)"] {
+            let contents = Self.contents(Self.line(#","deadline":\#(deadline)"#))
+            #expect(contents.records[7]?.deadline.map(String.init) == deadline && contents.damagedLines == 0)
+        }
+        for deadline in ["8000000000000000000", "\(longest + 1)", "\(Int.max)", "\(UInt64.max)"] {
+            let contents = Self.contents(Self.line(""), Self.line("", of: 8), Self.line(#","deadline":\#(deadline)"#))
+            #expect(contents.records.keys.sorted() == [8] && contents.damagedLines == 1, "\(deadline)")
+        }
+    }
+
+    @Test("A generation that no daemon counts to says nothing, and those after it can be counted")
+    func generations() {
+        for generation in ["\(Int.max)", "\(1 << 60)", "-1", "\(Int.min)"] {
+            let record = Self.contents(Self.line(#","generation":\#(generation)"#)).records[7]
+            #expect(record != nil && record?.generation == nil, "\(generation)")
+        }
+        let last = 1 << 53
+        let known = Self.contents(Self.line(#","generation":\#(last)"#)).records[7]?.generation
+        #expect(known == last)
+        var generations = Generations(now: 0, known: [last])
+        #expect(generations.next(now: 0) == last + 1)
+    }
+
+    @Test(
+        "What is not a record is left out, and the others stay",
+        arguments: [
+            #"{"inode":-1,"record":null}"#, #"{"inode":1e300,"record":null}"#, "{", "null", "[]", "\u{0}", "{}",
+            #"{"inode":18446744073709551616,"record":null}"#, String(repeating: "[", count: 100_000),
+        ])
+    func garbage(_ text: String) {
+        let contents = Self.contents(Self.line(""), text, Self.line("", of: 8))
+        #expect(contents.records.keys.sorted() == [7, 8] && contents.damagedLines == 1)
+    }
+
+    @Test(
+        "A record with a member that cannot be is none",
+        arguments: [
+            #","setBy":{"uid":4294967296,"gid":0,"pid":1}"#, #","setBy":{"uid":0,"gid":0,"pid":2147483648}"#,
+            #","cookie":-1"#, #","direction":"up""#, #","owner":7"#, #","deadline":1.5"#, #","deadline":-1"#,
+        ])
+    func wrongMembers(_ members: String) {
+        let contents = Self.contents(Self.line(""), Self.line("", of: 8), Self.line(members))
+        #expect(contents.records.keys.sorted() == [8] && contents.damagedLines == 1)
+    }
+
+    @Test("A record of a later version is a record, without what is not known yet")
+    func laterVersion() {
+        let contents = Self.contents(Self.line(#","deadline":1,"later":{"x":[1]}"#))
+        #expect(contents.records[7]?.deadline == 1 && contents.damagedLines == 0)
+    }
+
+    @Test("A deadline that was read counts as passed if no ttl gives it")
+    func checkedDeadlines() {
+        for deadline: UInt64 in [8_000_000_000_000_000_000, .max, UInt64(Int.max)] {
+            #expect(!MapEntry(deadline: MapEntry.checked(deadline, at: Self.now), hooks: []).isLive(at: Self.now))
+        }
+        for deadline: UInt64 in [0, 1, Self.now, Self.now + 1] {
+            #expect(MapEntry.checked(deadline, at: Self.now) == deadline)
+        }
+    }
+}
