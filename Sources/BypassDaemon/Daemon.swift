@@ -116,7 +116,9 @@ package final class Daemon: Sendable {
                 connections: connections, log: log)
             let acceptor = Acceptor(
                 context, accounts: SubordinateAccounts(queue: lookUps), closing: closing, logger: logger)
-            let watchdog = Watchdog(socket, executor.gate)
+            let watchdog = Watchdog(socket, executor.gate) {
+                _ = (connections.count, store[0], transition.events[0], transition.repairs[0])
+            }
 
             self.logger = logger
             self.policy = policy

@@ -9,6 +9,9 @@ final class RepairStates: Sendable {
         /// When it may be repaired again: at once the first time. CLOCK_BOOTTIME, in nanoseconds.
         private(set) var nextAttempt: UInt64 = 0
         private var backoff = ExponentialBackoff.repair
+        /// When it may be read again without a call: a namespace that keeps threads waiting is not read in every round.
+        private(set) var nextReading: UInt64 = 0
+        private var readingBackoff = ExponentialBackoff.repair
         /// The same error again is not logged.
         var lastLoggedError: String?
 
@@ -17,6 +20,11 @@ final class RepairStates: Sendable {
             guard now >= nextAttempt else { return false }
             nextAttempt = now + UInt64(backoff.next() / .nanoseconds(1))
             return true
+        }
+
+        /// It could not be read, and that took long.
+        mutating func postponeReading(from now: UInt64) {
+            nextReading = now + UInt64(readingBackoff.next() / .nanoseconds(1))
         }
     }
 

@@ -53,14 +53,23 @@ extension BypassManager {
     /// Whether a bypass is as it should be: one question to its namespace, for the generation of its ruleset, if nothing has
     /// changed there. If not, it is reconciled.
     func resync(_ inode: UInt64, _ record: BypassRecord) {
+        let began = Instant.now
+        if began.nanoseconds < transition.repairs[inode].nextReading { return }
         do throws(BypassError) {
             if try isHealthy(inode, record) { return }
         } catch {
-            // What cannot be read now is read again in the next round.
-            guard case .netnsNotFound = error else { return }
+            // What cannot be read now is read again in the next round; later, if that kept a thread from others for long.
+            guard case .netnsNotFound = error else {
+                if .now - began > Self.longReading {
+                    transition.repairs.update(inode) { $0.postponeReading(from: BootClock.now) }
+                }
+                return
+            }
         }
         reconcile(inode, record)
     }
+
+    private static let longReading = Interval.seconds(1)
 
     private func isHealthy(_ inode: UInt64, _ record: BypassRecord) throws(BypassError) -> Bool {
         var after = AfterAnswer()

@@ -94,16 +94,20 @@ extension SystemdNotifier.State {
     }
 }
 
-/// Tells systemd twice in the time that it allows that the daemon lives: each time after the acceptor has answered and the
-/// gate has let a call through. Does nothing if systemd does not ask for it.
+/// Tells systemd twice in the time that it allows that clients are answered: each time after the acceptor has come round, the
+/// gate has let a call through, and the locks that calls need were free. No namespace is asked: however slow one is, it stops
+/// no pings. Does nothing if systemd does not ask for it.
 final class Watchdog: Sendable {
     private let socket: ServerSocket
     private let gate: NamespaceGate
+    private let takeLocks: @Sendable () -> Void
     private let isStopping = Monitor(false)
 
-    init(_ socket: ServerSocket, _ gate: NamespaceGate) {
+    /// - Parameter takeLocks: returns when each lock that every call needs was free.
+    init(_ socket: ServerSocket, _ gate: NamespaceGate, takeLocks: @escaping @Sendable () -> Void) {
         self.socket = socket
         self.gate = gate
+        self.takeLocks = takeLocks
     }
 
     /// Whether systemd expects to hear from the daemon.
@@ -117,6 +121,7 @@ final class Watchdog: Sendable {
             // Where one of these hangs, so does this, and systemd restarts the daemon.
             socket.listener.waitUntilAnswering()
             gate.leave(gate.enter(.watchdog))
+            takeLocks()
             Systemd.notify("WATCHDOG=1")
         } while isStopping.wait(until: .now + interval) { $0 ? () : nil } == nil
     }

@@ -20,6 +20,8 @@ enum clinux_fault {
 	CLINUX_FAULT_REFUSE,
 	/* It says that what it is part of has changed meanwhile (NLM_F_DUMP_INTR). */
 	CLINUX_FAULT_INTERRUPT,
+	/* The call is made when the plan is no longer armed. */
+	CLINUX_FAULT_STALL,
 };
 
 struct clinux_fault_plan {

@@ -23,6 +23,8 @@
             case refuse(Errno)
             /// What netlink has sent says that the kernel was interrupted, and that it does not fit together.
             case interrupt
+            /// The call is made only once the plan is disarmed.
+            case stall
         }
 
         /// The plan that this process has to follow.
@@ -59,6 +61,7 @@
             case .cut: next.fault = CLINUX_FAULT_CUT.rawValue
             case .refuse(let errno): (next.fault, next.error) = (CLINUX_FAULT_REFUSE.rawValue, errno.rawValue)
             case .interrupt: next.fault = CLINUX_FAULT_INTERRUPT.rawValue
+            case .stall: next.fault = CLINUX_FAULT_STALL.rawValue
             }
             (next.skip, next.times) = (UInt64(skip), UInt64(times))
             unsafe withUnsafeMutableBytes(of: &next.operation) {
@@ -99,6 +102,8 @@
             case CLINUX_FAULT_KILL_AFTER:
                 _ = body()
                 kill(getpid(), SIGKILL)
+            case CLINUX_FAULT_STALL:
+                while unsafe clinux_fault_planned(current.plan) == CLINUX_FAULT_STALL.rawValue { usleep(1000) }
             default: break
             }
             return body()
@@ -115,7 +120,7 @@
 
         private var isForCalls: Bool {
             switch unsafe clinux_fault(clinux_fault_planned(plan)) {
-            case CLINUX_FAULT_FAIL, CLINUX_FAULT_KILL_BEFORE, CLINUX_FAULT_KILL_AFTER: true
+            case CLINUX_FAULT_FAIL, CLINUX_FAULT_KILL_BEFORE, CLINUX_FAULT_KILL_AFTER, CLINUX_FAULT_STALL: true
             default: false
             }
         }
