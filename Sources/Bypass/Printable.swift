@@ -34,9 +34,25 @@ extension String {
         return text.unicodeScalars.allSatisfy(\.isPlain) && !text.isEmpty ? text : text.quoted
     }
 
-    private var cut: String {
-        let head = unicodeScalars.prefix(128)
-        return head.endIndex == endIndex ? self : String(head) + "…"
+    /// At most so many characters of the text, as ``printable`` shows it; an ellipsis stands for the rest.
+    package func printable(upTo limit: Int) -> String { cut(to: limit).printable }
+
+    /// The same between quotes.
+    package func quoted(upTo limit: Int) -> String { cut(to: limit).quoted }
+
+    private var cut: String { cut(to: 128) }
+
+    /// The text, or as much of its beginning as is shown in so many characters. An escape is many, so that what a text takes
+    /// in an answer is bounded whatever it holds.
+    private func cut(to limit: Int) -> String {
+        var shown = 0
+        var end = startIndex
+        for index in unicodeScalars.indices {
+            shown += unicodeScalars[index].shownLength
+            if shown > limit { return String(self[..<end]) + "…" }
+            end = unicodeScalars.index(after: index)
+        }
+        return self
     }
 }
 
@@ -45,6 +61,12 @@ extension Unicode.Scalar {
     fileprivate var isPlain: Bool {
         guard isASCII else { return false }
         return properties.isAlphabetic || ("0"..."9").contains(self) || "/._-:@+".unicodeScalars.contains(self)
+    }
+
+    /// How many characters it takes in ``Swift/String/printable``, at most.
+    fileprivate var shownLength: Int {
+        if self == "\"" || self == "\\" { return 2 }
+        return needsEscape ? "\\u{}".count + String(value, radix: 16).count : 1
     }
 
     fileprivate var needsEscape: Bool {

@@ -112,7 +112,7 @@ package final class Daemon: Sendable {
                 seconds: configuration.checkInterval)
             let connections = ConnectionRegistry(limits: configuration.limits, metrics: metrics)
             let context = ServerContext(
-                router: Router(manager, recovery, startedAt: .now), limits: configuration.limits,
+                router: Router(manager, recovery, connections.unread, startedAt: .now), limits: configuration.limits,
                 connections: connections, log: log)
             let acceptor = Acceptor(
                 context, accounts: SubordinateAccounts(queue: lookUps), closing: closing, logger: logger)
@@ -247,7 +247,7 @@ package final class Daemon: Sendable {
 
 extension Router {
     /// With all methods of the contract.
-    fileprivate init(_ manager: BypassManager, _ recovery: Recovery, startedAt: Instant) {
+    fileprivate init(_ manager: BypassManager, _ recovery: Recovery, _ unread: UnreadAnswers, startedAt: Instant) {
         self.init(metrics: manager.metrics) { peer, work in
             let gate = manager.executor.gate
             let place = gate.enter(manager.principal(of: peer))
@@ -259,7 +259,7 @@ extension Router {
         addBypass(manager)
         addExtend(manager)
         addStatus(manager)
-        addList(manager, after: recovery)
+        addList(manager, after: recovery, unread: unread)
         addClear(manager, after: recovery)
         addSubscribe(manager.transition.events, after: recovery)
         addInfo(manager, startedAt: startedAt, kernel: Startup.kernelRelease())

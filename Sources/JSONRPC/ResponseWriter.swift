@@ -5,8 +5,14 @@ public import StrictJSON
 /// A server readies it for each ``Incoming``, answers the entries in any order, and sends the line of ``finish()``.
 public struct ResponseWriter: Sendable {
     private var isBatch = false
+    /// What is written, but for the end of it, which is in `text`.
+    private var pieces: [[UInt8]] = []
     private var text: JSONText
     private var count = 0
+
+    /// Of more than that, a server sends what is written ahead of the rest; and a result that was written before is not
+    /// copied.
+    public static let pieceSize = 16 * 1024
 
     /// A buffer beyond this is not kept for the next line: a connection without a request should cost little.
     private static let keptCapacity = 4096
@@ -24,6 +30,7 @@ public struct ResponseWriter: Sendable {
     /// Readies it for the next line, in the same memory if the array of ``finish()`` has been released.
     public mutating func reset(answering incoming: Incoming) {
         isBatch = incoming.isBatch
+        pieces = []
         text.removeAll(keepingCapacity: Self.keptCapacity)
         count = 0
     }
@@ -31,7 +38,13 @@ public struct ResponseWriter: Sendable {
     /// Adds the answer to a request that succeeded.
     public mutating func write(result: some JSONWritable, id: RequestID) {
         begin(id)
-        text.member("result", result)
+        if let written = result.written, written.count > Self.pieceSize {
+            text.append(key: "result")
+            pieces += [text.bytes, written]
+            text = JSONText()
+        } else {
+            text.member("result", result)
+        }
         text.append(raw: "}")
     }
 
@@ -46,17 +59,17 @@ public struct ResponseWriter: Sendable {
     public mutating func finish() -> [UInt8]? {
         guard count > 0 else { return nil }
         text.append(raw: isBatch ? "]\n" : "\n")
-        return text.bytes
+        return pieces.isEmpty ? text.bytes : Array(takeWritten().joined())
     }
 
     /// The bytes that are written and not handed over yet.
-    public var writtenBytes: Int { text.count }
+    public var writtenBytes: Int { pieces.reduce(text.count) { $0 + $1.count } }
 
     /// Hands over what is written, to be sent ahead of the rest, so that the answers to a batch need not all be held at
     /// a time.
-    public mutating func takeWritten() -> [UInt8] {
-        let written = text.bytes
-        text = JSONText()
+    public mutating func takeWritten() -> [[UInt8]] {
+        let written = pieces + [text.bytes]
+        (pieces, text) = ([], JSONText())
         return written
     }
 

@@ -6,6 +6,8 @@ internal import SystemPackage
 package struct ProcessUsage: Hashable, Sendable {
     /// Resident memory in bytes.
     package let residentMemory: Int
+    /// Its highest resident memory since it began, in bytes.
+    package let peakMemory: Int
     package let threads: Int
     package let descriptors: Int
     /// What it has used of the processors since it began.
@@ -20,6 +22,7 @@ package struct ProcessUsage: Hashable, Sendable {
             return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
         }
         residentMemory = number("VmRSS") * 1024
+        peakMemory = number("VmHWM") * 1024
         threads = number("Threads")
         descriptors = try Descriptors.open(of: pid).count
         // The name in brackets may hold anything; user and system time are the 12th and 13th field after it.

@@ -2,6 +2,13 @@
 public protocol JSONWritable {
     /// Appends the value, complete.
     func write(to text: inout JSONText)
+
+    /// The value's JSON, if it is written already: who sends it to many need not copy it for each.
+    var written: [UInt8]? { get }
+}
+
+extension JSONWritable {
+    public var written: [UInt8]? { nil }
 }
 
 /// A value that writes itself as an object, with the same members in the same order whatever their values.

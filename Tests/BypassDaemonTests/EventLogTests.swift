@@ -40,6 +40,20 @@ import Testing
         #expect(log.next(after: 6) == nil)
     }
 
+    @Test("Large events are forgotten before there are too many bytes of them", arguments: [false, true])
+    func bytes(_ areRead: Bool) {
+        let log = EventLog(capacity: 1024)
+        var large = BypassStatus.sample(1)
+        large.warnings = [.init(code: "x", message: String(repeating: "\u{1}", count: 60_000))]
+        for number in 1...2000 {
+            log.publish(.on, number.isMultiple(of: 2) ? large : .sample(2))
+            if areRead { #expect(text(log.next(after: number - 1)) != nil) }
+        }
+        let kept = (1...2000).count { log.reachesBack(to: $0 - 1) }
+        #expect((2...40).contains(kept))
+        #expect((2000 - kept..<2000).allSatisfy { text(log.next(after: $0)) != nil })
+    }
+
     @Test("An event is a line of the contract, the same for all subscribers")
     func line() throws {
         let log = EventLog(capacity: 4)

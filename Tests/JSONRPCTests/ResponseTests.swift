@@ -44,7 +44,7 @@ import Testing
         writer.reset(answering: .batch([notification]))
         #expect(writer.finish() == nil)
         writer.write(result: "a", id: RequestID(2))
-        let first = writer.takeWritten()
+        let first = Array(writer.takeWritten().joined())
         #expect(writer.writtenBytes == 0)
         writer.write(result: "b", id: RequestID(3))
         #expect(
@@ -54,6 +54,25 @@ import Testing
                 """)
         writer.reset(answering: .single(notification))
         #expect(writer.finish() == nil)
+    }
+
+    private struct Written: JSONWritable {
+        var written: [UInt8]?
+
+        func write(to text: inout JSONText) {}
+    }
+
+    @Test func aLargeResultThatIsWrittenAlreadyIsAPieceOfItsOwn() {
+        let large = Array(("\"" + String(repeating: "x", count: 100_000) + "\"").utf8)
+        var writer = ResponseWriter(answering: .batch([notification]))
+        for number in 1...2 { writer.write(result: Written(written: large), id: RequestID(number)) }
+        #expect(writer.writtenBytes > 200_000)
+        var whole = writer
+        let pieces = writer.takeWritten()
+        #expect(pieces.count == 5 && pieces[1] == large && pieces[3] == large)
+        let rest = writer.finish() ?? []
+        #expect(Array(pieces.joined()) + rest == whole.finish())
+        #expect((try? JSONReader.read(Array(pieces.joined()) + rest))?.array?.count == 2)
     }
 }
 

@@ -88,7 +88,7 @@ extension KernelTests {
                 try await rig.sandbox.install(.nftables)
                 try await rig.on()
                 try await rig.sandbox.run(["nft", "delete", "table", family, "nat"], in: .pod)
-                try await OddRulesetTests.withOwned(number, "nat", rig) {
+                try await rig.sandbox.owning("table(\(number), b'nat', 2)", in: rig.sandbox.pod) {
                     let off = try await rig.off()
                     #expect(off.state == "off" && off.changed == true && off.codes == [], "\(off)")
                     try await Self.expectOff(rig)

@@ -5,7 +5,9 @@ import Testing
 /// Of a table's rules only ours are kept; the others leave what they do together.
 @Suite struct RulesetScanTests {
     private static let pin = "/sys/fs/bpf/bypass"
-    private let interest = Ruleset.Interest(pin: pin, table: (.inet, "kmesh_bypass"))
+    private let interest = Ruleset.Interest(
+        pin: pin, table: (.inet, "kmesh_bypass"),
+        chains: [ChainName(.ip, "nat", "OUTPUT"), ChainName(.inet, "kmesh_bypass", "output")])
     private let output = ChainName(.ip, "nat", "OUTPUT")
 
     private func scan(_ messages: [UInt8]...) -> RulesetScan {
@@ -26,7 +28,7 @@ import Testing
         let scan = scan(Reply.rule("OUTPUT", Self.returns), Reply.ourRule, Reply.rule("OUTPUT", Self.redirect))
         #expect(scan.rules.map(\.position) == [1] && scan.rules.map(\.chain) == [output])
         #expect(scan.rules.first?.expressions == Reply.read(Reply.ourRule, \.rule).first?.expressions)
-        #expect(scan.effects[output]?.ruleCount == 3)
+        #expect(scan.graph.chain("OUTPUT").ruleCount == 3)
     }
 
     @Test("A rule that asks another program is not kept; one that asks ours is, whatever else it does")
@@ -37,7 +39,7 @@ import Testing
         #expect(scan.rules.map(\.handle) == [8] && scan.rules.map(\.position) == [1])
     }
 
-    @Test("In the guard's table every rule is kept, in its order")
+    @Test("In the guard's chains every rule is kept, in its order")
     func ownTable() {
         func rule(_ chain: String, _ table: String, _ handle: UInt64, family: UInt8 = 1) -> [UInt8] {
             Reply.message(
@@ -47,8 +49,15 @@ import Testing
         let scan = scan(
             rule("output", "kmesh_bypass", 1), rule("output", "kmesh_bypass", 2), rule("x", "kmesh_bypass", 3),
             rule("output", "other", 4), rule("output", "kmesh_bypass", 5, family: 2))
-        #expect(scan.rules.map(\.handle) == [1, 2, 3] && scan.rules.map(\.position) == [0, 1, 0])
-        #expect(scan.effects.values.map(\.ruleCount).reduce(0, +) == 5 && scan.effects.count == 4)
+        #expect(scan.rules.map(\.handle) == [1, 2] && scan.rules.map(\.position) == [0, 1])
+    }
+
+    @Test("Of a chain's rules that are ours, or look like it, sixteen are kept")
+    func manyOfOurs() {
+        let rules = (0..<100).flatMap { _ in Reply.ourRule }
+        let scan = scan(Reply.rule("OUTPUT", Self.returns), rules, Reply.rule("x", Self.returns), rules)
+        #expect(scan.rules.map(\.position) == Array(1...16))
+        #expect(scan.graph.chain("OUTPUT").ruleCount == 201)
     }
 
     @Test("What the rules of a chain do is known together, in whatever order chains come")
@@ -58,11 +67,13 @@ import Testing
             Reply.rule("OUTPUT", Reply.verdict(-3, "a")),
             Reply.rule("b", Reply.expression("tproxy", Reply.number(1, 2))),
             Reply.rule("OUTPUT", Reply.expression("lookup", Reply.text(1, "map"), Reply.number(3, 0))))
-        #expect(scan.effects[output]?.jumps == ["a", "b"])
-        #expect(scan.effects[output]?.hasVerdictMap == true && scan.effects[output]?.hasDestinationNat == false)
-        #expect(scan.effects[output]?.ruleCount == 3)
-        #expect(scan.effects[ChainName(.ip, "nat", "a")]?.hasDestinationNat == true)
-        #expect(scan.effects[ChainName(.ip, "nat", "b")]?.hasTransparentProxy == true)
+        #expect(scan.graph.chain("OUTPUT").effects == .verdictMap && scan.graph.chain("OUTPUT").ruleCount == 3)
+        #expect(scan.graph.chain("a").effects == .destinationNat)
+        #expect(scan.graph.chain("b").effects == .transparentProxy)
+        for (effect, chain) in [(ChainGraph.Effects.destinationNat, "a"), (.transparentProxy, "b")] {
+            let reaching = scan.graph.chains(reaching: effect, bases: [ChainGraph.key("OUTPUT")])
+            #expect(reaching == [ChainGraph.key("OUTPUT"), ChainGraph.key(chain)])
+        }
     }
 
     @Test("Names that begin alike, or are no UTF-8, are other names")
@@ -73,11 +84,9 @@ import Testing
                 Reply.nested(4, Self.returns))
         }
         let scan = scan(rule([0x61]), rule([0x61, 0x62]), rule([0x61]), rule([0xff]), rule([0xfe]), rule([]))
-        #expect(
-            scan.effects.mapValues(\.ruleCount) == [
-                ChainName(.ip, "nat", "a"): 2, ChainName(.ip, "nat", "ab"): 1, ChainName(.ip, "nat", "\u{fffd}"): 2,
-                ChainName(.ip, "nat", ""): 1,
-            ])
+        for (name, count) in ["a": 2, "ab": 1, "\u{fffd}": 2, "": 1] as [String: UInt32] {
+            #expect(scan.graph.chain(name).ruleCount == count)
+        }
     }
 
     @Test("What is no rule leaves nothing")
@@ -85,7 +94,7 @@ import Testing
         let scan = scan(
             Reply.message(MessageType.newChain, Reply.text(1, "nat")),
             Reply.message(MessageType.newRule, family: 99, Reply.text(1, "nat")))
-        #expect(scan.effects.isEmpty && scan.rules.isEmpty)
+        #expect(scan.graph.chain("").ruleCount == 0 && scan.rules.isEmpty)
     }
 
     @Test("Counters are read without the rest of the rule")

@@ -97,8 +97,10 @@ package enum RawRuleset {
 extension MeshSandbox {
     /// Runs a Python program in a namespace, behind `RawRuleset.library`, and returns what it prints.
     @discardableResult
-    package func netlink(_ program: String, in netns: String) async throws -> String {
-        try await inside(netns, ["python3", "-"], input: RawRuleset.library + program)
+    package func netlink(
+        _ program: String, in netns: String, arguments: [String] = []
+    ) async throws -> String {
+        try await inside(netns, ["python3", "-"] + arguments, input: RawRuleset.library + program)
     }
 
     /// Runs a command in a namespace of any name.

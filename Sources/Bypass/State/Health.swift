@@ -14,10 +14,12 @@ package struct Health: Hashable, Sendable {
             return
         }
         let damage = Self.damage(entry.hooks, observation)
-        var (isAsked, isEffective) = (false, true)
+        var (isAsked, isEffective, further) = (false, true, 0)
         var warnings = damage
         for redirect in observation.redirects where entry.hooks.contains(redirect.hook) {
             isAsked = true
+            // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
+            if redirect.further > 0 && !redirect.isOverriddenByGuard(in: observation) { further += redirect.further }
             if redirect.isOverridden(in: observation) { continue }
             isEffective = false
             warnings.append(Warning(active: redirect))
@@ -32,7 +34,26 @@ package struct Health: Hashable, Sendable {
         } else if !isAsked && observation.unreadable.isEmpty {
             warnings.append(.noInterception)
         }
-        self.init(state: damage.isEmpty ? .on : .degraded, effective: isEffective, warnings: warnings)
+        self.init(
+            state: damage.isEmpty ? .on : .degraded, effective: isEffective && further == 0,
+            warnings: Self.truncated(warnings, further: further))
+    }
+
+    private static let maxOfKind = 16
+    private static let maxBytes = 8192
+
+    /// The first of each kind, and how many more there are: a pod can have any number, with names of any kind.
+    private static func truncated(_ warnings: [Warning], further: Int) -> [Warning] {
+        var shown: [Warning] = []
+        var ofKind: [String: Int] = [:]
+        var bytes = 0
+        for warning in warnings {
+            ofKind[warning.code, default: 0] += 1
+            bytes += warning.message.utf8.count
+            if ofKind[warning.code, default: 0] <= maxOfKind && bytes <= maxBytes { shown.append(warning) }
+        }
+        let left = warnings.count - shown.count + further
+        return left == 0 ? shown : shown + [.truncated(left)]
     }
 
     private init(state: BypassStatus.State, effective: Bool, warnings: [Warning]) {
@@ -81,10 +102,15 @@ extension Warning {
 extension Observation.Redirect {
     /// The guard overrides every nat chain that is asked later than it, whatever made that; our rule overrides its own chain.
     fileprivate func isOverridden(in observation: Observation) -> Bool {
-        guard mechanism == .nat else { return isMaskable && observation.isMasked(families) }
-        let isGuarded = families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
-        if isGuarded && priority > Guard.priority { return true }
-        return natChain.flatMap(observation.chain)?.ownIsFirst == true
+        switch mechanism {
+        case .nat: isOverriddenByGuard(in: observation) || natChain.flatMap(observation.chain)?.ownIsFirst == true
+        case .transparentProxy: isMaskable && observation.isMasked(families)
+        }
+    }
+
+    fileprivate func isOverriddenByGuard(in observation: Observation) -> Bool {
+        mechanism == .nat && priority > Guard.priority
+            && families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
     }
 }
 

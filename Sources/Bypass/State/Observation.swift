@@ -64,9 +64,12 @@ package struct Observation: Hashable, Sendable {
         package var natChain: NATChain?
         /// For people, such as `ip nat PREROUTING (iptables-legacy)`.
         package var name: String
+        /// How many more of the same kind there are, which are evaluated at the same time or later, and are not listed.
+        package var further: Int
 
         package init(
-            mechanism: Mechanism, hook: Hook, families: FamilySet, priority: Int32, natChain: NATChain?, name: String
+            mechanism: Mechanism, hook: Hook, families: FamilySet, priority: Int32, natChain: NATChain?, name: String,
+            further: Int = 0
         ) {
             self.mechanism = mechanism
             self.hook = hook
@@ -74,6 +77,7 @@ package struct Observation: Hashable, Sendable {
             self.priority = priority
             self.natChain = natChain
             self.name = name
+            self.further = further
         }
     }
 

@@ -23,6 +23,8 @@ package enum Warning: Hashable, Sendable {
     case contested(seconds: Int)
     /// It is not known whether some rules take connections to a proxy.
     case unreadable(rules: String, reason: String)
+    /// There are so many more warnings, or redirects that would have one.
+    case truncated(Int)
     /// The namespace cannot be observed now.
     case unseen(String)
     /// Something of an ended bypass is left, or may be.
@@ -42,6 +44,7 @@ package enum Warning: Hashable, Sendable {
         case .notRecorded: "not-recorded"
         case .contested: "contested"
         case .unreadable: "unreadable"
+        case .truncated: "truncated"
         case .unseen: "unseen"
         case .leftover: "leftover"
         }
@@ -79,6 +82,8 @@ package enum Warning: Hashable, Sendable {
                 + "or turn the bypass off"
         case .unreadable(let rules, let reason):
             "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
+        case .truncated(let count):
+            "and \(count) more warnings like these, which are not shown"
         case .unseen(let reason):
             "the namespace cannot be looked at now, and this is what was known last: \(reason)"
         case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon tries again to remove it"

@@ -16,12 +16,17 @@ struct JournalEntry {
         }
     }
 
+    /// Characters of a field: a client can make a name as long as a line may be.
+    private static let maxField = 2048
+
     init(_ record: AuditRecord) {
         let common = [
             ("MESSAGE", record.sentence), ("MESSAGE_ID", Self.messageID(record.outcome)),
             ("PRIORITY", "\(JournalLogHandler.priority(record.outcome.level))"), ("SYSLOG_IDENTIFIER", Product.name),
         ]
         let own = record.fields.map { ("KMESH_" + $0.name.uppercased(), $0.value) }
-        bytes = (common + own).flatMap { name, value in Array("\(name)=\(value.printable)\n".utf8) }
+        bytes = (common + own).flatMap { name, value in
+            Array("\(name)=\(value.printable(upTo: Self.maxField))\n".utf8)
+        }
     }
 }

@@ -11,6 +11,17 @@ final class EventLog: Sendable {
     private enum Entry {
         case event(BypassEvent.Name, BypassEvent)
         case line([UInt8])
+        /// Forgotten, so that the log does not get too large.
+        case none
+
+        /// About how many bytes it takes.
+        var size: Int {
+            switch self {
+            case .event(_, let event): event.bypass.size
+            case .line(let line): line.count
+            case .none: 0
+            }
+        }
     }
 
     private struct State {
@@ -18,12 +29,30 @@ final class EventLog: Sendable {
         var sequence = 0
         /// Event `n` is at `(n - 1) % capacity`.
         var entries: [Entry] = []
+        /// How many of the last events are kept.
+        var kept = 0
+        /// What they take.
+        var bytes = 0
         /// By inode.
         var bypasses: [UInt64: BypassStatus] = [:]
         var subscribers: [ObjectIdentifier: Connection.Handle] = [:]
 
         func reachesBack(to sequence: Int) -> Bool {
-            (self.sequence - entries.count...self.sequence).contains(sequence)
+            (self.sequence - kept...self.sequence).contains(sequence)
+        }
+
+        /// What is at an index after this, instead of what was.
+        mutating func replace(at index: Int, with entry: Entry) {
+            bytes += entry.size - entries[index].size
+            entries[index] = entry
+        }
+
+        /// Forgets the oldest events until the rest takes less than that; the last one stays.
+        mutating func shrink(below maxBytes: Int, _ capacity: Int) {
+            while bytes > maxBytes && kept > 1 {
+                replace(at: (sequence - kept) % capacity, with: .none)
+                kept -= 1
+            }
         }
     }
 
@@ -38,7 +67,10 @@ final class EventLog: Sendable {
     private let capacity: Int
     private let state = Mutex(State())
 
-    /// - Parameter capacity: how many events are kept.
+    /// In bytes. With subscribers that are behind, an event is shared with those who send it.
+    static let maxBytes = 1 << 20
+
+    /// - Parameter capacity: how many events are kept, unless they are large.
     init(capacity: Int) {
         self.capacity = capacity
         stream = String(UInt64.random(in: .min ... .max), radix: 36)
@@ -62,8 +94,10 @@ final class EventLog: Sendable {
             case .line(let line): return .line(line)
             case .event(let name, let event):
                 let line = RequestWriter.notification(method: name.rawValue, params: event)
-                state.entries[index] = .line(line)
+                state.replace(at: index, with: .line(line))
+                state.shrink(below: Self.maxBytes, capacity)
                 return .line(line)
+            case .none: return .forgotten
             }
         }
     }
@@ -77,12 +111,11 @@ final class EventLog: Sendable {
     func publish(_ name: BypassEvent.Name, _ bypass: BypassStatus) {
         state.withLock { state in
             let entry = Entry.event(name, BypassEvent(sequence: state.sequence + 1, bypass: bypass))
-            if state.entries.count < capacity {
-                state.entries.append(entry)
-            } else {
-                state.entries[state.sequence % capacity] = entry
-            }
+            if state.entries.count < capacity { state.entries.append(.none) }
+            state.replace(at: state.sequence % capacity, with: entry)
             state.sequence += 1
+            state.kept = min(state.kept + 1, capacity)
+            state.shrink(below: Self.maxBytes, capacity)
             state.bypasses[bypass.inode] = name.leavesBypass ? bypass : nil
         }
     }
@@ -143,5 +176,13 @@ struct Subscription {
     mutating func end() {
         log?.remove(handle)
         log = nil
+    }
+}
+
+extension BypassStatus {
+    /// About how many bytes it takes.
+    fileprivate var size: Int {
+        let texts = [netns, owner ?? "", reason ?? ""] + warnings.map(\.message)
+        return 512 + rules.count * 160 + texts.reduce(0) { $0 + $1.utf8.count }
     }
 }

@@ -139,6 +139,8 @@ struct EncodedList: JSONWritable, Sendable {
         self.text = text
     }
 
+    var written: [UInt8]? { text.bytes }
+
     func write(to text: inout JSONText) {
         text.append(self.text)
     }

@@ -46,9 +46,10 @@ extension Router {
     }
 
     /// `list`
-    mutating func addList(_ manager: BypassManager, after recovery: Recovery) {
+    mutating func addList(_ manager: BypassManager, after recovery: Recovery, unread: UnreadAnswers) {
         add(ListMethod.self) { _, call in
             recovery.waitUntilComplete()
+            unread.waitForRoom()
             return manager.list(for: call.peer)
         }
     }

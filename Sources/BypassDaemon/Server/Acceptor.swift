@@ -16,6 +16,7 @@ final class ConnectionRegistry: Sendable {
     private let state: Monitor<State>
     private let buckets: Mutex<TokenBuckets>
     private let metrics: DaemonMetrics
+    let unread = UnreadAnswers()
 
     init(limits: Limits, metrics: DaemonMetrics) {
         state = Monitor(State(limiter: ConnectionLimiter(limits: limits)))

@@ -51,8 +51,6 @@ struct Connection: ~Copyable {
     private var afterAnswer = AfterAnswer()
     private var readSize = Self.readSizes.usual
 
-    /// Of the answer to a batch, more than that is sent ahead of the rest.
-    private static let pieceSize = 16 * 1024
     /// How much is read at a time: most requests fit into what malloc(3) has at hand, and what fills that is read in
     /// larger pieces.
     private static let readSizes = (usual: 960, large: 16 * 1024)
@@ -118,7 +116,9 @@ struct Connection: ~Copyable {
         var isReachable = true
         for entry in incoming.entries where isReachable {
             execute(entry)
-            if writer.writtenBytes > Self.pieceSize { isReachable = send(writer.takeWritten()) }
+            if writer.writtenBytes > ResponseWriter.pieceSize {
+                isReachable = writer.takeWritten().allSatisfy { send($0) }
+            }
         }
         if isReachable, let answer = writer.finish() { send(answer) }
         afterAnswer.run()
@@ -195,6 +195,8 @@ struct Connection: ~Copyable {
     private mutating func send(_ bytes: [UInt8], isEvent: Bool = false) -> Bool {
         var rest = bytes[...]
         var deadline: Instant?
+        var unread = UnreadAnswers.Share(of: context.connections.unread)
+        defer { unread.update(to: 0) }
         while true {
             guard let count = socket.send(rest) else {
                 abandon()
@@ -211,15 +213,16 @@ struct Connection: ~Copyable {
             afterAnswer.run()
             // Time begins when the client stops reading, and begins again whenever it has read something.
             if count > 0 { deadline = nil }
+            if !isEvent { unread.update(to: rest.count) }
             if !isEvent || subscription.isBehind || handle.closeOrder != nil {
                 deadline = deadline ?? .now + .seconds(context.limits.unreadSeconds)
             }
-            if let deadline, .now >= deadline {
+            if let deadline, .now >= deadline || unread.isToBeCutOff {
                 context.log.record(.cutOff, .unreadSeconds, uid: handle.slot.account)
                 abandon()
                 return false
             }
-            _ = socket.wait(for: .output, until: deadline, on: handle.thread)
+            _ = socket.wait(for: .output, until: unread.nextLook(before: deadline), on: handle.thread)
         }
     }
 

@@ -7,6 +7,9 @@ package struct JournalLogHandler: LogHandler {
     package var logLevel = Logger.Level.info
     package var metadata: Logger.Metadata = [:]
 
+    /// Characters of a field: a client can make a name as long as a line may be.
+    private static let maxField = 2048
+
     package init() {}
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -15,7 +18,7 @@ package struct JournalLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var line = "<\(Self.priority(event.level))>\(event.message.description.printable)"
+        var line = "<\(Self.priority(event.level))>\(event.message.description.printable(upTo: Self.maxField))"
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
             line += " \(key)=\(Self.quoted("\(value)"))"
@@ -39,6 +42,6 @@ package struct JournalLogHandler: LogHandler {
 
     private static func quoted(_ text: String) -> String {
         let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" }
-        return isPlain ? text.printable : text.quoted
+        return isPlain ? text.printable(upTo: maxField) : text.quoted(upTo: maxField)
     }
 }

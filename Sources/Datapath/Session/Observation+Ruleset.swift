@@ -17,7 +17,8 @@ extension Observation {
         isGuardShared =
             Self.guardTable(ruleset).map { Int($0.use) > (guardChains?.count ?? 0) + maskChains.count } ?? false
         isGuardOurs = Self.isGuardOurs(ruleset, pin)
-        redirects = ruleset.redirects(except: RuleTemplates.guardTable).compactMap(Redirect.init)
+        redirects = ruleset.redirects.all.compactMap(Redirect.init)
+        unreadable = ruleset.unreadable.map(Unreadable.init)
     }
 
     /// The same, with what is not in nf_tables.
@@ -133,7 +134,7 @@ extension Ruleset.Rule {
 
 extension Observation.Unreadable {
     fileprivate init(_ found: UnreadableRules) {
-        self.init(rules: found.rules, reason: found.reason)
+        self.init(rules: found.rules.printable(upTo: 128), reason: found.reason)
     }
 }
 
@@ -165,6 +166,12 @@ extension Observation.Redirect {
         self.init(
             mechanism: found.mechanism == .nat ? .nat : .transparentProxy, hook: hook, families: families,
             priority: found.priority, natChain: natChain,
-            name: found.backend == .legacy ? "\(found.chain) (iptables-legacy)" : "\(found.chain)")
+            name: found.chain.forPeople + (found.backend == .legacy ? " (iptables-legacy)" : ""), further: found.further
+        )
     }
+}
+
+extension ChainName {
+    /// A pod chooses the names.
+    fileprivate var forPeople: String { "\(family.name) \(table.asPartOfSentence) \(chain.asPartOfSentence)" }
 }

@@ -8,7 +8,11 @@ enum RuleTemplates {
     static let natTable = "nat"
 
     /// Which rules of a namespace are ours, or stand where only ours should.
-    static func interest(_ pin: String) -> Ruleset.Interest { Ruleset.Interest(pin: pin, table: guardTable) }
+    static func interest(_ pin: String) -> Ruleset.Interest {
+        Ruleset.Interest(
+            pin: pin, table: guardTable,
+            chains: natChains + Bypass.Hook.allCases.map(\.guardChain) + MaskChain.allCases.map(\.chainName))
+    }
     /// The chains in which a rule of ours can stand.
     static let natChains = Bypass.Family.allCases.flatMap { family in
         Bypass.Hook.allCases.map { NATChain(family, $0).chainName }

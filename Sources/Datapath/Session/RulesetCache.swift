@@ -81,30 +81,54 @@ extension Ruleset.Rule {
 
 /// The rulesets of the namespaces that were worked on, by inode.
 package final class RulesetCache: Sendable {
-    private let rulesets = Mutex<[UInt64: CachedRuleset]>([:])
+    private struct State {
+        var rulesets: [UInt64: CachedRuleset] = [:]
+        /// What they take, about.
+        var bytes = 0
+
+        mutating func remove(_ inode: UInt64) {
+            if let old = rulesets.removeValue(forKey: inode) { bytes -= old.size }
+        }
+    }
+
+    private let state = Mutex(State())
     private static let maxEntries = 4096
+    private static let maxBytes = 8 << 20
 
     package init() {}
 
     func ruleset(of inode: UInt64, cookie: UInt64?) -> CachedRuleset? {
-        guard let ruleset = rulesets.withLock({ $0[inode] }), ruleset.cookie == cookie else { return nil }
+        guard let ruleset = state.withLock({ $0.rulesets[inode] }), ruleset.cookie == cookie else { return nil }
         return ruleset
     }
 
     /// Keeps a ruleset that lasts; of another one nothing is kept.
     func insert(_ ruleset: CachedRuleset, of inode: UInt64) {
         guard ruleset.isLasting else { return remove(inode) }
-        rulesets.withLock { rulesets in
+        let size = ruleset.size
+        state.withLock { state in
+            state.remove(inode)
             // Any of them can be read again; which one goes matters little.
-            if rulesets.count >= Self.maxEntries, rulesets[inode] == nil, let other = rulesets.keys.first {
-                rulesets[other] = nil
+            while state.rulesets.count >= Self.maxEntries || state.bytes + size > Self.maxBytes,
+                let other = state.rulesets.keys.first
+            {
+                state.remove(other)
             }
-            rulesets[inode] = ruleset
+            state.rulesets[inode] = ruleset
+            state.bytes += size
         }
     }
 
     /// To be called when the namespace is gone, or what is known of it may be wrong.
     package func remove(_ inode: UInt64) {
-        rulesets.withLock { $0[inode] = nil }
+        state.withLock { $0.remove(inode) }
+    }
+}
+
+extension CachedRuleset {
+    /// About how many bytes it takes.
+    fileprivate var size: Int {
+        2048 + rules.count * 512
+            + observation.redirects.reduce(0) { $0 + MemoryLayout<Observation.Redirect>.stride + $1.name.utf8.count }
     }
 }

@@ -20,6 +20,8 @@ package struct Redirect: Hashable, Sendable {
     package var hook: Hook
     package var priority: Int32
     package var mechanism: Mechanism
+    /// How many more of the same kind there are, which are evaluated at the same time or later.
+    package var further = 0
 
     package init(chain: ChainName, backend: Backend, hook: Hook, priority: Int32, mechanism: Mechanism) {
         self.chain = chain
@@ -30,60 +32,74 @@ package struct Redirect: Hashable, Sendable {
     }
 }
 
-extension Ruleset {
-    /// The base chains from which a redirect can be reached, over whatever jumps.
-    ///
-    /// - Parameter own: the table that is ours, whose nat redirects nothing.
-    package func redirects(except own: (Family, String)) -> [Redirect] {
-        let dormant = tables.filter(\.isDormant)
-        var found: [Redirect] = []
-        for chain in chains where (chain.name.family, chain.name.table) != own {
-            guard let base = chain.base, base.hook == .prerouting || base.hook == .output,
-                !dormant.contains(where: { $0.family == chain.name.family && $0.name == chain.name.table })
-            else { continue }
-            let reached = effects(from: chain.name)
-            // Only a chain of type nat can hold destination nat; only PREROUTING can hold TPROXY.
-            if base.type == "nat", reached.hasDestinationNat {
-                found.append(Redirect(chain.name, base, .nat))
-            } else if base.hook == .prerouting, reached.hasTransparentProxy {
-                found.append(Redirect(chain.name, base, .transparentProxy))
-            }
-        }
-        return found
+/// The redirects of a namespace. Of a kind (mechanism, hook, family, backend) those are kept that are evaluated first; the
+/// last of them says how many more there are.
+package struct Redirects: Hashable, Sendable {
+    private struct Kind: Hashable {
+        var mechanism: Redirect.Mechanism
+        var hook: Hook
+        var family: Family
+        var backend: Redirect.Backend
     }
 
-    /// What can happen to a packet from a chain on. A verdict map can lead anywhere in its table.
-    private func effects(from start: ChainName) -> Effects {
-        var reached = Effects()
-        var seen: Set<ChainName> = [start]
-        var waiting = [start]
-        while let name = waiting.popLast() {
-            guard let here = effects[name] else { continue }
-            if here.hasDestinationNat { reached.hasDestinationNat = true }
-            if here.hasTransparentProxy { reached.hasTransparentProxy = true }
-            for target in here.jumps {
-                let next = ChainName(name.family, name.table, target)
-                if seen.insert(next).inserted { waiting.append(next) }
-            }
-            // One map may lead to all chains there are: a second one leads nowhere else.
-            guard here.hasVerdictMap, !reached.hasVerdictMap else { continue }
-            reached.hasVerdictMap = true
-            for chain in chains where chain.base == nil && chain.name.isInTable(of: name) {
-                if seen.insert(chain.name).inserted { waiting.append(chain.name) }
-            }
+    private var byKind: [Kind: [Redirect]] = [:]
+
+    package static let maxOfKind = 16
+
+    package init() {}
+
+    package var isEmpty: Bool { byKind.isEmpty }
+
+    /// In the order in which they are evaluated.
+    package var all: [Redirect] {
+        byKind.values.flatMap(\.self).sorted {
+            ($0.hook.rawValue, $0.priority, $0.chain.family.rawValue, $0.chain.table, $0.chain.chain)
+                < ($1.hook.rawValue, $1.priority, $1.chain.family.rawValue, $1.chain.table, $1.chain.chain)
         }
-        return reached
+    }
+
+    package mutating func insert(_ redirect: Redirect) {
+        let kind = Kind(
+            mechanism: redirect.mechanism, hook: redirect.hook, family: redirect.chain.family,
+            backend: redirect.backend)
+        byKind[kind, default: []].insert(sorted: redirect)
     }
 }
 
-extension Redirect {
-    fileprivate init(_ name: ChainName, _ base: BaseChain, _ mechanism: Mechanism) {
-        self.init(chain: name, backend: .nftables, hook: base.hook, priority: base.priority, mechanism: mechanism)
+extension [Redirect] {
+    fileprivate mutating func insert(sorted redirect: Redirect) {
+        if count == Redirects.maxOfKind, let last, last.priority <= redirect.priority {
+            self[count - 1].further += 1
+            return
+        }
+        insert(redirect, at: firstIndex { $0.priority > redirect.priority } ?? count)
+        if count > Redirects.maxOfKind {
+            let further = removeLast().further + 1
+            self[count - 1].further = further
+        }
     }
 }
 
-extension ChainName {
-    fileprivate func isInTable(of other: ChainName) -> Bool {
-        family == other.family && table == other.table
+extension Ruleset.Chain {
+    /// Destination nat is done by chains of type nat in PREROUTING and OUTPUT, TPROXY by any chain in PREROUTING.
+    var mayRedirect: Bool {
+        guard let base else { return false }
+        return base.hook == .prerouting || base.hook == .output && base.type == "nat"
+    }
+
+    /// What it does, if rules with these effects can be reached from it.
+    func redirect(by effects: ChainGraph.Effects) -> Redirect? {
+        guard let base, mayRedirect else { return nil }
+        let mechanism: Redirect.Mechanism
+        // Only a chain of type nat can hold destination nat; only PREROUTING can hold TPROXY.
+        if base.type == "nat", effects.contains(.destinationNat) {
+            mechanism = .nat
+        } else if base.hook == .prerouting, effects.contains(.transparentProxy) {
+            mechanism = .transparentProxy
+        } else {
+            return nil
+        }
+        return Redirect(
+            chain: name, backend: .nftables, hook: base.hook, priority: base.priority, mechanism: mechanism)
     }
 }

@@ -89,12 +89,13 @@ package struct Ruleset: Hashable, Sendable {
     /// All of it is of that generation. Otherwise the ruleset was changed while it was read.
     package var isSettled = true
     package var tables: [Table]
+    /// Those that may redirect, and those in which rules of ours can stand.
     package var chains: [Chain]
     /// Our own, in the order in which they stand in their chains.
     package var rules: [Rule]
-    /// What all rules of a chain do together, for the tables that can take connections to a proxy: those with a base chain
-    /// of type nat, or one in PREROUTING.
-    package var effects: [ChainName: Effects] = [:]
+    /// The base chains from which a redirect can be reached, over whatever jumps.
+    package var redirects = Redirects()
+    package var unreadable: [UnreadableRules] = []
 
     package init(generation: UInt32, tables: [Table] = [], chains: [Chain] = [], rules: [Rule] = []) {
         self.generation = generation

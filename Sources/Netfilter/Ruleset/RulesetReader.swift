@@ -33,8 +33,8 @@ extension NetlinkSocket {
         if now == ruleset.generation { return ruleset }
         (ruleset.generation, ruleset.isSettled) = (now, false)
         // Little is read from here on: most of the time nothing changes between this and a batch.
-        ruleset.tables = try objects(MessageType.getTable, "reading tables", acceptingChanges: true) { $0.table }
-        ruleset.chains = try objects(MessageType.getChain, "reading chains", acceptingChanges: true) { $0.chain }
+        (ruleset.tables, ruleset.chains) = ([], [])
+        try readObjects(into: &ruleset, for: interest, acceptingChanges: true)
         ruleset.rules = try existing(ruleset.rules)
         return ruleset
     }
@@ -42,15 +42,26 @@ extension NetlinkSocket {
     private mutating func read(
         into ruleset: inout Ruleset, for interest: Ruleset.Interest, acceptingChanges: Bool
     ) throws(NetfilterError) {
-        ruleset.tables = try objects(MessageType.getTable, "reading tables", acceptingChanges: acceptingChanges) {
-            $0.table
+        try readObjects(into: &ruleset, for: interest, acceptingChanges: acceptingChanges)
+        let chains = Dictionary(grouping: ruleset.chains) { ChainName($0.name.family, $0.name.table, "") }
+        for table in ruleset.tables {
+            let inTable = chains[ChainName(table.family, table.name, "")] ?? []
+            guard inTable.contains(where: \.mayRedirect) else { continue }
+            let scan = try scan(table, inTable, for: interest, acceptingChanges: acceptingChanges)
+            ruleset.add(scan, of: table, inTable, interest)
+        }
+    }
+
+    /// Tables and chains.
+    private mutating func readObjects(
+        into ruleset: inout Ruleset, for interest: Ruleset.Interest, acceptingChanges: Bool
+    ) throws(NetfilterError) {
+        try dump(MessageType.getTable, "reading tables", acceptingChanges: acceptingChanges) { message in
+            if let table = message.table { ruleset.add(table, for: interest) }
         }
         if ruleset.tables.isEmpty { return }
-        ruleset.chains = try objects(MessageType.getChain, "reading chains", acceptingChanges: acceptingChanges) {
-            $0.chain
-        }
-        for table in ruleset.tables where ruleset.chains.contains(where: { $0.mayRedirect(in: table) }) {
-            ruleset.merge(try scan(table, ruleset.chains, for: interest, acceptingChanges: acceptingChanges))
+        try dump(MessageType.getChain, "reading chains", acceptingChanges: acceptingChanges) { message in
+            if let chain = message.chain { ruleset.add(chain, for: interest) }
         }
     }
 
@@ -63,14 +74,20 @@ extension NetlinkSocket {
     private mutating func scan(
         _ table: Ruleset.Table, _ chains: [Ruleset.Chain], for interest: Ruleset.Interest, acceptingChanges: Bool
     ) throws(NetfilterError) -> RulesetScan {
-        let inTable = chains.filter { $0.name.family == table.family && $0.name.table == table.name }
         if !acceptingChanges {
             var whole = RulesetScan(for: interest)
             try dump(MessageType.getRule, "reading rules", of: table) { whole.add($0) }
             whole.finish()
-            if whole.fills(inTable) { return whole }
+            if whole.fills(chains) { return whole }
         }
         var byChain = RulesetScan(for: interest)
+        var inTable = chains
+        try dump(MessageType.getChain, "reading chains", acceptingChanges: acceptingChanges) { message in
+            guard let chain = message.chain, chain.name.family == table.family, chain.name.table == table.name,
+                chain.base == nil, !interest.includes(chain.name)
+            else { return }
+            if inTable.count < Ruleset.maxObjects { inTable.append(chain) } else { byChain.giveUp() }
+        }
         for chain in inTable where chain.use > 0 {
             try dump(
                 MessageType.getRule, "reading rules", of: table, chain: chain, acceptingChanges: acceptingChanges
@@ -149,17 +166,6 @@ extension NetlinkSocket {
     /// A header, two names (NFT_NAME_MAXLEN) and a handle.
     private static let largestRuleRequest = 640
 
-    /// Asks for all objects of a kind and returns what `decode` makes of each.
-    mutating func objects<Object>(
-        _ type: UInt16, _ operation: StaticString, acceptingChanges: Bool, _ decode: (NetlinkMessage) -> Object?
-    ) throws(NetfilterError) -> [Object] {
-        var objects: [Object] = []
-        try dump(type, operation, acceptingChanges: acceptingChanges) { message in
-            if let object = decode(message) { objects.append(object) }
-        }
-        return objects
-    }
-
     /// Asks for all objects of a kind and hands each to `body`.
     ///
     /// - Parameter acceptingChanges: whether to go on if the ruleset changes meanwhile, or to throw `rulesetChanged`.
@@ -192,17 +198,30 @@ extension NetlinkMessage {
     }
 }
 
-extension Ruleset.Chain {
-    /// Destination nat is done by chains of type nat in PREROUTING and OUTPUT, TPROXY by any chain in PREROUTING.
-    fileprivate func mayRedirect(in table: Ruleset.Table) -> Bool {
-        guard let base, name.family == table.family, name.table == table.name else { return false }
-        return base.hook == .prerouting || base.hook == .output && base.type == "nat"
-    }
-}
+extension Ruleset {
+    /// How many tables are read, and how many chains of others. Ours are kept besides.
+    static let maxObjects = 4096
 
-extension RulesetScan {
-    /// Whether as many rules were read as the base chains say that they hold; nothing can jump to those.
-    fileprivate func fills(_ chains: [Ruleset.Chain]) -> Bool {
-        chains.allSatisfy { $0.base == nil || effects[$0.name]?.ruleCount ?? 0 >= Int($0.use) }
+    fileprivate mutating func add(_ table: Table, for interest: Interest) {
+        if interest.includes(table) || tables.count < Self.maxObjects {
+            tables.append(table)
+        } else {
+            giveUp("tables")
+        }
+    }
+
+    fileprivate mutating func add(_ chain: Chain, for interest: Interest) {
+        let isOurs = interest.includes(chain.name)
+        if interest.chains.contains(chain.name) || (isOurs || chain.mayRedirect) && chains.count < Self.maxObjects {
+            chains.append(chain)
+        } else if chain.mayRedirect && !isOurs {
+            giveUp("chains at prerouting and output")
+        }
+    }
+
+    private mutating func giveUp(_ objects: String) {
+        let more = UnreadableRules(
+            rules: "what is in other \(objects)", reason: "there are more than \(Self.maxObjects)")
+        if !unreadable.contains(more) { unreadable.append(more) }
     }
 }

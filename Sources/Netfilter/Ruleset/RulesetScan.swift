@@ -2,12 +2,10 @@ internal import CLibnftnl
 
 /// Reads the rules of a table as the kernel sends them, and keeps of them what can matter to a bypass: our own in full, and
 /// of all others what the rules of each chain do together.
-///
-/// What it takes is bounded by the chains that there are, not by their rules.
 struct RulesetScan {
     /// Which rules are kept.
     private let interest: Ruleset.Interest
-    private(set) var effects: [ChainName: Ruleset.Effects] = [:]
+    var graph = ChainGraph()
     private(set) var rules: [Ruleset.Rule] = []
     /// The rules of a chain stand together: the chain of the last one, and what its rules do so far.
     private var current: Current?
@@ -16,9 +14,16 @@ struct RulesetScan {
         var name: ChainName
         var table: [UInt8]
         var chain: [UInt8]
-        var effects: Ruleset.Effects
-        var isInOwnTable: Bool
+        var key: Int
+        var rules = ChainGraph.Chain()
+        /// How many of its rules may still be kept.
+        var room: Int
+        var lastJump: String?
     }
+
+    /// A bypass needs two rules of a chain at most. What a crash leaves, or a pod puts there to look like ours, is kept up to
+    /// that number; more are rules of others.
+    static let maxRulesOfChain = 16
 
     init(for interest: Ruleset.Interest) {
         self.interest = interest
@@ -36,26 +41,46 @@ struct RulesetScan {
             }
         }
         enter(family, table, chain)
-        let position = current?.effects.ruleCount ?? 0
-        var isOurs = current?.isInOwnTable ?? false
+        guard let name = current?.name else { return }
+        let position = Int(current?.rules.ruleCount ?? 0)
+        var isOurs = (name.family, name.table) == interest.table
         if let expressions {
             for element in expressions.nested {
                 let expression = element.expression
                 if case .matchBPF(interest.pin) = expression { isOurs = true }
-                current?.effects.add(expression)
+                add(expression)
             }
         }
-        current?.effects.ruleCount += 1
-        if isOurs, var rule = message.rule {
-            rule.position = position
-            rules.append(rule)
+        current?.rules.ruleCount += 1
+        guard isOurs, current?.room ?? 0 > 0, var rule = message.rule else { return }
+        current?.room -= 1
+        rule.position = position
+        rules.append(rule)
+    }
+
+    private mutating func add(_ expression: Ruleset.Expression) {
+        guard let current else { return }
+        switch expression {
+        // Many rules in a row jump to the same chain.
+        case .jump(let target) where target != current.lastJump:
+            graph.addJump(from: current.key, to: ChainGraph.key(target))
+            self.current?.lastJump = target
+        case .verdictMap: self.current?.rules.effects.insert(.verdictMap)
+        case .destinationNat: self.current?.rules.effects.insert(.destinationNat)
+        case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy)
+        case .matchBPF, .counter, .returnVerdict, .jump, .other: break
         }
     }
 
     /// To be called after the last rule.
     mutating func finish() {
+        leave()
+        graph.finish()
+    }
+
+    private mutating func leave() {
         guard let current else { return }
-        effects[current.name] = current.effects
+        graph.add(current.rules, to: current.key)
         self.current = nil
     }
 
@@ -63,11 +88,19 @@ struct RulesetScan {
         if let current, current.name.family == family, table.isText(current.table), chain.isText(current.chain) {
             return
         }
-        finish()
+        leave()
         let name = ChainName(family, table?.string ?? "", chain?.string ?? "")
+        let room = interest.chains.contains(name) ? Self.maxRulesOfChain - rules.count { $0.chain == name } : 0
         current = Current(
-            name: name, table: table?.text ?? [], chain: chain?.text ?? [], effects: effects[name] ?? .init(),
-            isInOwnTable: (family, name.table) == interest.table)
+            name: name, table: table?.text ?? [], chain: chain?.text ?? [], key: ChainGraph.key(name.chain), room: room)
+    }
+
+    /// To be called when not all chains of the table were read.
+    mutating func giveUp() { graph.giveUp() }
+
+    /// Whether as many rules were read as the base chains say that they hold; nothing can jump to those.
+    func fills(_ chains: [Ruleset.Chain]) -> Bool {
+        chains.allSatisfy { $0.base == nil || graph.chain($0.name.chain).ruleCount >= $0.use }
     }
 }
 
@@ -84,56 +117,45 @@ extension Ruleset {
         package var table: (family: Family, name: String) { (tableFamily, tableName) }
         private var tableFamily: Family
         private var tableName: String
+        /// The chains in which those rules can stand, and no other.
+        package var chains: Set<ChainName>
 
-        package init(pin: String, table: (Family, String)) {
+        package init(pin: String, table: (Family, String), chains: some Sequence<ChainName>) {
             self.pin = pin
             (tableFamily, tableName) = table
-        }
-    }
-
-    /// What the rules of a chain do together.
-    package struct Effects: Hashable, Sendable {
-        package var ruleCount = 0
-        package var hasDestinationNat = false
-        package var hasTransparentProxy = false
-        /// A verdict is looked up in a map: it may lead to any chain of the table.
-        package var hasVerdictMap = false
-        /// The chains that are jumped to.
-        package var jumps: Set<String> = []
-        private var lastJump: String?
-
-        package init() {}
-
-        package mutating func add(_ expression: Expression) {
-            switch expression {
-            // Many rules in a row jump to the same chain.
-            case .jump(let target) where target != lastJump:
-                jumps.insert(target)
-                lastJump = target
-            case .verdictMap: hasVerdictMap = true
-            case .destinationNat: hasDestinationNat = true
-            case .transparentProxy: hasTransparentProxy = true
-            case .matchBPF, .counter, .returnVerdict, .jump, .other: break
-            }
+            self.chains = Set(chains)
         }
 
-        /// With the rules of another chain of the same name: names that are no UTF-8 can look alike.
-        mutating func merge(_ other: Effects) {
-            ruleCount += other.ruleCount
-            hasDestinationNat = hasDestinationNat || other.hasDestinationNat
-            hasTransparentProxy = hasTransparentProxy || other.hasTransparentProxy
-            hasVerdictMap = hasVerdictMap || other.hasVerdictMap
-            jumps.formUnion(other.jumps)
+        /// Whether a chain is kept that redirects nothing.
+        func includes(_ chain: ChainName) -> Bool {
+            chains.contains(chain) || (chain.family, chain.table) == table
+        }
+
+        func includes(_ table: Table) -> Bool {
+            chains.contains { $0.family == table.family && $0.table == table.name }
         }
     }
 
     /// Adds what was found in a table.
-    mutating func merge(_ scan: consuming RulesetScan) {
+    ///
+    /// - Parameter chains: those of the table that are kept.
+    mutating func add(_ scan: RulesetScan, of table: Table, _ chains: [Chain], _ interest: Interest) {
         rules += scan.rules
-        effects.merge(scan.effects) { known, found in
-            var both = known
-            both.merge(found)
-            return both
+        // Our table redirects nothing, and one that sleeps is not evaluated.
+        if (table.family, table.name) == interest.table || table.isDormant { return }
+        if scan.graph.isTooLarge {
+            return unreadable.append(
+                UnreadableRules(
+                    rules: "\(table.family.name) \(table.name)",
+                    reason: "it has more than \(ChainGraph.maxSize) chains and jumps"))
+        }
+        let bases = Set(chains.filter { $0.base != nil }.map { ChainGraph.key($0.name.chain) })
+        let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy]
+        let reaching = effects.map { ($0, scan.graph.chains(reaching: $0, bases: bases)) }
+        for chain in chains {
+            let key = ChainGraph.key(chain.name.chain)
+            let reached = reaching.filter { $0.1.contains(key) }.map(\.0)
+            if let redirect = chain.redirect(by: ChainGraph.Effects(reached)) { redirects.insert(redirect) }
         }
     }
 }

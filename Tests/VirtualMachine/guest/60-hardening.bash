@@ -13,6 +13,8 @@ check "the daemon has just the capabilities that its unit gives reasons for" is 
 check "it cannot get more" is "000000c000281004 0000000000000000 0000000000000000" \
     bash -c "$(declare -f kernel_status property); echo \$(kernel_status CapBnd; kernel_status CapInh; kernel_status CapAmb)"
 check "no new privileges" is 1 kernel_status NoNewPrivs
+check "its memory and its threads are bounded" is "268435456 512" \
+    bash -c "$(declare -f property); echo \$(property MemoryMax; property TasksMax)"
 check "its system calls are filtered" is 2 kernel_status Seccomp
 check "it may look at a namespace's addresses" is on \
     field .state call root bypass '{"netns":"peer","state":"on","expectAddresses":["10.7.0.2"]}'
