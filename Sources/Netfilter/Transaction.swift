@@ -140,7 +140,7 @@ extension NetlinkSocket {
         let first = takeSequence(operations.count + 2)
         var failure: NetfilterError?
         let batch = transaction.encoded(sequence: first, generation: generation)
-        try exchange(batch, for: "nf_tables batch") { (message) throws(NetfilterError) -> Progress in
+        try exchange(batch, for: "nf_tables batch", isLimited: false) { (message) throws(NetfilterError) -> Progress in
             let offset = Int(message.sequence &- first)
             // An answer to something older, on a socket that has been used before.
             guard offset <= operations.count else { return .more }

@@ -59,6 +59,18 @@ import Testing
         #expect(throws: NetfilterError.self) { _ = try ends.socket.generation() }
     }
 
+    @Test("A batch that the kernel took long to execute is executed")
+    func lateBatch() throws {
+        var ends = ends()
+        // More than one receive takes, and then the acknowledgement (NLMSG_ERROR with 0).
+        for _ in 0..<12 { answer(ends, Reply.ourRule) }
+        let rest = [UInt8](repeating: 0, count: 24)
+        answer(ends, Reply.little(UInt32(36)) + [2, 0, 0, 0] + Reply.little(UInt32(2)) + rest)
+        ends.socket.deadline = .now
+        let transaction = Transaction([.addTable(.ip, "nat")])
+        #expect(try ends.socket.commit(transaction.prepared, generation: nil).created == [0])
+    }
+
     @Test("What another process sends is not an answer")
     func foreignSender() throws {
         let userSockets: CInt = 2  // NETLINK_USERSOCK

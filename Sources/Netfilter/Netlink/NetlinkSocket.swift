@@ -48,14 +48,19 @@ package struct NetlinkSocket: ~Copyable {
     }
 
     /// Sends messages and hands each answer to `body`, until `body` says that it has had the last one.
+    ///
+    /// - Parameter isLimited: whether it ends at the deadline. A batch does not: the kernel has executed it when its answers
+    ///   come, which are no more than its messages.
     mutating func exchange(
-        _ messages: borrowing MessageBuffer, for operation: StaticString,
+        _ messages: borrowing MessageBuffer, for operation: StaticString, isLimited: Bool = true,
         _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
     ) throws(NetfilterError) {
         if isUnfinished { try skipRest(operation) }
         isUnfinished = true
         try send(messages, for: operation)
-        while try buffer.receive(from: shared.descriptor, for: operation, body) == .more { try checkTime(operation) }
+        while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {
+            if isLimited { try checkTime(operation) }
+        }
         isUnfinished = false
     }
 
