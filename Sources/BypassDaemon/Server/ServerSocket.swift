@@ -66,6 +66,7 @@ final class ServerSocket: Sendable {
 
     /// Takes the daemon's own out of the file system.
     func remove() {
-        if group != nil { try? Files.remove(path) }
+        let isInPlace = state.withLock(\.file)?.isSameFile(as: FileVersion(of: path)) ?? false
+        if group != nil && isInPlace { try? Files.remove(path) }
     }
 }
