@@ -1,4 +1,5 @@
 import Glibc
+import JSONRPC
 import MeshSandbox
 import StrictJSON
 import TestSupport
@@ -77,6 +78,30 @@ extension KernelTests {
                 var buffer = [UInt32](repeating: 0, count: 1 << 15)
                 while unsafe read(device, &buffer, buffer.count * 4) > 0 { questions.append(buffer[1]) }
                 return questions
+            }
+        }
+
+        @Test func aMountInAPrivateFolderIsHiddenFromOthersThanRoot() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(operators: ["operator"]) { users in
+                    let user = try #require(users["operator"])
+                    try await rig.start()
+                    try await rig.openSocket()
+                    let folder = rig.folder.path + "/private"
+                    try await rig.sandbox.run(["mkdir", "--mode=700", folder], in: .host)
+                    try await rig.sandbox.run(["mkdir", folder + "/served"], in: .host)
+                    try await SilentServer.with(folder + "/served") { _ in
+                        for name in ["served", "served/web", "none", "none/web"] {
+                            let line = #"{"jsonrpc":"2.0","id":1,"method":"status","params":["\#(folder)/\#(name)"]}"#
+                            let answer = try #require(try await rig.lines(as: user, [line]).first)
+                            guard case .failure(let error) = try Response(answer).outcome else {
+                                Issue.record("\(name): \(answer)")
+                                continue
+                            }
+                            #expect(Refusal(error) == Refusal(code: -32001, kind: "permission-denied"), "\(name)")
+                        }
+                    }
+                }
             }
         }
 
