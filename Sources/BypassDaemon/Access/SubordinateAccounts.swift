@@ -27,7 +27,13 @@ final class SubordinateAccounts: Sendable {
     init(path: String = "/etc/subuid", queue: WorkQueue) {
         self.path = path
         self.queue = queue
-        read()
+        // A server of accounts may never answer: the daemon's start does not wait for that.
+        let isRead = Monitor(false)
+        queue.add {
+            self.read()
+            isRead.update { $0 = true }
+        }
+        _ = isRead.wait(until: .now + .seconds(5)) { $0 ? () : nil }
     }
 
     /// The account that a uid counts for. After a change of the file it is the old one until the file is read.

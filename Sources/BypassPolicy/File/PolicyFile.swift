@@ -65,21 +65,6 @@ package enum PolicyFile {
     }
 }
 
-/// Finds the numbers of the users and groups that a policy file names.
-package struct AccountLookup: Sendable {
-    /// nil if there is none of that name; throws if that cannot be found out now.
-    var uid: @Sendable (_ name: String) throws -> UInt32?
-    var gid: @Sendable (_ name: String) throws -> UInt32?
-
-    package init(
-        uid: @escaping @Sendable (_ name: String) throws -> UInt32?,
-        gid: @escaping @Sendable (_ name: String) throws -> UInt32?
-    ) {
-        self.uid = uid
-        self.gid = gid
-    }
-}
-
 /// Why no policy could be loaded.
 package struct PolicyLoadingError: Error, Hashable, Sendable {
     /// For people: all that is wrong, each with what to do about it.
@@ -101,16 +86,18 @@ extension PolicyFile {
 
     /// Reads the file at `path`, with the users and groups that this machine knows. Where that is the usual path and there
     /// is no file, the built-in policy applies. Both the daemon and the command line call this.
-    package static func load(_ path: String) throws(PolicyLoadingError) -> Loaded {
+    package static func load(
+        _ path: String, resolving accounts: AccountLookup = .ofThisMachine
+    ) throws(PolicyLoadingError) -> Loaded {
         do {
             guard let file = try TrustedFile.read(path, limit: maxBytes) else {
                 guard path == Self.path else {
                     throw PolicyLoadingError(
                         lines: ["there is no \(path): only \(Self.path) may be missing, for the built-in policy"])
                 }
-                return builtIn()
+                return builtIn(resolving: accounts)
             }
-            let policy = try read(file.contents, resolving: .ofThisMachine)
+            let policy = try read(file.contents, resolving: accounts)
             return Loaded(
                 policy: policy, warnings: policy.warnings.map { $0.line(about: path) },
                 untrustedReason: file.untrustedReason)
@@ -123,10 +110,9 @@ extension PolicyFile {
         }
     }
 
-    private static func builtIn() -> Loaded {
-        do throws(UserDatabaseError) {
-            let group = try UserDatabase.group(named: Policy.groupName)
-            return Loaded(policy: .builtIn(group: group), warnings: [])
+    private static func builtIn(resolving accounts: AccountLookup) -> Loaded {
+        do {
+            return Loaded(policy: .builtIn(group: try accounts.gid(Policy.groupName)), warnings: [])
         } catch {
             return Loaded(
                 policy: .builtIn(group: nil),
@@ -139,11 +125,5 @@ extension PolicyFile {
     /// The policy with the names that this machine knows now, and did not when it was read.
     package static func lookUpUnknownSubjects(of policy: Policy) -> Policy {
         policy.lookingUpUnknownSubjects(in: .ofThisMachine)
-    }
-}
-
-extension AccountLookup {
-    fileprivate static var ofThisMachine: AccountLookup {
-        AccountLookup(uid: { try UserDatabase.user(named: $0)?.uid }, gid: { try UserDatabase.group(named: $0) })
     }
 }
