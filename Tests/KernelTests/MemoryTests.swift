@@ -81,8 +81,8 @@ extension KernelTests {
         private static let fleet = """
             import ctypes, sys
             libc = ctypes.CDLL(None, use_errno=True)
-            for number in range(200):
-                path = '/run/netns/%s-%d' % (sys.argv[1], number)
+            for index in range(200):
+                path = '/run/netns/%s-%d' % (sys.argv[1], index)
                 open(path, 'w').close()
                 assert libc.unshare(0x40000000) == 0
                 assert libc.mount(b'/proc/thread-self/ns/net', path.encode(), None, 4096, None) == 0
