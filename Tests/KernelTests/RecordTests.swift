@@ -150,7 +150,9 @@ extension KernelTests {
                 try await eventually("it is there again", within: .seconds(5)) {
                     (try? rig.recordedInodes().count) == 2
                 }
-                #expect(try rig.daemon.standardError.contains("the record log was missing and is restored"))
+                try await eventually("it is logged") {
+                    try rig.daemon.standardError.contains("the record log was missing and is restored")
+                }
                 try await Self.restart(rig) {}
                 #expect(Set(try await rig.list().map(\.owner)) == ["somebody", "another"])
             }

@@ -1,3 +1,4 @@
+import Linux
 import MeshSandbox
 import StrictJSON
 import TestSupport
@@ -76,8 +77,10 @@ extension KernelTests {
 
             init(_ daemon: DaemonProcess) {
                 threads = (try? daemon.usage().threads) ?? -1
-                // By kind: numbers behind the colon are given anew.
+                // By kind: numbers behind the colon are given again. A thread keeps its folder in proc open for as long as it
+                // lives, and which threads of a pool have had work is chance.
                 descriptors = ((try? Descriptors.open(of: daemon.pid).values) ?? [:].values)
+                    .filter { !($0.contains("/task/") && (try? Files.text($0 + "/comm")) != nil) }
                     .map { String($0.prefix { $0 != "[" }) }.sorted()
             }
 
