@@ -261,7 +261,7 @@ extension Router {
         addStatus(manager)
         addList(manager, after: recovery, unread: unread)
         addClear(manager, after: recovery)
-        addSubscribe(manager.transition.events, after: recovery)
+        addSubscribe(manager.transition.events, after: recovery, unread: unread)
         addInfo(manager, startedAt: startedAt, kernel: Startup.kernelRelease())
         addMetrics(manager)
         addDiscover()

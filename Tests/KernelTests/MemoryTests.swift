@@ -96,27 +96,29 @@ extension KernelTests {
 
             """
 
-        /// Each connection asks for the list, and reads nothing but the beginning of it.
+        /// Each connection asks for what the daemon knows of all bypasses, and reads nothing but the beginning of it.
         private static let unread = """
             import socket, sys
             waiting = []
             for number in range(128):
                 s = socket.socket(socket.AF_UNIX)
                 s.connect(sys.argv[1])
-                s.sendall(b'{"jsonrpc":"2.0","id":1,"method":"list"}\\n')
+                s.sendall(b'{"jsonrpc":"2.0","id":1,"method":"%s"}\\n' % sys.argv[2].encode())
                 waiting.append(s)
                 if number < 8: s.recv(1)
             for s in waiting: s.recv(1)
             """
 
-        @Test func unreadListsAreBounded() async throws {
+        @Test func unreadAnswersAreBounded() async throws {
             try await Rig.with(["--max-user-connections", "200"]) { rig in
                 let prefix = rig.sandbox.pod + "-fleet"
                 try await scoped {
                     try await rig.sandbox.netlink(Self.fleet, in: rig.sandbox.pod, arguments: [prefix])
                     for number in 0..<200 { try await rig.on("\(prefix)-\(number)") }
-                    try await rig.sandbox.run(["python3", "-c", Self.unread, rig.socket], in: .host)
-                    try Self.check(rig, "128 unread lists")
+                    for method in ["list", "subscribe"] {
+                        try await rig.sandbox.run(["python3", "-c", Self.unread, rig.socket, method], in: .host)
+                        try Self.check(rig, "128 unread answers to \(method)")
+                    }
                     _ = try await rig.call("clear")
                 } cleanUp: {
                     let remove = "for name in /run/netns/\(prefix)-*; do ip netns delete ${name##*/}; done"

@@ -4,7 +4,6 @@ internal import Datapath
 internal import JSONRPC
 internal import Linux
 internal import Netfilter
-internal import StrictJSON
 internal import Synchronization
 
 extension BypassManager {
@@ -77,9 +76,11 @@ extension BypassManager {
 
     /// The status of every bypassed namespace. One list serves all who ask before it is begun; but root and `priority`
     /// accounts do not wait for the list of others.
-    func list(for peer: Peer) -> EncodedList {
+    func list(for peer: Peer) -> EncodedResult {
         let hasPriority = if case .priority = principal(of: peer) { true } else { false }
-        return (hasPriority ? priorityLists : lists).run { EncodedList(list(as: .list(priority: hasPriority))) }
+        return (hasPriority ? priorityLists : lists).run {
+            EncodedResult(ListMethod.Result(bypasses: list(as: .list(priority: hasPriority))))
+        }
     }
 
     /// By inode. With many, the processors share the work.
@@ -126,23 +127,6 @@ extension BypassManager {
             // A namespace that cannot be read does not hide the others, nor is it hidden.
             return lastKnownStatus(inode, record, since: ErrorObject(error).message)
         }
-    }
-}
-
-/// A result of `list`, written once for all who get it.
-struct EncodedList: JSONWritable, Sendable {
-    private let text: JSONText
-
-    init(_ bypasses: [BypassStatus]) {
-        var text = JSONText()
-        text.append(ListMethod.Result(bypasses: bypasses))
-        self.text = text
-    }
-
-    var written: [UInt8]? { text.bytes }
-
-    func write(to text: inout JSONText) {
-        text.append(self.text)
     }
 }
 

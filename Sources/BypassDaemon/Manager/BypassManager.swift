@@ -14,8 +14,8 @@ final class BypassManager: Sendable {
     let matcher: Matcher
     let metrics: DaemonMetrics
     let logger: Logger
-    let lists = SharedCall<EncodedList>()
-    let priorityLists = SharedCall<EncodedList>()
+    let lists = SharedCall<EncodedResult>()
+    let priorityLists = SharedCall<EncodedResult>()
 
     var store: BypassStore { transition.store }
 

@@ -1,4 +1,5 @@
 internal import Linux
+internal import StrictJSON
 
 /// One execution shared by concurrent callers. A caller that arrives during an execution waits for the next one, so no
 /// caller gets a result that was begun before its call.
@@ -55,5 +56,22 @@ extension SharedCall.State {
     fileprivate mutating func stopWaiting() {
         waiting -= 1
         if waiting == 0 { last = nil }
+    }
+}
+
+/// The result of a shared call, written once for all who get it.
+struct EncodedResult: JSONWritable, Sendable {
+    private let text: JSONText
+
+    init(_ result: some JSONWritable) {
+        var text = JSONText()
+        text.append(result)
+        self.text = text
+    }
+
+    var written: [UInt8]? { text.bytes }
+
+    func write(to text: inout JSONText) {
+        text.append(self.text)
     }
 }

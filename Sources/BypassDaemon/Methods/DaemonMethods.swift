@@ -32,7 +32,8 @@ extension Router {
 
     /// `subscribe`: what is bypassed now, and from then on what happens. The call waits until the bypasses that an earlier daemon
     /// left have been read.
-    mutating func addSubscribe(_ events: EventLog, after recovery: Recovery) {
+    mutating func addSubscribe(_ events: EventLog, after recovery: Recovery, unread: UnreadAnswers) {
+        let snapshots = SharedCall<(sequence: Int, result: EncodedResult)>()
         add(SubscribeMethod.self) { parameters, call throws(BypassError) in
             if (parameters.stream == nil) != (parameters.sequence == nil) {
                 throw .invalidParameter("stream and sequence go together")
@@ -43,11 +44,17 @@ extension Router {
                 events.reachesBack(to: sequence)
             {
                 call.subscription.begin(events, after: sequence)
-                return SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: nil)
+                return EncodedResult(
+                    SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: nil))
             }
-            let (sequence, bypasses) = events.snapshot
-            call.subscription.begin(events, after: sequence)
-            return SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: bypasses)
+            unread.waitForRoom()
+            let snapshot = snapshots.run {
+                let (sequence, bypasses) = events.snapshot
+                let result = SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: bypasses)
+                return (sequence, EncodedResult(result))
+            }
+            call.subscription.begin(events, after: snapshot.sequence)
+            return snapshot.result
         }
     }
 }
