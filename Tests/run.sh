@@ -7,7 +7,8 @@
 #   run.sh --crash [KILLS]   kills the daemon at a system call, 500 times by default, and fails each call
 #   run.sh --soak [SECONDS]  20 clients and 200 namespaces, for ten minutes by default
 #   run.sh --fuzz [SECONDS]  the fuzzers, a minute each by default
-#   run.sh --release         only builds the programs for use, all in one folder, which `--vm` uses
+#   run.sh --release         only builds the programs for use, all in one folder, which `--vm` uses, and checks how they
+#                            are linked
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -49,6 +50,7 @@ need_packages "${build_packages[@]}"
 if [ "$mode" = release ]; then
     with_controller
     build_release
+    Tests/binaries.sh "$built"
     exit
 fi
 need_packages "${use_packages[@]}" conntrack bpftool python3-venv shellcheck

@@ -40,10 +40,17 @@ use_packages=(iproute2 iptables nftables socat util-linux mount procps)
 programs=(kmesh-bypassd kmesh-bypassctl kmesh-bypass-demo)
 controller=kmesh-bypass-controller
 
+# The Swift runtime is linked into a program for use, which loads no library from a folder of its own. The path of the other
+# flags is relative to the package's folder.
+release_flags=(
+    --configuration release --static-swift-stdlib --disable-local-rpath
+    -Xswiftc -Xclang-linker -Xswiftc --config=systemd/release-link.cfg
+)
+
 # Builds the programs for use, and sets `built` to the folder that they are in. The Swift runtime is linked in: the
 # machine that runs them needs no toolchain.
 build_release() {
-    local flags=(--configuration release --static-swift-stdlib -Xlinker -s) program
+    local flags=("${release_flags[@]}") program
     if [[ " ${programs[*]} " == *" $controller "* ]]; then
         # These are all programs, and one build makes them in half the time: modules are compiled side by side.
         "$swift" build "${flags[@]}"

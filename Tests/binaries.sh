@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Reads off the programs for use that they are linked as systemd/release-link.cfg means them to be.
+#   binaries.sh FOLDER     the programs in FOLDER, as a release build leaves them
+set -euo pipefail
+self=$(readlink -f "$0")
+folder=$(readlink -f "${1:?the folder of a release build}")
+cd "$(dirname "$self")/.."
+source systemd/setup.bash
+
+need_packages binutils
+with_controller
+faults=0
+
+# promise PROGRAM WORDS COMMAND...: the words say what is so if the command succeeds.
+promise() {
+    "${@:3}" && return
+    echo "$1: $2" >&2
+    faults=$((faults + 1))
+}
+
+says() { grep -Eq "$2" <<<"$1"; }
+is_silent_on() { ! says "$@"; }
+
+for program in "${programs[@]}"; do
+    file=$folder/$program
+    [ -x "$file" ] || fail "$file is missing: build it first (Tests/run.sh --release)"
+    header=$(readelf --file-header --wide "$file")
+    segments=$(readelf --program-headers --wide "$file")
+    sections=$(readelf --section-headers --wide "$file")
+    dynamic=$(readelf --dynamic --wide "$file")
+    promise "$program" "is not position-independent" says "$header" 'Type: +DYN '
+    promise "$program" "is not position-independent" says "$dynamic" '\(FLAGS_1\).* PIE'
+    promise "$program" "has no read-only relocations (-z relro)" says "$segments" 'GNU_RELRO '
+    promise "$program" "binds lazily, so they are not all read-only (-z now)" says "$dynamic" '\(FLAGS_1\).* NOW'
+    promise "$program" "has a stack for which nothing is said, or that is executable" says "$segments" 'GNU_STACK .* RW +0x'
+    promise "$program" "has memory that is writable and executable" is_silent_on "$segments" 'LOAD .* RWE'
+    promise "$program" "loads libraries from a folder of its own" is_silent_on "$dynamic" '\((RUNPATH|RPATH)\)'
+    promise "$program" "has symbols" is_silent_on "$sections" ' \.(symtab|debug_info) '
+    unused=$(ldd -u "$file" 2>&1 || true)
+    promise "$program" "names libraries that it does not use: $unused" is_silent_on "$unused" '\.so'
+done
+[ "$faults" -eq 0 ] || fail "the programs in $folder are not linked as they should be"
+echo "${#programs[@]} programs are linked as they should be"
