@@ -79,7 +79,7 @@ import Testing
         let names = (0..<50).map { "\"user\($0)\"" }.joined(separator: ", ")
         let text = "[[grant]]\nusers = [7, \(names)]\nrole = \"read\"\n"
         let policy = try PolicyFile.read(Array(text.utf8), resolving: bounded)
-        #expect(Instant.now - began < .seconds(2))
+        #expect(Instant.now - began < .seconds(5), "each of 50 names waits for 60 seconds")
         #expect(policy.unknownSubjects.count == 50)
         #expect(policy.warnings.first?.message.contains("cannot be looked up now: no answer in time") == true)
         #expect(policy.roleRefusal(of: Caller(uid: 7, gid: 7), asking: .read, to: "") == nil)

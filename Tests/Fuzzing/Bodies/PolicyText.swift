@@ -25,8 +25,10 @@ public enum PolicyText {
         do {
             policy = try PolicyFile.read(input, resolving: accounts)
         } catch {
-            return try check(error, input)
+            try promise(!error.diagnostics.isEmpty, "refused without a word")
+            return try check(error.diagnostics, input)
         }
+        try check(policy.warnings, input)
         for caller in callers {
             for operation in operations {
                 for isHost in [false, true] { try check(policy, caller, operation, isHost) }
@@ -35,10 +37,9 @@ public enum PolicyText {
     }
 
     /// A place in the file, and words that do nothing to a terminal.
-    private static func check(_ error: PolicyFileError, _ input: [UInt8]) throws(BrokenPromise) {
+    private static func check(_ diagnostics: [Diagnostic], _ input: [UInt8]) throws(BrokenPromise) {
         let lineCount = input.count { $0 == UInt8(ascii: "\n") } + 1
-        try promise(!error.diagnostics.isEmpty, "refused without a word")
-        for diagnostic in error.diagnostics {
+        for diagnostic in diagnostics {
             try promise((1...lineCount + 1).contains(diagnostic.line), "no such line: \(diagnostic)")
             let isQuiet = !diagnostic.message.unicodeScalars.contains(where: \.isControl)
             try promise(isQuiet, "a control character in \(diagnostic)")
