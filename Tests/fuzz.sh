@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes what clients send, what the kernel says, what a policy file and the record log hold: Tests/fuzz.sh [SECONDS], side by side.
+# Fuzzes request lines, netlink replies, iptables-legacy's tables, policy files and record logs, all at the same time:
+# Tests/fuzz.sh [SECONDS].
 # Fails if one finds anything, and leaves the input that did it in .build-fuzz/found.
 set -euo pipefail
 self=$(readlink -f "$0")

@@ -223,7 +223,7 @@ package final class Daemon: Sendable {
 
     private func logPolicyWarnings() {
         for line in policy.warnings {
-            logger.warning("a part of the policy has no effect for now", metadata: ["warning": "\(line)"])
+            logger.warning("part of the policy has no effect yet", metadata: ["warning": "\(line)"])
         }
     }
 

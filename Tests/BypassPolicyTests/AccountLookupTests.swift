@@ -41,7 +41,7 @@ import Testing
 
     /// The servers of accounts may come up after the daemon.
     @Test(arguments: unknown)
-    func `A name that is not known is a warning, and grants nobody anything`(text: String, said: [String]) throws {
+    func `An unknown name is a warning, and grants nothing`(text: String, said: [String]) throws {
         #expect(try warnings(text) == said)
         let policy = try read(text)
         for id in [0, 1, 1001, 65534, UInt32.max - 1, .max] {
@@ -87,7 +87,7 @@ import Testing
         queue.stop(discardingPending: true)
     }
 
-    @Test func `One account under a name and its number is no error`() throws {
+    @Test func `One account by name and by number is not an error`() throws {
         let policy = try read("[[grant]]\nusers = [\"bob\", 1002, \"alice\", 1001]\nrole = \"read\"\n")
         #expect(policy.grants[0].subjects == [.user(1002, written: "bob"), .user(1001, written: "alice")])
         #expect(policy.warnings.isEmpty)

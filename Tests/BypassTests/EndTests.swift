@@ -52,7 +52,7 @@ import Testing
         #expect(kernel.namespace.canonical == expected.namespace.canonical)
     }
 
-    @Test("A namespace that cannot be read is off, and that is all that is known")
+    @Test("A namespace that cannot be read is off, with unknown leftovers")
     func blind() throws {
         var kernel = try Self.bypassed(.istio, .on(both, deadline: 0))
         kernel.isBlind = true

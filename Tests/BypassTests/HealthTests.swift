@@ -96,7 +96,7 @@ import Testing
         #expect(health.warnings.map(\.code) == ["no-interception"])
     }
 
-    @Test("What was changed while it was read says neither that all is well nor that there is nothing")
+    @Test("A ruleset that changed while it was read is neither effective nor without redirects")
     func unsettled() {
         for redirects in [[], [Self.nat(ipOutput)]] {
             let health = health(of: redirects) { $0.isSettled = false }

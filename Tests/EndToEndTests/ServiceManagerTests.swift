@@ -92,7 +92,7 @@ extension EndToEndTests {
             }
         }
 
-        /// Only systemd can make its socket again: a person is told how.
+        /// Only systemd can create its socket again: the log says how.
         @Test func aPassedSocketThatIsRemovedIsReportedOnce() async throws {
             let program = """
                 import os, shutil, signal, socket, sys, time

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// Root in a namespace works against the calls in it, and is in nobody else's way.
+    /// Root in a namespace disturbs the calls for it, and does not delay calls for others.
     @Suite struct HostileNamespaceTests {
         private static let clock = ContinuousClock()
 
@@ -27,7 +27,7 @@ extension KernelTests {
             }
         }
 
-        @Test func onlyTheKernelIsListenedTo() async throws {
+        @Test func onlyMessagesFromTheKernelAreAccepted() async throws {
             try await Rig.with(Rig.unattended) { rig in
                 try await rig.sandbox.withNamespace { hostile in
                     try await rig.sandbox.fill(hostile, rules: 3000)
@@ -48,7 +48,7 @@ extension KernelTests {
             }
         }
 
-        @Test func whatChangesEveryFiveMillisecondsCanBeBypassed() async throws {
+        @Test func aRulesetThatChangesEveryFiveMillisecondsCanBeBypassed() async throws {
             try await Rig.with(Rig.unattended) { rig in
                 try await rig.sandbox.withNamespace { hostile in
                     try await rig.sandbox.fill(hostile, rules: 3000)

@@ -34,7 +34,7 @@ extension KernelTests {
 
         private static let list = ["iptables", "-t", "nat", "-S", "OUTPUT"]
 
-        /// As a pod can: the guard's table is replaced by one that belongs to a process, which nobody else may change.
+        /// As a pod can: the guard's table is replaced by one that belongs to a process and is closed to others.
         private static func whileGuardIsOwned(_ rig: Rig, _ body: () async throws -> Void) async throws {
             try await rig.sandbox.run(["nft", "delete", "table", "inet", "kmesh_bypass"], in: .pod)
             try await rig.sandbox.owning("table(1, b'kmesh_bypass', 2)", in: rig.sandbox.pod, body)
@@ -61,7 +61,7 @@ extension KernelTests {
                     #expect(status.state == "off" && status.codes == ["leftover"], "\(status)")
                     // What stands in other tables is removed.
                     #expect(try await rig.sandbox.run(Self.list, in: .pod) == before)
-                    // It may be turned on by nobody, and that says what is in the way.
+                    // `on` fails, and the message says what is in the way.
                     let message = try await rig.message("bypass", [.string(rig.sandbox.pod), "on"])
                     #expect(message?.contains("kmesh_bypass") == true, "\(message ?? "it went well")")
                     #expect(message?.contains("belongs to another process") == true, "\(message ?? "it went well")")
@@ -118,7 +118,7 @@ extension KernelTests {
                 try await Self.expectOff(rig)
                 try await rig.sandbox.run(["nft", "flush", "chain", "inet", "kmesh_bypass", "foreign"], in: .pod)
                 try await eventually("it is removed", within: .seconds(8)) {
-                    try rig.daemon.standardError.contains("what an ended bypass had left is removed")
+                    try rig.daemon.standardError.contains("leftovers of an ended bypass removed")
                 }
                 #expect(try await rig.status().codes == [])
                 let left = try await rig.sandbox.run(["nft", "list", "table", "inet", "kmesh_bypass"], in: .pod)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// Whatever becomes of what the daemon keeps beside the kernel: it starts, it serves, and bypasses can be ended.
+    /// Whatever happens to the state folder, the daemon starts and serves, and bypasses can be ended.
     @Suite struct RecordTests {
         private static func restart(_ rig: Rig, after change: () async throws -> Void) async throws {
             try rig.daemon.kill(9)

@@ -32,7 +32,7 @@ package enum Action: Hashable, Sendable {
         }
     }
 
-    /// What is removed as one where not everything can be: what stands in one of our tables.
+    /// The table that the action changes: leftovers are removed table by table. nil for the matcher's map.
     var part: Part? {
         switch self {
         case .createTable(let family), .deleteTable(let family): .nat(family)
@@ -52,7 +52,7 @@ package enum Action: Hashable, Sendable {
         static let allCases: [Part] = [.guardTable] + Family.all.map(nat)
     }
 
-    /// The table or chain that it is done to, as people name it; nil if it is in the matcher's map.
+    /// The table or chain that the action changes, as `nft` names it; nil for the matcher's map.
     var place: String? {
         switch self {
         case .createTable(let family), .deleteTable(let family): "table \(family == .ip ? "ip" : "ip6") nat"

@@ -1,23 +1,23 @@
 /// What an ended bypass has left in its namespace. It has no effect: the matcher does not match.
 package enum Leftover: Hashable, Sendable {
-    /// Something in tables and chains, as people name them, that could not be removed; and why.
+    /// Tables and chains, as `nft` names them, that could not be removed; and the reason.
     case standing([String], String)
-    /// The ruleset cannot be read, so it is not known whether something is left; and why.
+    /// The ruleset cannot be read, so there may be leftovers; and the reason.
     case unknown(String)
 
     /// For people.
     package var message: String {
         switch self {
         case .standing(let places, let reason):
-            "something of it is left, without effect, in \(places.joined(separator: ", ")): \(reason)"
+            "parts of it are left, without effect, in \(places.joined(separator: ", ")): \(reason)"
         case .unknown(let reason):
-            "something of it may be left, without effect, since the namespace's rules cannot be read: \(reason)"
+            "parts of it may be left, without effect, since the namespace's rules cannot be read: \(reason)"
         }
     }
 }
 
 extension Reconciler {
-    /// What the end of a bypass has come to.
+    /// The result of ending a bypass.
     package struct Ending: Hashable, Sendable {
         package var after: Observation
         /// Whether there was anything to do.
@@ -27,8 +27,8 @@ extension Reconciler {
         package var entry: MapEntry?
     }
 
-    /// Ends a bypass. The matcher stops to match first, so that connections are in the mesh again whatever the namespace holds;
-    /// then what was created is removed, as far as the kernel allows it.
+    /// Ends a bypass. The matcher stops matching first, so connections go to the sidecar again whatever the namespace
+    /// holds. Then the created objects are removed, as far as the kernel allows.
     ///
     /// - Parameter earlier: the entry of a bypass that has ended and left something behind.
     /// - Throws: only if the matcher cannot be stopped. The bypass is then on as before.
@@ -59,7 +59,7 @@ extension Reconciler {
     ) throws(BypassError) {
         guard let entry else { return }
         if (try? kernel.execute([.setEntry(entry.ended)])) != nil { return }
-        // To remove an entry takes no memory.
+        // Removing an entry allocates no memory.
         do throws(KernelFailure) {
             try kernel.execute([.removeEntry])
         } catch {
@@ -68,7 +68,7 @@ extension Reconciler {
         }
     }
 
-    /// What stands in one table does not keep what stands in another.
+    /// Removes leftovers table by table: a failure in one table does not stop the rest.
     private static func removeByParts<Kernel: NamespaceKernel & ~Copyable>(in kernel: inout Kernel) -> Ending {
         var (leftovers, isChanged) = ([Leftover](), false)
         var after: Observation?

@@ -8,11 +8,11 @@ package enum Reconciler {
         package var changed: Bool
     }
 
-    /// How often the ruleset may change between an observation and its plan's execution, if the time is enough.
+    /// How many times a plan is tried while the ruleset keeps changing, if the deadline allows.
     static let attempts = 16
 
-    /// Brings a namespace into the desired state, or throws and leaves it as it was. An `off` that throws leaves behind what it
-    /// came to: ``end(_:in:)`` goes on from there.
+    /// Brings a namespace into the desired state, or throws and leaves it as it was. A failed `off` is
+    /// not undone: ``end(_:in:)`` continues from there.
     package static func reconcile<Kernel: NamespaceKernel & ~Copyable>(
         _ desired: DesiredState, in kernel: inout Kernel
     ) throws(BypassError) -> Outcome {
@@ -81,7 +81,7 @@ package enum Reconciler {
                 failure = error
             }
         }
-        // What was done stands: it is no longer as if nothing had been.
+        // The changes are made and stay: this must not be reported as if nothing had changed.
         if failure == .rulesetChanged { failure = .refused(rulesetKeepsChanging("reading the ruleset")) }
         throw failure
     }
@@ -136,10 +136,10 @@ package enum Reconciler {
 
 /// The kernel's side of one open namespace: what is observed and acted upon.
 package protocol NamespaceKernel: ~Copyable {
-    /// Begins an attempt at what has to be done in one go. The first one sets the time for all of them; each further one
-    /// waits a little, since the ruleset has changed meanwhile.
+    /// Begins an attempt. The first one sets the deadline for all attempts; later ones begin after a pause, since the
+    /// ruleset has changed meanwhile.
     ///
-    /// - Returns: false if the time is over.
+    /// - Returns: false if the deadline has passed.
     mutating func begin(attempt: Int) -> Bool
     /// What was observed earlier, if it is still known, without asking the kernel. It may be out of date: `execute` then
     /// refuses what is to be done in the ruleset, with `rulesetChanged`.

@@ -24,7 +24,7 @@ package struct NATChain: Hashable, Sendable {
     }
 }
 
-/// One of the two chains that hide a new inbound connection from TPROXY, and mean nothing without each other.
+/// One of the two chains that hide a new inbound connection from TPROXY. They only work together.
 package enum MaskChain: Hashable, Sendable, CaseIterable {
     /// Before the mesh's chain: writes a protocol number into the packet's IP header that no rule knows.
     case mask
@@ -64,7 +64,7 @@ package struct MapEntry: Hashable, Sendable {
     /// A deadline that has always passed: the matcher does not match, and the created objects are still known.
     package static let expired: UInt64 = 1
 
-    /// What an implausible deadline counts as: it has passed, too.
+    /// Replaces an implausible deadline. It has always passed, too.
     package static let implausible: UInt64 = 2
 
     /// A deadline as it was read from a file or the map. One beyond every ttl was never given: a bypass that ends too early is

@@ -64,7 +64,7 @@ package struct Observation: Hashable, Sendable {
         package var natChain: NATChain?
         /// For people, such as `ip nat PREROUTING (iptables-legacy)`.
         package var name: String
-        /// How many more of the same kind there are, which are evaluated at the same time or later, and are not listed.
+        /// The number of redirects of the same kind, of the same priority or later, that are not listed.
         package var further: Int
 
         package init(
@@ -105,8 +105,8 @@ package struct Observation: Hashable, Sendable {
     package var isGuardOurs = true
     package var redirects: [Redirect]
     package var unreadable: [Unreadable] = []
-    /// Whether all of it was so at the same time. If not, other programs have changed the ruleset while it was read: which
-    /// redirects there are, and which rules are first, is as it was seen last.
+    /// Whether the observation is consistent. If not, other programs changed the ruleset while it was read: redirects,
+    /// and the order of rules, may be out of date.
     package var isSettled = true
     package var entry: MapEntry?
     /// CLOCK_BOOTTIME in nanoseconds when the entry was read.

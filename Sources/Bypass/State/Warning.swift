@@ -23,9 +23,9 @@ package enum Warning: Hashable, Sendable {
     case contested(seconds: Int)
     /// It is not known whether some rules take connections to a proxy.
     case unreadable(rules: String, reason: String)
-    /// There are so many more warnings, or redirects that would have one.
+    /// The number of warnings that are not shown, with those of redirects that were only counted.
     case truncated(Int)
-    /// The namespace cannot be observed now.
+    /// The namespace cannot be observed now, or its rules change while they are read.
     case unseen(String)
     /// Something of an ended bypass is left, or may be.
     case leftover(Leftover)
@@ -76,7 +76,7 @@ package enum Warning: Hashable, Sendable {
         case .maskMissing:
             "the chains mask and unmask of table inet \(Guard.table) are missing or were changed: \(Self.remedy)"
         case .notRecorded(let reason):
-            "the bypass is on, but who wants it will be forgotten when the daemon restarts: \(reason)"
+            "the bypass is on, but its owner and reason will be lost when the daemon restarts: \(reason)"
         case .contested(let seconds):
             "another program keeps changing these rules: the daemon repairs them again in \(seconds) s; find that program, "
                 + "or turn the bypass off"
@@ -85,8 +85,8 @@ package enum Warning: Hashable, Sendable {
         case .truncated(let count):
             "and \(count) more warnings like these, which are not shown"
         case .unseen(let reason):
-            "the namespace cannot be looked at now, and this is what was known last: \(reason)"
-        case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon tries again to remove it"
+            "the namespace cannot be read now, and this is its last known status: \(reason)"
+        case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon retries the removal"
         }
     }
 

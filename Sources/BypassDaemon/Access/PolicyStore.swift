@@ -5,12 +5,12 @@ internal import Synchronization
 
 /// The policy that is in force, from the policy file, read at the start and at each reload.
 ///
-/// Names in it that the machine did not know are looked up again when the policy is asked, once in a few seconds and on
-/// another thread: the servers of accounts may be slow, and no call waits for them.
+/// Unknown names in it are looked up again when the policy is evaluated, at most every two seconds and on another
+/// thread: account servers may be slow, and no call waits for them.
 final class PolicyStore: Sendable {
     private struct State {
         var policy: Policy
-        /// What of it has no effect for now: lines for people.
+        /// The parts of it that have no effect yet, one line each.
         var warnings: [String]
         /// When unknown names are looked up again; not before a look-up that is under way has ended.
         var nextLookUp = Instant.now
@@ -62,11 +62,11 @@ final class PolicyStore: Sendable {
         }
         let known = Set(old.unknownSubjects.map(\.description)).subtracting(new.unknownSubjects.map(\.description))
         if isInForce && !known.isEmpty {
-            logger.notice("now known: the policy's grants apply", metadata: ["subjects": "\(known.sorted())"])
+            logger.notice("unknown accounts found: their grants apply", metadata: ["subjects": "\(known.sorted())"])
         }
     }
 
-    /// What of the policy has no effect for now: lines for people.
+    /// The parts of the policy that have no effect yet, one line each.
     var warnings: [String] { state.withLock(\.warnings) }
 
     /// For people: where it is from, and how many grants it has.

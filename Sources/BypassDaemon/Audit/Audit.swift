@@ -6,9 +6,8 @@ internal import Synchronization
 
 /// Where audit records go: to the journal in its own protocol, field by field, or as a line of text to where the log goes.
 ///
-/// A change is a record of its own, always: it took a grant and work in the kernel. What any client can cause as often as it
-/// likes, a denial or a failed call, is one record a second for each account, with the number of those that it stands for.
-/// Root is exempt.
+/// Each change has its own record. Denials and failed calls, which any client can cause at any rate, are limited to one
+/// record a second for each account and result, with a count. Root is exempt.
 final class Audit: Sendable {
     private struct Kind: Hashable {
         var account: UInt32
@@ -21,7 +20,7 @@ final class Audit: Sendable {
 
     /// - Parameters:
     ///   - journal: the journal's socket; nil for lines of text.
-    ///   - queue: where the seconds end.
+    ///   - queue: where delayed records are written.
     init(journal: String?, metrics: DaemonMetrics, logger: Logger, queue: WorkQueue) {
         let writer = AuditWriter(journal: journal, logger: logger)
         self.metrics = metrics
@@ -41,7 +40,7 @@ final class Audit: Sendable {
         limiter.add(record, of: Kind(account: peer.account, outcome: record.outcome))
     }
 
-    /// Writes what waits for its second to end.
+    /// Writes the delayed records.
     func finish() { limiter.finish() }
 }
 

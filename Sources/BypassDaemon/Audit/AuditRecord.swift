@@ -2,8 +2,8 @@ internal import Bypass
 internal import JSONRPC
 internal import Linux
 
-/// What was asked of the daemon by whom, and what came of it: one record for each change, and for denials and failed calls one
-/// for a second's.
+/// A call, its caller and its result. Each change has a record; the denials of an account share one record a second,
+/// and so do its failed calls.
 struct AuditRecord: Sendable {
     enum Outcome: String, Sendable {
         case changed
@@ -29,7 +29,7 @@ struct AuditRecord: Sendable {
     var warnings: [String] = []
     /// Microseconds.
     var duration: Int64?
-    /// How many such calls of the account it stands for, of which it is the last; nil if it is a single call's.
+    /// How many calls the record stands for: it describes the last of them. nil for the first of a burst.
     var times: Int?
 
     /// The same, of what was not done.

@@ -2,13 +2,13 @@ internal import Bypass
 internal import Retry
 internal import Synchronization
 
-/// What ended bypasses have left in their namespaces, by inode: removed later, when the kernel allows it. Nothing of it has an
-/// effect, so it is kept in memory only; the next daemon finds it again as orphaned rules.
+/// The leftovers of ended bypasses, by inode: rules and chains that could not be removed yet. They have no effect, so
+/// they are kept in memory only; the next daemon finds them as orphaned rules.
 final class Leftovers: Sendable {
     struct Remnant: Sendable {
         /// How the namespace is found again.
         var record: BypassRecord
-        /// What the bypass had in the matcher's map, if anything.
+        /// The bypass's entry in the matcher's map before it ended, if there was one.
         var entry: MapEntry?
         var warnings: [Warning]
         private var backoff = ExponentialBackoff.repair
@@ -28,10 +28,10 @@ final class Leftovers: Sendable {
     /// As many as the matcher's map has entries. Beyond that the next start finds them.
     private static let maxNamespaces = 16384
 
-    /// Keeps what the end of a bypass has left.
+    /// Records the leftovers of a bypass.
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
-    /// - Returns: whether that is news.
+    /// - Returns: whether they are new or have changed.
     func set(_ leftovers: [Leftover], of inode: UInt64, _ record: BypassRecord, _ entry: MapEntry?, at now: UInt64)
         -> Bool
     {
@@ -60,7 +60,7 @@ final class Leftovers: Sendable {
         remnants.withLock { _ = $0.removeValue(forKey: inode) }
     }
 
-    /// Whose time for another attempt has come. Each counts as attempted from now on.
+    /// The leftovers that are due for another attempt. Each is postponed to its next one.
     func claimDue(at now: UInt64) -> [(inode: UInt64, remnant: Remnant)] {
         remnants.withLock { remnants in
             var due: [(inode: UInt64, remnant: Remnant)] = []

@@ -7,16 +7,16 @@ internal import Logging
 
 /// Takes over what an earlier daemon left: the kernel's entries say what is on, the records who wanted it.
 ///
-/// Nothing of it is waited for before clients are answered: a call for one namespace reads that namespace itself. Only a call
-/// about all of them waits until all are known by name, and a subscriber until they have been read.
+/// Clients are answered meanwhile: a call for one namespace reads that namespace itself. Only `list` and `clear` wait
+/// until every entry has a record, and `subscribe` until every bypass has been read.
 final class Recovery: Sendable {
     private struct State {
         /// Whether every entry of the matcher's map has a record.
         var isComplete = false
         /// What has not been read yet; nil before that is known.
         var unread: Set<UInt64>?
-        /// When subscribers are no longer kept waiting for it.
-        var patienceEnd = Instant(nanoseconds: .max)
+        /// When `subscribe` stops waiting for it.
+        var deadline = Instant(nanoseconds: .max)
         var isDone = false
     }
 
@@ -28,8 +28,8 @@ final class Recovery: Sendable {
     private var matcher: Matcher { manager.matcher }
     private var logger: Logger { manager.logger }
 
-    /// How long a namespace that cannot be read holds up those who want to know of all.
-    private static let patience = Interval.seconds(5)
+    /// How long `subscribe` waits for namespaces that cannot be read.
+    private static let maxWait = Interval.seconds(5)
 
     /// - Parameter queue: where namespaces are read.
     init(_ manager: BypassManager, queue: WorkQueue) {
@@ -37,7 +37,7 @@ final class Recovery: Sendable {
         self.queue = queue
     }
 
-    /// What the records say is known when this returns. The rest is found side by side with the calls of clients.
+    /// The records are in use when this returns. The rest is recovered concurrently with clients' calls.
     func start() {
         if let fault = store.startFault { logger.error("the record log is damaged", metadata: ["error": "\(fault)"]) }
         if matcher.isMapNew { restoreEntries() }
@@ -55,7 +55,7 @@ final class Recovery: Sendable {
                 logger.error("an entry cannot be read", metadata: ["inode": "\(inode)", "error": "\(error)"])
             }
         }
-        state.withLock { $0.patienceEnd = .now + Self.patience }
+        state.withLock { $0.deadline = .now + Self.maxWait }
         queue.add { self.run() }
     }
 
@@ -82,7 +82,7 @@ final class Recovery: Sendable {
         queue.add { self.searchForOrphans() }
     }
 
-    /// The daemon ends: nobody waits any longer.
+    /// Releases all waiting calls when the daemon stops.
     func stop() { state.update { state in (state.isComplete, state.isDone) = (true, true) } }
 
     /// Waits until every bypass is known, by name and inode.
@@ -92,7 +92,7 @@ final class Recovery: Sendable {
     func waitUntilDone() {
         waitUntilComplete()
         let isDone = state.waitWithDeadline { state, deadline in
-            deadline = state.patienceEnd
+            deadline = state.deadline
             return state.isDone ? true : nil
         }
         if isDone == true { return }
@@ -120,8 +120,8 @@ final class Recovery: Sendable {
 
     // MARK: entries without a record
 
-    /// Of bypasses whose records are lost, or that were interrupted before they had one. What has such a namespace is looked
-    /// up for all of them at once: there may be thousands.
+    /// Entries of bypasses whose records are lost, or that were interrupted before they had one. The names of their
+    /// namespaces are looked up in one pass: there may be thousands.
     private func recordUnknownEntries() {
         do throws(SystemCallError) {
             let unknown = try matcher.inodes().filter { store[$0] == nil }
@@ -140,7 +140,7 @@ final class Recovery: Sendable {
             for inode in HostNamespace.inodes { names[inode] = try NamespaceReference.find(inode: inode) }
             return names
         } catch {
-            logger.warning("bypassed namespaces cannot be searched for yet", metadata: ["error": "\(error)"])
+            logger.warning("cannot look up the names of bypassed namespaces", metadata: ["error": "\(error)"])
             return nil
         }
     }
@@ -154,7 +154,7 @@ final class Recovery: Sendable {
         let entry = try? matcher.entry(of: inode)
         if store[inode] != nil || entry == nil { return }
         if let names, names[inode] == nil {
-            // Nothing has that namespace any more, so nothing of ours is left in it.
+            // The namespace was deleted, so nothing of ours is left in it.
             try? matcher.remove(inode)
             return
         }

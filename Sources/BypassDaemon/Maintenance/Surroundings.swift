@@ -6,8 +6,8 @@ internal import Linux
 internal import Logging
 internal import Synchronization
 
-/// What the daemon needs to stay where it was made, whoever removes it: pins, record log and socket. It is restored, and what
-/// cannot be restored is reported, in the log once and in `systemctl status` as long as it lasts.
+/// The files that the daemon needs: pins, record log and socket. They are restored if they were removed. A failure is
+/// logged once, and shown in `systemctl status` while it lasts.
 final class Surroundings: Sendable {
     private let manager: BypassManager
     private let socket: ServerSocket
@@ -30,7 +30,7 @@ final class Surroundings: Sendable {
         notifier.setFault(faults.isEmpty ? nil : faults.joined(separator: "; "))
     }
 
-    /// Rules that are made from now on need the pins, and so does everybody who uses `iptables` beside them.
+    /// New rules need the pins, and so does every use of `iptables` in a namespace that has our rules.
     private func restorePins() -> String? {
         do throws(MatcherError) {
             if try manager.matcher.ensurePinned() {
@@ -49,7 +49,7 @@ final class Surroundings: Sendable {
             }
             return nil
         } catch {
-            return "who wants which bypass will be forgotten when the daemon restarts: \(error)"
+            return "owners and reasons of bypasses will be forgotten when the daemon restarts: \(error)"
         }
     }
 

@@ -22,7 +22,7 @@ extension BypassManager {
             dropStaleRecord(session, &after)
             // It may have been ended, or changed, while this waited for its turn.
             guard let record = store[inode] else { return }
-            // That is known without the ruleset, which may be unreadable.
+            // This check does not need the ruleset, which may be unreadable.
             if record.isOver(entry: try session.entry(), at: BootClock.now) {
                 return finish(record, in: &session, &after)
             }
@@ -44,7 +44,7 @@ extension BypassManager {
         }
     }
 
-    /// A bypass of an earlier daemon that cannot be read yet is there all the same. Subscribers hear of it when it is read.
+    /// Reports a bypass of an earlier daemon that cannot be read yet. `repaired` follows when it has been read.
     func recoverUnread(_ inode: UInt64, _ record: BypassRecord, since reason: String) {
         transition.repairs.update(inode) { $0.isDegraded = true }
         transition.events.recover(lastKnownStatus(inode, record, since: reason))
@@ -58,7 +58,7 @@ extension BypassManager {
         do throws(BypassError) {
             if try isHealthy(inode, record) { return }
         } catch {
-            // What cannot be read now is read again in the next round; later, if that kept a thread from others for long.
+            // It is read again in the next round; later, if the attempt has blocked a thread for long.
             guard case .netnsNotFound = error else {
                 if .now - began > Self.longReading {
                     transition.repairs.update(inode) { $0.postponeReading(from: BootClock.now) }
@@ -148,7 +148,7 @@ extension BypassManager {
                 audit: AuditRecord(ending, record, session.inode), &after)
         } catch {
             // Tried again with the next resync; in the audit only once.
-            if logOnce("an ended bypass could not be taken out of the matcher's map", of: session.inode, record, error)
+            if logOnce("an ended bypass could not be removed from the matcher's map", of: session.inode, record, error)
             {
                 let failed = AuditRecord(ending, record, session.inode).failing(with: error)
                 transition.complete(failed, &after)
@@ -170,7 +170,7 @@ extension BypassManager {
             }
             if try end(record.netns, remnant.entry, in: &session).leftovers.isEmpty {
                 logger.notice(
-                    "what an ended bypass had left is removed",
+                    "leftovers of an ended bypass removed",
                     metadata: ["netns": "\(record.netns)", "inode": "\(inode)"])
             }
         } catch {

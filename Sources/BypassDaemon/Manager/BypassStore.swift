@@ -81,7 +81,7 @@ final class BypassStore: Sendable {
     /// What was wrong with the log at the start, for people; nil if nothing was.
     let startFault: String?
 
-    /// Reads what an earlier daemon left. A log that cannot be read or written is reported, and keeps no daemon from starting:
+    /// Reads an earlier daemon's records. If the log cannot be read or written, that is reported and the daemon starts:
     /// bypasses have to be ended, and the matcher's map says what is on.
     init(folder: String) throws(SystemCallError) {
         var log = try RecordLog(folder: folder)
@@ -109,7 +109,7 @@ final class BypassStore: Sendable {
             State(records: contents.records, log: log, writeError: writeError, generations: generations))
     }
 
-    /// The machine may be out of something for a moment: to begin without the records would be to forget them.
+    /// Tries three times, since a shortage may be temporary: starting without the records would lose them.
     private static func read(_ log: borrowing RecordLog) throws(SystemCallError) -> RecordLog.Contents {
         for _ in 1..<3 {
             if let contents = try? log.contents() { return contents }

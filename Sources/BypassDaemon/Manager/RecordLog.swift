@@ -19,7 +19,7 @@ struct RecordLog: ~Copyable {
         var text: [UInt8] { JSONText.line(of: self) }
     }
 
-    /// What lines add up to.
+    /// The records that all lines together leave.
     struct Contents {
         var records: [UInt64: BypassRecord] = [:]
         /// How many lines are not what a daemon writes.
@@ -61,8 +61,8 @@ struct RecordLog: ~Copyable {
         return Self.contents(of: bytes, at: BootClock.now)
     }
 
-    /// Every number is checked here. A line that is not a record, such as one that a full disk cut off, says nothing; one of
-    /// which only the inode can be read takes away what an earlier line says.
+    /// Checks every number. A line that is not a record, such as one that a full disk cut off, is ignored. A line of
+    /// which only the inode can be read removes that inode's earlier record.
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
     static func contents(of bytes: [UInt8], at now: UInt64) -> Contents {
@@ -113,7 +113,7 @@ struct RecordLog: ~Copyable {
 }
 
 extension BypassRecord {
-    /// nil if its deadline was never given to a bypass. A generation that no daemon counts to says nothing.
+    /// nil if the deadline is implausible. An implausible generation is dropped.
     fileprivate func checked(at now: UInt64) -> BypassRecord? {
         if let deadline, !MapEntry.isPlausible(deadline, at: now) { return nil }
         var copy = self

@@ -1,23 +1,23 @@
 internal import Linux
 internal import Synchronization
 
-/// Lets one record of a kind through each second, so that no client can flood the journal: the first of a burst at once, and
-/// a second later the last one, with the number of those that came meanwhile.
+/// Writes at most one record of a kind a second, so that no client can flood the journal: the first of a burst at once,
+/// and a second later the last one, with a count.
 final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable {
     private struct Held {
-        /// Of those that came since a record was let through.
+        /// The last record since one was written.
         var last: Record
         var count = 0
     }
 
     private let queue: WorkQueue
     private let write: @Sendable (Record, _ times: Int?) -> Void
-    /// The kinds of which a record was let through within the last second.
+    /// The kinds with a record that was written within the last second.
     private let held = Mutex<[Kind: Held]>([:])
 
     /// - Parameters:
-    ///   - queue: where the seconds end.
-    ///   - write: lets a record through, with the number of records that it stands for if that is not one.
+    ///   - queue: where delayed records are written.
+    ///   - write: writes a record, with the number of records that it stands for; nil for the first of a burst.
     init(queue: WorkQueue, _ write: @escaping @Sendable (Record, _ times: Int?) -> Void) {
         self.queue = queue
         self.write = write
@@ -39,11 +39,11 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
     }
 
     private func schedule(_ kind: Kind) {
-        queue.add(at: .now + .seconds(1)) { self.letThrough(kind) }
+        queue.add(at: .now + .seconds(1)) { self.writeLast(of: kind) }
     }
 
-    /// A second is over: lets through what came in it, and begins the next one; or forgets the kind.
-    private func letThrough(_ kind: Kind) {
+    /// A second after the last record: writes the latest one, if there is any, and waits again; or forgets the kind.
+    private func writeLast(of kind: Kind) {
         let due = held.withLock { held -> Held? in
             guard let due = held[kind], due.count > 0 else {
                 held[kind] = nil
@@ -57,7 +57,7 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
         schedule(kind)
     }
 
-    /// Lets through what waits for its second to end: at the end of the daemon.
+    /// Writes the delayed records. To be called when the daemon stops.
     func finish() {
         let due = held.withLock { held in
             defer { held = [:] }

@@ -22,7 +22,7 @@ final class RateLimitedLog: Sendable {
     private let metrics: DaemonMetrics
     private let limiter: BurstLimiter<Kind, Kind>
 
-    /// - Parameter queue: where the seconds end.
+    /// - Parameter queue: where delayed lines are written.
     init(metrics: DaemonMetrics, logger: Logger, queue: WorkQueue) {
         self.metrics = metrics
         limiter = BurstLimiter(queue: queue) { kind, times in
@@ -38,6 +38,6 @@ final class RateLimitedLog: Sendable {
         limiter.add(kind, of: kind)
     }
 
-    /// Logs what waits for its second to end.
+    /// Logs the delayed lines.
     func finish() { limiter.finish() }
 }

@@ -5,7 +5,7 @@ internal import Synchronization
 final class ServerSocket: Sendable {
     private struct State {
         var listener: UnixListener
-        /// What has the path since clients find the socket there.
+        /// The socket's file, by which a removed or replaced socket is noticed.
         var file: FileVersion?
         var isStopping = false
     }
@@ -45,7 +45,7 @@ final class ServerSocket: Sendable {
         }
     }
 
-    /// Makes a socket of the daemon's own again if its file has gone. Clients that are connected notice nothing.
+    /// Creates the daemon's own socket again if its file was removed. Connected clients are not affected.
     ///
     /// - Returns: whether it had gone.
     func ensureInPlace() throws(UnixSocketError) -> Bool {

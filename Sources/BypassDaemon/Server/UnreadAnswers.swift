@@ -1,22 +1,22 @@
 internal import Linux
 
-/// What the answers take, over all connections, that clients do not read. A list can be large, and many clients can ask for
-/// one and not read it.
+/// The bytes of answers, over all connections, that clients have not read. A list can be large, and many clients can
+/// request one without reading it.
 ///
-/// While they take too much, a client that has not read anything for a second is cut off, and no list is begun.
+/// Above the limit, a client that has read nothing for a second is disconnected, and a new list waits.
 final class UnreadAnswers: Sendable {
     private let bytes = Monitor(0)
 
     static let maxBytes = 16 << 20
-    /// How long a client may read nothing while others' answers are too many.
-    private static let patience = Interval.seconds(1)
+    /// How long a client may read nothing while the limit is exceeded.
+    private static let maxStall = Interval.seconds(1)
 
-    /// Waits until there is room for a large answer; not for long, since those that are in the way are cut off.
+    /// Waits until there is room for a large answer, two seconds at most: stalled clients are disconnected by then.
     func waitForRoom() {
         _ = bytes.wait(until: .now + .seconds(2)) { $0 <= Self.maxBytes ? () : nil }
     }
 
-    /// What one connection's answer takes. Belongs to the connection's thread.
+    /// The unread bytes of one connection. Belongs to the connection's thread.
     struct Share {
         private let all: UnreadAnswers
         private var bytes = 0
@@ -34,7 +34,7 @@ final class UnreadAnswers: Sendable {
             all.bytes.update { $0 += change }
         }
 
-        private var end: Instant { unreadSince + UnreadAnswers.patience }
+        private var end: Instant { unreadSince + UnreadAnswers.maxStall }
 
         /// Whether the client has to read faster than it does.
         var isToBeCutOff: Bool {
@@ -44,7 +44,7 @@ final class UnreadAnswers: Sendable {
         /// When to look at that again.
         func nextLook(before deadline: Instant?) -> Instant? {
             if bytes == 0 { return deadline }
-            let next = max(end, .now + UnreadAnswers.patience)
+            let next = max(end, .now + UnreadAnswers.maxStall)
             return deadline.map { min($0, next) } ?? next
         }
     }

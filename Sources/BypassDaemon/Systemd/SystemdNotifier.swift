@@ -94,9 +94,9 @@ extension SystemdNotifier.State {
     }
 }
 
-/// Tells systemd twice in the time that it allows that clients are answered: each time after the acceptor has come round, the
-/// gate has let a call through, and the locks that calls need were free. No namespace is asked: however slow one is, it stops
-/// no pings. Does nothing if systemd does not ask for it.
+/// Pings systemd's watchdog twice per timeout, each time after the acceptor has answered, the gate has admitted a call,
+/// and the locks that calls need were free. No namespace is read, so a slow one does not stop the pings. Does nothing
+/// if systemd has no watchdog set.
 final class Watchdog: Sendable {
     private let socket: ServerSocket
     private let gate: NamespaceGate

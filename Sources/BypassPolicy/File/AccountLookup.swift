@@ -25,7 +25,7 @@ extension AccountLookup {
         let description = "no answer in time"
     }
 
-    /// The same, on the thread of a queue, and not waited for after a deadline: a server of accounts may never answer.
+    /// The same on the thread of a queue, and with a deadline: an account server may never answer.
     package func answering(by deadline: Instant, on queue: WorkQueue) -> AccountLookup {
         @Sendable func ask(
             _ find: @escaping @Sendable (String) throws -> UInt32?, _ name: String

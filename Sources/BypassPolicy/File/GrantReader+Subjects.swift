@@ -31,8 +31,8 @@ extension GrantReader {
         return found
     }
 
-    /// A name that is not known now may be later: the servers of accounts may be started after the daemon. So that is not an
-    /// error, and the grant does not apply to that name as long as it is not known.
+    /// An unknown name is a warning and not an error, since account servers may start after the daemon. The grant does
+    /// not apply to that name until it is known.
     private mutating func readAccount(
         _ element: TOMLDocument.Value, _ key: Key, _ kind: String, _ find: (String) throws -> UInt32?
     ) -> (id: UInt32?, written: String)? {

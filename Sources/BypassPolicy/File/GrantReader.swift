@@ -15,7 +15,7 @@ struct GrantReader {
     let table: TOMLDocument.Table
     let accounts: AccountLookup
     var diagnostics: [Diagnostic] = []
-    /// What is no error, but has no effect for now.
+    /// Warnings: entries that are valid, but have no effect yet.
     var warnings: [Diagnostic] = []
     private var entries: [Key: TOMLDocument.Entry] = [:]
 

@@ -78,7 +78,7 @@ package struct PolicyLoadingError: Error, Hashable, Sendable {
 extension PolicyFile {
     package struct Loaded: Sendable {
         package var policy: Policy
-        /// What has no effect for now: lines for people.
+        /// The parts of the policy that have no effect yet, one line each.
         package var warnings: [String]
         /// Why the file is not to be trusted, wherever it lies; nil if it is.
         package var untrustedReason: String?

@@ -16,7 +16,7 @@ extension BypassError {
         case .notFollowed(let reason): self = .notNetns(reason)
         case .hiddenFromCaller(let path):
             self = .permissionDenied(
-                "only root is told what else is in a folder that not everybody may look into: \(path)")
+                "only root may see what else is in a private folder: \(path)")
         case .podOnHost(let uid):
             self = .hostNetnsRefused(
                 "every process in the control group of pod \(uid) is in the host's own network namespace, which pod: never "

@@ -33,10 +33,10 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var knownEntry: MapEntry??
     /// The kernel's answer to the last batch says that `known` is what it holds: nothing has to be read again.
     private var isCurrent = false
-    /// When what is being done was begun.
+    /// When the first attempt began.
     private var firstAttempt = Instant.now
-    /// Whether the ruleset is taken as it is seen if it changes while it is read. Once it is, more readings of the same call
-    /// are of no use.
+    /// Whether a ruleset that changes while it is read is accepted as it was read. Once true, it stays true for the
+    /// session.
     private var acceptsChanges = false
 
     /// Our rules as they were observed last.

@@ -1,8 +1,8 @@
 internal import Linux
 
-/// How a ruleset is read that other programs change meanwhile.
+/// Attempts at reading a ruleset that other programs keep changing.
 enum RulesetAttempts {
-    /// So many times, and in so much time, all of it has to be of one generation. After that it is taken as it is seen.
+    /// For this many attempts, and this long, all of it has to be of one generation. After that changes are accepted.
     static let settled = 8
     static let settledTime = Interval.milliseconds(500)
 

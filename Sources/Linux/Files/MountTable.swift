@@ -79,7 +79,7 @@ struct MountTable {
     /// Whether a look-up in a file system of this kind is the kernel's work alone.
     ///
     /// In others (FUSE, NFS, autofs, 9p and whatever comes next) it is a question to a program or another machine, perhaps
-    /// a user's, and who asks may wait for ever. So what is not known here is not trusted. That goes for overlays too:
+    /// a user's, and a lookup may block forever. So what is not known here is not trusted. That goes for overlays too:
     /// their layers can be anything.
     static func isServedByKernel(_ type: String) -> Bool {
         kernelTypes.contains(type)
@@ -113,8 +113,8 @@ struct MountTable {
     }
 }
 
-/// What stands for a path where many are compared: it grows name by name, in a time that does not depend on its length.
-/// The hash has a key of the process's own: nobody can choose two paths with one hash.
+/// A hash of a path, by which it is compared with many others. Adding a name takes constant time.
+/// The hash is seeded for each process, so a client cannot construct a collision.
 struct PathHash: Hashable {
     private var hasher = Hasher()
 

@@ -33,7 +33,7 @@ struct SafePathResolver: ~Copyable {
     /// The mount that the daemon itself runs from. Its server is asked all the time anyway.
     private let rootMount: Substring?
 
-    /// Those of a path, and of the links on it.
+    /// The names of a path, with those of the links on it.
     private static let maxNames = 256
 
     /// Stands at the root, with all of `path` to go.
@@ -55,7 +55,7 @@ struct SafePathResolver: ~Copyable {
             namesLeft -= 1
             guard namesLeft >= 0 else { throw tooLong }
             if let proc, !Self.isWayToNamespace(way[proc...].map(\.name) + [name]) { throw notInProc(name) }
-            // Before a step is made: onto an automount that is under way it would wait for the end of that.
+            // Checked before the step, which would wait for an automount that is in progress.
             let hash = hash(of: name)
             if let type = foreign[hash] { throw outside(name, type) }
             let handle = try step(to: name)
@@ -176,7 +176,7 @@ struct SafePathResolver: ~Copyable {
 
     // MARK: words
 
-    /// What `name` is the last name of.
+    /// The absolute path of `name` in the current folder.
     private func point(_ name: String) -> String {
         "/" + (way.map(\.name) + [name]).joined(separator: "/")
     }

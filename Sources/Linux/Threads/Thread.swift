@@ -62,7 +62,7 @@ package final class Thread: Sendable {
         for helper in helpers { helper.join() }
     }
 
-    /// Has the calling thread wait between two attempts at its work. A signal may end that sooner.
+    /// Blocks the calling thread between two attempts. A signal may end the wait early.
     package static func sleep(for interval: Interval) {
         let (seconds, nanoseconds) = interval.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
         var time = timespec(tv_sec: Int(clamping: seconds), tv_nsec: Int(nanoseconds))

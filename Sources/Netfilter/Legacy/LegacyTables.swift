@@ -97,7 +97,7 @@ package struct LegacyTables: Sendable {
                 let table = LegacyTable(
                     name: name, version: version, entries: entries, chains: LegacyTable.Chains(information))
                 guard let found = table?.redirects(mechanism, at: hooks) else {
-                    return .unreadable("its rules are not in the form that is known")
+                    return .unreadable("its rules have an unknown format")
                 }
                 return .redirects(found)
             }

@@ -13,10 +13,10 @@ package struct NetlinkSocket: ~Copyable {
     /// An exchange has failed before its last message: what is left of it comes first. While a dump is not read to its end,
     /// the kernel refuses the next one with EBUSY.
     private var isUnfinished = false
-    /// No exchange goes on after this: the owner of the namespace decides how much the kernel has to send.
+    /// Exchanges fail after this: the owner of the namespace controls how much the kernel sends.
     package var deadline = Instant.now + timeLimit
 
-    /// For what has to be done in one go, such as one observation with all its attempts.
+    /// For one operation with all its attempts, such as an observation.
     package static let timeLimit = Interval.seconds(5)
 
     /// Opens a socket in the calling thread's network namespace.

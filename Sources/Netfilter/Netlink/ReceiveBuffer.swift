@@ -89,7 +89,8 @@ struct ReceiveBuffer: ~Copyable {
         return progress
     }
 
-    /// Takes what is there without a look at it, and returns how many pieces that were. EAGAIN is thrown where there are none.
+    /// Receives the pending datagrams without parsing them, and returns how many there were. Throws EAGAIN if there are
+    /// none.
     @discardableResult
     func take(
         from descriptor: borrowing OwnedDescriptor, for operation: StaticString

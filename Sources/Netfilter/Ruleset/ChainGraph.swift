@@ -1,7 +1,7 @@
 /// What the rules of one table's chains do, and where they jump to, in memory that is bounded whatever the table holds.
 ///
-/// Chains are known by a hash of their names, with a seed of this process's: nobody can have two that get the same, and if it
-/// happened they would be taken for one chain that does what both do.
+/// Chains are identified by a seeded hash of their names, so a pod cannot construct a collision. Two chains with one
+/// hash would count as one chain with the effects of both.
 struct ChainGraph {
     /// What the rules of a chain can do to a packet.
     struct Effects: OptionSet {
@@ -32,7 +32,7 @@ struct ChainGraph {
     /// Chains and jumps together. The largest clusters have 100,000 of them on a node, for their services.
     static let maxSize = 1 << 18
 
-    /// What stands for a chain's name.
+    /// The seeded hash of a chain's name.
     static func key(_ name: String) -> Int { name.hashValue }
 
     func chain(_ name: String) -> Chain { chains[Self.key(name)] ?? Chain() }

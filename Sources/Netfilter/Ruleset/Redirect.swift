@@ -20,7 +20,7 @@ package struct Redirect: Hashable, Sendable {
     package var hook: Hook
     package var priority: Int32
     package var mechanism: Mechanism
-    /// How many more of the same kind there are, which are evaluated at the same time or later.
+    /// The number of redirects of the same kind, of the same priority or later, that are not kept.
     package var further = 0
 
     package init(chain: ChainName, backend: Backend, hook: Hook, priority: Int32, mechanism: Mechanism) {

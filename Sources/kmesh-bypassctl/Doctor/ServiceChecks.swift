@@ -24,7 +24,7 @@ struct ServiceChecks {
             if !source.warnings.isEmpty {
                 return .warning(
                     "policy", source.warnings.joined(separator: "; "),
-                    "the rest of the policy applies; these names do once this machine knows them")
+                    "the rest of the policy applies; these names apply once this machine knows them")
             }
             return .ok(
                 "policy",

@@ -36,7 +36,7 @@ import Testing
         queue.stop(discardingPending: true)
     }
 
-    @Test("What waits for its second is logged when the daemon ends")
+    @Test("Delayed lines are logged when the daemon ends")
     func end() {
         refuse(7, times: 4)
         queue.stop()
