@@ -89,6 +89,16 @@ import Testing
         #expect(actions.last == .removeEntry)
     }
 
+    @Test("The matcher, to which an implausible deadline has not passed, is stopped before the first rule goes")
+    func implausibleDeadline() {
+        let actions = Plan(for: .off, given: .bypassedIstio(deadline: MapEntry.implausible)).actions
+        guard case .setEntry(let entry) = actions.first else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(entry.deadline == MapEntry.expired)
+    }
+
     @Test("An entry of a turning on that was cut short goes")
     func unfinished() {
         var observation = Observation(now: 10)

@@ -119,6 +119,18 @@ import Testing
         #expect(Health(kernel.namespace.observation).state == .on)
     }
 
+    @Test("A bypass that was turned on, and cannot be observed afterwards, is not left on")
+    func blindAfterTheBatch() throws {
+        for before in [DesiredState.off, .on([.output], deadline: 0)] {
+            var kernel = FakeKernel(InitialState.istio.namespace)
+            _ = try Reconciler.reconcile(before, in: &kernel)
+            let entry = kernel.namespace.entry
+            kernel.isBlindAfterBatch = true
+            #expect(throws: FakeKernel.refusal) { try Reconciler.reconcile(on, in: &kernel) }
+            #expect(kernel.namespace.entry == entry)
+        }
+    }
+
     @Test("An outdated memory in whose place nothing can be done leaves no entry")
     func outdatedMemoryOfWhatIsRefused() {
         var kernel = FakeKernel(InitialState.nothing.namespace)
@@ -178,6 +190,8 @@ struct FakeKernel: NamespaceKernel {
     /// Refused the next time, and then no more.
     var failing: Step?
     var isBlind = false
+    /// From the next batch on.
+    var isBlindAfterBatch = false
     /// How many there is time for.
     var maxAttempts = Int.max
     /// Every batch.
@@ -221,6 +235,7 @@ struct FakeKernel: NamespaceKernel {
                 }
                 let isRefused = refusedPart.map { part in step.contains { $0.part == part } } ?? false
                 if isRefusing || isRefused { throw .refused(Self.refusal) }
+                isBlind = isBlind || isBlindAfterBatch
                 if !refusals.isEmpty { throw refusals.removeFirst() }
                 if let family = step.lazy.compactMap(\.family).first(where: unsupported.contains) {
                     throw .familyUnsupported(family)

@@ -137,7 +137,8 @@ package struct Plan: Hashable, Sendable {
             }
         }
         if var entry = observation.entry {
-            if entry.isLive(at: observation.now) {
+            // An implausible deadline counts as passed here, but not to the matcher.
+            if entry.isLive(at: observation.now) || entry.deadline == MapEntry.implausible {
                 entry.deadline = MapEntry.expired
                 actions.append(.setEntry(entry))
             }

@@ -118,7 +118,11 @@ package enum Reconciler {
     private static func undo<Kernel: NamespaceKernel & ~Copyable>(
         to before: Observation, _ families: [Family], in kernel: inout Kernel
     ) -> Bool {
-        guard kernel.begin(attempt: 0), let now = try? kernel.observe() else { return false }
+        guard kernel.begin(attempt: 0), let now = try? kernel.observe() else {
+            // The switch at least: no bypass may be on that its caller takes for failed.
+            restoreEntry(of: before, in: &kernel)
+            return false
+        }
         if now.hasSameRuleset(as: before) {
             restoreEntry(of: before, in: &kernel)
             return false
