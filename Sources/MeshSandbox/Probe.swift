@@ -11,7 +11,7 @@ extension MeshSandbox {
         case ipv4, ipv6
 
         /// The address on eth0. Each sandbox has the same ones: its two namespaces see no others.
-        func address(of place: Place) -> String {
+        package func address(of place: Place) -> String {
             let host = place == .pod ? 1 : 2
             return self == .ipv4 ? "10.89.0.\(host)" : "fd89::\(host)"
         }

@@ -65,6 +65,52 @@ extension KernelTests {
             }
         }
 
+        /// A flow is not a connection to UDP: all of its packets reach the app, before and after the first answer.
+        @Test(arguments: ["iptables-nft", "iptables-legacy"])
+        func udpMovesAsAWhole(_ tool: String) async throws {
+            try await Rig.with { rig in
+                let sandbox = rig.sandbox
+                let rule = "-t mangle -A PREROUTING -p udp --dport 5300 -j TPROXY --on-port 15006 --tproxy-mark 0x539"
+                try await sandbox.run([tool] + rule.split(separator: " ").map(String.init), in: .pod)
+                #expect(try await Self.answeredDatagrams(sandbox) == 0)
+                #expect(try await rig.on(direction: "inbound").effective)
+                #expect(try await Self.answeredDatagrams(sandbox) == 5)
+                try await rig.off()
+                #expect(try await Self.answeredDatagrams(sandbox) == 0)
+            }
+        }
+
+        /// How many of five datagrams of one socket to the pod are answered: its app answers all, its sidecar none.
+        private static func answeredDatagrams(_ sandbox: MeshSandbox) async throws -> Int? {
+            let servers = """
+                import socket, subprocess, sys, threading
+                sidecar = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                sidecar.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
+                sidecar.bind(('0.0.0.0', 15006))
+                app = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                app.bind(('0.0.0.0', 5300))
+                def serve():
+                    while True: app.sendto(*app.recvfrom(100))
+                threading.Thread(target=serve, daemon=True).start()
+                peer = ['nsenter', '--net=/run/netns/' + sys.argv[1], 'python3', '-c', sys.argv[3], sys.argv[2]]
+                print(subprocess.run(peer, check=True, capture_output=True, text=True).stdout)
+                """
+            let client = """
+                import socket, sys
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                s.settimeout(0.3)
+                answers = 0
+                for _ in range(5):
+                    s.sendto(b'x', (sys.argv[1], 5300))
+                    try: answers += len(s.recv(100))
+                    except TimeoutError: pass
+                print(answers)
+                """
+            let address = MeshSandbox.Family.ipv4.address(of: .pod)
+            let output = try await sandbox.run(["python3", "-c", servers, sandbox.peer, address, client], in: .pod)
+            return Int(output.filter(\.isNumber))
+        }
+
         @Test func theDeadlineGivesConnectionsBackToTheSidecar() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)

@@ -61,7 +61,7 @@ package enum Action: Hashable, Sendable {
             natChain.name
         case .createGuardTable, .createMask, .deleteGuardTable: "table inet \(Guard.table)"
         case .createGuardChain(let hook, _), .deleteGuardChain(let hook): "inet \(Guard.table) \(hook.chain)"
-        case .deleteMaskChain(let chain): "inet \(Guard.table) \(chain)"
+        case .deleteMaskChain(let chain): "inet \(Guard.table) \(chain.name)"
         case .setEntry, .removeEntry: nil
         }
     }

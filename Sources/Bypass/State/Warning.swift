@@ -74,7 +74,7 @@ package enum Warning: Hashable, Sendable {
         case .guardMissing(let hook):
             "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: \(Self.remedy)"
         case .maskMissing:
-            "the chains mask and unmask of table inet \(Guard.table) are missing or were changed: \(Self.remedy)"
+            "the chains \(MaskChain.mask.name) and \(MaskChain.unmask.name) of table inet \(Guard.table) are missing or were changed: \(Self.remedy)"
         case .notRecorded(let reason):
             "the bypass is on, but its owner and reason will be lost when the daemon restarts: \(reason)"
         case .contested(let seconds):
@@ -105,6 +105,11 @@ extension NATChain {
     package var name: String {
         "\(family == .ip ? "ip" : "ip6") nat \(hook == .output ? "OUTPUT" : "PREROUTING")"
     }
+}
+
+extension MaskChain {
+    /// Its name in the guard's table.
+    package var name: String { self == .mask ? "mask" : "unmask" }
 }
 
 extension Hook {

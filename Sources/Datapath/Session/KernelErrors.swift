@@ -54,8 +54,7 @@ extension KernelFailure {
             // What was to be deleted has gone meanwhile, or what was to be there already.
             case .noSuchFileOrDirectory where !operation.makesRule, .fileExists: self = .rulesetChanged
             case .noSuchFileOrDirectory:
-                self = .refused(
-                    .unsupported("the kernel cannot do \(operation): it has no xt_bpf, or no nat for nf_tables"))
+                self = .refused(.unsupported("the kernel cannot do \(operation): it has no \(operation.needs)"))
             default:
                 // A missing capability is reported for the batch as a whole, not for one of its messages.
                 let advice = errno == .notPermitted ? "the table belongs to another process" : errno.advice
@@ -68,6 +67,14 @@ extension KernelFailure {
 }
 
 extension Transaction.Operation {
+    /// The kernel's modules without which the operation fails.
+    fileprivate var needs: String {
+        if case .appendRule(let name, _) = self, MaskChain.allCases.contains(where: { $0.chainName == name }) {
+            return "nft_fib_inet or nft_ct, which it takes to bypass TPROXY"
+        }
+        return "xt_bpf, or no nat for nf_tables"
+    }
+
     fileprivate var makesRule: Bool {
         switch self {
         case .insertRule, .appendRule, .addChain, .addTable: true

@@ -142,8 +142,11 @@ extension Ruleset.Rule {
     fileprivate func isMaskRule(_ pin: String, _ chain: MaskChain) -> Bool {
         switch chain {
         case .mask:
-            guard expressions.count == 15, case .counter = expressions[12] else { return false }
-            return expressions[11] == .matchBPF(pin: pin)
+            // That for UDP lacks the three of `ct state new`.
+            guard [12, 15].contains(expressions.count), case .counter = expressions[expressions.count - 3] else {
+                return false
+            }
+            return expressions[expressions.count - 4] == .matchBPF(pin: pin)
         case .unmask: return expressions == Array(repeating: .other, count: 6)
         }
     }

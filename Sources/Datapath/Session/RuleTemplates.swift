@@ -30,21 +30,23 @@ enum RuleTemplates {
 
     /// For experiments (RFC 3692, IANA's protocol numbers): no rule of a mesh is for it.
     private static let maskedTransport: UInt8 = 253
-    /// What TPROXY can take: IPPROTO_TCP and IPPROTO_UDP.
-    private static let transports: [UInt8] = [6, 17]
+    /// IPPROTO_UDP.
+    private static let udp: UInt8 = 17
+    /// What TPROXY can take: IPPROTO_TCP and UDP.
+    private static let transports: [UInt8] = [6, udp]
 
     /// What the mask's chains are made of. The first packet of a connection from outside to this namespace passes the
     /// mesh's chain as one of a protocol that no rule is for; conntrack, which has seen the packet before, still knows its
-    /// own. Established connections, the sidecar's over `lo` and forwarded ones stay as they are.
+    /// own. Established connections, the sidecar's over `lo` and forwarded ones stay as they are. UDP has no connections
+    /// that a socket keeps: each of its packets is masked, so a flow moves at once and as a whole.
     static func maskRules(_ pin: String, _ chain: MaskChain, _ family: Bypass.Family) -> [[RuleExpression]] {
         let family = family.netfilter
         switch chain {
         case .mask:
             return transports.map { transport in
-                [
-                    .isFamily(family), .isTransport(transport, family), .isNotFromLoopback, .isNewConnection,
-                    .isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family),
-                ]
+                [.isFamily(family), .isTransport(transport, family), .isNotFromLoopback]
+                    + (transport == udp ? [] : [.isNewConnection])
+                    + [.isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family)]
             }
         case .unmask:
             return [[.isFamily(family), .isTransport(maskedTransport, family), .restoreTransport(family)]]
@@ -91,7 +93,7 @@ extension Bypass.Hook {
 
 extension MaskChain {
     var chainName: ChainName {
-        ChainName(RuleTemplates.guardTable.0, RuleTemplates.guardTable.1, self == .mask ? "mask" : "unmask")
+        ChainName(RuleTemplates.guardTable.0, RuleTemplates.guardTable.1, name)
     }
 
     var base: BaseChain {

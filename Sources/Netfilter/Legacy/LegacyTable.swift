@@ -42,7 +42,7 @@ struct LegacyTable {
             found.append(
                 Redirect(
                     chain: ChainName(version.family, name, hook.chain), backend: .legacy, hook: hook,
-                    priority: mechanism == .nat ? BaseChain.dstnat : -150,  // NF_IP_PRI_MANGLE
+                    priority: mechanism == .nat ? BaseChain.dstnat : BaseChain.mangle,
                     mechanism: mechanism))
         }
         return found

@@ -69,6 +69,8 @@ package struct BaseChain: Hashable, Sendable {
 
     /// The priority of destination nat in PREROUTING and OUTPUT (NF_IP_PRI_NAT_DST), where iptables has its nat chains.
     package static let dstnat: Int32 = -100
+    /// The priority of iptables' mangle chains (NF_IP_PRI_MANGLE).
+    package static let mangle: Int32 = -150
 }
 
 /// A chain, named in full.
