@@ -54,6 +54,16 @@ import Testing
         #expect((2000 - kept..<2000).allSatisfy { text(log.next(after: $0)) != nil })
     }
 
+    @Test("Of the many warnings of many bypasses the first are kept, and the number of the others")
+    func brief() {
+        let log = EventLog(capacity: 4)
+        var status = BypassStatus.sample(1)
+        status.warnings = (0..<32).map { _ in .init(code: "tproxy", message: String(repeating: "x", count: 200)) }
+        log.publish(.on, status)
+        let kept = log.snapshot.bypasses.first?.warnings ?? []
+        #expect(kept.count == 6 && kept.last?.code == "truncated" && kept.last?.message.contains("27") == true)
+    }
+
     @Test("An event is a line of the contract, the same for all subscribers")
     func line() throws {
         let log = EventLog(capacity: 4)

@@ -16,9 +16,6 @@ struct JournalEntry {
         }
     }
 
-    /// Characters of a field: a client can make a name as long as a line may be.
-    private static let maxField = 2048
-
     init(_ record: AuditRecord) {
         let common = [
             ("MESSAGE", record.sentence), ("MESSAGE_ID", Self.messageID(record.outcome)),
@@ -26,7 +23,7 @@ struct JournalEntry {
         ]
         let own = record.fields.map { ("KMESH_" + $0.name.uppercased(), $0.value) }
         bytes = (common + own).flatMap { name, value in
-            Array("\(name)=\(value.printable(upTo: Self.maxField))\n".utf8)
+            Array("\(name)=\(value.printable(upTo: JournalLogHandler.maxField))\n".utf8)
         }
     }
 }

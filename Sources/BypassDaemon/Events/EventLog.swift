@@ -116,7 +116,7 @@ final class EventLog: Sendable {
             state.sequence += 1
             state.kept = min(state.kept + 1, capacity)
             state.shrink(below: Self.maxBytes, capacity)
-            state.bypasses[bypass.inode] = name.leavesBypass ? bypass : nil
+            state.bypasses[bypass.inode] = name.leavesBypass ? bypass.brief : nil
         }
     }
 
@@ -128,7 +128,7 @@ final class EventLog: Sendable {
 
     /// What is bypassed though nothing has happened: an earlier daemon did it.
     func recover(_ bypass: BypassStatus) {
-        state.withLock { $0.bypasses[bypass.inode] = bypass }
+        state.withLock { $0.bypasses[bypass.inode] = bypass.brief }
     }
 
     /// The bypass of a namespace after the last event.

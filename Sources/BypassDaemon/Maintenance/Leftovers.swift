@@ -37,7 +37,8 @@ final class Leftovers: Sendable {
     {
         let warnings = leftovers.map(Warning.leftover)
         return remnants.withLock { remnants in
-            let known = remnants.removeValue(forKey: inode)
+            // Another namespace may have had the number.
+            let known = remnants.removeValue(forKey: inode).flatMap { $0.record.cookie == record.cookie ? $0 : nil }
             if warnings.isEmpty || remnants.count >= Self.maxNamespaces { return false }
             var remnant = known ?? Remnant(record: record, entry: entry, warnings: [])
             if known == nil { remnant.postpone(from: now) }
@@ -52,6 +53,14 @@ final class Leftovers: Sendable {
         remnants.withLock { remnants in
             guard let remnant = remnants[inode], remnant.record.cookie == cookie else { return [] }
             return remnant.warnings
+        }
+    }
+
+    /// The entry that the bypass had, from which it is known what was created.
+    func entry(of inode: UInt64, cookie: UInt64?) -> MapEntry? {
+        remnants.withLock { remnants in
+            guard let remnant = remnants[inode], remnant.record.cookie == cookie else { return nil }
+            return remnant.entry
         }
     }
 

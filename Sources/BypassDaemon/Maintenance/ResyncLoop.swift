@@ -3,6 +3,7 @@ internal import Datapath
 internal import JSONRPC
 internal import Linux
 internal import Logging
+internal import Synchronization
 
 /// Goes from bypass to bypass, round after round: whether its namespace is still there, whether its rules still stand, and
 /// whether what the daemon itself needs is in place.
@@ -16,6 +17,8 @@ final class ResyncLoop: Sendable {
     /// In which every bypass is resynced once.
     private let period: Interval
     private let isStopping = Monitor(false)
+    /// Leftovers are being removed.
+    private let isRemoving = Atomic(false)
 
     /// Between two steps of a round, so that many bypasses do not wake the daemon for each.
     private static let shortestPause = Interval.milliseconds(100)
@@ -71,10 +74,13 @@ final class ResyncLoop: Sendable {
         left.wait { $0 == 0 ? () : nil }
     }
 
-    /// Nothing waits for that.
+    /// Nothing waits for that, and it takes one thread at most: namespaces with leftovers may be slow to read.
     private func removeLeftovers() {
-        for (inode, remnant) in manager.transition.leftovers.claimDue(at: BootClock.now) {
-            queue.add { self.manager.removeLeftovers(inode, remnant) }
+        guard !isRemoving.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        let due = manager.transition.leftovers.claimDue(at: BootClock.now)
+        queue.add {
+            for (inode, remnant) in due { self.manager.removeLeftovers(inode, remnant) }
+            self.isRemoving.store(false, ordering: .releasing)
         }
     }
 }

@@ -54,6 +54,7 @@ extension BypassManager {
                 since: record.since, owner: record.owner, reason: record.reason, setBy: record.setBy,
                 generation: store.generation(of: inode, cookie: record.cookie))
         status.state = .degraded
+        status.effective = false
         status.warnings = [.init(.unseen(reason))]
         return status
     }
@@ -116,7 +117,7 @@ extension BypassManager {
             var session = try turn.enter(.full)
             dropStaleRecord(session, &after)
             let observation = try Reconciler.observe(&session)
-            return status(of: observation, record.netns, in: &session, countingConnections: false)
+            return status(of: observation, record.netns, in: &session, countingConnections: false).brief
         } catch {
             if case .netnsNotFound = error {
                 handleRemoved(inode, record, as: principal, &after)
@@ -143,6 +144,20 @@ extension BypassStatus.Rule {
         self.init(
             family: rule.chain.family.name, table: rule.chain.table, chain: rule.chain.chain, handle: rule.handle,
             packets: rule.counted.packets, bytes: rule.counted.bytes)
+    }
+}
+
+extension BypassStatus {
+    /// With at most 1 KiB of warnings: as part of a list of all bypasses, of which a user can have thousands.
+    var brief: BypassStatus {
+        var (bytes, brief) = (0, self)
+        brief.warnings = warnings.filter { warning in
+            bytes += warning.message.utf8.count
+            return bytes <= 1024
+        }
+        let left = warnings.count - brief.warnings.count
+        if left > 0 { brief.warnings.append(.init(.truncated(left))) }
+        return brief
     }
 }
 

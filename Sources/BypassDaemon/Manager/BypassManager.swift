@@ -221,7 +221,12 @@ final class BypassManager: Sendable {
     func end(
         _ netns: String, _ earlier: MapEntry? = nil, in session: inout NamespaceSession
     ) throws(BypassError) -> Reconciler.Ending {
-        let ending = try Reconciler.end(earlier, in: &session)
+        let earlier = earlier ?? transition.leftovers.entry(of: session.inode, cookie: session.cookie)
+        var ending = try Reconciler.end(earlier, in: &session)
+        // Where nothing was on and nothing was found, a namespace that cannot be read is no reason to look for more.
+        if ending.entry == nil && !ending.changed {
+            ending.leftovers.removeAll { if case .unknown = $0 { true } else { false } }
+        }
         let record = BypassRecord(netns: netns, path: session.path, cookie: session.cookie, since: .now)
         transition.keepLeftovers(of: ending, session.inode, record)
         return ending

@@ -8,6 +8,8 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
         /// The last record since one was written.
         var last: Record
         var count = 0
+
+        var times: Int? { count == 1 ? nil : count }
     }
 
     private let queue: WorkQueue
@@ -17,7 +19,7 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
 
     /// - Parameters:
     ///   - queue: where delayed records are written.
-    ///   - write: writes a record, with the number of records that it stands for; nil for the first of a burst.
+    ///   - write: writes a record, with the number of records that it stands for; nil for one.
     init(queue: WorkQueue, _ write: @escaping @Sendable (Record, _ times: Int?) -> Void) {
         self.queue = queue
         self.write = write
@@ -53,7 +55,7 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
             return due
         }
         guard let due else { return }
-        write(due.last, due.count)
+        write(due.last, due.times)
         schedule(kind)
     }
 
@@ -63,6 +65,6 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
             defer { held = [:] }
             return held.values.filter { $0.count > 0 }
         }
-        for held in due { write(held.last, held.count) }
+        for held in due { write(held.last, held.times) }
     }
 }

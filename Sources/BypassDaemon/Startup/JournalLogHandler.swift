@@ -8,7 +8,7 @@ package struct JournalLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
 
     /// Characters of a field: a client can make a name as long as a line may be.
-    private static let maxField = 2048
+    static let maxField = 2048
 
     package init() {}
 

@@ -86,12 +86,11 @@ package enum UnixSocket {
             socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         }
         let descriptor = OwnedDescriptor(adopting: number)
-        // No moment in which everybody could connect.
-        let mask = umask(0o177)
-        defer { umask(mask) }
         try systemCall("bind \(path)") {
             unsafe address.with { unsafe bind(number, $0, $1) }
         }
+        // Before it listens: there is no moment in which every user could connect.
+        try systemCall("chmod \(path)") { unsafe chmod(path, 0o600) }
         if let group, let entry = unsafe getgrnam(group) {
             let gid = unsafe entry.pointee.gr_gid
             try systemCall("chown \(path)") { unsafe chown(path, uid_t.max, gid) }
