@@ -70,9 +70,9 @@ import Testing
         #expect(scan.graph.chain("OUTPUT").effects == .verdictMap && scan.graph.chain("OUTPUT").ruleCount == 3)
         #expect(scan.graph.chain("a").effects == .destinationNat)
         #expect(scan.graph.chain("b").effects == .transparentProxy)
-        for (effect, chain) in [(ChainGraph.Effects.destinationNat, "a"), (.transparentProxy, "b")] {
-            let reaching = scan.graph.chains(reaching: effect, bases: [ChainGraph.key("OUTPUT")])
-            #expect(reaching == [ChainGraph.key("OUTPUT"), ChainGraph.key(chain)])
+        let bases = ["OUTPUT", "PREROUTING"].map { ChainGraph.key($0) }
+        for effect in [ChainGraph.Effects.destinationNat, .transparentProxy] {
+            #expect(scan.graph.bases(Set(bases), reaching: effect) == [bases[0]])
         }
     }
 

@@ -62,12 +62,13 @@ struct ChainGraph {
         jumps.sort { $0.target < $1.target }
     }
 
-    /// The chains from which a rule with that effect can be reached, over whatever jumps. Each chain and each jump is visited
-    /// once.
+    /// The base chains from which a rule with that effect can be reached, over whatever jumps. Each chain and each jump is
+    /// visited once.
     ///
     /// - Parameter bases: the base chains, to which no verdict can lead.
-    func chains(reaching effect: Effects, bases: Set<Int>) -> Set<Int> {
-        var waiting = chains.filter { $0.value.effects.contains(effect) }.map(\.key)
+    func bases(_ bases: Set<Int>, reaching effect: Effects) -> Set<Int> {
+        var waiting: [Int] = []
+        for (chain, rules) in chains where rules.effects.contains(effect) { waiting.append(chain) }
         var reaching = Set(waiting)
         var hasVisitedMaps = false
         func visit(_ chain: Int) {
@@ -83,7 +84,7 @@ struct ChainGraph {
             hasVisitedMaps = true
             for (other, rules) in chains where rules.effects.contains(.verdictMap) { visit(other) }
         }
-        return reaching
+        return bases.intersection(reaching)
     }
 
     private func firstJump(to chain: Int) -> Int {

@@ -43,11 +43,12 @@ extension NetlinkSocket {
         into ruleset: inout Ruleset, for interest: Ruleset.Interest, acceptingChanges: Bool
     ) throws(NetfilterError) {
         try readObjects(into: &ruleset, for: interest, acceptingChanges: acceptingChanges)
-        let chains = Dictionary(grouping: ruleset.chains) { ChainName($0.name.family, $0.name.table, "") }
+        let chains = Dictionary(grouping: ruleset.chains, by: \.tableName)
+        var targets: JumpTargets?
         for table in ruleset.tables {
             let inTable = chains[ChainName(table.family, table.name, "")] ?? []
             guard inTable.contains(where: \.mayRedirect) else { continue }
-            let scan = try scan(table, inTable, for: interest, acceptingChanges: acceptingChanges)
+            let scan = try scan(table, inTable, &targets, for: interest, acceptingChanges: acceptingChanges)
             ruleset.add(scan, of: table, inTable, interest)
         }
     }
@@ -71,8 +72,11 @@ extension NetlinkSocket {
     /// missing, each chain is asked for by itself, and only what stands behind such a rule in the same chain stays
     /// unseen: our own rules stand first. So do they where a dump goes on after a change: the kernel counts how many rules it
     /// has sent, and passes over one for each that has gone from among those.
+    ///
+    /// - Parameter targets: read when they are needed first.
     private mutating func scan(
-        _ table: Ruleset.Table, _ chains: [Ruleset.Chain], for interest: Ruleset.Interest, acceptingChanges: Bool
+        _ table: Ruleset.Table, _ chains: [Ruleset.Chain], _ targets: inout JumpTargets?,
+        for interest: Ruleset.Interest, acceptingChanges: Bool
     ) throws(NetfilterError) -> RulesetScan {
         if !acceptingChanges {
             var whole = RulesetScan(for: interest)
@@ -81,20 +85,47 @@ extension NetlinkSocket {
             if whole.fills(chains) { return whole }
         }
         var byChain = RulesetScan(for: interest)
-        var inTable = chains
-        try dump(MessageType.getChain, "reading chains", acceptingChanges: acceptingChanges) { message in
-            guard let chain = message.chain, chain.name.family == table.family, chain.name.table == table.name,
-                chain.base == nil, !interest.includes(chain.name)
-            else { return }
-            if inTable.count < Ruleset.maxObjects { inTable.append(chain) } else { byChain.giveUp() }
-        }
-        for chain in inTable where chain.use > 0 {
+        if targets == nil { targets = try jumpTargets(for: interest, acceptingChanges: acceptingChanges) }
+        let name = ChainName(table.family, table.name, "")
+        if targets?.incomplete.contains(name) == true { byChain.giveUp() }
+        for chain in chains + (targets?.byTable[name] ?? []) where chain.use > 0 {
             try dump(
                 MessageType.getRule, "reading rules", of: table, chain: chain, acceptingChanges: acceptingChanges
             ) { byChain.add($0) }
         }
         byChain.finish()
         return byChain
+    }
+
+    /// The chains that no hook leads to, and rules jump to, by table.
+    private struct JumpTargets {
+        var byTable: [ChainName: [Ruleset.Chain]] = [:]
+        /// Tables with more of them than are kept.
+        var incomplete: Set<ChainName> = []
+        private var count = 0
+
+        private static let maxCount = 1 << 14
+
+        mutating func add(_ chain: Ruleset.Chain) {
+            guard count < Self.maxCount else {
+                incomplete.insert(chain.tableName)
+                return
+            }
+            count += 1
+            byTable[chain.tableName, default: []].append(chain)
+        }
+    }
+
+    /// Those of all tables in one dump: a namespace can have thousands of tables.
+    private mutating func jumpTargets(
+        for interest: Ruleset.Interest, acceptingChanges: Bool
+    ) throws(NetfilterError) -> JumpTargets {
+        var targets = JumpTargets()
+        try dump(MessageType.getChain, "reading chains", acceptingChanges: acceptingChanges) { message in
+            guard let chain = message.chain, chain.base == nil, !interest.includes(chain.name) else { return }
+            targets.add(chain)
+        }
+        return targets
     }
 
     /// The generation of the namespace's ruleset.
@@ -196,6 +227,11 @@ extension NetlinkMessage {
         guard let error = acknowledgement, error != 0 else { return }
         throw .systemCall(SystemCallError("\(operation)", Errno(rawValue: error)))
     }
+}
+
+extension Ruleset.Chain {
+    /// Its table, as a chain without a name.
+    fileprivate var tableName: ChainName { ChainName(name.family, name.table, "") }
 }
 
 extension Ruleset {

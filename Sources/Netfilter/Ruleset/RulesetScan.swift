@@ -151,7 +151,7 @@ extension Ruleset {
         }
         let bases = Set(chains.filter { $0.base != nil }.map { ChainGraph.key($0.name.chain) })
         let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy]
-        let reaching = effects.map { ($0, scan.graph.chains(reaching: $0, bases: bases)) }
+        let reaching = effects.map { ($0, scan.graph.bases(bases, reaching: $0)) }
         for chain in chains {
             let key = ChainGraph.key(chain.name.chain)
             let reached = reaching.filter { $0.1.contains(key) }.map(\.0)
