@@ -9,7 +9,7 @@ package struct Grant: Hashable, Sendable {
     /// A user or a group.
     package enum Subject: Hashable, Sendable {
         /// `written` is what the policy file says, a name or a number. Without a number it is a name that this machine does
-        /// not know, or cannot look up now: nobody has it.
+        /// not know, or cannot look up now: it applies to no account.
         case user(UInt32?, written: String)
         case group(UInt32?, written: String)
 

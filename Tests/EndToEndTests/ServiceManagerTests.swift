@@ -5,17 +5,22 @@ import Testing
 extension EndToEndTests {
     /// The daemon as systemd starts it: with a socket that is there already, and somebody who wants to be told.
     @Suite struct ServiceManagerTests {
-        /// Plays systemd: listens on the socket, starts the daemon with the environment of sd_listen_fds(3) and
-        /// sd_notify(3), and prints what it is told.
-        private static let systemd = """
-            import os, signal, socket, sys
-            path, pod, folder, command = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+        /// As systemd has them: the service's socket, and the one for what the service reports.
+        private static let sockets = """
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(path)
             listener.listen()
             told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             told.bind(folder + '/notify')
             told.settimeout(10)
+            """
+
+        /// Plays systemd: listens on the socket, starts the daemon with the environment of sd_listen_fds(3) and
+        /// sd_notify(3), and prints what it is told.
+        private static let systemd = """
+            import os, signal, socket, sys
+            path, pod, folder, command = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+            \(sockets)
             # A client that comes before the daemon is there.
             early = socket.socket(socket.AF_UNIX)
             early.settimeout(10)
@@ -97,12 +102,7 @@ extension EndToEndTests {
             let program = """
                 import os, shutil, signal, socket, sys, time
                 path, folder, command = sys.argv[1], sys.argv[3], sys.argv[4:]
-                listener = socket.socket(socket.AF_UNIX)
-                listener.bind(path)
-                listener.listen()
-                told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                told.bind(folder + '/notify')
-                told.settimeout(10)
+                \(Self.sockets)
                 pid = os.fork()
                 if pid == 0:
                     os.dup2(listener.fileno(), 3)

@@ -50,18 +50,16 @@ final class Leftovers: Sendable {
 
     /// What has to be reported of a namespace, if it is still the one that has this number.
     func warnings(of inode: UInt64, cookie: UInt64?) -> [Warning] {
-        remnants.withLock { remnants in
-            guard let remnant = remnants[inode], remnant.record.cookie == cookie else { return [] }
-            return remnant.warnings
-        }
+        remnant(of: inode, cookie: cookie)?.warnings ?? []
     }
 
     /// The entry that the bypass had, from which it is known what was created.
     func entry(of inode: UInt64, cookie: UInt64?) -> MapEntry? {
-        remnants.withLock { remnants in
-            guard let remnant = remnants[inode], remnant.record.cookie == cookie else { return nil }
-            return remnant.entry
-        }
+        remnant(of: inode, cookie: cookie)?.entry
+    }
+
+    private func remnant(of inode: UInt64, cookie: UInt64?) -> Remnant? {
+        remnants.withLock { $0[inode] }.flatMap { $0.record.cookie == cookie ? $0 : nil }
     }
 
     /// The namespace is gone, or bypassed again.

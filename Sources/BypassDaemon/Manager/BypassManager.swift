@@ -223,7 +223,7 @@ final class BypassManager: Sendable {
     ) throws(BypassError) -> Reconciler.Ending {
         let earlier = earlier ?? transition.leftovers.entry(of: session.inode, cookie: session.cookie)
         var ending = try Reconciler.end(earlier, in: &session)
-        // Where nothing was on and nothing was found, a namespace that cannot be read is no reason to look for more.
+        // Nothing was on and nothing was found: an unreadable namespace alone does not suggest leftovers.
         if ending.entry == nil && !ending.changed {
             ending.leftovers.removeAll { if case .unknown = $0 { true } else { false } }
         }
