@@ -100,16 +100,17 @@ import Testing
             return rule[..<8] + Reply.little(sequence) + rule[12...]
         }
         var ends = ends()
-        self.answer(ends, answer(2, 22) + answer(9, 99))
-        self.answer(ends, answer(1, 11))
+        self.answer(ends, Reply.message(MessageType.newGeneration, Reply.number(1, 7)) + answer(3, 22) + answer(9, 99))
+        self.answer(ends, answer(2, 11))
         let rules = [3, 4].map {
             Ruleset.Rule(
                 chain: ChainName(.ip, "nat", "c"), handle: $0,
                 expressions: [.returnVerdict, .counter(packets: 0, bytes: 0)])
         }
         let reread = try ends.socket.reread(rules)
-        #expect(reread.map(\.counted.packets) == [11, 22] && reread.map(\.handle) == [3, 4])
-        #expect(reread.map(\.expressions.count) == [2, 2])
+        #expect(reread.generation == 7)
+        #expect(reread.rules?.map(\.counted.packets) == [11, 22] && reread.rules?.map(\.handle) == [3, 4])
+        #expect(reread.rules?.map(\.expressions.count) == [2, 2])
     }
 
     @Test("As many sockets as there are have a buffer of their own, again and again")

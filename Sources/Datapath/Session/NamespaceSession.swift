@@ -120,19 +120,30 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             isCurrent = false
             return known
         }
-        // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        let (interest, cookie) = (RuleTemplates.interest(matcher.pin), cookie ?? 0)
         if acceptsChanges {
-            return CachedRuleset(try socket.changingRuleset(for: interest), cookie: cookie, pin: matcher.pin)
+            return cacheable(try socket.changingRuleset(for: matcher.operations.interest))
         }
-        let generation = try socket.generation()
-        if let known, known.isLasting, known.generation == generation { return known }
-        if var cached = cache.ruleset(of: inode, cookie: cookie), cached.generation == generation {
-            if detail == .full { cached.rules = try socket.reread(cached.rules) }
-            return cached
+        let cached = cache.ruleset(of: inode, cookie: cookie)
+        let generation: UInt32
+        if detail == .full, var cached {
+            let reread = try socket.reread(cached.rules)
+            generation = reread.generation
+            if generation == cached.generation {
+                guard let rules = reread.rules else { throw .rulesetChanged }
+                cached.rules = rules
+                return cached
+            }
+        } else {
+            generation = try socket.generation()
+            if let known, known.isLasting, known.generation == generation { return known }
+            if let cached, cached.generation == generation { return cached }
         }
-        let ruleset = try socket.ruleset(generation: generation, for: interest)
-        return CachedRuleset(ruleset, cookie: cookie, pin: matcher.pin)
+        return cacheable(try socket.ruleset(generation: generation, for: matcher.operations.interest))
+    }
+
+    private func cacheable(_ ruleset: Ruleset) -> CachedRuleset {
+        // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
+        CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin)
     }
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {

@@ -8,6 +8,9 @@ struct PreparedOperations: Sendable {
     /// By `Action.index`.
     private let operations: [[PreparedOperation]]
 
+    /// Which rules of a namespace are read in full.
+    let interest: Ruleset.Interest
+
     /// What most batches have room in.
     private static let usualCount = 16
 
@@ -18,6 +21,7 @@ struct PreparedOperations: Sendable {
             operations[index] = RuleTemplates.operations(for: action, pin: pin).map(PreparedOperation.init)
         }
         self.operations = operations
+        interest = RuleTemplates.interest(pin)
     }
 
     /// The operations of an action; none if it is not in the ruleset.

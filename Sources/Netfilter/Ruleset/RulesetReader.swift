@@ -35,7 +35,8 @@ extension NetlinkSocket {
         // Little is read from here on: most of the time nothing changes between this and a batch.
         (ruleset.tables, ruleset.chains) = ([], [])
         try readObjects(into: &ruleset, for: interest, acceptingChanges: true)
-        ruleset.rules = try existing(ruleset.rules)
+        var known: UInt32? = now
+        ruleset.rules = try existing(ruleset.rules, generation: &known)
         return ruleset
     }
 
@@ -144,28 +145,40 @@ extension NetlinkSocket {
         return generation ?? 0
     }
 
-    /// The same rules with their counters as they are now. Throws `rulesetChanged` if one has gone.
-    package mutating func reread(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
-        let reread = try existing(rules)
-        if reread.count != rules.count { throw .rulesetChanged }
-        return reread
+    /// The generation of the namespace's ruleset, and the same rules with their counters as they are now; nil for the rules
+    /// if one has gone. It is one exchange, unless there are very many rules.
+    package mutating func reread(
+        _ rules: [Ruleset.Rule]
+    ) throws(NetfilterError) -> (generation: UInt32, rules: [Ruleset.Rule]?) {
+        var generation: UInt32?
+        let reread = try existing(rules, generation: &generation)
+        return (generation ?? 0, reread.count == rules.count ? reread : nil)
     }
 
     /// Those of the rules that are still there, with their counters as they are now.
-    private mutating func existing(_ rules: [Ruleset.Rule]) throws(NetfilterError) -> [Ruleset.Rule] {
+    ///
+    /// - Parameter generation: asked for before the rules, if it is nil.
+    private mutating func existing(
+        _ rules: [Ruleset.Rule], generation: inout UInt32?
+    ) throws(NetfilterError) -> [Ruleset.Rule] {
         var found: [Ruleset.Rule] = []
+        found.reserveCapacity(rules.count)
         var rest = rules[...]
-        while !rest.isEmpty {
-            found += try existing(rest.prefix(Self.maxRuleRequests))
+        while !rest.isEmpty || generation == nil {
+            try appendExisting(rest.prefix(Self.maxRuleRequests), to: &found, generation: &generation)
             rest = rest.dropFirst(Self.maxRuleRequests)
         }
         return found
     }
 
-    private mutating func existing(_ rules: ArraySlice<Ruleset.Rule>) throws(NetfilterError) -> [Ruleset.Rule] {
+    private mutating func appendExisting(
+        _ rules: ArraySlice<Ruleset.Rule>, to found: inout [Ruleset.Rule], generation: inout UInt32?
+    ) throws(NetfilterError) {
         let operation: StaticString = "reading counters"
-        let first = takeSequence(rules.count)
-        var requests = MessageBuffer(messages: rules.count, largest: Self.largestRuleRequest)
+        var requests = MessageBuffer(messages: rules.count + 1, largest: Self.largestRuleRequest)
+        let asked = takeSequence(rules.count + 1)
+        if generation == nil { requests.append(MessageType.getGeneration, family: 0, sequence: asked) }
+        let first = asked &+ 1
         for (index, rule) in rules.enumerated() {
             let sequence = first &+ UInt32(index)
             requests.append(MessageType.getRule, family: rule.chain.family.rawValue, sequence: sequence) {
@@ -175,11 +188,16 @@ extension NetlinkSocket {
             }
         }
         var reread: [Ruleset.Rule?] = Array(rules)
-        var answers = 0
+        var answers = generation == nil ? -1 : 0
+        var current = generation
         try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
             let index = Int(message.sequence &- first)
-            guard index < reread.count else { return .more }
-            if let counted = message.counted {
+            if message.sequence == asked {
+                try message.check(operation)
+                current = message.generation
+            } else if index >= reread.count {
+                return .more
+            } else if let counted = message.counted {
                 reread[index]?.counted = counted
             } else {
                 if message.acknowledgement != ENOENT { try message.check(operation) }
@@ -188,7 +206,8 @@ extension NetlinkSocket {
             answers += 1
             return answers == reread.count ? .done : .more
         }
-        return reread.compactMap(\.self)
+        generation = current ?? 0
+        found += reread.compactMap(\.self)
     }
 
     /// In one exchange: the socket has room for so many, and for the answers.

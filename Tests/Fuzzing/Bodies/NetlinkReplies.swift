@@ -47,7 +47,7 @@ public enum NetlinkReplies {
     private static func checkCounters(_ replies: [UInt8]) throws(BrokenPromise) {
         let rules = [3, 4].map { Ruleset.Rule(chain: chain, handle: $0, expressions: []) }
         var reread: [Ruleset.Rule]?
-        ask(replies) { socket in reread = try? socket.reread(rules) }
+        ask(replies) { socket in reread = (try? socket.reread(rules))?.rules }
         if let reread { try promise(reread.count == rules.count, "\(reread.count) rules are told for \(rules.count)") }
     }
 
