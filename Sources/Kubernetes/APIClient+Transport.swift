@@ -14,10 +14,50 @@ extension APIError {
         case let error as HTTPClientError
         where [.deadlineExceeded, .readTimeout, .connectTimeout].contains(error): self = .timedOut
         case let error as NIOConnectionError:
-            self = .unreachable(error.connectionErrors.first.map { "\($0.error)" } ?? "\(error)")
+            guard let first = error.connectionErrors.first?.error else {
+                self = .unreachable("\(error)")
+                return
+            }
+            self = APIError(first)
+        case let error as HTTPClientError where error == .remoteConnectionClosed:
+            self = .unreachable("it closed the connection without a response")
+        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: self = .unreachable(Self.words(forTLS: "\(error)"))
         case let error as IOError: self = .unreachable(error.description)
         default: self = .unreachable("\(error)")
         }
+    }
+}
+
+extension APIError {
+    /// The cause of a failed handshake: BoringSSL reports it as the name of a constant in a longer text.
+    private static let causes = [
+        (
+            "CERTIFICATE_VERIFY_FAILED",
+            "its certificate is not signed by the expected CA, or has expired: check the CA certificate and the clock"
+        ),
+        (
+            "unableToValidateCertificate",
+            "its certificate is not signed by the expected CA, or has expired: check the CA certificate and the clock"
+        ),
+        (
+            "failedToValidateHostname",
+            "its certificate is for another host: check the address, or set tls-server-name in the kubeconfig"
+        ),
+        ("WRONG_VERSION_NUMBER", "it does not speak TLS on this port: check the port, and https or http"),
+        ("HTTP_REQUEST", "it does not speak TLS on this port: check the port, and https or http"),
+        ("UNSUPPORTED_PROTOCOL", "it supports no version of TLS that this program accepts"),
+        (
+            "ALERT_UNKNOWN_CA",
+            "it does not accept the client certificate: the CA that signed it is unknown to the server"
+        ),
+        ("ALERT_CERTIFICATE_EXPIRED", "it does not accept the client certificate: it has expired"),
+        ("CERTIFICATE_REQUIRED", "it requires a client certificate: set client-certificate and client-key"),
+        ("ALERT_BAD_CERTIFICATE", "it does not accept the client certificate"),
+        ("uncleanShutdown", "it closed the connection"),
+    ]
+
+    static func words(forTLS description: String) -> String {
+        causes.first { description.contains($0.0) }?.1 ?? "TLS failed: \(description)"
     }
 }
 

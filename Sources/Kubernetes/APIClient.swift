@@ -4,6 +4,7 @@ internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
 package import StrictJSON
+internal import Synchronization
 
 /// A client of one API server. Tasks may use it concurrently.
 package final class APIClient: Sendable {
@@ -12,10 +13,8 @@ package final class APIClient: Sendable {
     /// The limit of nested arrays and objects; the `managedFields` of a pod have about twenty levels.
     static let maximumDepth = 100
 
-    private let http: HTTPClient
-    private let server: String
+    private let connection: Mutex<Connection>
     private let userAgent: String
-    private let tokens: TokenSource
     private let timeout: Duration
     private let observer: @Sendable (_ verb: String, _ code: String) -> Void
 
@@ -28,46 +27,111 @@ package final class APIClient: Sendable {
         _ access: ClusterAccess, userAgent: String, timeout: Duration = .seconds(30),
         observer: @escaping @Sendable (_ verb: String, _ code: String) -> Void = { _, _ in }
     ) throws(AccessError) {
-        var configuration = HTTPClient.Configuration(
-            tlsConfiguration: try access.tlsConfiguration(), redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(10), read: .seconds(WatchStream.maxSeconds + 60)))
-        // Retries are the callers', with a backoff.
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.httpVersion = .http1Only
-        configuration.http1_1ConnectionDebugInitializer = { $0.enableKeepalive() }
-        server = access.server(named: access.serverName, in: &configuration.dnsOverride)
-        http = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
-        tokens = TokenSource(access.token)
+        connection = Mutex(try Connection(access))
         self.userAgent = userAgent
         self.timeout = timeout
         self.observer = observer
     }
 
-    /// Closes all connections. Must be called once, after the last request.
-    package func shutdown() async {
-        try? await http.shutdown()
+    /// What requests are sent with. It is replaced when the credentials or the CA have changed.
+    private struct Connection {
+        let access: ClusterAccess
+        let http: HTTPClient
+        let server: String
+        let tokens: TokenSource
+
+        init(_ access: ClusterAccess) throws(AccessError) {
+            var configuration = HTTPClient.Configuration(
+                tlsConfiguration: try access.tlsConfiguration(), redirectConfiguration: .disallow,
+                timeout: .init(connect: .seconds(10), read: .seconds(WatchStream.maxSeconds + 60)))
+            // Retries are the callers', with a backoff.
+            configuration.connectionPool.retryConnectionEstablishment = false
+            configuration.httpVersion = .http1Only
+            configuration.http1_1ConnectionDebugInitializer = { $0.enableKeepalive() }
+            self.access = access
+            server = access.server(named: access.serverName, in: &configuration.dnsOverride)
+            http = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
+            tokens = TokenSource(access.token)
+        }
     }
 
+    /// A request failed in a way that other credentials, or another CA, may cure: reads them again.
+    ///
+    /// - Returns: whether they have changed, so that a retry may succeed.
+    private func reload(after failed: Connection) async -> Bool {
+        guard let access = try? failed.access.reload?(), !access.isEquivalent(to: failed.access),
+            let new = try? Connection(access)
+        else { return false }
+        let superseded = connection.withLock { current in
+            // Another request may have been first.
+            guard current.http === failed.http else { return new }
+            current = new
+            return failed
+        }
+        // Its watches end, and start again with the new one.
+        try? await superseded.http.shutdown()
+        return true
+    }
+
+    /// Closes all connections. Must be called once, after the last request.
+    package func shutdown() async {
+        try? await connection.withLock(\.http).shutdown()
+    }
+
+    /// Who waits if the server says when to try again (`Retry-After`).
+    package enum Retrying: Sendable {
+        /// The request itself.
+        case here
+        /// The caller, which tries again by a schedule of its own.
+        case byCaller
+    }
+
+    /// As many as client-go's, for servers that say when to try again.
+    private static let maxRetries = 10
+
     /// Gets an object or a list.
-    package func get(_ path: String, _ query: [(String, String)] = []) async throws(APIError) -> JSONValue {
-        try await request(.GET, path, query)
+    package func get(
+        _ path: String, _ query: [(String, String)] = [], retrying: Retrying = .here
+    ) async throws(APIError) -> JSONValue {
+        try await request(.GET, path, query, retrying: retrying)
     }
 
     /// Creates an object in a collection.
     package func create(_ object: JSONValue, in path: String) async throws(APIError) -> JSONValue {
-        try await request(.POST, path, body: object, type: "application/json")
+        try await request(.POST, path, body: object, type: "application/json", retrying: .here)
     }
 
     /// Patches an object with a merge patch (RFC 7386).
     ///
     /// - Returns: the object after the patch.
-    package func patch(_ path: String, with changes: JSONValue) async throws(APIError) -> JSONValue {
-        try await request(.PATCH, path, body: changes, type: "application/merge-patch+json")
+    package func patch(
+        _ path: String, with changes: JSONValue, retrying: Retrying = .here
+    ) async throws(APIError) -> JSONValue {
+        try await request(.PATCH, path, body: changes, type: "application/merge-patch+json", retrying: retrying)
     }
 
     private func request(
         _ method: HTTPMethod, _ path: String, _ query: [(String, String)] = [], body: JSONValue? = nil,
-        type: String? = nil
+        type: String? = nil, retrying: Retrying
+    ) async throws(APIError) -> JSONValue {
+        var attempts = 0
+        while true {
+            do throws(APIError) {
+                return try await attempt(method, path, query, body, type)
+            } catch {
+                guard retrying == .here, attempts < Self.maxRetries, let delay = error.retryAfter else { throw error }
+                attempts += 1
+                do {
+                    try await Task.sleep(for: delay)
+                } catch {
+                    throw .cancelled
+                }
+            }
+        }
+    }
+
+    private func attempt(
+        _ method: HTTPMethod, _ path: String, _ query: [(String, String)], _ body: JSONValue?, _ type: String?
     ) async throws(APIError) -> JSONValue {
         try await withTimeout(timeout) { () async throws(APIError) -> JSONValue in
             let response = try await self.send(method, path, query, body: body, type: type)
@@ -90,8 +154,9 @@ package final class APIClient: Sendable {
         type: String? = nil, verb: String? = nil
     ) async throws(APIError) -> HTTPClientResponse {
         while true {
-            let token = try tokens.current()
-            var request = HTTPClientRequest(url: server + path + Self.encoded(query))
+            let connection = connection.withLock(\.self)
+            let token = try connection.tokens.current()
+            var request = HTTPClientRequest(url: connection.server + path + Self.encoded(query))
             request.method = method
             request.headers.add(name: "User-Agent", value: userAgent)
             request.headers.add(name: "Accept", value: "application/json")
@@ -102,13 +167,18 @@ package final class APIClient: Sendable {
             }
             let response: HTTPClientResponse
             do {
-                response = try await http.execute(request, timeout: TimeAmount(timeout))
+                response = try await connection.http.execute(request, timeout: TimeAmount(timeout))
             } catch {
                 observer(verb ?? method.rawValue, "error")
-                throw APIError(error)
+                let error = APIError(error)
+                if error != .cancelled, await reload(after: connection) { continue }
+                throw error
             }
             observer(verb ?? method.rawValue, "\(response.status.code)")
-            if response.status == .unauthorized, tokens.invalidate(token) { continue }
+            if response.status == .unauthorized {
+                if connection.tokens.invalidate(token) { continue }
+                if await reload(after: connection) { continue }
+            }
             return response
         }
     }

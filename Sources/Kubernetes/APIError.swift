@@ -19,6 +19,12 @@ package enum APIError: Error, Hashable, Sendable {
         guard case .refused(let status) = self else { return nil }
         return status.code
     }
+
+    /// How long the server asks its clients to wait, as far as that is accepted of a server, or of a proxy.
+    package var retryAfter: Duration? {
+        guard case .refused(let status) = self, let seconds = status.retryAfter else { return nil }
+        return .seconds(min(max(seconds, 0), 300))
+    }
 }
 
 /// The API server's response to a request that it refuses (`Status` of meta/v1).
@@ -31,12 +37,17 @@ package struct APIStatus: Hashable, Sendable {
     package var message: String
     /// Seconds to wait before a retry.
     package var retryAfter: Int?
+    /// The fields of the object that are why, such as `metadata.uid`.
+    package var causes: [String]
 
-    package init(code: Int, reason: String = "", message: String = "", retryAfter: Int? = nil) {
+    package init(
+        code: Int, reason: String = "", message: String = "", retryAfter: Int? = nil, causes: [String] = []
+    ) {
         self.code = code
         self.reason = reason
         self.message = message
         self.retryAfter = retryAfter
+        self.causes = causes
     }
 
     /// Reads the fields that are there: a proxy may respond with anything.
@@ -45,7 +56,8 @@ package struct APIStatus: Hashable, Sendable {
         let details = object?["details"]?.object
         self.init(
             code: code ?? Self.integer(object?["code"]) ?? 500, reason: object?["reason"]?.string ?? "",
-            message: object?["message"]?.string ?? "", retryAfter: Self.integer(details?["retryAfterSeconds"]))
+            message: object?["message"]?.string ?? "", retryAfter: Self.integer(details?["retryAfterSeconds"]),
+            causes: (details?["causes"]?.array ?? []).compactMap { $0.object?["field"]?.string })
     }
 
     private static func integer(_ value: JSONValue?) -> Int? {

@@ -15,8 +15,12 @@ struct Response {
         self.init(code, (try? JSONEncoding.text(of: value)) ?? "")
     }
 
-    static func status(_ code: Int, _ reason: String, _ message: String) -> Response {
-        Response(code, object(code, reason, message))
+    /// - Parameter cause: the field of the object that is why, as the server names it.
+    static func status(_ code: Int, _ reason: String, _ message: String, cause: String? = nil) -> Response {
+        let status = object(code, reason, message)
+        guard let cause else { return Response(code, status) }
+        let causes: JSONValue = [["reason": "FieldValueInvalid", "message": .string(message), "field": .string(cause)]]
+        return Response(code, status.setting("details", ["kind": "Pod", "causes": causes]))
     }
 
     static func object(_ code: Int, _ reason: String, _ message: String) -> JSONValue {
@@ -116,7 +120,8 @@ extension APIServer {
             return .status(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
         }
         if let uid = body.text(at: "metadata.uid"), uid != object.text(at: "metadata.uid") {
-            return .status(422, "Invalid", "metadata.uid: Invalid value: \"\(uid)\": field is immutable")
+            return .status(
+                422, "Invalid", "metadata.uid: Invalid value: \"\(uid)\": field is immutable", cause: "metadata.uid")
         }
         if let version = body.text(at: "metadata.resourceVersion"),
             version != object.text(at: "metadata.resourceVersion")

@@ -13,19 +13,21 @@ package struct ClusterAccess: Sendable {
     package var serverName: String?
     package var token: Token?
     package var certificate: ClientCertificate?
+    /// Reads it again from where it was found: certificates, and tokens in a kubeconfig, are replaced now and then.
+    var reload: (@Sendable () throws(AccessError) -> ClusterAccess)?
 
     package init(server: String) {
         self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
     }
 
     /// A client certificate and its key, in PEM.
-    package struct ClientCertificate: Sendable {
+    package struct ClientCertificate: Hashable, Sendable {
         package var chain: [UInt8]
         package var key: [UInt8]
     }
 
     /// A bearer token.
-    package enum Token: Sendable {
+    package enum Token: Hashable, Sendable {
         case text(String)
         /// Reread periodically: the kubelet rotates the token before it expires.
         case file(String)
@@ -50,8 +52,18 @@ extension ClusterAccess {
     ///   - environment: the process's environment, by variable name.
     ///   - serviceAccount: the directory where the kubelet mounts token and CA.
     package static func find(
-        kubeconfig: String?, environment: (String) -> String?,
+        kubeconfig: String?, environment: @escaping @Sendable (String) -> String?,
         serviceAccount: String = "/var/run/secrets/kubernetes.io/serviceaccount"
+    ) throws(AccessError) -> ClusterAccess {
+        var access = try read(kubeconfig: kubeconfig, environment, serviceAccount)
+        access.reload = { () throws(AccessError) in
+            try find(kubeconfig: kubeconfig, environment: environment, serviceAccount: serviceAccount)
+        }
+        return access
+    }
+
+    private static func read(
+        kubeconfig: String?, _ environment: (String) -> String?, _ serviceAccount: String
     ) throws(AccessError) -> ClusterAccess {
         if let kubeconfig { return try Kubeconfig(files: [kubeconfig]).access() }
         if let list = environment("KUBECONFIG"), !list.isEmpty {
@@ -77,6 +89,13 @@ extension ClusterAccess {
         access.token = .file(folder + "/token")
         access.certificateAuthority = try read(folder + "/ca.crt")
         return access
+    }
+
+    /// Whether a client made for the other one serves this one as well.
+    func isEquivalent(to other: ClusterAccess) -> Bool {
+        server == other.server && certificateAuthority == other.certificateAuthority
+            && verifiesServer == other.verifiesServer && serverName == other.serverName && token == other.token
+            && certificate == other.certificate
     }
 
     static func read(_ path: String) throws(AccessError) -> [UInt8] {

@@ -2,13 +2,13 @@ internal import AsyncHTTPClient
 internal import StrictJSON
 
 extension ResourceWatch {
-    struct List {
-        var items: [Object] = []
+    package struct List {
+        package var items: [Object] = []
         var resourceVersion = ""
     }
 
     /// All selected objects, page by page.
-    func list(notOlderThan version: String?) async throws(APIError) -> List {
+    package func list(notOlderThan version: String?) async throws(APIError) -> List {
         var list = List()
         var continueToken: String?
         repeat {
@@ -18,7 +18,7 @@ extension ResourceWatch {
             } else if let version {
                 query.append(("resourceVersion", version))
             }
-            let page = try await client.get(path, query)
+            let page = try await client.get(path, query, retrying: .byCaller)
             guard let object = page.object, let metadata = object["metadata"]?.object else {
                 throw .invalidAnswer("a list without metadata")
             }

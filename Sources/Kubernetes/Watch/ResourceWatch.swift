@@ -54,9 +54,6 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
         private var delay: Duration?
         private var wasDisconnected = false
 
-        /// Seconds; the longest `Retry-After` of a server, or of a proxy, that is respected.
-        private static var maxRetryAfter: Int { 300 }
-
         fileprivate init(watch: ResourceWatch) {
             self.watch = watch
         }
@@ -139,8 +136,7 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
         private mutating func handleFailure(_ error: APIError) -> APIError? {
             if let stream, stream.deliveredEvents { backoff.reset() }
             stream = nil
-            let retryAfter = if case .refused(let status) = error { status.retryAfter } else { Int?.none }
-            delay = Swift.max(backoff.next(), .seconds(Swift.min(retryAfter ?? 0, Self.maxRetryAfter)))
+            delay = Swift.max(backoff.next(), error.retryAfter ?? .zero)
             switch error.code {
             case 410, 504:
                 // 410 Gone: the version was compacted. 504 with "Too large resource version": this server has not seen the
