@@ -8,7 +8,13 @@ internal import Retry
 // MARK: events from the API server
 
 extension Controller {
-    func handle(_ element: ResourceWatch<Pod>.Element) {
+    func handle(_ element: ResourceWatch<Pod>.Element) async {
+        let wasFailing = watchFailure != nil
+        if case .disconnected(let error) = element {
+            watchFailure = (watchFailure?.since ?? .now, error.description)
+        } else {
+            watchFailure = nil
+        }
         switch element {
         case .snapshot(let pods):
             let labelled = Set(pods.map(\.metadata.uid))
@@ -31,12 +37,16 @@ extension Controller {
         case .unreadable(let reason): logger.warning("skipped an unreadable pod", metadata: ["error": "\(reason)"])
         }
         metrics.pods.set(entries.values.count { $0.pod != nil })
+        if wasFailing, watchFailure == nil {
+            enqueueAll()
+            await statusReporter.retryNow()
+        }
     }
 
     private func podUpserted(_ pod: Pod) {
         let known = entries[pod.metadata.uid]?.pod
         // The kubelet updates a pod's status often, and most updates change nothing that a decision depends on.
-        let isRelevant = known.map { !$0.isEquivalent(to: pod) } ?? true
+        let isRelevant = known.map { !isEquivalent($0, pod) } ?? true
         var entry = entries[pod.metadata.uid] ?? PodEntry(reference: PodReference(pod))
         entry.pod = pod
         entry.lastSeen = pod
@@ -44,6 +54,13 @@ extension Controller {
         if isRelevant { entry.backoff.reset() }
         entries[pod.metadata.uid] = entry
         if isRelevant { enqueue(pod.metadata.uid) }
+    }
+
+    /// Whether everything that a decision depends on is the same.
+    private func isEquivalent(_ pod: Pod, _ other: Pod) -> Bool {
+        Eligibility(of: pod, sidecars: sidecars) == Eligibility(of: other, sidecars: sidecars)
+            && pod.addresses == other.addresses
+            && pod.metadata.annotations[Annotations.status] == other.metadata.annotations[Annotations.status]
     }
 
     /// The pod was deleted, or its label removed.
@@ -123,14 +140,6 @@ extension Controller {
                 if $0.bypass == nil, let expiredAt { $0.expiredAt = expiredAt }
             }
         }
-    }
-}
-
-extension Pod {
-    /// Whether everything that a decision depends on is the same.
-    fileprivate func isEquivalent(to other: Pod) -> Bool {
-        Eligibility(of: self) == Eligibility(of: other) && addresses == other.addresses
-            && metadata.annotations[Annotations.status] == other.metadata.annotations[Annotations.status]
     }
 }
 

@@ -13,7 +13,7 @@ extension Controller {
     /// Takes one step towards the desired state of a pod.
     func reconcile(_ uid: String) async {
         guard let entry = entries[uid], podsSynced else { return }
-        let action = entry.snapshot.action(at: .now)
+        let action = entry.snapshot(sidecars).action(at: .now)
         guard bypassesSynced else { return await waitForDaemon(entry, action) }
         do throws(DaemonClient.Failure) {
             switch action {
@@ -86,7 +86,7 @@ extension Controller {
 
     private func upToDate(_ entry: PodEntry, _ condition: BypassCondition?) async {
         let uid = entry.reference.uid
-        if case .notEffective = condition {
+        if let condition, condition.isObservedByAsking {
             // Damage is nearly always repaired within seconds. No event reports what else overrides the bypass, or when that
             // ends.
             let isLong = isUnhealthyForLong(uid)

@@ -42,15 +42,22 @@ actor Controller {
     /// Nothing is reconciled before the pods are listed, nor while the daemon is disconnected.
     var podsSynced = false
     var bypassesSynced = false
+    /// Since when the watch of pods does not work, and why; nil while it does.
+    var watchFailure: (since: ContinuousClock.Instant, reason: String)? = (.now, "the pods are not synced yet")
     /// Why the bypasses are not synced.
     var daemonError = "the daemon has not answered yet"
     let daemon: DaemonClient
     let statusReporter: StatusReporter
+    let sidecars: Sidecars
     let logger: Logger
     let metrics: ControllerMetrics
 
-    init(daemon: DaemonClient, statusReporter: StatusReporter, metrics: ControllerMetrics, logger: Logger) {
+    init(
+        daemon: DaemonClient, statusReporter: StatusReporter, sidecars: Sidecars, metrics: ControllerMetrics,
+        logger: Logger
+    ) {
         self.daemon = daemon
+        self.sidecars = sidecars
         self.statusReporter = statusReporter
         self.metrics = metrics
         self.logger = logger
@@ -66,9 +73,18 @@ actor Controller {
 
     /// nil if the controller is ready.
     var notReadyReason: String? {
-        if !podsSynced { return "the pods are not synced yet" }
+        if !podsSynced { return watchFailure?.reason ?? "the pods are not synced yet" }
+        if let watchFailure, watchAge >= Self.maxWatchAge {
+            return "the pods have not been watched for \(watchAge.components.seconds) s: \(watchFailure.reason)"
+        }
         return bypassesSynced ? nil : daemonError
     }
+
+    /// A restart of an API server takes less.
+    private static let maxWatchAge = Duration.seconds(60)
+
+    /// For how long the watch of pods has not worked; zero while it does.
+    var watchAge: Duration { watchFailure?.since.duration(to: .now) ?? .zero }
 
     // MARK: the queue
 
@@ -141,10 +157,10 @@ extension Controller.PodEntry {
         self.reference = reference
     }
 
-    var snapshot: PodSnapshot {
+    func snapshot(_ sidecars: Sidecars) -> PodSnapshot {
         let annotated = BypassCondition.expiry(in: pod?.metadata.annotations[Annotations.status])
         return PodSnapshot(
-            eligibility: pod.map(Eligibility.init), bypass: bypass, appliedSpec: appliedSpec,
+            eligibility: pod.map { Eligibility(of: $0, sidecars: sidecars) }, bypass: bypass, appliedSpec: appliedSpec,
             expiry: expiredAt ?? annotated, wasOn: wasOn)
     }
 

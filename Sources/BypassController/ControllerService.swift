@@ -1,5 +1,6 @@
 internal import BypassAPI
 internal import BypassClient
+internal import CoreMetrics
 package import Kubernetes
 package import Logging
 internal import Retry
@@ -16,6 +17,8 @@ package struct ControllerService: Service {
         package var socket = Product.socketPath
         package var healthHost = "127.0.0.1"
         package var healthPort = 9466
+        /// Names of containers that are sidecars, besides those of the known meshes.
+        package var sidecars: [String] = []
 
         package init(node: String) {
             self.node = node
@@ -41,9 +44,12 @@ package struct ControllerService: Service {
     /// - Throws: ``HealthListenError``.
     package func run() async throws {
         let daemon = DaemonClient(configuration.socket) { [metrics] in metrics.recordDaemonCall($0, $1) }
-        let statusReporter = StatusReporter(client, node: configuration.node, logger: logger)
+        let statusReporter = StatusReporter(client, node: configuration.node, logger: logger) { [metrics] in
+            metrics.recordStatusUpdate($0)
+        }
         let controller = Controller(
-            daemon: daemon, statusReporter: statusReporter, metrics: metrics, logger: logger)
+            daemon: daemon, statusReporter: statusReporter, sidecars: Sidecars(others: configuration.sidecars),
+            metrics: metrics, logger: logger)
         let health: HealthServer
         do {
             health = try await HealthServer(host: configuration.healthHost, port: configuration.healthPort) { path in
@@ -92,26 +98,43 @@ package struct ControllerService: Service {
             }
             let reason = await controller.notReadyReason
             return .init(isHealthy: reason == nil, text: (reason ?? "ok") + "\n")
-        case "/metrics": return .init(isHealthy: true, text: metrics.text)
+        case "/metrics":
+            if configuration.isEnabled { metrics.watchAge.set(await controller.watchAge.components.seconds) }
+            return .init(isHealthy: true, text: metrics.text)
         default: return nil
         }
     }
 
-    /// Turns off every bypass that a controller has made on this node.
+    /// Turns off every bypass that a controller has made on this node, and removes what it has written on pods.
     private func disableAll(_ daemon: DaemonClient) async {
         logger.notice("the bypass is not enabled (--enable-bypass=true): labels are ignored")
-        var backoff = ExponentialBackoff()
-        while !Task.isCancelled {
+        await retrying("earlier bypasses cannot be turned off yet") {
             do throws(DaemonClient.Failure) {
                 for bypass in try await daemon.list() where PodReference(owner: bypass.owner) != nil {
                     _ = try await daemon.turnOff(bypass)
                     logger.notice("no longer bypassed", metadata: ["owner": "\(bypass.owner ?? "")"])
                 }
-                return
+                return nil
             } catch {
-                logger.warning("earlier bypasses cannot be turned off yet", metadata: ["error": "\(error.reason)"])
-                try? await Task.sleep(for: backoff.next())
+                return error.reason
             }
+        }
+        await retrying("the status of pods cannot be removed yet") {
+            do throws(APIError) {
+                try await PodPatch.removeStatuses(on: configuration.node, with: client)
+                return nil
+            } catch {
+                return error.description
+            }
+        }
+    }
+
+    /// - Parameter body: returns why it failed; nil if it has not.
+    private func retrying(_ message: Logger.Message, _ body: () async -> String?) async {
+        var backoff = ExponentialBackoff()
+        while !Task.isCancelled, let reason = await body() {
+            logger.warning(message, metadata: ["error": "\(reason)"])
+            try? await Task.sleep(for: backoff.next())
         }
     }
 }

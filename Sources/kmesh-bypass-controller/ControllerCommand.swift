@@ -44,6 +44,13 @@ struct Run: AsyncParsableCommand {
             valueName: "file"))
     var kubeconfig: String?
 
+    @Option(
+        name: .customLong("sidecar"),
+        help: ArgumentHelp(
+            "Another container that is a sidecar, besides those of the known meshes. May be given more than once.",
+            valueName: "container"))
+    var sidecars: [String] = []
+
     @OptionGroup var health: HealthAddress
 
     @Option(
@@ -66,6 +73,7 @@ struct Run: AsyncParsableCommand {
         var configuration = ControllerService.Configuration(node: node)
         configuration.isEnabled = enableBypass
         configuration.socket = socket ?? ProcessEnvironment[Product.socketVariable] ?? Product.socketPath
+        configuration.sidecars = sidecars
         (configuration.healthHost, configuration.healthPort) = (health.host, health.port)
         let service: ControllerService
         do throws(AccessError) {

@@ -19,9 +19,14 @@ import Testing
             pod(
                 initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
                 initStatuses: [Pod.ContainerStatus("istio-proxy", started: true)]),
+            // As the kubelet reports a crashing sidecar: the condition and the phase stay as they were.
+            pod(
+                initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
+                initStatuses: [Pod.ContainerStatus("istio-proxy", started: false)]),
+            pod(initStatuses: [Pod.ContainerStatus("istio-init", exitCode: 1)]),
         ])
     func qualifies(_ pod: Pod) {
-        #expect(Eligibility(of: pod) == .eligible(BypassSpec()))
+        #expect(Eligibility(of: pod, sidecars: Sidecars()) == .eligible(BypassSpec()))
     }
 
     @Test(
@@ -31,11 +36,10 @@ import Testing
             // An init container that ends is not a sidecar, whatever its name is.
             (pod(containers: ["app"], initContainers: [Pod.Container("istio-proxy")]), "no sidecar"),
             (pod(containers: ["app"], initContainers: [Pod.Container("istio-init")]), "no sidecar"),
-            (pod(phase: "Succeeded"), "has ended"), (pod(phase: "Failed"), "has ended"),
         ])
     func refused(_ pod: Pod, _ words: String) {
-        guard case .ineligible(let reason) = Eligibility(of: pod) else {
-            Issue.record("\(Eligibility(of: pod))")
+        guard case .ineligible(let reason) = Eligibility(of: pod, sidecars: Sidecars()) else {
+            Issue.record("\(Eligibility(of: pod, sidecars: Sidecars()))")
             return
         }
         #expect(reason.contains(words))
@@ -50,14 +54,14 @@ import Testing
             (pod(initialized: nil, initStatuses: [Pod.ContainerStatus("setup", exitCode: 1)]), "init containers"),
             (
                 pod(
-                    initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")],
+                    initContainers: [Pod.Container("istio-proxy", restartPolicy: "Always")], initialized: nil,
                     initStatuses: [Pod.ContainerStatus("istio-proxy", started: false)]), "init containers"
             ), (pod(phase: "Pending"), "not running"),
             (pod(phase: nil), "not running"), (pod(addresses: []), "no address"),
         ])
     func waits(_ pod: Pod, _ words: String) {
-        guard case .notYet(let reason) = Eligibility(of: pod) else {
-            Issue.record("\(Eligibility(of: pod))")
+        guard case .notYet(let reason) = Eligibility(of: pod, sidecars: Sidecars()) else {
+            Issue.record("\(Eligibility(of: pod, sidecars: Sidecars()))")
             return
         }
         #expect(reason.contains(words))
@@ -65,7 +69,23 @@ import Testing
 
     @Test("A terminating pod is left alone")
     func leaves() {
-        #expect(Eligibility(of: pod(deletionTimestamp: "2026-01-01T00:00:00Z")) == .terminating)
+        #expect(Eligibility(of: pod(deletionTimestamp: "2026-01-01T00:00:00Z"), sidecars: Sidecars()) == .terminating)
+    }
+
+    @Test("A pod that has ended is left alone", arguments: ["Succeeded", "Failed"])
+    func ended(_ phase: String) {
+        #expect(Eligibility(of: pod(phase: phase), sidecars: Sidecars()) == .ended)
+    }
+
+    @Test("A sidecar that no mesh is known for has to be named")
+    func otherSidecar() {
+        let pod = pod(containers: ["app", "my-proxy"])
+        guard case .ineligible(let reason) = Eligibility(of: pod, sidecars: Sidecars()) else {
+            Issue.record("eligible without --sidecar")
+            return
+        }
+        #expect(reason.contains("istio-proxy, linkerd-proxy, kuma-sidecar") && reason.contains("--sidecar NAME"))
+        #expect(Eligibility(of: pod, sidecars: Sidecars(others: ["my-proxy"])) == .eligible(BypassSpec()))
     }
 
     @Test("Annotations are the spec")
@@ -75,7 +95,7 @@ import Testing
             "kmesh.net/bypass-reason": "INC-4711",
         ]
         let spec = BypassSpec(direction: .inbound, ttl: 900, reason: "INC-4711")
-        #expect(Eligibility(of: pod(annotations: annotations)) == .eligible(spec))
+        #expect(Eligibility(of: pod(annotations: annotations), sidecars: Sidecars()) == .eligible(spec))
     }
 
     @Test(
@@ -88,7 +108,7 @@ import Testing
             (["kmesh.net/bypass-reason": String(repeating: "x", count: 257)], "256 bytes"),
         ])
     func malformed(_ annotations: [String: String], _ words: String) {
-        guard case .ineligible(let reason) = Eligibility(of: pod(annotations: annotations)) else {
+        guard case .ineligible(let reason) = Eligibility(of: pod(annotations: annotations), sidecars: Sidecars()) else {
             Issue.record("\(annotations) was taken")
             return
         }

@@ -23,14 +23,29 @@ import Testing
         #expect(action(Self.plain) == .turnOn(BypassSpec(), ttl: nil))
         #expect(action(Self.short) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
         #expect(action(nil, bypass()) == .turnOff)
-        #expect(action(.ineligible("x"), bypass()) == .turnOff)
-        #expect(action(.notYet("x"), bypass()) == .turnOff)
         #expect(action(Self.plain, bypass()) == .upToDate(.on(until: nil)))
         #expect(action(Self.short, bypass(until: 1900)) == .upToDate(.on(until: at(1900))))
         #expect(action(.ineligible("x")) == .upToDate(.refused("x")))
         #expect(action(.notYet("x")) == .upToDate(.waiting("x")))
         #expect(action(nil) == .upToDate(.off(wasOn: false)))
         #expect(action(nil, wasOn: true) == .upToDate(.off(wasOn: true)))
+    }
+
+    @Test("Only the label, the TTL and the pod's end take a bypass away")
+    func kept() {
+        #expect(action(.notYet("x"), bypass()) == .upToDate(.on(until: nil)))
+        #expect(action(.ineligible("x"), bypass(until: 60)) == .upToDate(.unchanged(until: at(60), "x")))
+        #expect(action(.ended, bypass()) == .turnOff)
+        #expect(
+            BypassCondition.unchanged(until: at(60), "x").annotation == "on until 1970-01-01T00:01:00Z, unchanged: x")
+        #expect(BypassCondition.expiry(in: BypassCondition.unchanged(until: at(60), "x").annotation) == at(60))
+    }
+
+    @Test("A pod that has ended gets no warning", arguments: [false, true])
+    func ended(_ wasOn: Bool) {
+        let action = action(.ended, wasOn: wasOn)
+        #expect(action == .upToDate(.off(wasOn: false)))
+        #expect(BypassCondition.off(wasOn: false).event(direction: .both) == nil)
     }
 
     @Test("A terminating pod keeps its bypass, and starts none")
@@ -79,11 +94,22 @@ import Testing
         #expect(BypassCondition(of: bypass(warnings: ["established-connections"])) == .on(until: nil))
         let redirect = BypassCondition(of: bypass(effective: false, warnings: ["established-connections", "redirect"]))
         #expect(redirect.annotation == "on, not effective: redirect")
-        #expect(
-            BypassCondition(of: bypass(warnings: ["no-interception"])).annotation
-                == "on, not effective: no-interception")
-        let damaged = BypassCondition(of: bypass(until: 60, state: .degraded, warnings: ["rule-missing"]))
+        let damaged = BypassCondition(
+            of: bypass(until: 60, state: .degraded, effective: false, warnings: ["rule-missing"]))
         #expect(damaged.annotation == "on until 1970-01-01T00:01:00Z, not effective: rule-missing")
+    }
+
+    @Test("What is effective is not called otherwise, whatever its warnings")
+    func effective() {
+        #expect(BypassCondition(of: bypass(state: .degraded, warnings: ["rule-missing"])) == .on(until: nil))
+        #expect(BypassCondition(of: bypass(warnings: ["not-recorded", "other-nat"])) == .on(until: nil))
+        let contested = BypassCondition(of: bypass(state: .degraded, warnings: ["contested", "rule-missing"]))
+        #expect(contested.annotation == "on, contested")
+        #expect(contested.event(direction: .both)?.message == "The bypass is on, but about contested")
+        let gateway = BypassCondition(of: bypass(until: 60, warnings: ["no-interception"]))
+        #expect(gateway.annotation == "on until 1970-01-01T00:01:00Z, nothing to bypass")
+        #expect(gateway.event(direction: .inbound)?.isWarning == false)
+        #expect(gateway.event(direction: .inbound)?.message.contains("inbound connections to a sidecar") == true)
     }
 
     @Test("The annotation records when a bypass expires")

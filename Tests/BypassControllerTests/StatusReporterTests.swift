@@ -106,6 +106,44 @@ import Testing
         }
     }
 
+    @Test(
+        "What the API server refuses is tried again: permissions come back, and admission policies are changed",
+        arguments: [
+            (403, "Forbidden", #"pods "web" is forbidden: User "node-a" cannot patch resource "pods""#),
+            // A starting server, until its roles are loaded.
+            (403, "Forbidden", "RBAC: clusterrole \"bypass\" not found"),
+            // A ValidatingAdmissionPolicy, with and without a reason of its own.
+            (422, "Invalid", "ValidatingAdmissionPolicy 'labels' denied request: no"),
+            (403, "Forbidden", "ValidatingAdmissionPolicy 'labels' denied request: no"), (400, "BadRequest", "webhook"),
+        ])
+    func denial(_ code: Int, _ reason: String, _ message: String) async throws {
+        try await reporting { reporter, server in
+            server.fail(.status(code, reason, message), times: 2) { $0.verb == "PATCH" }
+            await reporter.report(.init(pod: Self.name, condition: .expired(at(60))), replacing: "on")
+            try await until("reported") {
+                server.annotation("kmesh.net/bypass-status", of: "web") == "expired 1970-01-01T00:01:00Z"
+            }
+            try await until("events") { server.reasons(about: "web") == ["BypassStatusFailed", "BypassExpired"] }
+            #expect(server.events(about: "web").first?["message"]?.string?.hasSuffix(message) == true)
+        }
+    }
+
+    @Test("An update that is refused is tried at once when the API server works again, and as the condition is then")
+    func resumed() async throws {
+        try await reporting { reporter, server in
+            server.fail(.statusWithRetry(429, seconds: 300)) { $0.verb == "PATCH" }
+            await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
+            try await until("refused") { server.hasNoFaultsLeft }
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            // The worker may not have begun to wait yet.
+            for _ in 0..<2000 where server.annotation("kmesh.net/bypass-status", of: "web") == nil {
+                await reporter.retryNow()
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            #expect(server.annotation("kmesh.net/bypass-status", of: "web") == "on")
+        }
+    }
+
     @Test("After an outage of the API server only the latest condition is reported")
     func outage() async throws {
         let errors = Errors()
@@ -143,6 +181,7 @@ import Testing
             await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: linkerd), replacing: nil)
             try await until("on") { server.reasons(about: "web") == ["BypassEnabled"] }
             await reporter.report(.init(pod: Self.name, condition: .off(wasOn: true)), replacing: nil)
+            try await until("off") { server.reasons(about: "web").contains("BypassDisabled") }
             await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: pod()), replacing: "x")
             try await until("strict") { server.reasons(about: "web").contains("BypassStrictMTLS") }
             let event = server.events(about: "web").last

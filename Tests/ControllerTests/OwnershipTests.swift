@@ -71,23 +71,30 @@ extension ControllerTests {
             }
         }
 
-        @Test("Disabled, it ends its own bypasses, leaves those of others alone, and does nothing else")
+        @Test("Disabled, it ends its own bypasses and removes its statuses, and leaves those of others alone")
         func disabled() async throws {
             try await ControllerRig.with { it in
                 try await it.rig.on(it.sandbox.peer, owner: "alice")
                 try await it.start()
                 it.server.label("web")
                 try await it.becomes(.app)
+                try await it.says("on")
+                it.server.put("expired", annotations: ["kmesh.net/bypass-status": "expired 2026-01-01T00:00:00Z"])
+                it.server.put("elsewhere", node: "node-b", annotations: ["kmesh.net/bypass-status": "on"])
                 await it.kill(15)
                 #expect(try await it.sandbox.paths == .app)
+                it.server.fail(.status(403, "Forbidden", "RBAC: not loaded")) { $0.verb == "PATCH" }
                 try await it.start(["--enable-bypass=false"])
                 try await it.becomes(.sidecar)
+                try await it.says(nil)
+                try await it.says(nil, "expired")
+                try await it.says("on", "elsewhere")
                 await it.kill(15)
                 _ = it.server.takeRequests()
                 // Disabled is the default.
                 try await it.start([])
                 #expect(try await it.rig.list().map(\.owner) == ["alice"])
-                #expect(it.server.requests.isEmpty)
+                #expect(!it.server.requests.contains { $0.isWatch || $0.verb != "GET" })
             }
         }
 

@@ -27,6 +27,70 @@ extension ControllerTests {
             }
         }
 
+        /// As the kubelet reports a crashing native sidecar: only `started` and the state of its container change.
+        private static func sidecar(started: JSONValue) -> JSONValue {
+            [
+                "spec": [
+                    "containers": [["name": "app"]],
+                    "initContainers": [["name": "istio-init"], ["name": "istio-proxy", "restartPolicy": "Always"]],
+                ],
+                "status": [
+                    "initContainerStatuses": [
+                        ["name": "istio-init", "started": false, "state": ["terminated": ["exitCode": 0]]],
+                        [
+                            "name": "istio-proxy", "started": started,
+                            "state": started == true ? ["running": [:]] : ["waiting": ["reason": "CrashLoopBackOff"]],
+                        ],
+                    ]
+                ],
+            ]
+        }
+
+        @Test("A sidecar that crashes neither ends the bypass of its pod nor prevents it")
+        func crashing() async throws {
+            try await ControllerRig.with { it in
+                it.server.patch("web", Self.sidecar(started: true))
+                it.server.label("web")
+                try await it.start()
+                try await it.becomes(.app)
+                try await it.says("on")
+                let before = try #require(try await it.rig.list().first)
+                it.server.patch("web", Self.sidecar(started: false))
+                // Earlier work is done once this is.
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "soon"])
+                try await eventually("the annotation is reported: \(it.log)") {
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?.hasPrefix("on, unchanged: ") == true
+                }
+                #expect(try await it.rig.list().first?.generation == before.generation)
+                #expect(try await it.sandbox.paths == .app)
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": .null])
+                try await it.says("on")
+                it.server.label("web", nil)
+                try await it.becomes(.sidecar)
+                it.server.label("web")
+                try await it.becomes(.app)
+                // The containers run again in a new sandbox: the bypass that runs stays with its namespace.
+                it.server.patch("web", ["status": ["conditions": [["type": "Initialized", "status": "False"]]]])
+                it.server.annotate("web", ["kmesh.net/bypass-reason": "later"])
+                try await it.says("on")
+                #expect(try await it.sandbox.paths == .app)
+            }
+        }
+
+        @Test("A Job that completes ends its bypass without a warning", arguments: ["Succeeded", "Failed"])
+        func completed(_ phase: String) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await it.says("on")
+                it.server.patch("web", ["status": ["phase": .string(phase)]])
+                try await it.becomes(.sidecar)
+                try await it.says(nil)
+                #expect(it.server.reasons(about: "web") == ["BypassEnabled"])
+            }
+        }
+
         @Test("A node full of other pods: of the host's network, without sidecars, native sidecars, of other nodes")
         func others() async throws {
             try await ControllerRig.with { it in
@@ -89,6 +153,7 @@ extension ControllerTests {
                 try await it.becomes(.sidecar)
                 #expect(try await it.rig.list().isEmpty)
                 #expect(!it.server.reasons(about: "web").contains("BypassDisabled"))
+                #expect(!it.log.contains("failed") && !it.log.contains("warning"), "\(it.log)")
             }
         }
 

@@ -3,8 +3,14 @@ internal import BypassAPI
 /// The state of a pod's bypass, as the pod's status annotation and its Events report it.
 enum BypassCondition: Hashable, Sendable {
     case on(until: Timestamp?)
-    /// Bypassed, but something still takes traffic to the sidecar: codes for the annotation, sentences for the Event.
+    /// Bypassed, but something still takes traffic to the sidecar, or may: codes for the annotation, sentences for the Event.
     case notEffective(until: Timestamp?, codes: String, sentences: String)
+    /// Bypassed, but another program keeps changing the rules, which the daemon repairs; sentences for the Event.
+    case contested(until: Timestamp?, sentences: String)
+    /// Bypassed, but nothing takes the pod's connections to a sidecar: a gateway's proxy is its application.
+    case nothingToBypass(until: Timestamp?)
+    /// Bypassed as before, since what the pod now asks for cannot be done; why.
+    case unchanged(until: Timestamp?, String)
     case waiting(String)
     case refused(String)
     case failed(String)
@@ -17,6 +23,9 @@ enum BypassCondition: Hashable, Sendable {
         switch self {
         case .on(let until): "on" + Self.suffix(until)
         case .notEffective(let until, let codes, _): "on\(Self.suffix(until)), not effective: \(codes)"
+        case .contested(let until, _): "on\(Self.suffix(until)), contested"
+        case .nothingToBypass(let until): "on\(Self.suffix(until)), nothing to bypass"
+        case .unchanged(let until, let reason): "on\(Self.suffix(until)), unchanged: \(reason)"
         case .waiting(let reason): "waiting: \(reason)"
         case .refused(let reason): "refused: \(reason)"
         case .failed(let reason): "failed: \(reason)"
@@ -42,15 +51,30 @@ enum BypassCondition: Hashable, Sendable {
 
     /// The condition of a bypass that is as it was asked for.
     init(of bypass: BypassStatus) {
-        // Existing connections always stay in the sidecar, and the daemon's state file does not concern the pod.
-        let warnings = bypass.warnings.filter { !["established-connections", "not-recorded"].contains($0.code) }
-        guard bypass.state == .degraded || !bypass.effective || !warnings.isEmpty else {
-            self = .on(until: bypass.expiresAt)
-            return
+        let codes = Set(bypass.warnings.map(\.code))
+        let until = bypass.expiresAt
+        if !bypass.effective {
+            // What concerns existing connections, or the daemon's state file, is not why.
+            let reasons = bypass.warnings.filter { !["established-connections", "not-recorded"].contains($0.code) }
+            self = .notEffective(
+                until: until, codes: Set(reasons.map(\.code)).sorted().joined(separator: " "),
+                sentences: reasons.map(\.message).joined(separator: "; "))
+        } else if codes.contains("contested") {
+            let reasons = bypass.warnings.filter { $0.code == "contested" }
+            self = .contested(until: until, sentences: reasons.map(\.message).joined(separator: "; "))
+        } else if codes.contains("no-interception") {
+            self = .nothingToBypass(until: until)
+        } else {
+            self = .on(until: until)
         }
-        self = .notEffective(
-            until: bypass.expiresAt, codes: Set(warnings.map(\.code)).sorted().joined(separator: " "),
-            sentences: warnings.map(\.message).joined(separator: "; "))
+    }
+
+    /// Whether the daemon sends no event when this ends, so that its status has to be read again.
+    var isObservedByAsking: Bool {
+        switch self {
+        case .notEffective, .contested, .nothingToBypass: true
+        default: false
+        }
     }
 }
 
@@ -64,15 +88,26 @@ extension BypassCondition {
 
     /// The Event that reports a change to this condition; nil if none does.
     func event(direction: Direction) -> Event? {
+        let which = direction == .both ? "" : "\(direction.rawValue) "
         switch self {
         case .on(let until):
-            let which = direction == .both ? "" : "\(direction.rawValue) "
             let end = until.map { "until \($0)" } ?? "until label \(BypassLabel.key) is removed"
             return Event(
                 reason: "BypassEnabled", isWarning: false,
                 message: "New \(which)connections bypass the sidecar \(end). Existing connections still go through it.")
         case .notEffective(_, _, let sentences):
             return Event(reason: "BypassNotEffective", isWarning: true, message: "The bypass is on, but \(sentences)")
+        case .contested(_, let sentences):
+            return Event(reason: "BypassContested", isWarning: true, message: "The bypass is on, but \(sentences)")
+        case .nothingToBypass:
+            return Event(
+                reason: "BypassEnabled", isWarning: false,
+                message:
+                    "The bypass is on, but nothing in this pod takes \(which)connections to a sidecar: there is nothing "
+                    + "to bypass. Is it the right pod?")
+        case .unchanged(_, let reason):
+            return Event(
+                reason: "BypassFailed", isWarning: true, message: "The bypass stays as it was: \(reason).")
         case .refused(let reason):
             return Event(reason: "BypassFailed", isWarning: true, message: "Not bypassed: \(reason).")
         case .failed(let reason):

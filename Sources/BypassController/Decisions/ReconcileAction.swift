@@ -26,8 +26,11 @@ struct PodSnapshot: Hashable, Sendable {
         switch eligibility {
         case .terminating: return .upToDate(nil)
         case nil: return bypass == nil ? .upToDate(.off(wasOn: wasOn)) : .turnOff
-        case .notYet(let reason): return bypass == nil ? .upToDate(.waiting(reason)) : .turnOff
-        case .ineligible(let reason): return bypass == nil ? .upToDate(.refused(reason)) : .turnOff
+        case .ended: return bypass == nil ? .upToDate(.off(wasOn: false)) : .turnOff
+        // Only the label, the TTL and the pod's end take a bypass away: it is needed most while the sidecar fails.
+        case .notYet(let reason): return .upToDate(bypass.map(BypassCondition.init(of:)) ?? .waiting(reason))
+        case .ineligible(let reason):
+            return .upToDate(bypass.map { .unchanged(until: $0.expiresAt, reason) } ?? .refused(reason))
         case .eligible(let spec):
             guard let bypass else { return start(spec, at: now) }
             return matches(spec, bypass) ? .upToDate(BypassCondition(of: bypass)) : .turnOn(spec, ttl: spec.ttl)

@@ -13,18 +13,23 @@ final class ControllerMetrics: Sendable {
             "daemon_calls_total": "Calls to the daemon, by result: ok, or the error's kind.",
             "api_requests_total": "Requests to the API server, by response code.",
             "disconnections_total": "Connections that were lost.",
+            "status_updates_total": "Updates of pods' statuses, by result: ok, the response code, or unreachable.",
+            "watch_age_seconds": "Seconds since the watch of pods last worked; 0 while it works.",
             "build_info": "1, with the controller's version.",
         ])
 
     let pods: Meter
     let bypassed: Meter
     let isConnected: Meter
+    /// Set when the metrics are read.
+    let watchAge: Meter
 
     init() {
         pods = registry.meter("labelled_pods")
         bypassed = registry.meter("bypassed_pods")
         isConnected = registry.meter("daemon_connected")
-        for meter in [pods, bypassed, isConnected] { meter.set(0) }
+        watchAge = registry.meter("watch_age_seconds")
+        for meter in [pods, bypassed, isConnected, watchAge] { meter.set(0) }
     }
 
     func recordDaemonCall(_ operation: String, _ result: String) {
@@ -33,6 +38,10 @@ final class ControllerMetrics: Sendable {
 
     func recordAPIRequest(_ verb: String, _ code: String) {
         registry.counter("api_requests_total", [("verb", verb), ("code", code)]).increment()
+    }
+
+    func recordStatusUpdate(_ result: String) {
+        registry.counter("status_updates_total", [("result", result)]).increment()
     }
 
     func recordDisconnection(_ from: String) {

@@ -2,10 +2,10 @@ internal import BypassAPI
 internal import Kubernetes
 internal import Logging
 internal import Retry
-internal import StrictJSON
 
 /// Reports the state of bypasses on their pods: as an annotation and as Events, and by removing the label of a bypass that has
-/// expired. The API server may be slow or unavailable: only the latest update of each pod is kept, and retried.
+/// expired. The API server may be slow, unavailable, or refuse for a while: only the latest update of each pod is kept, and
+/// retried until it succeeds or the pod is gone.
 actor StatusReporter {
     /// What to report on one pod.
     struct StatusUpdate: Sendable {
@@ -24,13 +24,21 @@ actor StatusReporter {
     /// The latest update of each pod, by UID.
     private var pending: [String: StatusUpdate] = [:]
     private var workers: [String: Task<Void, Never>] = [:]
+    /// What a worker waits for before a retry.
+    private var retryTimers: [String: Task<Void, Never>] = [:]
+    private let observer: @Sendable (_ result: String) -> Void
     /// The annotations that this process has written. It is a cache: entries may be dropped.
     private var written: [String: String?] = [:]
 
     private static let maxWritten = 4096
 
-    init(_ client: APIClient, node: String, logger: Logger) {
+    /// - Parameter observer: is called with the result of each update: ok, or the code of the API server's refusal.
+    init(
+        _ client: APIClient, node: String, logger: Logger,
+        observer: @escaping @Sendable (_ result: String) -> Void = { _ in }
+    ) {
         self.client = client
+        self.observer = observer
         self.logger = logger
         events = EventRecorder(client, node: node)
         peerAuthentication = PeerAuthenticationChecker(client)
@@ -58,12 +66,19 @@ actor StatusReporter {
         for worker in workers { await worker.value }
     }
 
+    /// Has every update that waits for its next attempt tried now: the API server has answered something else.
+    func retryNow() {
+        for timer in retryTimers.values { timer.cancel() }
+    }
+
     private func runWorker(_ uid: String) async {
-        var backoff = ExponentialBackoff()
+        var backoff = ExponentialBackoff(longestDelay: .seconds(60))
+        var lastDenial: String?
         while let update = pending.removeValue(forKey: uid), !Task.isCancelled {
             if let known = written[uid], !update.condition.replaces(known) { continue }
             do throws(APIError) {
                 try await semaphore.withPermit(orThrow: .cancelled) { () throws(APIError) in try await write(update) }
+                observer("ok")
                 backoff.reset()
                 if written.count >= Self.maxWritten { written = [:] }
                 if let annotation = update.condition.annotation {
@@ -73,22 +88,45 @@ actor StatusReporter {
                 }
             } catch {
                 if error == .cancelled { break }
+                observer(error.code.map { "\($0)" } ?? "unreachable")
                 logger.warning(
-                    "a pod's status cannot be reported", metadata: ["pod": "\(update.pod)", "error": "\(error)"])
-                // A retry would be refused, too.
-                if [400, 403].contains(error.code ?? 0) { continue }
+                    "a pod's status cannot be reported, and is tried again",
+                    metadata: ["pod": "\(update.pod)", "error": "\(error)"])
+                if let denial = error.denial, denial != lastDenial {
+                    lastDenial = denial
+                    await record(Self.event(denial), about: update.pod)
+                }
                 if pending[uid] == nil { pending[uid] = update }
-                try? await Task.sleep(for: backoff.next())
+                await wait(uid, for: max(backoff.next(), error.retryAfter ?? .zero))
             }
         }
         workers[uid] = nil
     }
 
+    private func wait(_ uid: String, for delay: Duration) async {
+        let timer = Task { () -> Void in try? await Task.sleep(for: delay) }
+        retryTimers[uid] = timer
+        await withTaskCancellationHandler {
+            await timer.value
+        } onCancel: {
+            timer.cancel()
+        }
+        retryTimers[uid] = nil
+    }
+
+    private static func event(_ denial: String) -> BypassCondition.Event {
+        BypassCondition.Event(
+            reason: "BypassStatusFailed", isWarning: true,
+            message: "The API server does not accept this pod's bypass status, and it is tried again: \(denial)")
+    }
+
     private func write(_ update: StatusUpdate) async throws(APIError) {
-        guard try await patch(update) else { return }
+        let hasExpired = if case .expired = update.condition { true } else { false }
+        let patch = PodPatch(update.pod, annotation: update.condition.annotation, removesLabel: hasExpired)
+        guard try await patch.apply(with: client) else { return }
         guard let event = update.condition.event(direction: update.direction) else { return }
         await record(event, about: update.pod)
-        guard case .on = update.condition, let pod = update.object, Sidecar(in: pod) == .istio,
+        guard case .on = update.condition, let pod = update.object, Sidecars().mesh(of: pod) == .istio,
             let policy = await peerAuthentication.strictPolicy(for: pod)
         else { return }
         await record(
@@ -108,35 +146,12 @@ actor StatusReporter {
             logger.info("an Event cannot be written", metadata: ["pod": "\(pod)", "error": "\(error)"])
         }
     }
-
-    /// Sets the annotation, and removes the label of a bypass that has expired.
-    ///
-    /// - Returns: false if the pod was deleted, even if another one has its name now.
-    private func patch(_ update: StatusUpdate) async throws(APIError) -> Bool {
-        let annotation = update.condition.annotation.map { JSONValue.string($0) } ?? .null
-        var metadata: [(String, JSONValue)] = [
-            // A precondition: UIDs are immutable, so the API server refuses to patch another pod of that name.
-            ("uid", .string(update.pod.uid)), ("annotations", [Annotations.status: annotation]),
-        ]
-        if case .expired = update.condition { metadata.append(("labels", [BypassLabel.key: .null])) }
-        do throws(APIError) {
-            _ = try await client.patch(
-                "/api/v1/namespaces/\(update.pod.namespace)/pods/\(update.pod.name)",
-                with: ["metadata": .object(JSONObject(uniqueMembers: metadata))])
-            return true
-        } catch {
-            if error.isUIDMismatch { return false }
-            throw error
-        }
-    }
 }
 
 extension APIError {
-    /// Whether a patch with a UID was refused because that object does not exist, even if another one has its name now. The
-    /// API server reports a UID that does not match as invalid (422); implementations that report a conflict (409) name the
-    /// UID. Other conflicts are transient.
-    fileprivate var isUIDMismatch: Bool {
-        guard case .refused(let status) = self else { return false }
-        return [404, 422].contains(status.code) || status.code == 409 && status.message.lowercased().contains("uid")
+    /// What a user of the cluster can change: the account's permissions, or an admission policy. The server's words.
+    fileprivate var denial: String? {
+        guard case .refused(let status) = self, [400, 403, 422].contains(status.code) else { return nil }
+        return status.message
     }
 }
