@@ -5,7 +5,7 @@ extension BypassClient {
     /// Turns the bypass of one network namespace on or off.
     ///
     /// - Parameters:
-    ///   - netns: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711`, `pod:UID` or `host`.
+    ///   - netns: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711`, `pod:UID`, `container:ID` or `host`.
     ///   - state: The desired state.
     ///   - direction: With `on` only; both directions if left out.
     ///   - ttl: With `on` only: seconds until the bypass expires.

@@ -32,7 +32,7 @@ extension Controller {
                 }
             case .turnOff:
                 guard let bypass = entry.bypass else { return }
-                let status = try await daemon.turnOff(bypass)
+                let status = try await daemon.turnOff(bypass, addresses: entry.lastSeen?.addresses ?? [])
                 logger.info("no longer bypassed", metadata: ["pod": "\(entry.reference)", "inode": "\(bypass.inode)"])
                 entries[uid]?.wasOn = true
                 entries[uid]?.clearBypass(generation: status?.generation)

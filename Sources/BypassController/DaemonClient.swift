@@ -50,13 +50,26 @@ struct DaemonClient: Sendable {
 
     /// Turns a bypass off, unless it has changed.
     ///
+    /// - Parameter addresses: of the pod, if they are known. They are asked for only if the pod's processes are in several
+    ///   namespaces: one that has lost its address is turned off all the same.
     /// - Returns: the namespace's status afterwards; nil if the namespace no longer exists.
-    func turnOff(_ known: BypassStatus) async throws(Failure) -> BypassStatus? {
+    func turnOff(_ known: BypassStatus, addresses: [String] = []) async throws(Failure) -> BypassStatus? {
+        do throws(Failure) {
+            return try await turnOff(known, expecting: nil)
+        } catch {
+            guard case .call(.refused(let refusal)) = error, refusal.known == .netnsMismatch, !addresses.isEmpty else {
+                throw error
+            }
+            return try await turnOff(known, expecting: addresses)
+        }
+    }
+
+    private func turnOff(_ known: BypassStatus, expecting addresses: [String]?) async throws(Failure) -> BypassStatus? {
         try await call("off") { client throws(Failure) in
             do throws(BypassClientError) {
                 return try await client.bypass(
                     netns: known.netns, state: .off, owner: known.owner, ifGeneration: known.generation,
-                    ifOwner: known.owner
+                    ifOwner: known.owner, expectAddresses: addresses
                 ).status
             } catch {
                 if case .refused(let error) = error, error.known == .netnsNotFound { return nil }

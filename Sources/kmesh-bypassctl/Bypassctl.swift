@@ -10,8 +10,8 @@ struct Bypassctl: AsyncParsableCommand {
         abstract: "Takes the sidecar of a service mesh out of a network namespace's traffic, and puts it back.",
         discussion: """
             NETNS names a network namespace: 'web' for /run/netns/web, a path such as /proc/4711/ns/net, 'pid:4711' for \
-            that of a process, 'pod:UID' for that of a Kubernetes pod on this node, or 'host' for the host's own, where the \
-            policy allows it.
+            that of a process, 'pod:UID' for that of a Kubernetes pod on this node, 'container:ID' for that of a container \
+            (12 digits of its id are enough), or 'host' for the host's own, where the policy allows it.
 
             EXIT CODES
               0   done

@@ -54,7 +54,7 @@ struct CommonOptions: ParsableArguments {
 /// The argument that names a namespace. It is passed on unchanged: the daemon knows which names there are.
 struct NamespaceArgument: ParsableArguments {
     @Argument(
-        help: "The network namespace: web, /run/netns/web, /proc/4711/ns/net, pid:4711, pod:UID or host.",
+        help: "The network namespace: web, /run/netns/web, /proc/4711/ns/net, pid:4711, pod:UID, container:ID or host.",
         completion: .shellCommand("ls /run/netns 2>/dev/null"))
     var netns: String
 }

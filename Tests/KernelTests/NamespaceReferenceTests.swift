@@ -78,17 +78,29 @@ extension KernelTests {
                         }
                     }
                     try await rig.sandbox.withProcess(in: .pod) { sandbox in
-                        // Younger than the sandbox, and somewhere else: what a container does is its own affair.
+                        let inode = try await rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.pod)")
+                        try await group.add(sandbox)
+                        // Somewhere else, as a container that makes namespaces of its own does.
                         try await rig.sandbox.withProcess(in: .peer) { other in
                             try await group.add(other)
-                            try await group.add(sandbox)
-                            let on = try await rig.on(reference)
-                            #expect(on.netns == reference)
-                            #expect(try await on.inode == rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.pod)"))
+                            let words = try await rig.message("bypass", [.string(reference), "on"]) ?? ""
+                            #expect(words.contains("are in 2 namespaces") && words.contains("name one with pid:NUMBER"))
+                            let peer = try await rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.peer)")
+                            for (id, pid) in [(inode, sandbox), (peer, other)] {
+                                #expect(words.contains("\(id) of process \(pid)"), "\(words)")
+                            }
+                            // The one that has the pod's address.
+                            let on = try BypassAnswer(
+                                await rig.call(
+                                    "bypass",
+                                    ["netns": .string(reference), "state": "on", "expectAddresses": ["10.89.0.1"]]))
+                            #expect(on.inode == inode)
                             #expect(try await rig.sandbox.paths == .app)
-                            #expect(try await rig.off(reference).changed == true)
-                            #expect(try await rig.sandbox.paths == .sidecar)
                         }
+                        let on = try await rig.on(reference)
+                        #expect(on.netns == reference && on.inode == inode)
+                        #expect(try await rig.off(reference).changed == true)
+                        #expect(try await rig.sandbox.paths == .sidecar)
                     }
                     // No process, no namespace.
                     #expect(try await rig.refusal("bypass", [.string(reference), "on"]) == .notFound)

@@ -13,9 +13,12 @@ import Testing
             ("pid:4711", .pid(4711)), ("pid:2147483647", .pid(2_147_483_647)),
             (
                 "pod:3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11",
-                .pod("3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11")
+                .workload(.pod(uid: "3f1c0d52-7a55-4a0e-9d5c-0f1b1c6f8a11"))
             ),
-            ("pod:0a1b2c3d4e5f", .pod("0a1b2c3d4e5f")), ("host", .host), ("/run/netns/host", .name("host")),
+            ("pod:0a1b2c3d4e5f", .workload(.pod(uid: "0a1b2c3d4e5f"))),
+            ("container:0a1b2c3d4e5f", .workload(.container(id: "0a1b2c3d4e5f"))),
+            ("container:cri-o://0a1b2c3d4e5f", .workload(.container(id: "0a1b2c3d4e5f"))),
+            ("host", .host), ("/run/netns/host", .name("host")),
             ("Host", .name("Host")),
         ])
     func forms(_ text: String, _ reference: NamespaceReference) {
@@ -29,7 +32,8 @@ import Testing
             "pid:2147483648", "pod:", "pod:../x", "pod:a/b", "pod:a b", "pod:a_b", "a\0b", "/run/netns/a\0b",
             "/run/netns/../netns/web", "/..", "/srv/..", "/run/netns/..",
             String(repeating: "a", count: 256), "/" + String(repeating: "a", count: 4096),
-            "pod:" + String(repeating: "a", count: 65),
+            "pod:" + String(repeating: "a", count: 65), "container:", "container:0a1b2c3d4e5", "container:web-0",
+            "container:" + String(repeating: "a", count: 65), "container:docker://", "container:podman://0a1b2c3d4e5f",
         ])
     func refused(_ text: String) {
         #expect(NamespaceReference(text) == nil)

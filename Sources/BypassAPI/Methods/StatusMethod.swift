@@ -30,6 +30,6 @@ public enum StatusMethod: RPCMethod {
 /// The `netns` parameter of several methods.
 enum Naming {
     static let summary =
-        "the network namespace: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711`, `pod:UID` or `host`"
+        "the network namespace: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711`, `pod:UID`, `container:ID` or `host`"
     static let schema = Schema.string(length: 1...4095)
 }

@@ -179,7 +179,8 @@ final class BypassManager: Sendable {
 
     private func turn(for request: Request) throws(BypassError) -> NamespaceTurn {
         try executor.turn(
-            in: .named(request.netns, uid: request.peer.credentials.uid), as: principal(of: request.peer))
+            in: .named(request.netns, uid: request.peer.credentials.uid, expecting: request.expecting),
+            as: principal(of: request.peer))
     }
 
     /// Enters a namespace after the decision, and checks the conditions that the client makes.

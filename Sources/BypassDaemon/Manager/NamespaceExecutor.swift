@@ -7,8 +7,8 @@ internal import Linux
 final class NamespaceExecutor: Sendable {
     /// What a call is about.
     enum Target {
-        /// What a client wrote, and as which user.
-        case named(String, uid: UInt32)
+        /// What a client wrote, as which user, and which addresses the client expects there.
+        case named(String, uid: UInt32, expecting: [IPAddress]? = nil)
         /// A namespace that is bypassed, or was.
         case known(UInt64, BypassRecord)
     }
@@ -50,18 +50,20 @@ final class NamespaceExecutor: Sendable {
 
     private func open(_ target: Target) throws(BypassError) -> NetworkNamespace {
         switch target {
-        case .named(let text, let uid): try open(text, for: uid)
+        case .named(let text, let uid, let addresses): try open(text, for: uid, expecting: addresses)
         case .known(let inode, let record): try open(inode, record)
         }
     }
 
     /// Resolves what a client wrote.
-    private func open(_ text: String, for uid: UInt32) throws(BypassError) -> NetworkNamespace {
+    private func open(
+        _ text: String, for uid: UInt32, expecting addresses: [IPAddress]?
+    ) throws(BypassError) -> NetworkNamespace {
         guard let reference = NamespaceReference(text) else {
             throw .invalidParameter("netns: must be \(NamespaceReference.forms)")
         }
         do throws(NamespaceError) {
-            return try reference.open(for: uid)
+            return try reference.open(for: uid, expecting: addresses)
         } catch {
             throw BypassError(error)
         }
@@ -129,9 +131,11 @@ struct NamespaceTurn: ~Copyable {
         }
         guard addresses.isDisjoint(with: expected) else { return }
         let list = expected.map(\.description).joined(separator: ", ")
-        throw .netnsMismatch(
-            "\(text.asPartOfSentence) has none of the expected addresses (\(list)): it is another namespace, or its network "
-                + "is not set up yet")
+        let reason =
+            addresses.allSatisfy(\.isLoopback)
+            ? "its network is not set up yet, or is not in a namespace of the node (Kata Containers, gVisor)"
+            : "it is another namespace, or its network is not set up yet"
+        throw .netnsMismatch("\(text.asPartOfSentence) has none of the expected addresses (\(list)): \(reason)")
     }
 
     /// The next call's turn comes.

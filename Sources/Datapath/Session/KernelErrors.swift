@@ -17,11 +17,12 @@ extension BypassError {
         case .hiddenFromCaller(let path):
             self = .permissionDenied(
                 "only root may see what else is in a private folder: \(path)")
-        case .podOnHost(let uid):
+        case .ambiguous(let reason): self = .netnsMismatch(reason)
+        case .workloadOnHost(let workload):
             self = .hostNetnsRefused(
-                "every process in the control group of pod \(uid) is in the host's own network namespace, which pod: never "
-                    + "means: the pod has hostNetwork, or its runtime (such as Kata or gVisor) has the pod's network elsewhere"
-            )
+                "every process of \(workload) is in the host's own network namespace, which is only named by host: the pod has "
+                    + "hostNetwork, or its runtime (Kata Containers, gVisor) has its network in no namespace of the node, and "
+                    + "then it cannot be bypassed")
         case .firstProcess(let error):
             self = .hostNetnsRefused("this is the host's own network namespace, and it cannot be opened: \(error)")
         case .systemCall(let error): self.init(error)

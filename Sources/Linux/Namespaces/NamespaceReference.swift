@@ -10,8 +10,8 @@ package enum NamespaceReference: Hashable, Sendable {
     case path(String)
     /// The namespace of a process.
     case pid(Int32)
-    /// The namespace of the Kubernetes pod with this UID: never the host's.
-    case pod(String)
+    /// The namespace of a Kubernetes pod or of a container: never the host's.
+    case workload(Workload)
     /// The host's namespace.
     case host
 
@@ -20,7 +20,8 @@ package enum NamespaceReference: Hashable, Sendable {
 
     /// What a text must be to be a reference, for people.
     package static let forms =
-        "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER, pod:UID or host"
+        "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER, pod:UID, "
+        + "container:ID (12 to 64 hexadecimal digits) or host"
 
     /// nil if `text` has none of these forms.
     package init?(_ text: String) {
@@ -31,9 +32,11 @@ package enum NamespaceReference: Hashable, Sendable {
             guard let pid = Self.pid(text.dropFirst(4)) else { return nil }
             self = .pid(pid)
         } else if text.hasPrefix("pod:") {
-            let uid = String(text.dropFirst(4))
-            guard PodCgroup.isUID(uid) else { return nil }
-            self = .pod(uid)
+            guard let pod = Workload(podUID: text.dropFirst(4)) else { return nil }
+            self = .workload(pod)
+        } else if text.hasPrefix("container:") {
+            guard let container = Workload(containerID: text.dropFirst(10)) else { return nil }
+            self = .workload(container)
         } else if text == "host" {
             self = .host
         } else {
@@ -69,20 +72,25 @@ package enum NamespaceReference: Hashable, Sendable {
         case .name(let name): Self(name) == self ? name : Self.folder + "/" + name
         case .path(let path): path
         case .pid(let pid): "pid:\(pid)"
-        case .pod(let uid): "pod:\(uid)"
+        case .workload(let workload): workload.canonical
         case .host: "host"
         }
     }
 
     /// Resolves the reference once. What is returned is the namespace itself, whatever happens to the name afterwards.
     ///
-    /// - Parameter user: the caller. Only root is told what is in a folder that not every user may search.
-    package func open(for user: UInt32 = 0) throws(NamespaceError) -> NetworkNamespace {
+    /// - Parameters:
+    ///   - user: the caller. Only root is told what is in a folder that not every user may search.
+    ///   - addresses: of the pod or container, if the caller knows them: of several namespaces of its processes the one that
+    ///     has one of them is meant.
+    package func open(
+        for user: UInt32 = 0, expecting addresses: [IPAddress]? = nil
+    ) throws(NamespaceError) -> NetworkNamespace {
         switch self {
         case .name(let name): return try Self.open(name: name, for: user)
         case .path(let path): return try Self.resolve(path, for: user)
         case .pid(let pid): return try Self.open(pid: pid)
-        case .pod(let uid): return try Self.open(pod: uid)
+        case .workload(let workload): return try WorkloadNamespaces(workload).open(expecting: addresses)
         case .host: return try HostNamespace.isOwn ? HostNamespace.openOwn() : Self.open(pid: 1)
         }
     }
@@ -99,37 +107,8 @@ package enum NamespaceReference: Hashable, Sendable {
         return try resolve(path, for: user)
     }
 
-    /// Processes of the host can be in a pod's control group, as CRI-O's conmon is: they are left out.
-    private static func open(pod uid: String) throws(NamespaceError) -> NetworkNamespace {
-        let processes: [PodCgroup.Process]
-        do throws(SystemCallError) {
-            processes = try PodCgroup.processes(uid: uid)
-        } catch {
-            throw .systemCall(error)
-        }
-        var isOnHost = false
-        for process in processes {
-            guard let namespace = try open(process) else { continue }
-            if !HostNamespace.inodes.contains(namespace.inode) { return namespace }
-            isOnHost = true
-        }
-        throw isOnHost ? .podOnHost(uid) : .notFound("no process in a control group of pod \(uid)")
-    }
-
-    /// nil if the process has ended.
-    private static func open(_ process: PodCgroup.Process) throws(NamespaceError) -> NetworkNamespace? {
-        do throws(NamespaceError) {
-            let namespace = try open(pid: process.pid)
-            // Another process may have got the number meanwhile.
-            guard try process.lives() else { return nil }
-            return namespace
-        } catch .notFound {
-            return nil
-        }
-    }
-
     /// Only the kernel makes the names in /proc/PID.
-    private static func open(pid: Int32) throws(NamespaceError) -> NetworkNamespace {
+    static func open(pid: Int32) throws(NamespaceError) -> NetworkNamespace {
         let path = "/proc/\(pid)/ns/net"
         let handle: OwnedDescriptor
         do throws(SystemCallError) {

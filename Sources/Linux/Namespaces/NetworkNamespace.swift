@@ -68,8 +68,10 @@ package enum NamespaceError: Error, Hashable, Sendable {
     /// A path leads to no network namespace, and through a folder that not every user may search: a caller other than root
     /// is told no more than that.
     case hiddenFromCaller(String)
-    /// All processes of the pod with this UID are in the host's namespace.
-    case podOnHost(String)
+    /// The reference is that of several namespaces. The text is a sentence that names them.
+    case ambiguous(String)
+    /// All processes of this pod or container are in the host's namespace.
+    case workloadOnHost(String)
     /// It is the namespace of PID 1, which the kernel lets no process open here.
     case firstProcess(SystemCallError)
     case systemCall(SystemCallError)

@@ -19,7 +19,9 @@ struct PolicyExplain: ParsableCommand {
     var user: String
 
     @Option(
-        help: .init("A network namespace: web, /proc/4711/ns/net, pid:4711, pod:UID or host.", valueName: "netns"),
+        help: .init(
+            "A network namespace: web, /proc/4711/ns/net, pid:4711, pod:UID, container:ID or host.",
+            valueName: "netns"),
         completion: .shellCommand("ls /run/netns 2>/dev/null"))
     var netns: String?
 
@@ -122,7 +124,7 @@ extension PolicyExplain {
             } catch {
                 openError = Self.reason(for: error)
                 switch error {
-                case .firstProcess, .podOnHost: isHost = true
+                case .firstProcess, .workloadOnHost: isHost = true
                 default: break
                 }
             }
@@ -132,8 +134,8 @@ extension PolicyExplain {
             switch error {
             case .notFound: "there is no such namespace now"
             case .systemCall(let error), .firstProcess(let error): "\(error)"
-            case .notFollowed(let sentence): sentence
-            case .podOnHost: "its processes are in the host's namespace"
+            case .notFollowed(let sentence), .ambiguous(let sentence): sentence
+            case .workloadOnHost: "its processes are in the host's namespace"
             case .notNetworkNamespace, .hiddenFromCaller: "it is not a network namespace"
             }
         }

@@ -69,8 +69,10 @@ enum Binding {
         case .path(let path):
             try promise(path.utf8.first == 0x2f && !path.utf8.contains(0), "\(path.debugDescription) is no path")
         case .pid(let pid): try promise(pid > 0, "\(pid) is no process")
-        case .pod(let uid):
+        case .workload(.pod(let uid)):
             try promise(!uid.isEmpty && uid.utf8.allSatisfy { $0 != 0x2f && $0 > 0x20 }, "\(uid) is no pod")
+        case .workload(.container(let id)):
+            try promise((12...64).contains(id.utf8.count) && id.allSatisfy(\.isHexDigit), "\(id) is no container")
         case .host: try promise(text == "host", "\(text) is not the host")
         case nil: break
         }
