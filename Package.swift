@@ -161,7 +161,7 @@ let package = Package(
         .testTarget(
             name: "BypassDaemonTests",
             dependencies: [
-                "BypassDaemon", "Bypass", "BypassAPI", "JSONRPC", "StrictJSON", "Linux", logging,
+                "BypassDaemon", "Bypass", "BypassAPI", "BypassPolicy", "JSONRPC", "StrictJSON", "Linux", logging,
             ], swiftSettings: strict),
         .testTarget(
             name: "BypassClientTests",

@@ -80,10 +80,11 @@ package final class Daemon: Sendable {
         try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
-        // Its thread may wait for a server of accounts: no service stops it, it ends with the process.
-        let lookUps = try Startup.makeQueue("accounts")
-        let policy = try Startup.readPolicy(configuration.policy, queue: lookUps, logger: logger)
-        let socket = try Startup.takeSocket(configuration)
+        // Its threads may wait for a server of accounts: no service stops them, they end with the process.
+        let lookUps = try Startup.makeQueue("accounts", threads: AccountResolver.threads)
+        let accounts = AccountResolver(queue: lookUps, logger: logger)
+        let policy = try Startup.readPolicy(configuration.policy, accounts: accounts, logger: logger)
+        let socket = try Startup.takeSocket(configuration, accounts: accounts)
         do throws(StartError) {
             let lock = try Startup.claim(configuration.bpffs)
             let matcher = try Startup.loadMatcher(configuration.bpffs)
@@ -115,7 +116,7 @@ package final class Daemon: Sendable {
                 router: Router(manager, recovery, connections.unread, startedAt: .now), limits: configuration.limits,
                 connections: connections, log: log)
             let acceptor = Acceptor(
-                context, accounts: SubordinateAccounts(queue: lookUps), closing: closing, logger: logger)
+                context, accounts: SubordinateAccounts(accounts: accounts), closing: closing, logger: logger)
             let watchdog = Watchdog(socket, executor.gate) {
                 _ = (connections.count, store[0], transition.events[0], transition.repairs[0])
             }

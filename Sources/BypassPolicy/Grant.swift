@@ -27,12 +27,19 @@ package struct Grant: Hashable, Sendable {
             }
         }
 
-        /// The same, with the number of a name that is known now.
-        func lookedUp(in accounts: AccountLookup) -> Subject {
+        /// What has to be looked up; nil if the file gives a number.
+        package var name: AccountName? {
             switch self {
-            case .user(nil, let name): .user((try? accounts.uid(name)) ?? nil, written: name)
-            case .group(nil, let name): .group((try? accounts.gid(name)) ?? nil, written: name)
-            case .user, .group: self
+            case .user(let id, let written): id == nil || UInt32(written) != id ? .user(written) : nil
+            case .group(let id, let written): id == nil || UInt32(written) != id ? .group(written) : nil
+            }
+        }
+
+        /// The same name with another number, or with none.
+        func numbered(_ id: UInt32?) -> Subject {
+            switch self {
+            case .user(_, let written): .user(id, written: written)
+            case .group(_, let written): .group(id, written: written)
             }
         }
     }

@@ -48,11 +48,14 @@ package struct Policy: Hashable, Sendable {
         unknownSubjects = grants.flatMap(\.subjects).filter { !$0.isKnown }
     }
 
-    /// The same, with the numbers of the names that are known now and were not.
-    func lookingUpUnknownSubjects(in accounts: AccountLookup) -> Policy {
+    /// The users and groups that it names.
+    package var names: Set<AccountName> { Set(grants.flatMap { $0.subjects.compactMap(\.name) }) }
+
+    /// The same, once another number is known for a name, or that there is none.
+    package func setting(_ name: AccountName, to id: UInt32?) -> Policy {
         let grants = grants.map { grant in
             var grant = grant
-            grant.subjects = grant.subjects.map { $0.lookedUp(in: accounts) }
+            grant.subjects = grant.subjects.map { $0.name == name ? $0.numbered(id) : $0 }
             return grant
         }
         return Policy(grants: grants, isBuiltIn: isBuiltIn, warnings: warnings)

@@ -58,7 +58,8 @@ import Testing
         let path = "/tmp/kmesh-bypass-subuid-\(Instant.now.nanoseconds)"
         try Files.write(Array("1000:100000:65536\n".utf8), to: path, mode: 0o600)
         defer { try? Files.remove(path) }
-        let accounts = SubordinateAccounts(path: path, queue: queue)
+        let accounts = SubordinateAccounts(
+            path: path, accounts: AccountResolver(queue: queue, logger: TestLog().logger))
         #expect(
             [0, 500, 1000, 100_000, 165_535, 165_536].map(accounts.account) == [0, 500, 1000, 1000, 1000, 165_536])
         try Files.write(Array("1001:100000:65536\n".utf8), to: path, mode: 0o600)

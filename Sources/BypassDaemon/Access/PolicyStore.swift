@@ -5,64 +5,68 @@ internal import Synchronization
 
 /// The policy that is in force, from the policy file, read at the start and at each reload.
 ///
-/// Unknown names in it are looked up again when the policy is evaluated, at most every two seconds and on another
-/// thread: account servers may be slow, and no call waits for them.
+/// Names that are unknown, or have not been answered, are looked up again when the policy is evaluated, at most every two
+/// seconds and on another thread: account servers may be slow, and no call waits for them.
 final class PolicyStore: Sendable {
     private struct State {
         var policy: Policy
         /// The parts of it that have no effect yet, one line each.
         var warnings: [String]
-        /// When unknown names are looked up again; not before a look-up that is under way has ended.
+        /// The names in it without a number, and those that have their last known one without an answer.
+        var unconfirmed: Set<AccountName>
+        /// When these are looked up again.
         var nextLookUp = Instant.now
-        var isLookingUp = false
 
-        init(_ loaded: PolicyFile.Loaded) {
+        init(_ loaded: PolicyFile.Loaded, unanswered: Set<AccountName>) {
             policy = loaded.policy
             warnings = loaded.warnings
+            let unknown = Set(policy.unknownSubjects.compactMap(\.name))
+            unconfirmed = unknown.union(unanswered.intersection(policy.names))
         }
     }
 
     private let path: String
-    private let queue: WorkQueue
+    private let accounts: AccountResolver
     private let logger: Logger
     private let state: Mutex<State>
     private static let lookUpInterval = Interval.seconds(2)
-    /// For all names of a policy: neither the daemon's start nor a reload waits longer for servers of accounts.
-    private static let maxLookUpTime = Interval.seconds(5)
 
-    /// - Parameter queue: where names are looked up again.
     /// - Throws: if the file is not in order, or missing.
-    init(path: String, queue: WorkQueue, logger: Logger) throws(PolicyLoadingError) {
-        let read = try Self.read(path, queue)
+    init(path: String, accounts: AccountResolver, logger: Logger) throws(PolicyLoadingError) {
+        let read = try Self.read(path, accounts)
         self.path = path
-        self.queue = queue
+        self.accounts = accounts
         self.logger = logger
-        state = Mutex(State(read))
+        state = Mutex(State(read, unanswered: accounts.unanswered))
     }
 
     /// One snapshot: a decision takes it once and uses nothing else.
     var current: Policy {
-        let (policy, mustLookUp) = state.withLock { state -> (Policy, Bool) in
-            let isDue = !state.policy.unknownSubjects.isEmpty && !state.isLookingUp && state.nextLookUp <= .now
-            if isDue { state.isLookingUp = true }
-            return (state.policy, isDue)
+        let (policy, due) = state.withLock { state -> (Policy, Set<AccountName>) in
+            guard !state.unconfirmed.isEmpty, state.nextLookUp <= .now else { return (state.policy, []) }
+            state.nextLookUp = .now + Self.lookUpInterval
+            return (state.policy, state.unconfirmed)
         }
-        if mustLookUp { queue.add { self.lookUp(policy) } }
+        for name in due { accounts.ask(name) { self.update(name, $0) } }
         return policy
     }
 
-    private func lookUp(_ old: Policy) {
-        let new = PolicyFile.lookUpUnknownSubjects(of: old)
-        let isInForce = state.withLock { state in
-            (state.isLookingUp, state.nextLookUp) = (false, .now + Self.lookUpInterval)
-            // A reload meanwhile has looked them up itself.
-            guard state.policy == old else { return false }
-            state.policy = new
-            return true
+    /// - Parameter id: nil if there is none of that name.
+    private func update(_ name: AccountName, _ id: UInt32?) {
+        let isNew = state.withLock { state in
+            let old = state.policy
+            state.policy = old.setting(name, to: id)
+            state.unconfirmed.remove(name)
+            // The policy may be another one by now.
+            if id == nil && state.policy.names.contains(name) { state.unconfirmed.insert(name) }
+            return state.policy != old
         }
-        let known = Set(old.unknownSubjects.map(\.description)).subtracting(new.unknownSubjects.map(\.description))
-        if isInForce && !known.isEmpty {
-            logger.notice("unknown accounts found: their grants apply", metadata: ["subjects": "\(known.sorted())"])
+        if !isNew { return }
+        let metadata: Logger.Metadata = ["account": "\(name)"]
+        if id != nil {
+            logger.notice("an account is known now: its grants apply", metadata: metadata)
+        } else {
+            logger.warning("an account is gone: its grants do not apply", metadata: metadata)
         }
     }
 
@@ -78,16 +82,18 @@ final class PolicyStore: Sendable {
 
     /// Reads the file again. If it is not in order, the old policy stays in force.
     func reload() throws(PolicyLoadingError) {
-        let read = try Self.read(path, queue)
-        state.withLock { state in
-            state.policy = read.policy
-            state.warnings = read.warnings
-        }
+        let new = State(try Self.read(path, accounts), unanswered: accounts.unanswered)
+        state.withLock { $0 = new }
     }
 
-    private static func read(_ path: String, _ queue: WorkQueue) throws(PolicyLoadingError) -> PolicyFile.Loaded {
-        let accounts = AccountLookup.ofThisMachine.answering(by: .now + maxLookUpTime, on: queue)
-        let loaded = try PolicyFile.load(path, resolving: accounts)
+    /// Neither the daemon's start nor a reload waits longer for servers of accounts than for one name.
+    private static func read(
+        _ path: String, _ accounts: AccountResolver
+    ) throws(PolicyLoadingError) -> PolicyFile.Loaded {
+        // For all names at once: one without an answer takes no time from the others.
+        _ = try? PolicyFile.load(path, resolving: .asking(accounts))
+        let deadline = Instant.now + AccountResolver.maxWait
+        let loaded = try PolicyFile.load(path, resolving: .of(accounts, by: deadline))
         if let reason = loaded.untrustedReason { throw PolicyLoadingError(lines: [reason]) }
         return loaded
     }

@@ -1,6 +1,8 @@
+internal import BypassPolicy
 internal import Linux
 internal import Logging
 internal import Synchronization
+internal import SystemPackage
 
 /// Whose uids are whose: those of an account's subordinate range (subuid(5)) count as that account, so that the many uids of
 /// one account do not pass for many users. Any other uid counts for itself, whether this machine knows it or not.
@@ -14,26 +16,24 @@ final class SubordinateAccounts: Sendable {
         var ranges: [Range] = []
         /// What the ranges were read from.
         var version: FileVersion?
-        var isReading = false
+        /// When the names that were not answered are looked up again; nil if all were.
+        var nextLookUp: Instant?
+        var isReading = true
     }
 
     private let path: String
-    private let queue: WorkQueue
+    private let accounts: AccountResolver
     private let state = Mutex(State())
 
-    /// - Parameters:
-    ///   - path: the file.
-    ///   - queue: where it is read again when it has changed: looking up names may take time.
-    init(path: String = "/etc/subuid", queue: WorkQueue) {
+    private static let lookUpInterval = Interval.seconds(2)
+    /// For all names of the file.
+    private static let maxWait = Interval.seconds(1)
+
+    /// - Parameter path: the file.
+    init(path: String = "/etc/subuid", accounts: AccountResolver) {
         self.path = path
-        self.queue = queue
-        // A server of accounts may never answer: the daemon's start does not wait for that.
-        let isRead = Monitor(false)
-        queue.add {
-            self.read()
-            isRead.update { $0 = true }
-        }
-        _ = isRead.wait(until: .now + .seconds(5)) { $0 ? () : nil }
+        self.accounts = accounts
+        read()
     }
 
     /// The account that a uid counts for. After a change of the file it is the old one until the file is read.
@@ -43,21 +43,45 @@ final class SubordinateAccounts: Sendable {
         let version = FileVersion(of: path)
         let (account, mustRead) = state.withLock { state -> (UInt32, Bool) in
             let account = state.ranges.first { $0.uids.contains(uid) }?.account ?? uid
-            let mustRead = state.version != version && !state.isReading
+            let isDue = state.version != version || state.nextLookUp.map { $0 <= .now } ?? false
+            let mustRead = isDue && !state.isReading
             if mustRead { state.isReading = true }
             return (account, mustRead)
         }
-        if mustRead { queue.add { self.read() } }
+        // Looking up names may take time.
+        if mustRead, (try? Thread.start("subuid") { self.read() }) == nil {
+            state.withLock { $0.isReading = false }
+        }
         return account
     }
 
     private func read() {
         let version = FileVersion(of: path)
-        // Without the file there are no subordinate uids.
-        let ranges = Self.parse((try? Files.read(path)) ?? []) { name in
-            UInt32(name) ?? (try? UserDatabase.user(named: name))?.flatMap(\.uid)
+        var ranges: [Range]?
+        var names: Set<AccountName> = []
+        let deadline = Instant.now + Self.maxWait
+        if let bytes = contents() {
+            ranges = Self.parse(bytes) { text in
+                if let uid = UInt32(text) { return uid }
+                names.insert(.user(text))
+                return (try? accounts.find(.user(text), by: deadline)).flatMap(\.self)
+            }
         }
-        state.withLock { state in (state.ranges, state.version, state.isReading) = (ranges, version, false) }
+        let isComplete = ranges != nil && accounts.unanswered.isDisjoint(with: names)
+        state.withLock { state in
+            state.ranges = ranges ?? state.ranges
+            (state.version, state.isReading) = (version, false)
+            state.nextLookUp = isComplete ? nil : .now + Self.lookUpInterval
+        }
+    }
+
+    /// nil if it cannot be read now. Without the file there are no subordinate uids.
+    private func contents() -> [UInt8]? {
+        do throws(SystemCallError) {
+            return try Files.read(path)
+        } catch {
+            return error.errno == .noSuchFileOrDirectory ? [] : nil
+        }
     }
 
     /// Lines of `account:first:count`; a line that is not one says nothing.

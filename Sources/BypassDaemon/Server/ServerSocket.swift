@@ -1,3 +1,4 @@
+internal import BypassPolicy
 internal import Linux
 internal import Synchronization
 
@@ -7,14 +8,33 @@ final class ServerSocket: Sendable {
         var listener: UnixListener
         /// The socket's file, by which a removed or replaced socket is noticed.
         var file: FileVersion?
+        /// The group has no number yet, since no server of accounts has answered: only root can connect.
+        var lacksGroup = false
         var isStopping = false
     }
 
     let path: String
     /// The group that may connect to a socket of the daemon's own; nil if systemd made the socket, and keeps it when the daemon
     /// ends.
-    private let group: String?
+    private let group: Group?
     private let state: Mutex<State>
+
+    private struct Group {
+        let name: String
+        let accounts: AccountResolver
+
+        /// - Returns: nil as the number if there is no such group, or that cannot be found out now.
+        func find(within time: Interval) -> (id: UInt32?, isKnown: Bool) {
+            do {
+                return (try accounts.find(.group(name), by: .now + time), true)
+            } catch {
+                return (nil, false)
+            }
+        }
+    }
+
+    /// How long the thread waits for the group's number that restores the socket: it has other work.
+    private static let shortWait = Interval.milliseconds(100)
 
     init(path: String, ownedBySystemd passed: UnixListener) {
         self.path = path
@@ -23,11 +43,13 @@ final class ServerSocket: Sendable {
     }
 
     /// Makes a socket.
-    init(path: String, group: String) throws(UnixSocketError) {
-        let listener = try UnixSocket.listen(on: path, group: group)
+    init(path: String, group name: String, _ accounts: AccountResolver) throws(UnixSocketError) {
+        let group = Group(name: name, accounts: accounts)
+        let (id, isKnown) = group.find(within: AccountResolver.maxWait)
+        let listener = try UnixSocket.listen(on: path, group: id)
         self.path = path
         self.group = group
-        state = Mutex(State(listener: listener, file: FileVersion(of: path)))
+        state = Mutex(State(listener: listener, file: FileVersion(of: path), lacksGroup: !isKnown))
     }
 
     /// Where clients are accepted now.
@@ -49,19 +71,32 @@ final class ServerSocket: Sendable {
     ///
     /// - Returns: whether it had gone.
     func ensureInPlace() throws(UnixSocketError) -> Bool {
-        let known = state.withLock(\.file)
-        if let known, known.isSameFile(as: FileVersion(of: path)) { return false }
+        let (known, lacksGroup) = state.withLock { ($0.file, $0.lacksGroup) }
+        if let known, known.isSameFile(as: FileVersion(of: path)) {
+            if lacksGroup { try admitGroup() }
+            return false
+        }
         guard let group else { throw .removed(path) }
+        let (id, isKnown) = group.find(within: Self.shortWait)
         // Any user can lock the folder.
-        let listener = try UnixSocket.listen(on: path, group: group, waits: false)
+        let listener = try UnixSocket.listen(on: path, group: id, waits: false)
         let file = FileVersion(of: path)
         state.withLock { state in
             let old = state.listener
-            (state.listener, state.file) = (listener, file)
+            (state.listener, state.file, state.lacksGroup) = (listener, file, !isKnown)
             if state.isStopping { listener.stop() }
             old.stop()
         }
         return true
+    }
+
+    /// Opens the socket to its group, once that is known.
+    private func admitGroup() throws(UnixSocketError) {
+        guard let group else { return }
+        let (id, isKnown) = group.find(within: Self.shortWait)
+        guard isKnown else { throw .unknownGroup(group.name) }
+        if let id { try UnixSocket.admit(id, to: path) }
+        state.withLock { $0.lacksGroup = false }
     }
 
     /// Takes the daemon's own out of the file system.

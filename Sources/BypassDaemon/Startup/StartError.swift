@@ -59,6 +59,8 @@ package struct StartError: Error, Sendable, CustomStringConvertible {
             self.init(
                 Self.system,
                 "systemd's socket \(path) was removed: 'systemctl restart kmesh-bypassd.socket' makes it again")
+        case .unknownGroup(let name):
+            self.init(Self.system, "the group \(name) cannot be looked up now: until then only root can connect")
         case .systemCall(let error): self.init(error)
         }
     }

@@ -49,21 +49,25 @@ enum Startup {
         }
     }
 
-    static func readPolicy(_ path: String, queue: WorkQueue, logger: Logger) throws(StartError) -> PolicyStore {
+    static func readPolicy(
+        _ path: String, accounts: AccountResolver, logger: Logger
+    ) throws(StartError) -> PolicyStore {
         do throws(PolicyLoadingError) {
-            return try PolicyStore(path: path, queue: queue, logger: logger)
+            return try PolicyStore(path: path, accounts: accounts, logger: logger)
         } catch {
             throw StartError(StartError.badPolicy, error.lines.joined(separator: "\n"))
         }
     }
 
     /// The socket that systemd passes, or else one of the daemon's own.
-    static func takeSocket(_ configuration: Daemon.Configuration) throws(StartError) -> ServerSocket {
+    static func takeSocket(
+        _ configuration: Daemon.Configuration, accounts: AccountResolver
+    ) throws(StartError) -> ServerSocket {
         do throws(UnixSocketError) {
             if let passed = try UnixSocket.passed() {
                 return ServerSocket(path: passed.path, ownedBySystemd: passed.listener)
             }
-            return try ServerSocket(path: configuration.socket, group: configuration.socketGroup)
+            return try ServerSocket(path: configuration.socket, group: configuration.socketGroup, accounts)
         } catch {
             throw StartError(error)
         }

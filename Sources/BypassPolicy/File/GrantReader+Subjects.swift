@@ -6,8 +6,11 @@ extension GrantReader {
         if entryLine(.users) == nil && entryLine(.groups) == nil {
             diagnose(table.line, "this grant names neither users nor groups: add one of them")
         }
-        let users = readAccounts(.users, "user", accounts.uid).map { Grant.Subject.user($0.id, written: $0.written) }
-        let groups = readAccounts(.groups, "group", accounts.gid).map {
+        let accounts = accounts
+        let users = readAccounts(.users, "user") { try accounts.id(of: .user($0)) }.map {
+            Grant.Subject.user($0.id, written: $0.written)
+        }
+        let groups = readAccounts(.groups, "group") { try accounts.id(of: .group($0)) }.map {
             Grant.Subject.group($0.id, written: $0.written)
         }
         return users + groups

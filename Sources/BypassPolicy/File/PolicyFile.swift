@@ -112,7 +112,7 @@ extension PolicyFile {
 
     private static func builtIn(resolving accounts: AccountLookup) -> Loaded {
         do {
-            return Loaded(policy: .builtIn(group: try accounts.gid(Policy.groupName)), warnings: [])
+            return Loaded(policy: .builtIn(group: try accounts.id(of: .group(Policy.groupName))), warnings: [])
         } catch {
             return Loaded(
                 policy: .builtIn(group: nil),
@@ -120,10 +120,5 @@ extension PolicyFile {
                     "the group \(Policy.groupName) cannot be looked up now: \(error). Until then only root has rights"
                 ])
         }
-    }
-
-    /// The policy with the names that this machine knows now, and did not when it was read.
-    package static func lookUpUnknownSubjects(of policy: Policy) -> Policy {
-        policy.lookingUpUnknownSubjects(in: .ofThisMachine)
     }
 }

@@ -22,23 +22,34 @@ package enum UserDatabase {
     package static func user(named name: String) throws(UserDatabaseError) -> User? {
         // C would take what follows a null byte for another name.
         guard !name.utf8.contains(0) else { return nil }
-        return try unsafe find(user) { unsafe getpwnam_r(name, $0, $1, $2, $3) }
+        return try unsafe find(user, "user \(name)") { unsafe getpwnam_r(name, $0, $1, $2, $3) }
     }
 
     /// nil if no user has that number.
     package static func user(numbered uid: UInt32) throws(UserDatabaseError) -> User? {
-        try unsafe find(user) { unsafe getpwuid_r(uid, $0, $1, $2, $3) }
+        try unsafe find(user, "user \(uid)") { unsafe getpwuid_r(uid, $0, $1, $2, $3) }
     }
 
     /// nil if there is no group of that name.
     package static func group(named name: String) throws(UserDatabaseError) -> UInt32? {
         guard !name.utf8.contains(0) else { return nil }
-        return try unsafe find(\.gr_gid) { unsafe getgrnam_r(name, $0, $1, $2, $3) }
+        return try unsafe find(\.gr_gid, "group \(name)") { unsafe getgrnam_r(name, $0, $1, $2, $3) }
+    }
+
+    /// The number of a user or a group in a file like /etc/passwd and /etc/group, which no server is asked for; nil if the
+    /// name is not in it.
+    package static func localID(named name: String, in path: String) throws(SystemCallError) -> UInt32? {
+        for line in try Files.read(path).split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+            guard fields.count > 2, fields[0].elementsEqual(name.utf8) else { continue }
+            return UInt32(String(decoding: fields[2], as: UTF8.self))
+        }
+        return nil
     }
 
     /// nil if no group has that number.
     package static func groupName(numbered gid: UInt32) throws(UserDatabaseError) -> String? {
-        try unsafe find(groupName) { unsafe getgrgid_r(gid, $0, $1, $2, $3) }
+        try unsafe find(groupName, "group \(gid)") { unsafe getgrgid_r(gid, $0, $1, $2, $3) }
     }
 
     /// The groups that a user gets when logging in, the primary one among them.
@@ -64,8 +75,10 @@ package enum UserDatabase {
     }
 
     /// Asks with a buffer that grows until the entry fits.
+    ///
+    /// - Parameter subject: what is looked up, by which a test has that fail, or stay without an answer.
     private static func find<Entry: BitwiseCopyable, Result>(
-        _ result: (Entry) -> Result,
+        _ result: (Entry) -> Result, _ subject: @autoclosure () -> String,
         _ ask: (
             UnsafeMutablePointer<Entry>, UnsafeMutablePointer<CChar>, Int,
             UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>
@@ -81,7 +94,15 @@ package enum UserDatabase {
                 unsafe buffer.deallocate()
             }
             var found: UnsafeMutablePointer<Entry>?
-            let error = unsafe ask(entry, buffer, size, &found)
+            var error: CInt = 0
+            do throws(SystemCallError) {
+                try systemCall("look up \(subject())") {
+                    unsafe error = ask(entry, buffer, size, &found)
+                    return CInt(0)
+                }
+            } catch {
+                throw UserDatabaseError(errno: error.errno)
+            }
             if let found = unsafe found { return unsafe result(found.pointee) }
             switch error {
             case EINTR: continue

@@ -12,6 +12,8 @@ package enum UnixSocketError: Error, Hashable, Sendable {
     case notPassed(String)
     /// The socket that systemd has passed is no longer in the file system.
     case removed(String)
+    /// No server of accounts has answered yet which number the group has that may connect.
+    case unknownGroup(String)
     case systemCall(SystemCallError)
 }
 
@@ -63,7 +65,7 @@ package enum UnixSocket {
     ///   - group: the group that may connect besides the owner (mode 0660); nil for none (0600).
     ///   - waits: while another process has the folder locked; otherwise that throws EAGAIN.
     package static func listen(
-        on path: String, group: String?, waits: Bool = true
+        on path: String, group: UInt32?, waits: Bool = true
     ) throws(UnixSocketError) -> UnixListener {
         guard var address = UnixAddress(path) else { throw .pathTooLong(path) }
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -80,7 +82,7 @@ package enum UnixSocket {
     }
 
     private static func bindAndListen(
-        _ path: String, _ address: inout UnixAddress, group: String?
+        _ path: String, _ address: inout UnixAddress, group: UInt32?
     ) throws(SystemCallError) -> UnixListener {
         let number = try systemCall("socket AF_UNIX") {
             socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
@@ -91,14 +93,20 @@ package enum UnixSocket {
         }
         // Before it listens: there is no moment in which every user could connect.
         try systemCall("chmod \(path)") { unsafe chmod(path, 0o600) }
-        if let group, let entry = unsafe getgrnam(group) {
-            let gid = unsafe entry.pointee.gr_gid
-            try systemCall("chown \(path)") { unsafe chown(path, uid_t.max, gid) }
-            try systemCall("chmod \(path)") { unsafe chmod(path, 0o660) }
-        }
+        if let group { try give(path, to: group) }
         // As systemd does. A client that does not wait (O_NONBLOCK) gets EAGAIN when this many wait before it.
         try systemCall("listen \(path)") { Glibc.listen(number, 4096) }
         return try UnixListener(descriptor)
+    }
+
+    /// Lets a group connect, besides the owner.
+    package static func admit(_ group: UInt32, to path: String) throws(UnixSocketError) {
+        try mapError(try give(path, to: group))
+    }
+
+    private static func give(_ path: String, to group: UInt32) throws(SystemCallError) {
+        try systemCall("chown \(path)") { unsafe chown(path, uid_t.max, group) }
+        try systemCall("chmod \(path)") { unsafe chmod(path, 0o660) }
     }
 
     /// What has the path of a socket that is to be made.

@@ -23,11 +23,12 @@ final class TestServer: Sendable {
         queue = try WorkQueue("test queue")
         events = EventLog(capacity: limits.events)
         connections = ConnectionRegistry(limits: limits, metrics: metrics)
+        let accounts = AccountResolver(queue: queue, logger: log.logger)
         acceptor = Acceptor(
             ServerContext(
                 router: Router(metrics: metrics, slow: slow, events: events, later: later), limits: limits,
                 connections: connections, log: RateLimitedLog(metrics: metrics, logger: log.logger, queue: queue)),
-            accounts: SubordinateAccounts(path: "/nonexistent", queue: queue), closing: queue, logger: log.logger)
+            accounts: SubordinateAccounts(path: "/nonexistent", accounts: accounts), closing: queue, logger: log.logger)
     }
 
     /// Runs `body` with a server, and ends all connections after it.
