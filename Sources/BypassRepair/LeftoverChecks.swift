@@ -20,6 +20,8 @@ package struct LeftoverChecks {
         var entries: [UInt64] = []
         /// Namespaces that could not be scanned.
         var unscanned: [String] = []
+        /// Why there may be namespaces that were not found; nil if all were.
+        var unknown: SystemCallError?
         var scanned = 0
     }
 
@@ -39,7 +41,7 @@ package struct LeftoverChecks {
         let entries = Set(try matcher?.inodes() ?? [])
         // A running daemon is about to remove what has expired.
         let isDaemonRunning = (try? Files.lockFolder(bpffs, waits: false)) == nil
-        for (inode, path) in visible.sorted(by: { $0.key < $1.key }) {
+        for (inode, path) in visible.paths.sorted(by: { $0.key < $1.key }) {
             found.scanned += 1
             do {
                 let namespace = try NetworkNamespace(path: path)
@@ -51,10 +53,15 @@ package struct LeftoverChecks {
                 }
             } catch {
                 // One that has been deleted meanwhile has nothing left in it.
-                if Files.exists(path) { found.unscanned.append(path) }
+                if case NamespaceError.notFound = error { continue }
+                found.unscanned.append(path)
             }
         }
-        found.entries = entries.filter { visible[$0] == nil && !HostNamespace.inodes.contains($0) }.sorted()
+        found.unknown = visible.unknown
+        // The namespace of an entry may be one that was not found.
+        if found.unknown == nil {
+            found.entries = entries.filter { visible.paths[$0] == nil && !HostNamespace.inodes.contains($0) }.sorted()
+        }
         return found
     }
 
@@ -80,6 +87,9 @@ package struct LeftoverChecks {
             .warning(
                 "leftovers", "\($0) could not be scanned",
                 "inspect it by hand: nsenter --net=\($0) nft list ruleset")
+        }
+        if let unknown = found.unknown {
+            findings.append(.warning("leftovers", "not all namespaces can be listed: \(unknown)", "try again"))
         }
         return findings.isEmpty ? [.ok("leftovers", "none in \(found.scanned) namespaces")] : findings
     }

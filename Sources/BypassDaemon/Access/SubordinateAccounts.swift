@@ -40,7 +40,7 @@ final class SubordinateAccounts: Sendable {
     func account(of uid: UInt32) -> UInt32 {
         // These are never subordinate, and most callers have one.
         if uid < 1000 { return uid }
-        let version = FileVersion(of: path)
+        let version = try? FileVersion(of: path)
         let (account, mustRead) = state.withLock { state -> (UInt32, Bool) in
             let account = state.ranges.first { $0.uids.contains(uid) }?.account ?? uid
             let isDue = state.version != version || state.nextLookUp.map { $0 <= .now } ?? false
@@ -56,7 +56,7 @@ final class SubordinateAccounts: Sendable {
     }
 
     private func read() {
-        let version = FileVersion(of: path)
+        let version = try? FileVersion(of: path)
         var ranges: [Range]?
         var names: Set<AccountName> = []
         let deadline = Instant.now + Self.maxWait

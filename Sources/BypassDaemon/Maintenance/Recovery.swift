@@ -136,7 +136,9 @@ final class Recovery: Sendable {
     /// By inode; nil if that cannot be found out.
     private func namespaceNames() -> [UInt64: String]? {
         do throws(SystemCallError) {
-            var names = try NamespaceReference.visible()
+            let visible = try NamespaceReference.visible()
+            if let unknown = visible.unknown { throw unknown }
+            var names = visible.paths
             for inode in HostNamespace.inodes { names[inode] = try NamespaceReference.find(inode: inode) }
             return names
         } catch {
@@ -151,8 +153,15 @@ final class Recovery: Sendable {
         let place = gate.enter(.maintenance)
         defer { gate.leave(place) }
         gate.claim(inode, for: place)
-        let entry = try? matcher.entry(of: inode)
-        if store[inode] != nil || entry == nil { return }
+        let entry: MapEntry?
+        do throws(SystemCallError) {
+            entry = try matcher.entry(of: inode)
+            if entry == nil { return }
+        } catch {
+            logger.error("an entry cannot be read", metadata: ["inode": "\(inode)", "error": "\(error)"])
+            entry = nil
+        }
+        if store[inode] != nil { return }
         if let names, names[inode] == nil {
             // The namespace was deleted, so nothing of ours is left in it.
             try? matcher.remove(inode)
@@ -172,10 +181,16 @@ final class Recovery: Sendable {
     /// lost.
     private func searchForOrphans() {
         do throws(SystemCallError) {
-            searchNext(try NamespaceReference.visible().filter { store[$0.key] == nil }.map { ($0.key, $0.value) }[...])
+            let visible = try NamespaceReference.visible()
+            if let unknown = visible.unknown { logIncompleteSearch(unknown) }
+            searchNext(visible.paths.filter { store[$0.key] == nil }.map { ($0.key, $0.value) }[...])
         } catch {
-            logger.warning("cannot search for orphaned rules", metadata: ["error": "\(error)"])
+            logIncompleteSearch(error)
         }
+    }
+
+    private func logIncompleteSearch(_ error: SystemCallError) {
+        logger.warning("cannot search all namespaces for orphaned rules", metadata: ["error": "\(error)"])
     }
 
     /// One namespace after the other, each in its place in the queue: other work does not wait for all of them.

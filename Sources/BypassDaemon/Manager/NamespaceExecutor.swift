@@ -71,27 +71,33 @@ final class NamespaceExecutor: Sendable {
 
     /// Opens a namespace that is bypassed, by whatever name it has now: a name may lead elsewhere by now.
     private func open(_ inode: UInt64, _ record: BypassRecord) throws(BypassError) -> NetworkNamespace {
+        var unknown: SystemCallError?
         for name in [record.path, record.netns] {
-            if let namespace = try open(inode, NamespaceReference(name)) { return namespace }
+            if let namespace = open(inode, NamespaceReference(name), &unknown) { return namespace }
         }
-        let path: String?
         do throws(SystemCallError) {
-            path = try NamespaceReference.find(inode: inode)
+            if let path = try NamespaceReference.find(inode: inode),
+                let namespace = open(inode, NamespaceReference(path), &unknown)
+            {
+                return namespace
+            }
+            if let unknown { throw unknown }
         } catch {
             throw BypassError(error)
         }
-        if let path, let namespace = try open(inode, NamespaceReference(path)) { return namespace }
         throw .netnsNotFound("namespace \(inode), once \(record.netns), is gone")
     }
 
-    /// nil if that name does not lead to the namespace; throws only if it is not known whether it does. A namespace that
-    /// cannot be opened has not gone.
-    private func open(_ inode: UInt64, _ reference: NamespaceReference?) throws(BypassError) -> NetworkNamespace? {
+    /// nil if that name does not lead to the namespace, or it is not known whether it does. A namespace that cannot be opened
+    /// has not gone.
+    private func open(
+        _ inode: UInt64, _ reference: NamespaceReference?, _ unknown: inout SystemCallError?
+    ) -> NetworkNamespace? {
         do throws(NamespaceError) {
             guard let namespace = try reference?.open(), namespace.inode == inode else { return nil }
             return namespace
         } catch {
-            if case .systemCall(let error) = error, error.isShortage { throw BypassError(error) }
+            if case .systemCall(let error) = error { unknown = unknown ?? error }
             return nil
         }
     }

@@ -39,7 +39,7 @@ final class ServerSocket: Sendable {
     init(path: String, ownedBySystemd passed: UnixListener) {
         self.path = path
         group = nil
-        state = Mutex(State(listener: passed, file: FileVersion(of: path)))
+        state = Mutex(State(listener: passed, file: try? FileVersion(of: path)))
     }
 
     /// Makes a socket.
@@ -49,7 +49,7 @@ final class ServerSocket: Sendable {
         let listener = try UnixSocket.listen(on: path, group: id)
         self.path = path
         self.group = group
-        state = Mutex(State(listener: listener, file: FileVersion(of: path), lacksGroup: !isKnown))
+        state = Mutex(State(listener: listener, file: try? FileVersion(of: path), lacksGroup: !isKnown))
     }
 
     /// Where clients are accepted now.
@@ -72,7 +72,13 @@ final class ServerSocket: Sendable {
     /// - Returns: whether it had gone.
     func ensureInPlace() throws(UnixSocketError) -> Bool {
         let (known, lacksGroup) = state.withLock { ($0.file, $0.lacksGroup) }
-        if let known, known.isSameFile(as: FileVersion(of: path)) {
+        let found: FileVersion?
+        do throws(SystemCallError) {
+            found = try FileVersion(of: path)
+        } catch {
+            throw .systemCall(error)
+        }
+        if let known, known.isSameFile(as: found) {
             if lacksGroup { try admitGroup() }
             return false
         }
@@ -80,7 +86,7 @@ final class ServerSocket: Sendable {
         let (id, isKnown) = group.find(within: Self.shortWait)
         // Any user can lock the folder.
         let listener = try UnixSocket.listen(on: path, group: id, waits: false)
-        let file = FileVersion(of: path)
+        let file = try? FileVersion(of: path)
         state.withLock { state in
             let old = state.listener
             (state.listener, state.file, state.lacksGroup) = (listener, file, !isKnown)
@@ -101,7 +107,7 @@ final class ServerSocket: Sendable {
 
     /// Takes the daemon's own out of the file system.
     func remove() {
-        let isInPlace = state.withLock(\.file)?.isSameFile(as: FileVersion(of: path)) ?? false
+        let isInPlace = state.withLock(\.file)?.isSameFile(as: try? FileVersion(of: path)) ?? false
         if group != nil && isInPlace { try? Files.remove(path) }
     }
 }

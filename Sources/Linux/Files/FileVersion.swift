@@ -13,10 +13,15 @@ package struct FileVersion: Hashable, Sendable {
         other.map { (device, inode) == ($0.device, $0.inode) } ?? false
     }
 
-    /// nil if there is no file, or it cannot be looked up.
-    package init?(of path: String) {
+    /// nil if there is no file.
+    package init?(of path: String) throws(SystemCallError) {
         var status = stat()
-        guard (try? systemCall("stat \(path)") { unsafe stat(path, &status) }) != nil else { return nil }
+        do {
+            try systemCall("stat \(path)") { unsafe stat(path, &status) }
+        } catch {
+            if error.meansAbsent { return nil }
+            throw error
+        }
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         size = Int64(status.st_size)

@@ -83,14 +83,14 @@ package enum Files {
             adopting: try systemCall("open \(name)") { unsafe clinux_step(folder, name, crossingMounts ? 1 : 0) })
     }
 
-    /// `st_ino` of what a path leads to; nil if it leads nowhere, or may not be read. Throws only if that is not known.
+    /// `st_ino` of what a path leads to; nil if it leads nowhere.
     static func inode(of path: String) throws(SystemCallError) -> UInt64? {
         var status = stat()
         do {
             try systemCall("stat \(path)") { unsafe stat(path, &status) }
         } catch {
-            if error.isShortage { throw error }
-            return nil
+            if error.meansAbsent { return nil }
+            throw error
         }
         return UInt64(status.st_ino)
     }
@@ -109,7 +109,7 @@ package enum Files {
         package var isFolder: Bool
     }
 
-    /// What is in a folder, without `.` and `..`; empty if it may not be read. Throws only if that is not known.
+    /// What is in a folder, without `.` and `..`; nothing if there is no such folder.
     package static func entries(in path: String) throws(SystemCallError) -> [Entry] {
         var opened: OpaquePointer?
         do {
@@ -118,12 +118,13 @@ package enum Files {
                 return unsafe opened == nil ? -1 : 0
             }
         } catch {
-            if error.isShortage { throw error }
+            if error.meansAbsent { return [] }
+            throw error
         }
         guard let directory = unsafe opened else { return [] }
         defer { unsafe closedir(directory) }
         var entries: [Entry] = []
-        while let entry = unsafe readdir(directory) {
+        while let entry = unsafe try next(in: directory, path) {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
@@ -131,6 +132,18 @@ package enum Files {
             entries.append(Entry(name: name, isFolder: unsafe entry.pointee.d_type == UInt8(DT_DIR)))
         }
         return entries
+    }
+
+    /// nil after the last one, or if the folder has gone meanwhile. Only errno tells the end from an error.
+    private static func next(
+        in directory: OpaquePointer, _ path: String
+    ) throws(SystemCallError) -> UnsafeMutablePointer<dirent>? {
+        errno = 0
+        if let entry = unsafe readdir(directory) { return unsafe entry }
+        if errno == 0 { return nil }
+        let error = SystemCallError("readdir \(path)", .current)
+        if error.meansAbsent { return nil }
+        throw error
     }
 
     /// Makes a folder, and those above it, that only root can look into; one that is there already is left alone.

@@ -46,8 +46,8 @@ package struct TrustedFile: Sendable {
             return OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_read(path) })
         } catch {
             var status = stat()
-            let isThere = unsafe lstat(path, &status) == 0
-            if error.errno == .noSuchFileOrDirectory && !isThere { return nil }
+            let isAbsent = unsafe lstat(path, &status) != 0 && errno == ENOENT
+            if error.errno == .noSuchFileOrDirectory && isAbsent { return nil }
             throw TrustedFileError(description: "cannot \(error)")
         }
     }

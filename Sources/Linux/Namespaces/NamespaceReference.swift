@@ -114,9 +114,20 @@ package enum NamespaceReference: Hashable, Sendable {
         do throws(SystemCallError) {
             handle = OwnedDescriptor(adopting: try systemCall("open \(path)") { unsafe clinux_open_path(path) })
         } catch {
-            throw NamespaceError(error, path: path, process: "\(pid)")
+            throw hasEnded(pid, error) ? .notFound(path) : NamespaceError(error, path: path, process: "\(pid)")
         }
         return try NetworkNamespace(handle, path: path)
+    }
+
+    /// Whether a look at a process's namespace has failed since the process has ended. Of one that ends at that moment
+    /// the kernel says EACCES, as of one that may not be looked at.
+    private static func hasEnded(_ pid: Int32, _ error: SystemCallError) -> Bool {
+        guard error.errno == .permissionDenied else { return error.meansAbsent }
+        do {
+            return try Files.inode(of: "/proc/\(pid)") == nil
+        } catch {
+            return false
+        }
     }
 
     private static func resolve(_ path: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
@@ -130,45 +141,81 @@ package enum NamespaceReference: Hashable, Sendable {
     }
 
     /// What a namespace is called under /run/netns, as references. Links there are not followed, and nothing is opened.
+    /// Throws if it has no name there as far as is known, but not all is.
     package static func named(inode: UInt64) throws(SystemCallError) -> [NamespaceReference] {
-        try named().filter { $0.inode == inode }.map { .name($0.name) }
+        var names: [NamespaceReference] = []
+        let unknown = try searchFiles { name, found in
+            if found == inode { names.append(.name(name)) }
+            return false
+        }
+        if names.isEmpty, let unknown { throw unknown }
+        return names
     }
 
-    /// What is under /run/netns.
-    private static func named() throws(SystemCallError) -> [(name: String, inode: UInt64)] {
-        var found: [(name: String, inode: UInt64)] = []
-        for name in try Files.entries(in: folder).map(\.name) {
-            do {
-                let status = try FileStatus(path: folder + "/" + name)
-                if status.device == HostNamespace.fileSystem { found.append((name, status.inode)) }
-            } catch {
-                if error.isShortage { throw error }
-            }
+    /// Network namespaces but the host's that a file under /run/netns or a process has, by inode.
+    package struct Visible: Sendable {
+        /// A path to each.
+        package var paths: [UInt64: String] = [:]
+        /// Why there may be more; nil if these are all.
+        package var unknown: SystemCallError?
+    }
+
+    package static func visible() throws(SystemCallError) -> Visible {
+        var visible = Visible()
+        visible.unknown = try search { inode, path in
+            // A file's name stays when processes end: it comes first.
+            if visible.paths[inode] == nil && !HostNamespace.inodes.contains(inode) { visible.paths[inode] = path }
+            return false
         }
+        return visible
+    }
+
+    /// Some name by which a namespace can be opened now; nil if no file and no process has it. Throws if that is not known.
+    package static func find(inode: UInt64) throws(SystemCallError) -> String? {
+        var found: String?
+        let unknown = try search { other, path in
+            if other == inode { found = path }
+            return found != nil
+        }
+        if found == nil, let unknown { throw unknown }
         return found
     }
 
-    /// The namespaces of processes.
-    private static func processes() throws(SystemCallError) -> [String] {
-        try Files.entries(in: "/proc").filter { Int32($0.name) != nil }.map { "/proc/\($0.name)/ns/net" }
-    }
+    // MARK: search
 
-    /// Every network namespace but the host's that a file under /run/netns or a process has, by inode, with a path to it.
-    package static func visible() throws(SystemCallError) -> [UInt64: String] {
-        var found: [UInt64: String] = [:]
-        for path in try processes() {
-            if let inode = try Files.inode(of: path) { found[inode] = path }
+    /// Goes over the namespaces of files and processes, until `body` says that it has found what it searches for.
+    ///
+    /// - Returns: why some could not be looked at; nil if all were.
+    private static func search(_ body: (UInt64, String) -> Bool) throws(SystemCallError) -> SystemCallError? {
+        var isDone = false
+        var unknown = try searchFiles { name, inode in
+            isDone = body(inode, folder + "/" + name)
+            return isDone
         }
-        // A file's name stays when processes end.
-        for (name, inode) in try named() { found[inode] = folder + "/" + name }
-        return found.filter { !HostNamespace.inodes.contains($0.key) }
+        if isDone { return unknown }
+        for pid in try Files.entries(in: "/proc").compactMap({ Int32($0.name) }) {
+            let path = "/proc/\(pid)/ns/net"
+            do {
+                if let inode = try Files.inode(of: path), body(inode, path) { break }
+            } catch {
+                // PID 1 has the host's, and some daemons may not look at it.
+                if pid != 1 && !hasEnded(pid, error) { unknown = unknown ?? error }
+            }
+        }
+        return unknown
     }
 
-    /// Some name by which a namespace can be opened now; nil if no file and no process has it. Throws only if that is not
-    /// known.
-    package static func find(inode: UInt64) throws(SystemCallError) -> String? {
-        if let found = try named().first(where: { $0.inode == inode }) { return folder + "/" + found.name }
-        for path in try processes() where try Files.inode(of: path) == inode { return path }
-        return nil
+    /// The same for what is under /run/netns.
+    private static func searchFiles(_ body: (String, UInt64) -> Bool) throws(SystemCallError) -> SystemCallError? {
+        var unknown: SystemCallError?
+        for name in try Files.entries(in: folder).map(\.name) {
+            do {
+                let status = try FileStatus(path: folder + "/" + name)
+                if status.device == HostNamespace.fileSystem, body(name, status.inode) { break }
+            } catch {
+                if !error.meansAbsent { unknown = unknown ?? error }
+            }
+        }
+        return unknown
     }
 }

@@ -1,3 +1,5 @@
+internal import SystemPackage
+
 /// What the path of a control group says of a process.
 enum Cgroup {
     /// The path in the lines of /proc/PID/cgroup (cgroups(7)): version 2's, or else that of systemd's own hierarchy.
@@ -18,13 +20,16 @@ enum Cgroup {
         return unit.map(String.init)
     }
 
-    /// The text of a file of a group, or of a process; nil if that has gone.
+    /// The text of a file of a group, or of a process; nil if that has gone: one that went after it was opened gives ENODEV.
+    /// So does a threaded group, with EOPNOTSUPP: its processes are listed by the group above.
     static func text(_ path: String) throws(SystemCallError) -> String? {
         do {
             return try Files.text(path)
         } catch {
-            if error.isShortage { throw error }
-            return nil
+            if error.meansAbsent || [Errno.operationNotSupportedByDevice, .notSupported].contains(error.errno) {
+                return nil
+            }
+            throw error
         }
     }
 }

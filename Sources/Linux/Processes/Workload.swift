@@ -141,6 +141,8 @@ private struct CgroupSearch {
     /// Below a user's own manager, which systemd has given that user: rootless Kubernetes runs there.
     private var delegated: [(folder: Folder, user: UInt32)] = []
     private(set) var found: [Found] = []
+    /// The workload may be elsewhere than where nothing can be seen.
+    private var unknown: SystemCallError?
 
     /// mount, controller, what the kubelet's service or container is in, kubepods, QoS class, pod, container.
     private static let maxDepth = 14
@@ -156,36 +158,44 @@ private struct CgroupSearch {
     /// A user can name groups in the part that is the user's own after any workload: it counts only where no other group is
     /// found.
     mutating func run() throws(SystemCallError) {
-        try walk(owner)
+        walk(owner)
         for (folder, user) in delegated where found.isEmpty {
             folders = [folder]
-            try walk(user)
+            walk(user)
+        }
+        if found.isEmpty, let unknown { throw unknown }
+    }
+
+    private mutating func walk(_ user: UInt32) {
+        var next = 0
+        while next < min(folders.count, Self.maxFolders), found.isEmpty || !workload.isWhole {
+            do throws(SystemCallError) {
+                try look(into: folders[next], user)
+            } catch {
+                unknown = unknown ?? error
+            }
+            next += 1
         }
     }
 
-    private mutating func walk(_ user: UInt32) throws(SystemCallError) {
-        var next = 0
-        while next < min(folders.count, Self.maxFolders) {
-            let folder = folders[next]
-            next += 1
-            for name in try Files.entries(in: folder.path).filter(\.isFolder).map(\.name) {
-                let path = folder.path + "/" + name
-                guard let status = try Self.status(of: path) else { continue }
-                guard status.belongs(toOnly: user) else {
-                    if user == owner, Self.isManager(name, of: status) {
-                        delegated.append((Folder(path: path, depth: folder.depth + 1), status.owner))
-                    }
-                    continue
+    private mutating func look(into folder: Folder, _ user: UInt32) throws(SystemCallError) {
+        for name in try Files.entries(in: folder.path).filter(\.isFolder).map(\.name) {
+            let path = folder.path + "/" + name
+            guard let status = try Self.status(of: path) else { continue }
+            guard status.belongs(toOnly: user) else {
+                if user == owner, Self.isManager(name, of: status) {
+                    delegated.append((Folder(path: path, depth: folder.depth + 1), status.owner))
                 }
-                if let match = workload.match(name) {
-                    let processes = try Self.processes(below: path)
-                    if !processes.isEmpty { found.append(Found(containerID: match.containerID, processes: processes)) }
-                    // A pod has one group for each controller, which hold the same processes; so has a container, unless
-                    // other ids begin with the same digits.
-                    if !found.isEmpty, workload.isWhole { return }
-                } else if folder.depth < Self.maxDepth, folders.count < Self.maxFolders, workload.mayBe(below: name) {
-                    folders.append(Folder(path: path, depth: folder.depth + 1))
-                }
+                continue
+            }
+            if let match = workload.match(name) {
+                let processes = try Self.processes(below: path)
+                if !processes.isEmpty { found.append(Found(containerID: match.containerID, processes: processes)) }
+                // A pod has one group for each controller, which hold the same processes; so has a container, unless other
+                // ids begin with the same digits.
+                if !found.isEmpty, workload.isWhole { return }
+            } else if folder.depth < Self.maxDepth, folders.count < Self.maxFolders, workload.mayBe(below: name) {
+                folders.append(Folder(path: path, depth: folder.depth + 1))
             }
         }
     }
@@ -200,8 +210,8 @@ private struct CgroupSearch {
         do {
             return try FileStatus(path: path)
         } catch {
-            if error.isShortage { throw error }
-            return nil
+            if error.meansAbsent { return nil }
+            throw error
         }
     }
 

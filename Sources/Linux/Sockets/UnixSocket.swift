@@ -122,7 +122,12 @@ package enum UnixSocket {
     /// - Returns: what else is there; nil for nothing.
     private static func occupant(of path: String, _ address: inout UnixAddress) throws(SystemCallError) -> Occupant? {
         var status = stat()
-        guard unsafe lstat(path, &status) == 0 else { return nil }
+        do {
+            try systemCall("lstat \(path)") { unsafe lstat(path, &status) }
+        } catch {
+            if error.meansAbsent { return nil }
+            throw error
+        }
         guard status.st_mode & S_IFMT == S_IFSOCK else { return .other }
         let number = try systemCall("socket AF_UNIX") {
             socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0)

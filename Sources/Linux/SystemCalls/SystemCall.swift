@@ -15,6 +15,11 @@ package struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertib
 
     package var description: String { "\(operation): \(errno)" }
 
+    /// Whether it says that what was asked for is not there. Any other error says nothing about that.
+    package var meansAbsent: Bool {
+        [.noSuchFileOrDirectory, .notDirectory, .noSuchProcess].contains(errno)
+    }
+
     /// Whether the machine, or this process, has run out of something: that says nothing about what was asked for.
     package var isShortage: Bool {
         [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(errno)
