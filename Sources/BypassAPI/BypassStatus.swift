@@ -18,6 +18,21 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         case degraded
     }
 
+    /// How much of what was asked for (the direction) bypasses the sidecar.
+    public enum Effect: String, Codable, JSONWritable, Hashable, Sendable, CaseIterable {
+        /// Every new connection that a redirect would take.
+        case all
+        /// At least one direction in one address family; another one not, or that is not known.
+        case partial = "some"
+        /// Nothing, as far as is known.
+        case ineffective = "none"
+        /// Nothing redirects connections to a proxy.
+        case nothingToBypass = "nothing-to-bypass"
+
+        /// What `effective` says.
+        public var isEffective: Bool { self == .all || self == .nothingToBypass }
+    }
+
     /// The process that turned the bypass on.
     public struct Peer: Codable, Hashable, Sendable {
         public var uid: UInt32
@@ -69,6 +84,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var state: State
     /// Whether the bypass now takes precedence over every redirect found in the namespace, in the requested direction.
     public var effective: Bool
+    /// How much of it does. nil from a daemon of a version without it.
+    public var effect: Effect?
     public var direction: Direction?
     public var since: Timestamp?
     public var expiresAt: Timestamp?
@@ -82,14 +99,16 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var warnings: [Warning]
 
     public init(
-        netns: String, inode: UInt64, state: State, effective: Bool, direction: Direction? = nil,
-        since: Timestamp? = nil, expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
+        netns: String, inode: UInt64, state: State, effective: Bool, effect: Effect? = nil,
+        direction: Direction? = nil, since: Timestamp? = nil, expiresAt: Timestamp? = nil, owner: String? = nil,
+        reason: String? = nil,
         setBy: Peer? = nil, generation: Int? = nil, rules: [Rule] = [], warnings: [Warning] = []
     ) {
         self.netns = netns
         self.inode = inode
         self.state = state
         self.effective = effective
+        self.effect = effect
         self.direction = direction
         self.since = since
         self.expiresAt = expiresAt
@@ -108,6 +127,13 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         .init("state", .oneOf(State.self, "`degraded`: wanted, but a rule is missing or no longer first")),
         .init(
             "effective", .boolean("whether it takes precedence over every redirect found, in the requested direction")),
+        .init(
+            "effect",
+            .oneOf(
+                Effect.self,
+                "how much of that direction it takes precedence in; `effective` is true for `all` and `nothing-to-bypass`"
+            )
+        ),
         .init("direction", .oneOf(Direction.self).orNull),
         .init("since", .string("RFC 3339, UTC").orNull),
         .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not expire").orNull),
@@ -146,6 +172,7 @@ extension BypassStatus: JSONWritableObject {
         text.member("inode", inode)
         text.member("state", state)
         text.member("effective", effective)
+        text.member("effect", effect)
         text.member("direction", direction)
         text.member("since", since)
         text.member("expiresAt", expiresAt)

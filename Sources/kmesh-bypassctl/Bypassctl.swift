@@ -16,6 +16,7 @@ struct Bypassctl: AsyncParsableCommand {
             EXIT CODES
               0   done
               1   the daemon or the kernel refused, or something else failed
+              2   on and status: some or all connections still go to the sidecar
               3   no daemon is listening on the socket
               4   denied by the socket's permissions or by the policy, or NETNS is
                   the host's own namespace
@@ -31,9 +32,10 @@ struct Bypassctl: AsyncParsableCommand {
     )
 }
 
-/// Exit codes of failures; the command's help lists them.
+/// Exit codes other than 0; the command's help lists them.
 enum ExitStatus: Int32 {
     case failed = 1
+    case notEffective = 2
     case noDaemon = 3
     case denied = 4
     case noNamespace = 5
@@ -45,6 +47,12 @@ enum ExitStatus: Int32 {
         case .refused(let error): self.init(error.known)
         case .connectFailed, .connectionClosed, .timedOut, .cancelled, .invalidAnswer, .invalidRequest: self = .failed
         }
+    }
+
+    /// nil of a bypass that does what was asked for, and of one that is off: nothing was asked for.
+    init?(_ bypass: BypassStatus) {
+        if bypass.state == .off || bypass.effective { return nil }
+        self = .notEffective
     }
 
     private init(_ code: ErrorCode?) {

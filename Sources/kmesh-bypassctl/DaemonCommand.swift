@@ -11,19 +11,19 @@ protocol DaemonCommand: AsyncParsableCommand {
     var parameters: Method.Parameters { get }
     /// The result for people, with a line feed at its end.
     func text(of result: Method.Result, _ style: Style) -> String
-    /// Whether the request was carried out only in part.
-    func isIncomplete(_ result: Method.Result) -> Bool
+    /// How to exit although the daemon has answered with a result, if not with 0.
+    func failure(in result: Method.Result) -> ExitStatus?
 }
 
 extension DaemonCommand {
-    func isIncomplete(_ result: Method.Result) -> Bool { false }
+    func failure(in result: Method.Result) -> ExitStatus? { nil }
 
     func run() async throws {
         do {
             let client = try await BypassClient.connect(to: common.path)
             let answer = try await client.answer(Method.self, with: parameters)
             try Console.print(common.json ? answer.json + "\n" : text(of: answer.result, .ofStandardOutput))
-            if isIncomplete(answer.result) { throw ExitCode(ExitStatus.failed.rawValue) }
+            if let failure = failure(in: answer.result) { throw ExitCode(failure.rawValue) }
         } catch let error as BypassClientError {
             Console.printError(advice(on: error))
             throw ExitCode(ExitStatus(error).rawValue)

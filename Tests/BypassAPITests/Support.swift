@@ -24,12 +24,14 @@ enum Sample {
 
     /// The contract's example.
     static let status = BypassStatus(
-        netns: "web", inode: 4_026_532_281, state: .on, effective: true, direction: .both, since: moment,
+        netns: "web", inode: 4_026_532_281, state: .on, effective: true, effect: .nothingToBypass,
+        direction: .both, since: moment,
         setBy: .init(uid: 1000, gid: 1000, pid: 4711), generation: 17,
         rules: [.init(family: "ip", table: "nat", chain: "OUTPUT", handle: 7, packets: 0, bytes: 0)],
         warnings: [.init(code: "no-interception", message: "...")])
 
-    static let statusOff = BypassStatus(netns: "web", inode: 1, state: .off, effective: false, generation: 18)
+    static let statusOff = BypassStatus(
+        netns: "web", inode: 1, state: .off, effective: false, effect: .ineffective, generation: 18)
 
     typealias Call = (
         method: any RPCMethod.Type, parameters: any Encodable & Sendable,

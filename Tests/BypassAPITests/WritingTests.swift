@@ -28,6 +28,7 @@ import Testing
         var inode: UInt64
         var state: BypassStatus.State
         var effective: Bool
+        var effect: String?
         var direction: Direction?
         var since: Timestamp?
         var expiresAt: Timestamp?
@@ -43,6 +44,7 @@ import Testing
             inode = status.inode
             state = status.state
             effective = status.effective
+            effect = status.effect?.rawValue
             direction = status.direction
             since = status.since
             expiresAt = status.expiresAt
@@ -141,7 +143,9 @@ extension BypassStatus {
         }
         return BypassStatus(
             netns: text(&random), inode: number(&random), state: State.allCases.randomElement(using: &random) ?? .on,
-            effective: .random(using: &random), direction: Direction.allCases.randomElement(using: &random),
+            effective: .random(using: &random),
+            effect: BypassStatus.Effect.allCases.randomElement(using: &random),
+            direction: Direction.allCases.randomElement(using: &random),
             since: maybe(&random, moment), expiresAt: maybe(&random, moment), owner: maybe(&random, text),
             reason: maybe(&random, text),
             setBy: maybe(&random) { .init(uid: number(&$0), gid: number(&$0), pid: number(&$0)) },

@@ -78,6 +78,41 @@ import Testing
         }
     }
 
+    private static let everywhere = [nat(nil, .prerouting, [.ip, .ip6]), nat(nil, .output, [.ip, .ip6])]
+    private static let effects: [([Redirect], HookSet, BypassStatus.Effect)] = [
+        ([], both, .nothingToBypass), (everywhere, both, .all), (everywhere, [.prerouting], .all),
+        (everywhere + [.tproxy(priority: -300)], both, .partial),
+        (everywhere + [.tproxy(priority: -300)], [.output], .all),
+        (everywhere + [.tproxy(priority: -300)], [.prerouting], .partial),
+        ([.tproxy(priority: -300, [.ip, .ip6])], both, .ineffective),
+        (everywhere + [.tproxy(priority: -300, [.ip, .ip6])], [.prerouting], .ineffective),
+        (everywhere + [nat(nil, .output, [.ip, .ip6], priority: -101)], [.output], .ineffective),
+        (everywhere + [nat(nil, .output, [.ip], priority: -101)], [.output], .partial),
+        ([nat(nil, .prerouting)], [.output], .nothingToBypass),
+    ]
+
+    @Test("The effect is for the direction that was asked for", arguments: effects)
+    func effect(_ redirects: [Redirect], _ hooks: HookSet, _ effect: BypassStatus.Effect) {
+        let health = health(of: redirects) { $0.entry?.hooks = hooks }
+        #expect(health.effect == effect)
+        #expect(health.effective == (effect == .all || effect == .nothingToBypass))
+        #expect((effect == .nothingToBypass) == health.warnings.contains(.noInterception))
+    }
+
+    private static let unknowns: [([Redirect], BypassStatus.Effect)] = [([], .ineffective), (everywhere, .partial)]
+
+    @Test("What is not known counts as not bypassed", arguments: unknowns)
+    func unknown(_ redirects: [Redirect], _ effect: BypassStatus.Effect) {
+        let unreadable = health(of: redirects) { $0.unreadable = [.init(rules: "ip nat", reason: "no reason")] }
+        #expect(unreadable.effect == effect && !unreadable.effective)
+        #expect(health(of: redirects) { $0.isSettled = false }.effect == effect)
+        var further = redirects
+        further.append(.tproxy(priority: -300, [.ip6]))
+        further[further.count - 1].further = 1
+        #expect(health(of: further).effect == effect)
+        #expect(health(of: redirects) { $0.entry = nil }.effect == .ineffective)
+    }
+
     @Test("A direction that nobody asked for does not matter")
     func otherDirection() {
         let health = health(of: [Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]) {

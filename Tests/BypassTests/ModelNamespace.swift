@@ -172,9 +172,9 @@ struct ModelNamespace: Hashable, Sendable {
 }
 
 extension Observation.Redirect {
-    static func tproxy(priority: Int32 = Guard.maskedPriority) -> Self {
+    static func tproxy(priority: Int32 = Guard.maskedPriority, _ families: FamilySet = [.ip]) -> Self {
         Self(
-            mechanism: .transparentProxy, hook: .prerouting, families: [.ip], priority: priority, natChain: nil,
+            mechanism: .transparentProxy, hook: .prerouting, families: families, priority: priority, natChain: nil,
             name: "ip mangle PREROUTING")
     }
 }

@@ -22,6 +22,7 @@ package struct BypassAnswer: Hashable, Sendable {
     /// nil in what is not the answer to `bypass`.
     package let changed: Bool?
     package let effective: Bool
+    package let effect: String
     package let direction: String?
     package let since: String?
     package let expiresAt: String?
@@ -45,6 +46,11 @@ package struct BypassAnswer: Hashable, Sendable {
         state = try object.string("state")
         changed = object.has("changed") ? try object.bool("changed") : nil
         effective = try object.bool("effective")
+        effect = try object.string("effect")
+        // For every answer of every test.
+        guard ["all", "nothing-to-bypass"].contains(effect) == effective else {
+            throw ContractViolation(description: "effective \(effective) with effect \(effect)")
+        }
         direction = try object.optionalString("direction")
         since = try object.optionalString("since")
         expiresAt = try object.optionalString("expiresAt")

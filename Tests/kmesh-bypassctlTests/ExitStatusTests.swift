@@ -17,6 +17,15 @@ import Testing
         #expect(ExitStatus(.refused(error)).rawValue == status)
     }
 
+    @Test(arguments: BypassStatus.Effect.allCases, BypassStatus.State.allCases)
+    func `A bypass that does not do all that was asked for has the exit code 2`(
+        effect: BypassStatus.Effect, state: BypassStatus.State
+    ) {
+        let bypass = BypassStatus(netns: "web", inode: 1, state: state, effective: effect.isEffective, effect: effect)
+        let isFailure = state != .off && [.partial, .ineffective].contains(effect)
+        #expect(ExitStatus(bypass)?.rawValue == (isFailure ? 2 : nil))
+    }
+
     @Test func `What comes before the daemon's word has its own`() {
         #expect(ExitStatus(.daemonNotRunning(path: "s")).rawValue == 3)
         #expect(ExitStatus(.accessDenied(path: "s")).rawValue == 4)

@@ -97,6 +97,21 @@ import Testing
         #expect(lines[5] == "expires:    never")
     }
 
+    @Test(
+        arguments: [
+            (.all, "yes", false), (.nothingToBypass, "nothing to bypass: is it the right namespace?", true),
+            (.partial, "in part, some traffic still goes to the sidecar: see the warnings", true),
+            (.ineffective, "no, some traffic still goes to the sidecar: see the warnings", true),
+        ] as [(BypassStatus.Effect, String, Bool)])
+    func `What a bypass does is said in a word, in yellow unless it is all that was asked for`(
+        effect: BypassStatus.Effect, text: String, isYellow: Bool
+    ) {
+        var bypass = bypass
+        (bypass.effect, bypass.effective) = (effect, effect.isEffective)
+        #expect(describe(bypass, changed: nil, plain).contains("\neffective:  \(text)\n"))
+        #expect(describe(bypass, changed: nil, colored).contains("\u{1B}[33m\(text)\u{1B}[0m\n") == isYellow)
+    }
+
     @Test func `What is off has no effect to tell of`() {
         let off = BypassStatus(netns: "web", inode: 7, state: .off, effective: false)
         #expect(describe(off, changed: false, plain) == "state:      off (unchanged)\nnamespace:  web (inode 7)\n")

@@ -3,39 +3,41 @@ package import BypassAPI
 /// The health of an observed bypass.
 package struct Health: Hashable, Sendable {
     package var state: BypassStatus.State
-    /// Whether every redirect found, in the direction that was asked for, is overridden. False while off, and while there
-    /// are rules that cannot be read.
-    package var effective: Bool
+    /// How much of the direction that was asked for is bypassed. What is not known counts as not bypassed: no more is
+    /// claimed than was seen. While off it is `ineffective`.
+    package var effect: BypassStatus.Effect
     package var warnings: [Warning]
+
+    package var effective: Bool { effect.isEffective }
 
     package init(_ observation: Observation) {
         guard let entry = observation.entry, entry.isLive(at: observation.now) else {
-            self.init(state: .off, effective: false, warnings: observation.isSettled ? [] : [.unsettled])
+            self.init(state: .off, effect: .ineffective, warnings: observation.isSettled ? [] : [.unsettled])
             return
         }
         let damage = Self.damage(entry.hooks, observation)
-        var (isAsked, isEffective, further) = (false, true, 0)
+        var (isKnown, further) = (true, 0)
+        var traffic = Traffic()
         var warnings = damage
         for redirect in observation.redirects where entry.hooks.contains(redirect.hook) {
-            isAsked = true
             // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
             if redirect.further > 0 && !redirect.isOverriddenByGuard(in: observation) { further += redirect.further }
-            if redirect.isOverridden(in: observation) { continue }
-            isEffective = false
-            warnings.append(Warning(active: redirect))
+            let isOverridden = redirect.isOverridden(in: observation)
+            traffic.add(redirect, isOverridden: isOverridden)
+            if !isOverridden { warnings.append(Warning(active: redirect)) }
         }
         for unreadable in observation.unreadable {
-            isEffective = false
+            isKnown = false
             warnings.append(.unreadable(rules: unreadable.rules, reason: unreadable.reason))
         }
         if !observation.isSettled {
-            isEffective = false
+            isKnown = false
             warnings.append(.unsettled)
-        } else if !isAsked && observation.unreadable.isEmpty {
-            warnings.append(.noInterception)
         }
+        let effect = traffic.effect(isKnown: isKnown && further == 0)
+        if effect == .nothingToBypass { warnings.append(.noInterception) }
         self.init(
-            state: damage.isEmpty ? .on : .degraded, effective: isEffective && further == 0,
+            state: damage.isEmpty ? .on : .degraded, effect: effect,
             warnings: Self.truncated(warnings, further: further))
     }
 
@@ -56,10 +58,29 @@ package struct Health: Hashable, Sendable {
         return left == 0 ? shown : shown + [.truncated(left)]
     }
 
-    private init(state: BypassStatus.State, effective: Bool, warnings: [Warning]) {
+    private init(state: BypassStatus.State, effect: BypassStatus.Effect, warnings: [Warning]) {
         self.state = state
-        self.effective = effective
+        self.effect = effect
         self.warnings = warnings
+    }
+
+    /// What redirects take, by hook and family: which rules of a chain meet which connections is not known.
+    private struct Traffic {
+        private var redirected: PairMap<Hook, FamilySet> = [:]
+        private var active: PairMap<Hook, FamilySet> = [:]
+
+        mutating func add(_ redirect: Observation.Redirect, isOverridden: Bool) {
+            redirected[redirect.hook] = (redirected[redirect.hook] ?? []).union(redirect.families)
+            if !isOverridden { active[redirect.hook] = (active[redirect.hook] ?? []).union(redirect.families) }
+        }
+
+        func effect(isKnown: Bool) -> BypassStatus.Effect {
+            if isKnown && active.isEmpty { return redirected.isEmpty ? .nothingToBypass : .all }
+            let isAnyBypassed = redirected.contains { hook, families in
+                !families.isSubset(of: active[hook] ?? [])
+            }
+            return isAnyBypassed ? .partial : .ineffective
+        }
     }
 
     private static func damage(_ hooks: HookSet, _ observation: Observation) -> [Warning] {

@@ -180,7 +180,8 @@ extension BypassManager {
     }
 
     private func end(_ ending: Transition.Ending, _ inode: UInt64, _ record: BypassRecord, _ after: inout AfterAnswer) {
-        var status = BypassStatus(netns: record.netns, inode: inode, state: .off, effective: false)
+        var status = BypassStatus(
+            netns: record.netns, inode: inode, state: .off, effective: false, effect: .ineffective)
         transition.end(
             ending, inode, record, cookie: nil, status: &status, audit: AuditRecord(ending, record, inode), &after)
     }

@@ -17,7 +17,7 @@ extension BypassManager {
         let health = Health(observation)
         var status = BypassStatus(
             netns: netns, inode: session.inode, state: health.state, effective: health.effective,
-            generation: store.generation(of: session.inode, cookie: session.cookie),
+            effect: health.effect, generation: store.generation(of: session.inode, cookie: session.cookie),
             rules: session.rules.map(BypassStatus.Rule.init).sorted {
                 ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
             })
@@ -50,11 +50,13 @@ extension BypassManager {
         var status =
             transition.events[inode]
             ?? BypassStatus(
-                netns: record.netns, inode: inode, state: .degraded, effective: false, direction: record.direction,
-                since: record.since, owner: record.owner, reason: record.reason, setBy: record.setBy,
+                netns: record.netns, inode: inode, state: .degraded, effective: false,
+                direction: record.direction, since: record.since, owner: record.owner, reason: record.reason,
+                setBy: record.setBy,
                 generation: store.generation(of: inode, cookie: record.cookie))
         status.state = .degraded
         status.effective = false
+        status.effect = .ineffective
         status.warnings = [.init(.unseen(reason))]
         return status
     }

@@ -170,7 +170,7 @@ private struct CgroupSearch {
         var next = 0
         while next < min(folders.count, Self.maxFolders), found.isEmpty || !workload.isWhole {
             do throws(SystemCallError) {
-                try look(into: folders[next], user)
+                try visit(folders[next], user)
             } catch {
                 unknown = unknown ?? error
             }
@@ -178,7 +178,7 @@ private struct CgroupSearch {
         }
     }
 
-    private mutating func look(into folder: Folder, _ user: UInt32) throws(SystemCallError) {
+    private mutating func visit(_ folder: Folder, _ user: UInt32) throws(SystemCallError) {
         for name in try Files.entries(in: folder.path).filter(\.isFolder).map(\.name) {
             let path = folder.path + "/" + name
             guard let status = try Self.status(of: path) else { continue }

@@ -11,7 +11,8 @@ struct On: DaemonCommand {
         abstract: "Turn the bypass of a network namespace on.",
         discussion: """
             New connections no longer pass the sidecar; established ones keep their path. If the bypass is on already, \
-            direction, time limit, owner and reason are replaced.
+            direction, time limit, owner and reason are replaced. The exit code is 2 if some or all connections of that \
+            direction still go to the sidecar: the warnings say why.
             """)
 
     @OptionGroup var namespace: NamespaceArgument
@@ -38,6 +39,8 @@ struct On: DaemonCommand {
     func text(of result: BypassMethod.Result, _ style: Style) -> String {
         describe(result.status, changed: result.changed, style)
     }
+
+    func failure(in result: BypassMethod.Result) -> ExitStatus? { ExitStatus(result.status) }
 }
 
 extension Direction: ExpressibleByArgument {}
@@ -119,7 +122,7 @@ struct Clear: DaemonCommand {
         return (cleared + failed).joined()
     }
 
-    func isIncomplete(_ result: ClearMethod.Result) -> Bool { !result.failed.isEmpty }
+    func failure(in result: ClearMethod.Result) -> ExitStatus? { result.failed.isEmpty ? nil : .failed }
 }
 
 extension TimeToLive {

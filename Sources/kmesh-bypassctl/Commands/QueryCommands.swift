@@ -10,7 +10,8 @@ struct Status: DaemonCommand {
         abstract: "Show whether a network namespace is bypassed, and whether the bypass is effective.",
         discussion: """
             Shows the kernel's current state. 'degraded' means that the bypass is on, but a rule is missing or no longer \
-            first: the warnings say which.
+            first: the warnings say which. The exit code is 2 if a bypass is on, and some or all connections still go to the \
+            sidecar.
             """)
 
     @OptionGroup var namespace: NamespaceArgument
@@ -21,6 +22,8 @@ struct Status: DaemonCommand {
     func text(of result: BypassStatus, _ style: Style) -> String {
         describe(result, changed: nil, style)
     }
+
+    func failure(in result: BypassStatus) -> ExitStatus? { ExitStatus(result) }
 }
 
 /// `list`

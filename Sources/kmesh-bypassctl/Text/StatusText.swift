@@ -14,10 +14,7 @@ func describe(_ bypass: BypassStatus, changed: Bool?, _ style: Style) -> String 
     let isWanted = bypass.state != .off
     // While off there is nothing to have an effect, and a "no" would look like a fault.
     if isWanted {
-        add(
-            "effective",
-            bypass.effective ? "yes" : "no, some traffic still goes to the sidecar: see the warnings",
-            bypass.effective ? nil : .yellow)
+        add("effective", bypass.effectWord + bypass.effectRemark, bypass.effectColor)
     }
     add("namespace", "\(bypass.netns) (inode \(bypass.inode))")
     add("direction", bypass.direction?.rawValue)
@@ -52,7 +49,7 @@ private func row(_ bypass: BypassStatus, _ style: Style) -> [Cell] {
         Cell(bypass.netns),
         Cell("\(bypass.inode)"),
         Cell(bypass.state.rawValue, bypass.state.color),
-        Cell(bypass.effective ? "yes" : "no", bypass.effective ? nil : .yellow),
+        Cell(bypass.effectWord, bypass.effectColor),
         Cell(bypass.direction?.rawValue ?? "-"),
         Cell(bypass.since?.description ?? "-"),
         Cell(bypass.expiresAt.map { remaining(until: $0, now: style.now) } ?? "never"),
@@ -65,6 +62,32 @@ extension Style {
     func warning(_ warning: BypassStatus.Warning, about netns: String? = nil) -> String {
         let subject = netns.map { "\($0): " } ?? ""
         return paint("warning:", .yellow) + " " + "\(subject)\(warning.message) (\(warning.code))".printable + "\n"
+    }
+}
+
+extension BypassStatus {
+    fileprivate var effectWord: String {
+        switch effect {
+        case .all: "yes"
+        case .partial: "in part"
+        case .ineffective: "no"
+        case .nothingToBypass: "nothing to bypass"
+        // The daemon is of a version that does not say.
+        case nil: effective ? "yes" : "no"
+        }
+    }
+
+    fileprivate var effectRemark: String {
+        switch effect {
+        case .all: ""
+        case .nothingToBypass: ": is it the right namespace?"
+        case .partial, .ineffective, nil:
+            effective ? "" : ", some traffic still goes to the sidecar: see the warnings"
+        }
+    }
+
+    fileprivate var effectColor: Style.Color? {
+        effective && effect != .nothingToBypass ? nil : .yellow
     }
 }
 
