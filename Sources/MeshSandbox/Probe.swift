@@ -61,6 +61,12 @@ package struct Probe: Sendable {
         target = try BlockingSocket.address(ip: family.address(of: inbound ? .pod : .peer), port: Port.app)
     }
 
+    /// To a peer's or a pod's app from a namespace of the test's own.
+    package init(from namespace: String, _ family: MeshSandbox.Family, to place: MeshSandbox.Place) throws {
+        self.namespace = namespace
+        target = try BlockingSocket.address(ip: family.address(of: place), port: Port.app)
+    }
+
     package func open() throws -> NetworkNamespace {
         try NamespaceReference.name(namespace).open()
     }

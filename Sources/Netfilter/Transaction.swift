@@ -13,6 +13,8 @@ package struct Transaction: Hashable, Sendable {
         /// At the end of the chain.
         case appendRule(ChainName, [RuleExpression])
         case deleteRule(ChainName, handle: UInt64)
+        /// All rules of the chain.
+        case flushChain(ChainName)
         case deleteChain(ChainName)
         case deleteTable(Family, String)
     }
@@ -61,6 +63,11 @@ extension Transaction.Operation {
                 $0.put(NFTA_RULE_CHAIN.rawValue, name.chain)
                 $0.put(NFTA_RULE_HANDLE.rawValue, handle)
             }
+        case .flushChain(let name):
+            buffer.append(MessageType.deleteRule, family: name.family.rawValue, flags: flags, sequence: sequence) {
+                $0.put(NFTA_RULE_TABLE.rawValue, name.table)
+                $0.put(NFTA_RULE_CHAIN.rawValue, name.chain)
+            }
         case .deleteChain(let name):
             buffer.append(MessageType.deleteChain, family: name.family.rawValue, flags: flags, sequence: sequence) {
                 $0.put(NFTA_CHAIN_TABLE.rawValue, name.table)
@@ -98,6 +105,7 @@ extension Transaction.Operation: CustomStringConvertible {
         case .addChain(let name, _): "NEWCHAIN \(name)"
         case .insertRule(let name, _), .appendRule(let name, _): "NEWRULE \(name)"
         case .deleteRule(let name, let handle): "DELRULE \(name) handle \(handle)"
+        case .flushChain(let name): "DELRULE \(name)"
         case .deleteChain(let name): "DELCHAIN \(name)"
         case .deleteTable(let family, let table): "DELTABLE \(family.name) \(table)"
         }
@@ -107,7 +115,7 @@ extension Transaction.Operation: CustomStringConvertible {
         switch self {
         case .addTable(let family, _), .deleteTable(let family, _): family
         case .addChain(let name, _), .insertRule(let name, _), .appendRule(let name, _), .deleteRule(let name, _),
-            .deleteChain(let name):
+            .flushChain(let name), .deleteChain(let name):
             name.family
         }
     }

@@ -99,6 +99,62 @@ import Testing
         #expect((effect == .nothingToBypass) == health.warnings.contains(.noInterception))
     }
 
+    private static func mark(_ families: FamilySet = [.ip]) -> Redirect {
+        .init(
+            mechanism: .mark, hook: .output, families: families, priority: -150, natChain: nil, name: "ip mangle OUTPUT"
+        )
+    }
+
+    private static func tproxy(_ sources: SourceSet) -> Redirect {
+        .init(
+            mechanism: .transparentProxy, hook: .prerouting, families: [.ip], priority: -150, sources: sources,
+            natChain: nil, name: "ip mangle PREROUTING")
+    }
+
+    private static let ways: [([Redirect], HookSet, BypassStatus.Effect, [String])] = [
+        // Outbound connections come back by lo.
+        ([mark(), tproxy([.loopback])], [.output], .ineffective, ["tproxy"]),
+        ([mark(), tproxy([.loopback])], [.prerouting], .nothingToBypass, ["no-interception"]),
+        ([mark(), tproxy([.outside, .loopback])], both, .partial, ["tproxy"]),
+        ([mark(), tproxy([.outside, .loopback])], [.prerouting], .all, []),
+        ([mark(), nat(nil, .output)], [.output], .all, []),
+        ([mark([.ip6]), tproxy([.loopback]), nat(nil, .output)], [.output], .all, []),
+        ([mark(), tproxy([.loopback]), nat(nil, .output)], [.output], .ineffective, ["tproxy"]),
+        ([tproxy([.loopback])], both, .nothingToBypass, ["no-interception"]),
+        // A virtual machine's come in by an interface of its own.
+        ([named(-100)], [.output], .all, []), ([named(-100)], [.prerouting], .all, []), ([named(-100)], both, .all, []),
+        ([named(-101)], [.output], .ineffective, ["earlier-redirect"]),
+        ([tproxy([.outside, .namedInterface])], [.output], .ineffective, ["forwarded-traffic"]),
+        ([tproxy([.outside, .namedInterface])], [.prerouting], .all, []),
+    ]
+
+    private static func named(_ priority: Int32) -> Redirect {
+        .init(
+            mechanism: .nat, hook: .prerouting, families: [.ip], priority: priority,
+            sources: [.outside, .namedInterface], natChain: nil, name: "ip nat PREROUTING")
+    }
+
+    @Test("The way of the connections decides whose direction a redirect is, not its hook", arguments: ways)
+    func way(_ redirects: [Redirect], _ hooks: HookSet, _ effect: BypassStatus.Effect, _ codes: [String]) {
+        var observation = Observation.bypassedIstio(hooks)
+        observation.redirects = redirects
+        observation.maskChains = [.mask: .intact([.ip, .ip6]), .unmask: .intact([.ip, .ip6])]
+        let health = Health(observation)
+        #expect(health.effect == effect)
+        #expect(Set(health.warnings.map(\.code)) == Set(codes))
+        #expect(health.state == .on)
+    }
+
+    @Test("A guard that covers more or less than the direction is damaged", arguments: Traffic.allCases)
+    func otherTraffic(_ traffic: Traffic) {
+        for hooks in [both, [.prerouting], [.output]] as [HookSet] {
+            var observation = Observation.bypassedIstio(hooks)
+            observation.guardChains?[.prerouting] = .intact([.ip, .ip6], traffic)
+            let isRight = hooks.traffic(at: .prerouting) == traffic
+            #expect(Health(observation).warnings.contains(.guardMissing(.prerouting)) == !isRight)
+        }
+    }
+
     private static let unknowns: [([Redirect], BypassStatus.Effect)] = [([], .ineffective), (everywhere, .partial)]
 
     @Test("What is not known counts as not bypassed", arguments: unknowns)
@@ -115,9 +171,9 @@ import Testing
 
     @Test("A direction that nobody asked for does not matter")
     func otherDirection() {
-        let health = health(of: [Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]) {
-            $0.entry?.hooks = [.prerouting]
-        }
+        var observation = Observation.bypassedIstio([.prerouting])
+        observation.redirects = [Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]
+        let health = Health(observation)
         #expect(health.effective)
         #expect(health.warnings == [])
     }

@@ -92,9 +92,11 @@ enum Disturbance: CaseIterable, Sendable {
         case .mapLost:
             state.entry = nil
             state.changeRules { rules in
-                rules.map { .init(handle: $0.handle, isOurs: $0.isOurs, isStale: $0.isOurs) }
+                rules.map { .init(handle: $0.handle, isOurs: $0.isOurs, isStale: $0.isOurs, traffic: $0.traffic) }
             }
-            state.guardChains = state.guardChains?.mapValues { .init(families: $0.families, isStale: true) }
+            state.guardChains = state.guardChains?.mapValues {
+                .init(families: $0.families, isStale: true, traffic: $0.traffic)
+            }
             state.maskChains = state.maskChains.mapValues { .init(families: $0.families, isStale: true) }
         case .deadlinePasses:
             guard let deadline = state.entry?.deadline, deadline > MapEntry.expired else { return nil }
@@ -105,10 +107,10 @@ enum Disturbance: CaseIterable, Sendable {
 }
 
 extension DesiredState {
-    static let samples: [DesiredState] =
-        [HookSet(Hook.allCases), [.prerouting], [.output]].flatMap { hooks in
-            [.on(hooks, deadline: 0), .on(hooks, deadline: 1000)]
-        } + [.off]
+    static let samples: [DesiredState] = [
+        .on(HookSet(Hook.allCases), deadline: 0), .on(HookSet(Hook.allCases), deadline: 1000),
+        .on([.prerouting], deadline: 0), .on([.output], deadline: 1000), .off,
+    ]
 }
 
 extension ModelNamespace {

@@ -9,6 +9,7 @@ struct ModelNamespace: Hashable, Sendable {
         var isOurs: Bool
         /// Made with a program whose map nobody looks into any more: it never says yes.
         var isStale = false
+        var traffic = Traffic.all
     }
 
     struct Table: Hashable, Sendable {
@@ -21,6 +22,7 @@ struct ModelNamespace: Hashable, Sendable {
     struct GuardChain: Hashable, Sendable {
         var families: FamilySet
         var isStale = false
+        var traffic = Traffic.all
     }
 
     /// Why the kernel would not do it.
@@ -51,27 +53,32 @@ struct ModelNamespace: Hashable, Sendable {
             for (hook, rules) in table.chains {
                 observation.tables[family]?.chains[hook] = .init(
                     own: rules.filter(\.isOurs).map(\.handle), ownIsFirst: rules.first?.isOurs ?? false,
+                    ownTraffic: rules.first(where: \.isOurs)?.traffic ?? .all,
                     hasForeignRules: rules.contains { !$0.isOurs }, isClosed: table.closed.contains(hook))
             }
         }
-        observation.guardChains = guardChains?.mapValues { .intact($0.families) }
+        observation.guardChains = guardChains?.mapValues { .intact($0.families, $0.traffic) }
         observation.maskChains = maskChains.mapValues { .intact($0.families) }
         if hasTPROXY { observation.redirects = [.tproxy()] }
         observation.isGuardShared = isGuardShared
         return observation
     }
 
-    /// The places whose new connections pass the sidecar by.
-    var direct: Set<NATChain> {
-        guard let entry, entry.isLive(at: now) else { return [] }
-        return Set(
-            NATChain.all.filter { natChain in
-                if let chain = guardChains?[natChain.hook], chain.families.contains(natChain.family), !chain.isStale {
-                    return true
-                }
-                guard let first = tables[natChain.family]?.chains[natChain.hook]?.first else { return false }
-                return first.isOurs && !first.isStale
-            })
+    /// The places whose new connections pass the sidecar by: to the namespace itself, and from it.
+    var direct: Set<NATChain> { Set(NATChain.all.filter { isDirect($0, $0.hook) }) }
+
+    /// The families of which connections that are only forwarded pass the sidecar by.
+    var forwarded: FamilySet { FamilySet(Family.allCases.filter { isDirect(NATChain($0, .prerouting), .output) }) }
+
+    private func isDirect(_ natChain: NATChain, _ direction: Hook) -> Bool {
+        guard let entry, entry.isLive(at: now) else { return false }
+        if let chain = guardChains?[natChain.hook], chain.families.contains(natChain.family), !chain.isStale,
+            chain.traffic.includes(direction, at: natChain.hook)
+        {
+            return true
+        }
+        guard let first = tables[natChain.family]?.chains[natChain.hook]?.first else { return false }
+        return first.isOurs && !first.isStale && first.traffic.includes(direction, at: natChain.hook)
     }
 
     /// Whether the sidecar does not see new inbound connections by TPROXY.
@@ -87,7 +94,8 @@ struct ModelNamespace: Hashable, Sendable {
         for natChain in NATChain.all {
             guard let rules = copy.tables[natChain.family]?.chains[natChain.hook] else { continue }
             let renumbered = rules.map { rule in
-                Rule(handle: copy.nextHandle(), isOurs: rule.isOurs, isStale: rule.isStale)
+                Rule(
+                    handle: copy.nextHandle(), isOurs: rule.isOurs, isStale: rule.isStale, traffic: rule.traffic)
             }
             copy.tables[natChain.family]?.chains[natChain.hook] = renumbered
         }
@@ -130,10 +138,10 @@ struct ModelNamespace: Hashable, Sendable {
         case .createChain(let natChain):
             try check(tables[natChain.family] != nil && tables[natChain.family]?.chains[natChain.hook] == nil)
             tables[natChain.family]?.chains[natChain.hook] = []
-        case .insertRule(let natChain):
+        case .insertRule(let natChain, let traffic):
             let table = tables[natChain.family]
             try check(table?.chains[natChain.hook] != nil && table?.closed.contains(natChain.hook) == false)
-            let rule = Rule(handle: nextHandle(), isOurs: true)
+            let rule = Rule(handle: nextHandle(), isOurs: true, traffic: traffic)
             tables[natChain.family]?.chains[natChain.hook]?.insert(rule, at: 0)
         case .deleteRule(let natChain, let handle):
             let index = tables[natChain.family]?.chains[natChain.hook]?.firstIndex { $0.handle == handle }
@@ -149,9 +157,12 @@ struct ModelNamespace: Hashable, Sendable {
         case .createGuardTable:
             try check(guardChains == nil)
             guardChains = [:]
-        case .createGuardChain(let hook, let families):
+        case .createGuardChain(let hook, let families, let traffic):
             try check(guardChains != nil && guardChains?[hook] == nil)
-            guardChains?[hook] = GuardChain(families: FamilySet(families))
+            guardChains?[hook] = GuardChain(families: FamilySet(families), traffic: traffic)
+        case .replaceGuardRules(let hook, let families, let traffic):
+            try check(guardChains?[hook] != nil)
+            guardChains?[hook] = GuardChain(families: FamilySet(families), traffic: traffic)
         case .deleteGuardChain(let hook):
             try check(guardChains?[hook] != nil)
             guardChains?[hook] = nil

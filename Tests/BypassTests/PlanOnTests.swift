@@ -14,7 +14,8 @@ import Testing
                 .setEntry(MapEntry(deadline: MapEntry.expired, hooks: [], created: created)),
                 .createTable(.ip), .createChain(ipOutput), .insertRule(ipOutput),
                 .createTable(.ip6), .createChain(ip6Output), .insertRule(ip6Output),
-                .createGuardTable, .createGuardChain(.output, [.ip, .ip6]),
+                .createGuardTable, .createGuardChain(.prerouting, [.ip, .ip6], .forwarded),
+                .createGuardChain(.output, [.ip, .ip6]),
                 .setEntry(MapEntry(deadline: 0, hooks: [.output], created: created)),
             ])
     }
@@ -140,14 +141,24 @@ import Testing
     func changeOfDirection(_ old: HookSet, _ new: HookSet) {
         let plan = Plan(for: .on(new, deadline: 0), given: .bypassedIstio(old))
         for hook in Hook.allCases {
-            let comes = new.contains(hook) && !old.contains(hook)
-            let goes = old.contains(hook) && !new.contains(hook)
-            #expect(plan.actions.contains(.createGuardChain(hook, [.ip, .ip6])) == comes)
-            #expect(plan.actions.contains(.deleteGuardChain(hook)) == goes)
+            let (before, after) = (old.traffic(at: hook), new.traffic(at: hook))
+            for traffic in Traffic.allCases {
+                let isNew = after == traffic && before != traffic
+                let create = Action.createGuardChain(hook, [.ip, .ip6], traffic)
+                let replace = Action.replaceGuardRules(hook, [.ip, .ip6], traffic)
+                #expect(plan.actions.contains(create) == (isNew && before == nil))
+                #expect(plan.actions.contains(replace) == (isNew && before != nil))
+                for family in Family.allCases {
+                    let insert = Action.insertRule(NATChain(family, hook), traffic)
+                    let isForOther = before != traffic || !old.contains(hook)
+                    #expect(plan.actions.contains(insert) == (new.contains(hook) && after == traffic && isForOther))
+                }
+            }
+            #expect(plan.actions.contains(.deleteGuardChain(hook)) == (before != nil && after == nil))
             for family in Family.allCases {
-                let natChain = NATChain(family, hook)
-                #expect(plan.actions.contains(.insertRule(natChain)) == comes)
-                #expect(plan.actions.contains(.deleteRule(natChain, handle: hook == .output ? 8 : 7)) == goes)
+                let delete = Action.deleteRule(NATChain(family, hook), handle: hook == .output ? 8 : 7)
+                let goes = old.contains(hook) && (!new.contains(hook) || before != after)
+                #expect(plan.actions.contains(delete) == goes)
             }
         }
         #expect(!plan.actions.contains(.deleteGuardTable))

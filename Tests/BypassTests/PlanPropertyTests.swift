@@ -37,6 +37,12 @@ import Testing
                     Issue.record("half a bypass on the way to \(desired) in \(state): \(moment)")
                     return
                 }
+                for moment in history
+                where moment.forwarded != state.forwarded && moment.forwarded != after.forwarded {
+                    Issue.record(
+                        "half a bypass of forwarded connections on the way to \(desired) in \(state): \(moment)")
+                    return
+                }
                 for moment in history where moment.maskChains.count == 1 && state.maskChains.count != 1 {
                     Issue.record("half a mask on the way to \(desired) in \(state): \(moment)")
                     return
@@ -88,7 +94,11 @@ import Testing
                 var changed = on
                 let history = try changed.execute(Plan(for: second, given: on.observation).actions)
                 let stays = on.direct.intersection(changed.direct)
-                for moment in history { #expect(moment.direct.isSuperset(of: stays), "\(first) to \(second)") }
+                let isForwarded = on.forwarded.intersection(changed.forwarded)
+                for moment in history {
+                    #expect(moment.direct.isSuperset(of: stays), "\(first) to \(second)")
+                    #expect(moment.forwarded.isSuperset(of: isForwarded), "\(first) to \(second)")
+                }
             }
         }
     }
@@ -109,6 +119,9 @@ extension ModelNamespace {
         if entry?.hooks != hooks || entry?.deadline != deadline { return "the entry is not as desired" }
         let wanted = Set(NATChain.all.filter { families.contains($0.family) && hooks.contains($0.hook) })
         if direct != wanted { return "other connections are direct" }
+        if forwarded != (hooks.contains(.output) ? FamilySet(families) : []) {
+            return "other connections are forwarded"
+        }
         for natChain in NATChain.all where families.contains(natChain.family) {
             let rules = tables[natChain.family]?.chains[natChain.hook] ?? []
             let isOpen = tables[natChain.family]?.closed.contains(natChain.hook) != true
@@ -116,7 +129,9 @@ extension ModelNamespace {
             if rules.count(where: \.isOurs) != (hasRule ? 1 : 0) { return "rules too many or too few" }
             if hasRule && rules.first?.isOurs != true { return "our rule is not first" }
         }
-        if HookSet(guardChains?.map(\.key) ?? []) != hooks { return "other chains in the guard" }
+        if HookSet(guardChains?.map(\.key) ?? []) != HookSet(Hook.all.filter { hooks.traffic(at: $0) != nil }) {
+            return "other chains in the guard"
+        }
         let takesMask = hooks.contains(.prerouting) && (hasTPROXY || entry?.created.contains(.mask) == true)
         if isMasked != takesMask || maskChains.count != (takesMask ? 2 : 0) { return "the mask is not as desired" }
         if hasTPROXY && hooks.contains(.prerouting) && !isMasked { return "TPROXY takes connections" }

@@ -271,10 +271,10 @@ extension Action {
     fileprivate var family: Family? {
         switch self {
         case .createTable(let family), .deleteTable(let family): family
-        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+        case .createChain(let natChain), .insertRule(let natChain, _), .deleteRule(let natChain, _),
             .deleteChain(let natChain):
             natChain.family
-        case .createGuardChain(_, let families): families.last
+        case .createGuardChain(_, let families, _), .replaceGuardRules(_, let families, _): families.last
         default: nil
         }
     }

@@ -19,11 +19,13 @@ extension Observation {
             for hook in hooks {
                 let handle: UInt64 = hook == .prerouting ? 7 : 8
                 observation.tables[family]?.chains[hook] = .init(
-                    own: [handle], ownIsFirst: true, hasForeignRules: true)
+                    own: [handle], ownIsFirst: true, ownTraffic: hooks.traffic(at: hook) ?? .all, hasForeignRules: true)
             }
         }
         observation.guardChains = PairMap(
-            uniqueKeysWithValues: hooks.map { ($0, .intact(FamilySet(Family.allCases))) })
+            uniqueKeysWithValues: Hook.allCases.compactMap { hook in
+                hooks.traffic(at: hook).map { (hook, .intact(FamilySet(Family.allCases), $0)) }
+            })
         observation.entry = MapEntry(deadline: deadline, hooks: hooks)
         return observation
     }
@@ -55,7 +57,7 @@ extension Plan {
         actions.filter { action in
             switch action {
             case .createTable(let other), .deleteTable(let other): other == family
-            case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+            case .createChain(let natChain), .insertRule(let natChain, _), .deleteRule(let natChain, _),
                 .deleteChain(let natChain):
                 natChain.family == family
             default: false

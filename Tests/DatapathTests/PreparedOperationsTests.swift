@@ -61,7 +61,14 @@ import Testing
     func rules() {
         let guardChain = prepared.transaction(of: [.createGuardChain(.output, [.ip6])]).operations
         #expect(guardChain.map { $0.rule?.expressions.count } == [nil, 6])
-        #expect(guardChain.last?.rule?.guardedFamily(Self.pin) == .ip6)
+        #expect(guardChain.last?.rule?.guarded(Self.pin)?.family == .ip6)
+        for traffic in Traffic.allCases {
+            let replaced = prepared.transaction(of: [.replaceGuardRules(.prerouting, [.ip, .ip6], traffic)]).operations
+            #expect(replaced.map { $0.rule?.guarded(Self.pin)?.family } == [nil, .ip, .ip6])
+            #expect(replaced.map { $0.rule?.guarded(Self.pin)?.traffic } == [nil, traffic, traffic])
+        }
+        let local = prepared.transaction(of: [.insertRule(NATChain(.ip, .prerouting), .local)]).operations
+        #expect(local.map { $0.rule?.isOurs(Self.pin) } == [true] && local.map { $0.rule?.ownTraffic } == [.local])
         let insert = prepared.transaction(of: [.insertRule(NATChain(.ip6, .prerouting))]).operations
         #expect(insert.map { $0.rule?.isOurs(Self.pin) } == [true])
         #expect(insert.first?.rule?.chain == NATChain(.ip6, .prerouting).chainName)

@@ -11,8 +11,10 @@ extension KernelTests {
             "both": chains, "outbound": ["OUTPUT"], "inbound": ["PREROUTING"],
         ]
 
-        private static func words(_ rig: Rig, _ chain: String) -> String {
-            "\(chain) -m bpf --object-pinned \(rig.pin) -j RETURN"
+        /// For inbound connections alone, those to the pod's own addresses: others are forwarded.
+        private static func words(_ rig: Rig, _ chain: String, _ direction: String = "both") -> String {
+            let condition = direction == "inbound" ? "-m addrtype --dst-type LOCAL " : ""
+            return "\(chain) \(condition)-m bpf --object-pinned \(rig.pin) -j RETURN"
         }
 
         @Test(arguments: [nil, MeshSandbox.Mesh.iptables])
@@ -31,7 +33,9 @@ extension KernelTests {
                         for chain in Self.chains {
                             var lines = before[tool + chain] ?? []
                             // The policy's line comes first.
-                            if expected.contains(chain) { lines.insert("-A " + Self.words(rig, chain), at: 1) }
+                            if expected.contains(chain) {
+                                lines.insert("-A " + Self.words(rig, chain, direction), at: 1)
+                            }
                             #expect(try await rig.sandbox.listing(chain, by: tool) == lines, "\(tool) \(direction)")
                         }
                     }
@@ -40,13 +44,14 @@ extension KernelTests {
             }
         }
 
-        @Test func theRuleIsFoundByItsOwnWords() async throws {
+        @Test(arguments: chainsByDirection.keys.sorted())
+        func theRuleIsFoundByItsOwnWords(_ direction: String) async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                try await rig.on()
+                try await rig.on(direction: direction)
                 for tool in Self.tools {
-                    for chain in Self.chains {
-                        try await rig.sandbox.iptables("-C " + Self.words(rig, chain), tool: tool)
+                    for chain in Self.chainsByDirection[direction] ?? [] {
+                        try await rig.sandbox.iptables("-C " + Self.words(rig, chain, direction), tool: tool)
                         // What iptables-save prints, iptables-restore takes.
                         let saved = try await rig.sandbox.run([tool + "-save", "-t", "nat"], in: .pod)
                         try await rig.sandbox.run([tool + "-restore", "--test"], in: .pod, input: saved)

@@ -29,6 +29,7 @@ import Testing
                     case .verdictMap: rules.effects = .verdictMap
                     case .destinationNat: rules.effects = .destinationNat
                     case .transparentProxy: rules.effects = .transparentProxy
+                    case .sets: rules.effects = .mark
                     default: break
                     }
                     scan.graph.add(rules, to: key)
@@ -144,6 +145,8 @@ import Testing
         ("nat", .input, .destinationNat(.ip), nil), ("nat", .postrouting, .destinationNat(.ip), nil),
         ("filter", .output, .destinationNat(.ip), nil), ("filter", .prerouting, .transparentProxy, .transparentProxy),
         ("filter", .output, .transparentProxy, nil), ("filter", .forward, .transparentProxy, nil),
+        ("route", .output, .sets(.packet), .mark), ("filter", .output, .sets(.packet), nil),
+        ("filter", .prerouting, .sets(.packet), nil), ("route", .output, .destinationNat(.ip), nil),
         ("nat", .output, .other, nil), ("nat", .output, .matchBPF(pin: "/sys/fs/bpf/bypass"), nil),
     ]
 

@@ -71,7 +71,8 @@ import Testing
         #expect(
             rules.map(\.expressions) == [
                 [
-                    .other, .other, .matchBPF(pin: "/sys/fs/bpf/bypass"), .counter(packets: 0, bytes: 0), .other,
+                    .other, .comparison(isEqual: true), .matchBPF(pin: "/sys/fs/bpf/bypass"),
+                    .counter(packets: 0, bytes: 0), .other,
                     .destinationNat(.ip),
                 ]
             ])
@@ -85,7 +86,7 @@ import Testing
         ("xt REDIRECT", Reply.expression("target", Reply.text(1, "REDIRECT")), .destinationNat(nil)),
         ("xt DNAT", Reply.expression("target", Reply.text(1, "DNAT")), .destinationNat(nil)),
         ("xt TPROXY", Reply.expression("target", Reply.text(1, "TPROXY")), .transparentProxy),
-        ("xt MARK", Reply.expression("target", Reply.text(1, "MARK")), .other),
+        ("xt MARK", Reply.expression("target", Reply.text(1, "MARK")), .sets(.packet)),
         ("tproxy", Reply.expression("tproxy", Reply.number(1, 2)), .transparentProxy),
         ("dnat", Reply.expression("nat", Reply.number(1, 1), Reply.number(2, 10)), .destinationNat(.ip6)),
         ("snat", Reply.expression("nat", Reply.number(1, 0), Reply.number(2, 2)), .other),

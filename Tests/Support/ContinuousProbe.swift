@@ -60,6 +60,8 @@ extension MeshSandbox {
 
     /// Starts a probe, which the caller stops.
     package func startProbe(_ direction: Direction, _ family: Family) throws -> ContinuousProbe {
-        ContinuousProbe(try Probe(self, direction, family))
+        start(try Probe(self, direction, family))
     }
+
+    package func start(_ probe: Probe) -> ContinuousProbe { ContinuousProbe(probe) }
 }

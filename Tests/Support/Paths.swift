@@ -47,9 +47,9 @@ extension MeshSandbox {
     /// Probes for as long as `body` runs, and for some connections before and after, so that connections are surely made
     /// while something changes.
     package func watching(
-        _ directions: [Direction] = Direction.allCases, _ body: () async throws -> Void
+        _ directions: [Direction] = Direction.allCases, and more: [Probe] = [], _ body: () async throws -> Void
     ) async throws -> ProbeResults {
-        var probes: [ContinuousProbe] = []
+        var probes = more.map { start($0) }
         for direction in directions {
             for family in Family.allCases { probes.append(try startProbe(direction, family)) }
         }

@@ -23,6 +23,19 @@ extension MeshSandbox {
         }
     }
 
+    /// Has the pod's outbound connections to an app marked, routed to `lo` and taken there by TPROXY.
+    package func installOutboundTPROXY(_ mesh: Mesh = .iptables) async throws {
+        for (_, command) in mesh.restore {
+            try await run(command + ["--noflush"], in: .pod, input: MeshRules.outboundTPROXY)
+        }
+        if mesh == .nftables { try await run(["nft", "-f", "-"], in: .pod, input: MeshRules.nativeOutboundTPROXY) }
+        for family in ["-4", "-6"] {
+            try await run(
+                ["ip", family, "-batch", "-"], in: .pod,
+                input: "rule add fwmark 1 lookup 100\nroute add local default dev lo table 100\n")
+        }
+    }
+
     /// Takes away what `installTPROXY` has put there, and nothing else.
     package func removeTPROXY(_ mesh: Mesh = .iptables) async throws {
         for (_, command) in mesh.restore {
@@ -70,6 +83,27 @@ extension MeshRules {
 
         """
     }
+
+    fileprivate static let outboundTPROXY = restore(
+        "mangle", [],
+        [
+            "-A OUTPUT -p tcp --dport 8080 -m owner ! --uid-owner 1337 -j MARK --set-mark 1",
+            "-A PREROUTING -i lo -p tcp -m mark --mark 1 -j TPROXY --on-port 15001",
+        ])
+
+    fileprivate static let nativeOutboundTPROXY = """
+        table inet mesh_outbound {
+            chain output {
+                type route hook output priority mangle; policy accept;
+                tcp dport 8080 meta skuid != 1337 meta mark set 1
+            }
+            chain prerouting {
+                type filter hook prerouting priority mangle; policy accept;
+                iifname "lo" meta l4proto tcp meta mark 1 tproxy to :15001
+            }
+        }
+
+        """
 
     fileprivate static let removeTPROXY = restore(
         "mangle", [], ["-D PREROUTING -p tcp -j ISTIO_INBOUND"] + remove(tproxyChains))

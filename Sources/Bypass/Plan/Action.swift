@@ -5,15 +5,17 @@ package enum Action: Hashable, Sendable {
     /// iptables' nat table.
     case createTable(Family)
     case createChain(NATChain)
-    /// Our RETURN at the head of the chain.
-    case insertRule(NATChain)
+    /// Our RETURN at the head of the chain, for all or for local traffic.
+    case insertRule(NATChain, Traffic = .all)
     case deleteRule(NATChain, handle: UInt64)
     case deleteChain(NATChain)
     case deleteTable(Family)
     /// The guard's own table.
     case createGuardTable
     /// A chain of the guard's, with its rules for these families.
-    case createGuardChain(Hook, [Family])
+    case createGuardChain(Hook, [Family], Traffic = .all)
+    /// Other rules in a chain of the guard's: no packet finds it without rules.
+    case replaceGuardRules(Hook, [Family], Traffic)
     case deleteGuardChain(Hook)
     /// Both of the mask's chains in the guard's table, with their rules for these families.
     case createMask([Family])
@@ -36,10 +38,11 @@ package enum Action: Hashable, Sendable {
     var part: Part? {
         switch self {
         case .createTable(let family), .deleteTable(let family): .nat(family)
-        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+        case .createChain(let natChain), .insertRule(let natChain, _), .deleteRule(let natChain, _),
             .deleteChain(let natChain):
             .nat(natChain.family)
-        case .createGuardTable, .createGuardChain, .deleteGuardChain, .createMask, .deleteMaskChain, .deleteGuardTable:
+        case .createGuardTable, .createGuardChain, .replaceGuardRules, .deleteGuardChain, .createMask,
+            .deleteMaskChain, .deleteGuardTable:
             .guardTable
         case .setEntry, .removeEntry: nil
         }
@@ -56,11 +59,12 @@ package enum Action: Hashable, Sendable {
     var place: String? {
         switch self {
         case .createTable(let family), .deleteTable(let family): "table \(family == .ip ? "ip" : "ip6") nat"
-        case .createChain(let natChain), .insertRule(let natChain), .deleteRule(let natChain, _),
+        case .createChain(let natChain), .insertRule(let natChain, _), .deleteRule(let natChain, _),
             .deleteChain(let natChain):
             natChain.name
         case .createGuardTable, .createMask, .deleteGuardTable: "table inet \(Guard.table)"
-        case .createGuardChain(let hook, _), .deleteGuardChain(let hook): "inet \(Guard.table) \(hook.chain)"
+        case .createGuardChain(let hook, _, _), .replaceGuardRules(let hook, _, _), .deleteGuardChain(let hook):
+            "inet \(Guard.table) \(hook.chain)"
         case .deleteMaskChain(let chain): "inet \(Guard.table) \(chain.name)"
         case .setEntry, .removeEntry: nil
         }
@@ -76,23 +80,28 @@ extension Observation {
         switch action {
         case .createTable(let family): tables[family] = tables[family] ?? Table()
         case .createChain(let natChain): tables[natChain.family]?.chains[natChain.hook] = Chain()
-        case .insertRule(let natChain):
+        case .insertRule(let natChain, let traffic):
             guard let handle else { return false }
             tables[natChain.family]?.chains[natChain.hook]?.own.insert(handle, at: 0)
             tables[natChain.family]?.chains[natChain.hook]?.ownIsFirst = true
+            tables[natChain.family]?.chains[natChain.hook]?.ownTraffic = traffic
         case .deleteRule(let natChain, let handle):
             guard var chain = chain(natChain), let index = chain.own.firstIndex(of: handle) else { return false }
             chain.own.remove(at: index)
-            // Which rule is first now depends on where the others stand.
-            if index == 0 && chain.ownIsFirst && !chain.own.isEmpty { return false }
-            chain.ownIsFirst = chain.ownIsFirst && index != 0
+            // Which rule is first now, and what it is for, depends on the others.
+            if index == 0 {
+                guard chain.own.isEmpty else { return false }
+                (chain.ownIsFirst, chain.ownTraffic) = (false, .all)
+            }
             tables[natChain.family]?.chains[natChain.hook] = chain
         case .deleteChain(let natChain): tables[natChain.family]?.chains[natChain.hook] = nil
         case .deleteTable(let family): tables[family] = nil
         case .createGuardTable:
             guardChains = guardChains ?? [:]
             isGuardOurs = true
-        case .createGuardChain(let hook, let families): guardChains?[hook] = .intact(FamilySet(families))
+        case .createGuardChain(let hook, let families, let traffic),
+            .replaceGuardRules(let hook, let families, let traffic):
+            guardChains?[hook] = .intact(FamilySet(families), traffic)
         case .deleteGuardChain(let hook): guardChains?[hook] = nil
         case .createMask(let families):
             for chain in MaskChain.all { maskChains[chain] = .intact(FamilySet(families)) }

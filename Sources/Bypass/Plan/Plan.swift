@@ -35,12 +35,13 @@ package struct Plan: Hashable, Sendable {
             }
             for hook in Hook.all {
                 let natChain = NATChain(family, hook)
-                if hooks.contains(hook) {
+                // Our rule there is for inbound connections; for forwarded ones alone the guard is enough.
+                if hooks.contains(hook), let traffic = hooks.traffic(at: hook) {
                     if observation.chain(natChain) == nil {
                         ruleset.append(.createChain(natChain))
                         created.insert(.chain(natChain))
                     }
-                    Self.putFirst(natChain, observation.chain(natChain), trusted, &ruleset)
+                    Self.putFirst(natChain, traffic, observation.chain(natChain), trusted, &ruleset)
                 } else {
                     Self.clear(natChain, observation, &created, &ruleset)
                 }
@@ -67,14 +68,15 @@ package struct Plan: Hashable, Sendable {
 
     /// Our rule once, and at the chain's head.
     private static func putFirst(
-        _ natChain: NATChain, _ chain: Observation.Chain?, _ trusted: Bool, _ actions: inout [Action]
+        _ natChain: NATChain, _ traffic: Traffic, _ chain: Observation.Chain?, _ trusted: Bool,
+        _ actions: inout [Action]
     ) {
         guard let chain else {
-            actions.append(.insertRule(natChain))
+            actions.append(.insertRule(natChain, traffic))
             return
         }
-        let isKept = trusted && chain.ownIsFirst && !chain.isClosed
-        if !isKept && !chain.isClosed { actions.append(.insertRule(natChain)) }
+        let isKept = trusted && chain.ownIsFirst && chain.ownTraffic == traffic && !chain.isClosed
+        if !isKept && !chain.isClosed { actions.append(.insertRule(natChain, traffic)) }
         for handle in chain.own.dropFirst(isKept ? 1 : 0) { actions.append(.deleteRule(natChain, handle: handle)) }
     }
 
@@ -87,9 +89,15 @@ package struct Plan: Hashable, Sendable {
         let present = observation.guardChains
         let isWhole = trusted && present?.allValues { $0.covers(covered) } ?? false
         if let present, isWhole {
-            for hook in hooks where present[hook] == nil { actions.append(.createGuardChain(hook, families)) }
-            for hook in Hook.all where !hooks.contains(hook) && present[hook] != nil {
-                actions.append(.deleteGuardChain(hook))
+            for hook in Hook.all {
+                switch (present[hook], hooks.traffic(at: hook)) {
+                case (nil, nil): break
+                case (nil, let traffic?): actions.append(.createGuardChain(hook, families, traffic))
+                case (_?, nil): actions.append(.deleteGuardChain(hook))
+                case (let chain?, let traffic?):
+                    if case .intact(_, traffic) = chain { continue }
+                    actions.append(.replaceGuardRules(hook, families, traffic))
+                }
             }
             if isMasked && observation.isMasked(covered) { return }
             removeMask(observation, &actions)
@@ -98,7 +106,9 @@ package struct Plan: Hashable, Sendable {
         }
         if let present { remove(present, observation, &actions) }
         if present == nil || !observation.isGuardShared { actions.append(.createGuardTable) }
-        for hook in hooks { actions.append(.createGuardChain(hook, families)) }
+        for hook in Hook.all {
+            if let traffic = hooks.traffic(at: hook) { actions.append(.createGuardChain(hook, families, traffic)) }
+        }
         if isMasked { actions.append(.createMask(families)) }
     }
 

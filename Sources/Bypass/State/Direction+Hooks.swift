@@ -17,3 +17,19 @@ extension Direction {
         self = direction
     }
 }
+
+extension HookSet {
+    /// Which connections at a hook bypass the sidecar, if these are the directions; nil for none.
+    package func traffic(at hook: Hook) -> Traffic? {
+        switch hook {
+        case .output: contains(.output) ? .all : nil
+        case .prerouting:
+            switch (contains(.prerouting), contains(.output)) {
+            case (true, true): .all
+            case (true, false): .local
+            case (false, true): .forwarded
+            case (false, false): nil
+            }
+        }
+    }
+}

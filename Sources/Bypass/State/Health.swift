@@ -17,14 +17,18 @@ package struct Health: Hashable, Sendable {
         }
         let damage = Self.damage(entry.hooks, observation)
         var (isKnown, further) = (true, 0)
-        var traffic = Traffic()
+        var tally = Tally()
         var warnings = damage
-        for redirect in observation.redirects where entry.hooks.contains(redirect.hook) {
-            // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
-            if redirect.further > 0 && !redirect.isOverriddenByGuard(in: observation) { further += redirect.further }
-            let isOverridden = redirect.isOverridden(in: observation)
-            traffic.add(redirect, isOverridden: isOverridden)
-            if !isOverridden { warnings.append(Warning(active: redirect)) }
+        for redirect in observation.redirects {
+            for direction in observation.directions(of: redirect).intersection(entry.hooks) {
+                let isOverridden = redirect.isOverridden(direction, in: observation)
+                tally.add(redirect.families, direction, isOverridden: isOverridden)
+                if !isOverridden { warnings.append(Warning(active: redirect, direction)) }
+                // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
+                if redirect.further > 0 && !redirect.isOverriddenByGuard(direction, in: observation) {
+                    further += redirect.further
+                }
+            }
         }
         for unreadable in observation.unreadable {
             isKnown = false
@@ -34,7 +38,7 @@ package struct Health: Hashable, Sendable {
             isKnown = false
             warnings.append(.unsettled)
         }
-        let effect = traffic.effect(isKnown: isKnown && further == 0)
+        let effect = tally.effect(isKnown: isKnown && further == 0)
         if effect == .nothingToBypass { warnings.append(.noInterception) }
         self.init(
             state: damage.isEmpty ? .on : .degraded, effect: effect,
@@ -64,20 +68,20 @@ package struct Health: Hashable, Sendable {
         self.warnings = warnings
     }
 
-    /// What redirects take, by hook and family: which rules of a chain meet which connections is not known.
-    private struct Traffic {
+    /// What redirects take, by direction and family: which rules of a chain meet which connections is not known.
+    private struct Tally {
         private var redirected: PairMap<Hook, FamilySet> = [:]
         private var active: PairMap<Hook, FamilySet> = [:]
 
-        mutating func add(_ redirect: Observation.Redirect, isOverridden: Bool) {
-            redirected[redirect.hook] = (redirected[redirect.hook] ?? []).union(redirect.families)
-            if !isOverridden { active[redirect.hook] = (active[redirect.hook] ?? []).union(redirect.families) }
+        mutating func add(_ families: FamilySet, _ direction: Hook, isOverridden: Bool) {
+            redirected[direction] = (redirected[direction] ?? []).union(families)
+            if !isOverridden { active[direction] = (active[direction] ?? []).union(families) }
         }
 
         func effect(isKnown: Bool) -> BypassStatus.Effect {
             if isKnown && active.isEmpty { return redirected.isEmpty ? .nothingToBypass : .all }
-            let isAnyBypassed = redirected.contains { hook, families in
-                !families.isSubset(of: active[hook] ?? [])
+            let isAnyBypassed = redirected.contains { direction, families in
+                !families.isSubset(of: active[direction] ?? [])
             }
             return isAnyBypassed ? .partial : .ineffective
         }
@@ -85,17 +89,20 @@ package struct Health: Hashable, Sendable {
 
     private static func damage(_ hooks: HookSet, _ observation: Observation) -> [Warning] {
         var damage: [Warning] = []
-        for hook in hooks {
-            for family in observation.families {
+        for hook in Hook.all {
+            guard let traffic = hooks.traffic(at: hook) else { continue }
+            for family in observation.families where hooks.contains(hook) {
                 let natChain = NATChain(family, hook)
                 if observation.chain(natChain)?.isClosed == true { continue }
-                guard let chain = observation.chain(natChain), !chain.own.isEmpty else {
+                guard let chain = observation.chain(natChain), !chain.own.isEmpty, chain.ownTraffic == traffic else {
                     damage.append(.ruleMissing(natChain))
                     continue
                 }
                 if !chain.ownIsFirst { damage.append(.ruleNotFirst(natChain)) }
             }
-            let isGuarded = observation.families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
+            let isGuarded = observation.families.allSatisfy {
+                observation.guardedTraffic(NATChain($0, hook)) == traffic
+            }
             if !isGuarded { damage.append(.guardMissing(hook)) }
         }
         if hooks.contains(.prerouting), observation.needsMask,
@@ -110,8 +117,10 @@ package struct Health: Hashable, Sendable {
 extension Warning {
     fileprivate static let unsettled = unseen("its rules change faster than they can be read")
 
-    fileprivate init(active redirect: Observation.Redirect) {
+    fileprivate init(active redirect: Observation.Redirect, _ direction: Hook) {
         switch redirect.mechanism {
+        case .mark: self = .outboundTransparentProxy(redirect.name)
+        case .transparentProxy where direction == .output: self = .forwardedTraffic(redirect.name)
         case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)
         case .transparentProxy: self = .transparentProxy(redirect.name)
         case .nat where redirect.priority <= Guard.priority: self = .earlierRedirect(redirect.name)
@@ -122,16 +131,24 @@ extension Warning {
 
 extension Observation.Redirect {
     /// The guard overrides every nat chain that is asked later than it, whatever made that; our rule overrides its own chain.
-    fileprivate func isOverridden(in observation: Observation) -> Bool {
+    fileprivate func isOverridden(_ direction: Hook, in observation: Observation) -> Bool {
         switch mechanism {
-        case .nat: isOverriddenByGuard(in: observation) || natChain.flatMap(observation.chain)?.ownIsFirst == true
-        case .transparentProxy: isMaskable && observation.isMasked(families)
+        case .nat:
+            if isOverriddenByGuard(direction, in: observation) { return true }
+            guard let chain = natChain.flatMap(observation.chain) else { return false }
+            return chain.ownIsFirst && chain.ownTraffic.includes(direction, at: hook)
+        case .transparentProxy: return direction == .prerouting && isMaskable && observation.isMasked(families)
+        // It marks every packet of a connection: what it has marked cannot be told from what a connection through the proxy
+        // needs.
+        case .mark: return false
         }
     }
 
-    fileprivate func isOverriddenByGuard(in observation: Observation) -> Bool {
+    fileprivate func isOverriddenByGuard(_ direction: Hook, in observation: Observation) -> Bool {
         mechanism == .nat && priority > Guard.priority
-            && families.allSatisfy { observation.isGuarded(NATChain($0, hook)) }
+            && families.allSatisfy {
+                observation.guardedTraffic(NATChain($0, hook))?.includes(direction, at: hook) == true
+            }
     }
 }
 
@@ -139,6 +156,29 @@ extension Observation.Redirect {
     /// Whether the mask's chains stand around it.
     var isMaskable: Bool {
         mechanism == .transparentProxy && hook == .prerouting && priority == Guard.maskedPriority
+            && sources.contains(.outside)
+    }
+}
+
+extension Observation {
+    /// In which directions a redirect takes connections. That depends on their way, not on its hook alone: in PREROUTING,
+    /// what a named interface brings may be forwarded; what comes by `lo` has been sent by the namespace itself, and nat has
+    /// decided about it in OUTPUT.
+    package func directions(of redirect: Redirect) -> HookSet {
+        switch redirect.mechanism {
+        case .nat where redirect.hook == .output: return [.output]
+        case .nat, .transparentProxy:
+            var directions: HookSet = []
+            if redirect.sources.contains(.outside) { directions.insert(.prerouting) }
+            if redirect.sources.contains(.namedInterface) { directions.insert(.output) }
+            return directions
+        case .mark:
+            let isTaken = redirects.contains {
+                $0.mechanism == .transparentProxy && $0.sources.contains(.loopback)
+                    && !$0.families.isDisjoint(with: redirect.families)
+            }
+            return isTaken ? [.output] : []
+        }
     }
 }
 

@@ -13,6 +13,36 @@ package enum Hook: Hashable, Sendable, CaseIterable {
     case output
 }
 
+/// Where packets come in.
+package enum Source: Hashable, Sendable, CaseIterable {
+    /// Any interface but `lo`.
+    case outside
+    /// `lo`: the namespace itself has sent them.
+    case loopback
+    /// An interface that a rule names, and not `lo`: it may be that of a virtual machine or an inner container.
+    case namedInterface
+}
+
+/// Which of the connections at a hook a rule of ours is for. In PREROUTING are those from outside to the namespace itself,
+/// which are inbound, and those that it only forwards: what a virtual machine or an inner container behind it sends, which is
+/// outbound.
+package enum Traffic: Hashable, Sendable, CaseIterable {
+    case all
+    /// To the namespace's own addresses.
+    case local
+    /// To other addresses.
+    case forwarded
+
+    /// Whether a rule for this traffic takes connections of a direction that come by a hook.
+    func includes(_ direction: Hook, at hook: Hook) -> Bool {
+        switch self {
+        case .all: true
+        case .local: hook == .prerouting && direction == .prerouting
+        case .forwarded: hook == .prerouting && direction == .output
+        }
+    }
+}
+
 /// A base chain of iptables' nat table.
 package struct NATChain: Hashable, Sendable {
     package var family: Family

@@ -6,6 +6,8 @@ package struct Observation: Hashable, Sendable {
         package var own: [UInt64]
         /// Whether the chain's first rule is ours.
         package var ownIsFirst: Bool
+        /// Which connections the first of our rules is for.
+        package var ownTraffic: Traffic
         /// Whether there are rules of others.
         package var hasForeignRules: Bool
         /// Whether our rule has no place here: this is not iptables' chain, though it has the name, or its table belongs
@@ -13,10 +15,12 @@ package struct Observation: Hashable, Sendable {
         package var isClosed: Bool
 
         package init(
-            own: [UInt64] = [], ownIsFirst: Bool = false, hasForeignRules: Bool = false, isClosed: Bool = false
+            own: [UInt64] = [], ownIsFirst: Bool = false, ownTraffic: Traffic = .all, hasForeignRules: Bool = false,
+            isClosed: Bool = false
         ) {
             self.own = own
             self.ownIsFirst = ownIsFirst
+            self.ownTraffic = ownTraffic
             self.hasForeignRules = hasForeignRules
             self.isClosed = isClosed
         }
@@ -36,16 +40,17 @@ package struct Observation: Hashable, Sendable {
 
     /// A chain of the guard's table.
     package enum GuardChain: Hashable, Sendable {
-        /// Where and what it was made as, with nothing before its rules, which are for these families.
-        case intact(FamilySet)
+        /// Where and what it was made as, with nothing before its rules, which are for these families and this traffic.
+        case intact(FamilySet, Traffic = .all)
         case damaged
 
         func covers(_ families: FamilySet) -> Bool {
-            if case .intact(let covered) = self { covered.isSuperset(of: families) } else { false }
+            if case .intact(let covered, _) = self { covered.isSuperset(of: families) } else { false }
         }
 
-        func covers(_ family: Family) -> Bool {
-            if case .intact(let covered) = self { covered.contains(family) } else { false }
+        /// nil if there is none of this family.
+        func traffic(of family: Family) -> Traffic? {
+            if case .intact(let covered, let traffic) = self, covered.contains(family) { traffic } else { nil }
         }
     }
 
@@ -53,6 +58,8 @@ package struct Observation: Hashable, Sendable {
     package struct Redirect: Hashable, Sendable {
         package enum Mechanism: Hashable, Sendable {
             case nat, transparentProxy
+            /// Marks packets that leave, so that TPROXY can take them as they come back by `lo`.
+            case mark
         }
 
         package var mechanism: Mechanism
@@ -60,6 +67,8 @@ package struct Observation: Hashable, Sendable {
         /// One, or both for a chain of family inet.
         package var families: FamilySet
         package var priority: Int32
+        /// Where packets come in that it takes, in PREROUTING.
+        package var sources: SourceSet
         /// iptables' own nat chain, where it is one: our RETURN at its head overrides it.
         package var natChain: NATChain?
         /// For people, such as `ip nat PREROUTING (iptables-legacy)`.
@@ -68,13 +77,14 @@ package struct Observation: Hashable, Sendable {
         package var further: Int
 
         package init(
-            mechanism: Mechanism, hook: Hook, families: FamilySet, priority: Int32, natChain: NATChain?, name: String,
-            further: Int = 0
+            mechanism: Mechanism, hook: Hook, families: FamilySet, priority: Int32,
+            sources: SourceSet = [.outside, .loopback], natChain: NATChain?, name: String, further: Int = 0
         ) {
             self.mechanism = mechanism
             self.hook = hook
             self.families = families
             self.priority = priority
+            self.sources = sources
             self.natChain = natChain
             self.name = name
             self.further = further
@@ -161,9 +171,9 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
-    /// Whether the guard takes the first packets of this family's connections at a hook.
-    func isGuarded(_ natChain: NATChain) -> Bool {
-        guardChains?[natChain.hook]?.covers(natChain.family) ?? false
+    /// Which first packets of this family's connections the guard takes at a hook; nil for none.
+    func guardedTraffic(_ natChain: NATChain) -> Traffic? {
+        guardChains?[natChain.hook]?.traffic(of: natChain.family)
     }
 
     /// Whether the mask hides the first packets of these families' connections, and both its chains are there.
@@ -173,7 +183,7 @@ package struct Observation: Hashable, Sendable {
 
     /// The families that the bypass was made for: without IPv6 where the kernel could do no nat for it.
     var families: [Family] {
-        let ipOnly = guardChains?.allValues { $0.covers(.ip) && !$0.covers(.ip6) } ?? false
+        let ipOnly = guardChains?.allValues { $0.covers([.ip]) && !$0.covers([.ip6]) } ?? false
         let hasOwnIP6 = tables[.ip6].map { table in !table.chains.allValues { $0.own.isEmpty } } ?? false
         return ipOnly && guardChains?.isEmpty == false && !hasOwnIP6 ? [.ip] : Family.all
     }

@@ -92,6 +92,12 @@ package struct FamilySet: SmallSet {
     @inlinable package init(bits: UInt8) { self.bits = bits }
 }
 
+package struct SourceSet: SmallSet {
+    package typealias Element = Source
+    package var bits: UInt8
+    @inlinable package init(bits: UInt8) { self.bits = bits }
+}
+
 package struct CreatedObjectSet: SmallSet {
     package typealias Element = CreatedObject
     package var bits: UInt8
@@ -111,6 +117,17 @@ extension Family: SmallSetElement {
 extension MaskChain: SmallSetElement {
     package static let all = allCases
     @inlinable package var number: Int { self == .mask ? 0 : 1 }
+}
+
+extension Source: SmallSetElement {
+    package static let all = allCases
+    @inlinable package var number: Int {
+        switch self {
+        case .outside: 0
+        case .loopback: 1
+        case .namedInterface: 2
+        }
+    }
 }
 
 extension CreatedObject: SmallSetElement {

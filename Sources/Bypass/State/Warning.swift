@@ -8,6 +8,10 @@ package enum Warning: Hashable, Sendable {
     case establishedConnections(Int?)
     /// TPROXY still takes inbound connections.
     case transparentProxy(String)
+    /// Connections that leave are marked, and TPROXY takes them as they come back.
+    case outboundTransparentProxy(String)
+    /// TPROXY takes what an interface brings that it names, and that is only forwarded.
+    case forwardedTraffic(String)
     /// A nat chain that is asked before the guard still takes connections.
     case earlierRedirect(String)
     /// A nat chain still takes connections, since the guard is not whole.
@@ -35,7 +39,8 @@ package enum Warning: Hashable, Sendable {
         switch self {
         case .noInterception: "no-interception"
         case .establishedConnections: "established-connections"
-        case .transparentProxy: "tproxy"
+        case .transparentProxy, .outboundTransparentProxy: "tproxy"
+        case .forwardedTraffic: "forwarded-traffic"
         case .earlierRedirect: "earlier-redirect"
         case .redirect: "redirect"
         case .ruleMissing: "rule-missing"
@@ -63,6 +68,11 @@ package enum Warning: Hashable, Sendable {
         case .transparentProxy(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY at a priority other than "
                 + "\(Guard.maskedPriority), which cannot be bypassed"
+        case .outboundTransparentProxy(let chain):
+            "outbound connections still go to the proxy: \(chain) marks them for TPROXY, which cannot be bypassed"
+        case .forwardedTraffic(let chain):
+            "\(chain) takes what an interface brings that it names by TPROXY: of that, connections that are only forwarded, "
+                + "such as a virtual machine's, still go to the proxy"
         case .redirect(let chain):
             "\(chain) still redirects connections to the proxy: \(Self.remedy)"
         case .earlierRedirect(let chain):

@@ -36,7 +36,9 @@ extension BypassManager {
             status.reason = record?.reason
             status.setBy = record?.setBy
             if let error = store.writeError(of: session.inode) { warnings.append(.notRecorded("\(error)")) }
-            let isRedirected = observation.redirects.contains { entry.hooks.contains($0.hook) }
+            let isRedirected = observation.redirects.contains {
+                !observation.directions(of: $0).isDisjoint(with: entry.hooks)
+            }
             if countingConnections, isRedirected, let warning = session.establishedConnections() {
                 warnings.append(warning)
             }

@@ -79,7 +79,7 @@ extension Transaction.Operation {
     fileprivate var makesRule: Bool {
         switch self {
         case .insertRule, .appendRule, .addChain, .addTable: true
-        case .deleteRule, .deleteChain, .deleteTable: false
+        case .deleteRule, .flushChain, .deleteChain, .deleteTable: false
         }
     }
 }

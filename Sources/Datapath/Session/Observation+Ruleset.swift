@@ -58,8 +58,13 @@ extension Observation {
                 found[hook] = .damaged
                 continue
             }
-            let families = rules[chain.name, default: []].lazy.map { $0.guardedFamily(pin) }.prefix { $0 != nil }
-            found[hook] = families.isEmpty ? .damaged : .intact(FamilySet(families.compactMap(\.self)))
+            let guarded = rules[chain.name, default: []].lazy.map { $0.guarded(pin) }
+            guard let traffic = guarded.first??.traffic else {
+                found[hook] = .damaged
+                continue
+            }
+            let families = guarded.prefix { $0?.traffic == traffic }.compactMap { $0?.family }
+            found[hook] = .intact(FamilySet(families), traffic)
         }
         return found
     }
@@ -110,7 +115,8 @@ extension Observation.Table {
             let isNat = chain.base?.type == "nat" && chain.base?.hook == hook.netfilter
             chains[hook] = Observation.Chain(
                 own: own.map(\.handle), ownIsFirst: isNat && own.first?.position == 0,
-                hasForeignRules: Int(chain.use) > own.count, isClosed: !isNat)
+                ownTraffic: own.first?.ownTraffic ?? .all, hasForeignRules: Int(chain.use) > own.count, isClosed: !isNat
+            )
         }
         hasForeignObjects = Int(table.use) > chains.count
     }
@@ -119,16 +125,27 @@ extension Observation.Table {
 extension Ruleset.Rule {
     /// Whether this is the rule that we insert, in every word.
     func isOurs(_ pin: String) -> Bool {
-        guard expressions.count == 3, case .counter = expressions[1] else { return false }
-        return expressions[0] == .matchBPF(pin: pin) && expressions[2] == .returnVerdict
+        let rule = expressions.first == .addressTypeIsLocal ? expressions.dropFirst() : expressions[...]
+        guard rule.count == 3, case .counter = rule[rule.startIndex + 1] else { return false }
+        return rule.first == .matchBPF(pin: pin) && rule.last == .returnVerdict
     }
 
-    /// The family of a rule of the guard's; nil for any other rule.
-    func guardedFamily(_ pin: String) -> Bypass.Family? {
-        guard expressions.count == 6, expressions[2] == .matchBPF(pin: pin),
-            case .counter = expressions[3], case .destinationNat(let family) = expressions[5]
+    /// Which connections such a rule is for.
+    var ownTraffic: Traffic { expressions.first == .addressTypeIsLocal ? .local : .all }
+
+    /// What a rule of the guard's is for; nil for any other rule.
+    func guarded(_ pin: String) -> (family: Bypass.Family, traffic: Traffic)? {
+        let traffic: Traffic
+        switch (expressions.count, expressions.dropFirst(3).first) {
+        case (6, _): traffic = .all
+        case (8, .comparison(let isEqual)): traffic = isEqual ? .local : .forwarded
+        default: return nil
+        }
+        let rule = expressions.suffix(4)
+        guard rule.first == .matchBPF(pin: pin), case .counter = rule[rule.startIndex + 1],
+            case .destinationNat(let family) = rule.last
         else { return nil }
-        return family == .ip ? .ip : family == .ip6 ? .ip6 : nil
+        return family == .ip ? (.ip, traffic) : family == .ip6 ? (.ip6, traffic) : nil
     }
 }
 
@@ -147,7 +164,9 @@ extension Ruleset.Rule {
                 return false
             }
             return expressions[expressions.count - 4] == .matchBPF(pin: pin)
-        case .unmask: return expressions == Array(repeating: .other, count: 6)
+        case .unmask:
+            let comparison = Ruleset.Expression.comparison(isEqual: true)
+            return expressions == [.other, comparison, .other, comparison, .other, .other]
         }
     }
 }
@@ -167,10 +186,29 @@ extension Observation.Redirect {
         let natChain = families.first.map { NATChain($0, hook) }
             .flatMap { found.backend == .nftables && $0.chainName == found.chain ? $0 : nil }
         self.init(
-            mechanism: found.mechanism == .nat ? .nat : .transparentProxy, hook: hook, families: families,
-            priority: found.priority, natChain: natChain,
+            mechanism: .init(found.mechanism), hook: hook, families: families, priority: found.priority,
+            sources: SourceSet(found.sources), natChain: natChain,
             name: found.chain.forPeople + (found.backend == .legacy ? " (iptables-legacy)" : ""), further: found.further
         )
+    }
+}
+
+extension Observation.Redirect.Mechanism {
+    fileprivate init(_ found: Netfilter.Redirect.Mechanism) {
+        switch found {
+        case .nat: self = .nat
+        case .transparentProxy: self = .transparentProxy
+        case .mark: self = .mark
+        }
+    }
+}
+
+extension SourceSet {
+    fileprivate init(_ found: Netfilter.Redirect.Sources) {
+        self.init()
+        if found.contains(.outside) { insert(.outside) }
+        if found.contains(.loopback) { insert(.loopback) }
+        if found.contains(.namedInterface) { insert(.namedInterface) }
     }
 }
 

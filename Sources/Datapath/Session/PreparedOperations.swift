@@ -3,7 +3,7 @@ internal import Netfilter
 
 /// The nf_tables operations of every action that there is, for one pin, with their messages built.
 ///
-/// There are few actions: two families, two hooks. What differs besides is only the handle of a rule to delete.
+/// There are few actions: two families, two hooks, three kinds of traffic. What differs besides is only the handle of a rule to delete.
 struct PreparedOperations: Sendable {
     /// By `Action.index`.
     private let operations: [[PreparedOperation]]
@@ -41,7 +41,7 @@ struct PreparedOperations: Sendable {
 }
 
 extension Action {
-    fileprivate static let indexCount = 38
+    fileprivate static let indexCount = 74
 
     /// A number of its own for every action in the ruleset, but for handles; nil for one that is not in the ruleset.
     fileprivate var index: Int? {
@@ -49,16 +49,18 @@ extension Action {
         case .createTable(let family): family.index
         case .deleteTable(let family): 2 + family.index
         case .createChain(let natChain): 4 + natChain.index
-        case .insertRule(let natChain): 8 + natChain.index
-        case .deleteRule(let natChain, _): 12 + natChain.index
-        case .deleteChain(let natChain): 16 + natChain.index
-        case .createGuardTable: 20
-        case .deleteGuardTable: 21
-        case .deleteGuardChain(let hook): 22 + hook.index
-        case .createGuardChain(let hook, let families):
-            24 + hook.index * 4 + families.reduce(0) { $0 | 1 << $1.index }
-        case .createMask(let families): 32 + families.reduce(0) { $0 | 1 << $1.index }
-        case .deleteMaskChain(let chain): 36 + chain.number
+        case .insertRule(let natChain, let traffic): 26 + traffic.index * 4 + natChain.index
+        case .deleteRule(let natChain, _): 8 + natChain.index
+        case .deleteChain(let natChain): 12 + natChain.index
+        case .createGuardTable: 16
+        case .deleteGuardTable: 17
+        case .deleteGuardChain(let hook): 18 + hook.index
+        case .createGuardChain(let hook, let families, let traffic):
+            38 + (traffic.index * 2 + hook.index) * 4 + families.index
+        // Only that of PREROUTING has other rules in another direction.
+        case .replaceGuardRules(_, let families, let traffic): 62 + traffic.index * 4 + families.index
+        case .createMask(let families): 20 + families.index
+        case .deleteMaskChain(let chain): 24 + chain.number
         case .setEntry, .removeEntry: nil
         }
     }
@@ -67,11 +69,17 @@ extension Action {
     static let samples: [Action] = {
         var samples: [Action] = [.createGuardTable, .deleteGuardTable]
         samples += MaskChain.allCases.map { .deleteMaskChain($0) }
-        samples += [[], [.ip], [.ip6], [.ip, .ip6]].map { .createMask($0) }
+        samples += [[.ip], [.ip6], [.ip, .ip6]].map { .createMask($0) }
         for family in Bypass.Family.allCases { samples += [.createTable(family), .deleteTable(family)] }
+        let families: [[Bypass.Family]] = [[.ip], [.ip6], [.ip, .ip6]]
+        for traffic in Traffic.allCases {
+            samples += families.map { .replaceGuardRules(.prerouting, $0, traffic) }
+            samples += families.map { .createGuardChain(.prerouting, $0, traffic) }
+        }
+        samples += families.map { .createGuardChain(.output, $0) }
+        samples += Bypass.Family.allCases.map { .insertRule(NATChain($0, .prerouting), .local) }
         for hook in Bypass.Hook.allCases {
             samples.append(.deleteGuardChain(hook))
-            samples += [[], [.ip], [.ip6], [.ip, .ip6]].map { .createGuardChain(hook, $0) }
             for natChain in Bypass.Family.allCases.map({ NATChain($0, hook) }) {
                 samples += [
                     .createChain(natChain), .insertRule(natChain), .deleteRule(natChain, handle: 0),
@@ -85,6 +93,20 @@ extension Action {
 
 extension NATChain {
     fileprivate var index: Int { family.index * 2 + hook.index }
+}
+
+extension [Bypass.Family] {
+    fileprivate var index: Int { reduce(0) { $0 | 1 << $1.index } }
+}
+
+extension Traffic {
+    fileprivate var index: Int {
+        switch self {
+        case .all: 0
+        case .local: 1
+        case .forwarded: 2
+        }
+    }
 }
 
 extension Bypass.Family {

@@ -18,14 +18,22 @@ enum RuleTemplates {
         Bypass.Hook.allCases.map { NATChain(family, $0).chainName }
     }
 
-    /// What iptables-nft makes of `-m bpf --object-pinned PIN -j RETURN`, word for word.
-    static func iptablesRule(_ pin: String) -> [RuleExpression] {
-        [.matchBPF(pin: pin), .counter, .returnVerdict]
+    /// What iptables-nft makes of `-m bpf --object-pinned PIN -j RETURN`, word for word; before that, for local traffic,
+    /// of `-m addrtype --dst-type LOCAL`. For forwarded traffic there is none.
+    static func iptablesRule(_ pin: String, _ traffic: Traffic) -> [RuleExpression] {
+        (traffic == .all ? [] : [.addressTypeIsLocal]) + [.matchBPF(pin: pin), .counter, .returnVerdict]
     }
 
     /// The matcher says yes: nat to the address that the packet has, so that no later nat chain is asked.
-    static func guardRule(_ pin: String, _ family: Bypass.Family) -> [RuleExpression] {
-        [.isFamily(family.netfilter), .matchBPF(pin: pin), .counter, .dnatToOwnAddress(family.netfilter)]
+    static func guardRule(_ pin: String, _ family: Bypass.Family, _ traffic: Traffic) -> [RuleExpression] {
+        let condition: [RuleExpression] =
+            switch traffic {
+            case .all: []
+            case .local: [.isForLocalAddress]
+            case .forwarded: [.isForForeignAddress]
+            }
+        return [.isFamily(family.netfilter)] + condition
+            + [.matchBPF(pin: pin), .counter, .dnatToOwnAddress(family.netfilter)]
     }
 
     /// For experiments (RFC 3692, IANA's protocol numbers): no rule of a mesh is for it.
@@ -59,15 +67,19 @@ enum RuleTemplates {
         case .createChain(let natChain):
             let hook = natChain.hook.netfilter
             return [.addChain(natChain.chainName, BaseChain(type: "nat", hook: hook, priority: BaseChain.dstnat))]
-        case .insertRule(let natChain): return [.insertRule(natChain.chainName, iptablesRule(pin))]
+        case .insertRule(let natChain, let traffic):
+            return [.insertRule(natChain.chainName, iptablesRule(pin, traffic))]
         case .deleteRule(let natChain, let handle): return [.deleteRule(natChain.chainName, handle: handle)]
         case .deleteChain(let natChain): return [.deleteChain(natChain.chainName)]
         case .deleteTable(let family): return [.deleteTable(family.netfilter, natTable)]
         case .createGuardTable: return [.addTable(guardTable.0, guardTable.1)]
-        case .createGuardChain(let hook, let families):
+        case .createGuardChain(let hook, let families, let traffic):
             let base = BaseChain(type: "nat", hook: hook.netfilter, priority: Guard.priority)
             return [.addChain(hook.guardChain, base)]
-                + families.map { .appendRule(hook.guardChain, guardRule(pin, $0)) }
+                + families.map { .appendRule(hook.guardChain, guardRule(pin, $0, traffic)) }
+        case .replaceGuardRules(let hook, let families, let traffic):
+            return [.flushChain(hook.guardChain)]
+                + families.map { .appendRule(hook.guardChain, guardRule(pin, $0, traffic)) }
         case .deleteGuardChain(let hook): return [.deleteChain(hook.guardChain)]
         case .createMask(let families):
             return MaskChain.allCases.flatMap { chain in

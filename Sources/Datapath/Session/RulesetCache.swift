@@ -56,6 +56,9 @@ struct CachedRuleset: Sendable {
             switch action {
             case .insertRule: rules.insert(contentsOf: created, at: 0)
             case .createGuardChain, .createMask: rules += created
+            case .replaceGuardRules:
+                rules.removeAll { $0.isGone(after: action) }
+                rules += created
             case .createTable, .createChain, .createGuardTable, .setEntry, .removeEntry: break
             case .deleteRule, .deleteChain, .deleteTable, .deleteGuardChain, .deleteMaskChain, .deleteGuardTable:
                 rules.removeAll { $0.isGone(after: action) }
@@ -71,7 +74,7 @@ extension Ruleset.Rule {
         case .deleteRule(let natChain, let handle): chain == natChain.chainName && self.handle == handle
         case .deleteChain(let natChain): chain == natChain.chainName
         case .deleteTable(let family): (chain.family, chain.table) == (family.netfilter, RuleTemplates.natTable)
-        case .deleteGuardChain(let hook): chain == hook.guardChain
+        case .deleteGuardChain(let hook), .replaceGuardRules(let hook, _, _): chain == hook.guardChain
         case .deleteMaskChain(let half): chain == half.chainName
         case .deleteGuardTable: (chain.family, chain.table) == RuleTemplates.guardTable
         default: false

@@ -37,46 +37,50 @@ struct LegacyTable {
         var found: [Redirect] = []
         for hook in hooks {
             guard let start = chains.start[hook] else { continue }
-            guard let isReached = reaches(mechanism, from: start) else { return nil }
-            if !isReached { continue }
+            guard let sources = sources(of: mechanism, from: start) else { return nil }
+            if sources.isEmpty { continue }
             found.append(
                 Redirect(
                     chain: ChainName(version.family, name, hook.chain), backend: .legacy, hook: hook,
                     priority: mechanism == .nat ? BaseChain.dstnat : BaseChain.mangle,
-                    mechanism: mechanism))
+                    mechanism: mechanism, sources: sources))
         }
         return found
     }
 
-    /// Follows a chain and every chain that it jumps to, and visits no entry twice: jumps can lead into the middle of
-    /// chains, and there can be as many jumps as entries.
+    /// Follows a chain and every chain that it jumps to, and visits no entry twice for packets from the same interface:
+    /// jumps can lead into the middle of chains, and there can be as many jumps as entries.
     ///
-    /// - Returns: nil if there is no entry where a jump leads.
-    private func reaches(_ mechanism: Redirect.Mechanism, from start: Int) -> Bool? {
-        var visited = OffsetSet(below: entries.count)
-        var waiting = [start]
-        while var offset = waiting.popLast() {
+    /// - Returns: where the packets come in that reach such a target; nil if there is no entry where a jump leads.
+    private func sources(of mechanism: Redirect.Mechanism, from start: Int) -> Redirect.Sources? {
+        var found: Redirect.Sources = []
+        /// By the interface.
+        var visited = Array(repeating: OffsetSet(below: entries.count), count: 3)
+        var waiting = [(offset: start, input: InputInterface.any)]
+        while let (first, input) = waiting.popLast() {
+            var offset = first
             guard starts.contains(offset) else { return nil }
-            walk: while offset < entries.count, visited.insert(offset) {
+            walk: while offset < entries.count, visited[Int(input.rawValue)].insert(offset) {
+                let passing = input.narrowed(by: self.input(of: offset))
                 switch target(of: offset) {
-                case .destinationNat: if mechanism == .nat { return true }
-                case .transparentProxy: if mechanism == .transparentProxy { return true }
+                case .redirect(mechanism): if let passing { found.formUnion(passing.narrowing([.outside, .loopback])) }
                 // The head of the next user chain: this one ends here.
                 case .error: break walk
-                case .jump(let destination): waiting.append(destination)
-                case .other: break
+                case .jump(let destination): if let passing { waiting.append((destination, passing)) }
+                case .redirect, .other: break
                 }
                 if ends.contains(offset) { break }
                 offset += size(of: offset)
             }
         }
-        return false
+        return found
     }
 
     // MARK: entries
 
     private enum Target {
-        case destinationNat, transparentProxy, error, other
+        case redirect(Redirect.Mechanism)
+        case error, other
         case jump(Int)
     }
 
@@ -84,9 +88,12 @@ struct LegacyTable {
         let target = offset + Int(Self.load(entries, at: offset + version.targetOffset) as UInt16)
         // struct xt_entry_target: size (2), name (29), revision (1), then a standard target's verdict.
         let name = entries[(entries.startIndex + target + 2)...].prefix(29).prefix { $0 != 0 }
+        let information = entries[(entries.startIndex + target + 32)..<(entries.startIndex + offset + size(of: offset))]
         switch String(decoding: name, as: UTF8.self) {
-        case "REDIRECT", "DNAT": return .destinationNat
-        case "TPROXY": return .transparentProxy
+        case "REDIRECT", "DNAT": return .redirect(.nat)
+        case "TPROXY": return .redirect(.transparentProxy)
+        case "MARK": return MarkTarget.setsPacketMark(information) ? .redirect(.mark) : .other
+        case "CONNMARK": return MarkTarget.setsConnectionMark(information) ? .redirect(.mark) : .other
         case "ERROR": return .error
         case "":
             // A standard verdict that is not negative is the place of an entry.
@@ -94,6 +101,16 @@ struct LegacyTable {
             return verdict < 0 ? .other : .jump(verdict)
         default: return .other
         }
+    }
+
+    /// By the name, its mask and the flags of struct ipt_ip or ip6t_ip6.
+    private func input(of offset: Int) -> InputInterface {
+        let start = entries.startIndex + offset
+        let name = entries[(start + version.interfaceOffset)...].prefix(3)
+        let mask = entries[(start + version.interfaceMaskOffset)...].prefix(3)
+        let isInverted = entries[start + version.inversionOffset] & 1 != 0  // IPT_INV_VIA_IN
+        if isInverted || mask.first == 0 { return .any }
+        return name.elementsEqual([0x6c, 0x6f, 0]) && mask.last != 0 ? .loopback : .named
     }
 
     private func size(of offset: Int) -> Int {

@@ -22,8 +22,9 @@ package struct LegacyTables: Sendable {
         for version in [InternetProtocol.four, .six] {
             for name in try tables.names(version).split(separator: 0x0a) {
                 switch String(decoding: name, as: UTF8.self) {
-                case "nat": try tables.add("nat", version, .nat, at: [.prerouting, .output])
-                case "mangle": try tables.add("mangle", version, .transparentProxy, at: [.prerouting])
+                case "nat": try tables.add("nat", version, [.nat: [.prerouting, .output]])
+                case "mangle":
+                    try tables.add("mangle", version, [.transparentProxy: [.prerouting], .mark: [.output]])
                 default: break
                 }
             }
@@ -47,11 +48,11 @@ package struct LegacyTables: Sendable {
     }
 
     private mutating func add(
-        _ name: String, _ version: InternetProtocol, _ mechanism: Redirect.Mechanism, at hooks: [Hook]
+        _ name: String, _ version: InternetProtocol, _ places: [Redirect.Mechanism: [Hook]]
     ) throws(SystemCallError) {
         let reason: String
         do throws(SystemCallError) {
-            switch try Self.read(name, version, mechanism, at: hooks) {
+            switch try Self.read(name, version, places) {
             case .redirects(let found):
                 redirects += found
                 return
@@ -80,7 +81,7 @@ package struct LegacyTables: Sendable {
     private static let attempts = 4
 
     private static func read(
-        _ name: String, _ version: InternetProtocol, _ mechanism: Redirect.Mechanism, at hooks: [Hook]
+        _ name: String, _ version: InternetProtocol, _ places: [Redirect.Mechanism: [Hook]]
     ) throws(SystemCallError) -> Outcome {
         let number = try systemCall("socket for iptables-legacy") {
             socket(version.domain, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
@@ -96,10 +97,9 @@ package struct LegacyTables: Sendable {
                 guard let entries = try entries(of: name, version, size, by: descriptor) else { return nil }
                 let table = LegacyTable(
                     name: name, version: version, entries: entries, chains: LegacyTable.Chains(information))
-                guard let found = table?.redirects(mechanism, at: hooks) else {
-                    return .unreadable("its rules have an unknown format")
-                }
-                return .redirects(found)
+                let found = places.map { table?.redirects($0, at: $1) }
+                if found.contains(where: { $0 == nil }) { return .unreadable("its rules have an unknown format") }
+                return .redirects(found.compactMap(\.self).flatMap(\.self))
             }
             let outcome =
                 size > largeBytes
@@ -157,6 +157,10 @@ package struct LegacyTables: Sendable {
         /// Of struct ipt_entry and struct ip6t_entry: where its target's and the next entry's distance stand (__u16).
         var targetOffset: Int { self == .four ? 88 : 140 }
         var nextOffset: Int { targetOffset + 2 }
+        /// Of the name of the interface that packets come in by, its mask, and the flags that invert a match.
+        var interfaceOffset: Int { self == .four ? 16 : 64 }
+        var interfaceMaskOffset: Int { interfaceOffset + 32 }
+        var inversionOffset: Int { self == .four ? 83 : 132 }
         var entrySize: Int { self == .four ? 112 : 168 }
     }
 }

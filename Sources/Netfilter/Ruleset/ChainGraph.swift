@@ -4,13 +4,26 @@
 /// hash would count as one chain with the effects of both.
 struct ChainGraph {
     /// What the rules of a chain can do to a packet.
-    struct Effects: OptionSet {
-        var rawValue: UInt8
+    struct Effects: OptionSet, Hashable {
+        var rawValue: UInt16
 
         static let destinationNat = Effects(rawValue: 1)
         static let transparentProxy = Effects(rawValue: 2)
         /// A verdict is looked up in a map: it may lead to any chain of the table that is only jumped to.
         static let verdictMap = Effects(rawValue: 4)
+        /// Writes a number into a packet's mark, or into its connection's.
+        static let mark = Effects(rawValue: 8)
+
+        /// The same, by a rule for packets that come in by such an interface alone.
+        func by(_ input: InputInterface) -> Effects { Effects(rawValue: rawValue << (4 * input.rawValue)) }
+
+        /// Where packets come in on which they have an effect.
+        func sources(of effect: Effects) -> Redirect.Sources {
+            let inputs: [InputInterface] = [.any, .loopback, .named]
+            return inputs.reduce(into: []) { sources, input in
+                if contains(effect.by(input)) { sources.formUnion(input.narrowing([.outside, .loopback])) }
+            }
+        }
     }
 
     struct Chain {
@@ -21,6 +34,7 @@ struct ChainGraph {
     private struct Jump {
         var origin: Int
         var target: Int
+        var input: InputInterface
     }
 
     private var chains: [Int: Chain] = [:]
@@ -45,9 +59,9 @@ struct ChainGraph {
         chains[key] = chain
     }
 
-    mutating func addJump(from origin: Int, to target: Int) {
-        if let last = jumps.last, last.origin == origin, last.target == target { return }
-        if makeRoom() { jumps.append(Jump(origin: origin, target: target)) }
+    mutating func addJump(from origin: Int, to target: Int, by input: InputInterface = .any) {
+        if let last = jumps.last, last.origin == origin, last.target == target, last.input == input { return }
+        if makeRoom() { jumps.append(Jump(origin: origin, target: target, input: input)) }
     }
 
     private mutating func makeRoom() -> Bool {
@@ -62,29 +76,33 @@ struct ChainGraph {
         jumps.sort { $0.target < $1.target }
     }
 
-    /// The base chains from which a rule with that effect can be reached, over whatever jumps. Each chain and each jump is
-    /// visited once.
+    /// The base chains from which a rule with that effect can be reached, over whatever jumps, and where the packets come in
+    /// that reach it. Each chain and each jump is visited three times at most.
     ///
     /// - Parameter bases: the base chains, to which no verdict can lead.
-    func bases(_ bases: Set<Int>, reaching effect: Effects) -> Set<Int> {
+    func bases(_ bases: Set<Int>, reaching effect: Effects) -> [Int: Redirect.Sources] {
         var waiting: [Int] = []
-        for (chain, rules) in chains where rules.effects.contains(effect) { waiting.append(chain) }
-        var reaching = Set(waiting)
-        var hasVisitedMaps = false
-        func visit(_ chain: Int) {
-            if reaching.insert(chain).inserted { waiting.append(chain) }
+        var reaching: [Int: Redirect.Sources] = [:]
+        func visit(_ chain: Int, _ sources: Redirect.Sources) {
+            let known = reaching[chain] ?? []
+            if known.isSuperset(of: sources) { return }
+            reaching[chain] = known.union(sources)
+            waiting.append(chain)
         }
+        for (chain, rules) in chains { visit(chain, rules.effects.sources(of: effect)) }
+        var reachedByMaps: Redirect.Sources = []
         while let chain = waiting.popLast() {
+            let sources = reaching[chain] ?? []
             var index = firstJump(to: chain)
             while index < jumps.count, jumps[index].target == chain {
-                visit(jumps[index].origin)
+                visit(jumps[index].origin, jumps[index].input.narrowing(sources))
                 index += 1
             }
-            guard !hasVisitedMaps, !bases.contains(chain) else { continue }
-            hasVisitedMaps = true
-            for (other, rules) in chains where rules.effects.contains(.verdictMap) { visit(other) }
+            guard !reachedByMaps.isSuperset(of: sources), !bases.contains(chain) else { continue }
+            reachedByMaps.formUnion(sources)
+            for (other, rules) in chains where rules.effects.contains(.verdictMap) { visit(other, sources) }
         }
-        return bases.intersection(reaching)
+        return reaching.filter { bases.contains($0.key) }
     }
 
     private func firstJump(to chain: Int) -> Int {

@@ -5,6 +5,23 @@ package struct Redirect: Hashable, Sendable {
         case nat
         /// TPROXY, which leaves the packet's address alone: no nat rule touches it.
         case transparentProxy
+        /// Gives packets that leave a mark. If a rule of the routing policy sends that mark to `lo`, TPROXY takes them
+        /// there.
+        case mark
+    }
+
+    /// Where packets come in that a redirect in PREROUTING takes.
+    package struct Sources: OptionSet, Hashable, Sendable {
+        package var rawValue: UInt8
+
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// Any interface but `lo`.
+        package static let outside = Sources(rawValue: 1)
+        /// `lo`: the namespace itself has sent them.
+        package static let loopback = Sources(rawValue: 2)
+        /// An interface that a rule names, and not `lo`: it may be that of a virtual machine or an inner container.
+        package static let namedInterface = Sources(rawValue: 4)
     }
 
     /// How the rules got there.
@@ -20,15 +37,58 @@ package struct Redirect: Hashable, Sendable {
     package var hook: Hook
     package var priority: Int32
     package var mechanism: Mechanism
+    package var sources: Sources
     /// The number of redirects of the same kind, of the same priority or later, that are not kept.
     package var further = 0
 
-    package init(chain: ChainName, backend: Backend, hook: Hook, priority: Int32, mechanism: Mechanism) {
+    package init(
+        chain: ChainName, backend: Backend, hook: Hook, priority: Int32, mechanism: Mechanism,
+        sources: Sources = [.outside, .loopback]
+    ) {
         self.chain = chain
         self.backend = backend
         self.hook = hook
         self.priority = priority
         self.mechanism = mechanism
+        self.sources = sources
+    }
+}
+
+/// The packets that a rule is for, by the interface that they come in by.
+enum InputInterface: UInt16 {
+    case any, loopback, named
+
+    /// Where packets come in that such a rule hands to something that takes these.
+    func narrowing(_ sources: Redirect.Sources) -> Redirect.Sources {
+        switch self {
+        case .any: sources
+        case .loopback: sources.intersection(.loopback)
+        case .named: sources.contains(.outside) ? [.outside, .namedInterface] : []
+        }
+    }
+
+    /// The packets that two rules one after the other are for; nil for none.
+    func narrowed(by other: InputInterface) -> InputInterface? {
+        switch (self, other) {
+        case (.any, _): other
+        case (_, .any), (.loopback, .loopback), (.named, .named): self
+        case (.loopback, .named), (.named, .loopback): nil
+        }
+    }
+}
+
+/// xtables' targets that write a mark: whether they write a number into it. What is not known may.
+enum MarkTarget {
+    /// struct xt_mark_tginfo2 of linux/netfilter/xt_mark.h: mark, mask.
+    static func setsPacketMark(_ information: some Collection<UInt8>) -> Bool {
+        information.count < 8 || information.prefix(4).contains { $0 != 0 }
+    }
+
+    /// struct xt_connmark_tginfo1 of linux/netfilter/xt_connmark.h: three numbers, and the mode. Others than
+    /// XT_CONNMARK_SET copy a mark: a new connection has none.
+    static func setsConnectionMark(_ information: some Collection<UInt8>) -> Bool {
+        guard let mode = information.dropFirst(12).first else { return true }
+        return mode == 0 && information.prefix(4).contains { $0 != 0 }
     }
 }
 
@@ -81,25 +141,27 @@ extension [Redirect] {
 }
 
 extension Ruleset.Chain {
-    /// Destination nat is done by chains of type nat in PREROUTING and OUTPUT, TPROXY by any chain in PREROUTING.
+    /// Destination nat is done by chains of type nat in PREROUTING and OUTPUT, TPROXY by any chain in PREROUTING. What a
+    /// chain of type route in OUTPUT has marked is routed again.
     var mayRedirect: Bool {
         guard let base else { return false }
-        return base.hook == .prerouting || base.hook == .output && base.type == "nat"
+        return base.hook == .prerouting || base.hook == .output && ["nat", "route"].contains(base.type)
     }
 
-    /// What it does, if rules with these effects can be reached from it.
-    func redirect(by effects: ChainGraph.Effects) -> Redirect? {
+    /// What it does, if rules with these effects can be reached from it by packets from these sources.
+    func redirect(by effects: [(ChainGraph.Effects, Redirect.Sources)]) -> Redirect? {
         guard let base, mayRedirect else { return nil }
-        let mechanism: Redirect.Mechanism
+        let mechanism: (ChainGraph.Effects, Redirect.Mechanism)
         // Only a chain of type nat can hold destination nat; only PREROUTING can hold TPROXY.
-        if base.type == "nat", effects.contains(.destinationNat) {
-            mechanism = .nat
-        } else if base.hook == .prerouting, effects.contains(.transparentProxy) {
-            mechanism = .transparentProxy
-        } else {
-            return nil
+        switch (base.hook, base.type) {
+        case (_, "nat") where effects.contains { $0.0 == .destinationNat }: mechanism = (.destinationNat, .nat)
+        case (.prerouting, _): mechanism = (.transparentProxy, .transparentProxy)
+        case (.output, "route"): mechanism = (.mark, .mark)
+        default: return nil
         }
+        guard let sources = effects.first(where: { $0.0 == mechanism.0 })?.1 else { return nil }
         return Redirect(
-            chain: name, backend: .nftables, hook: base.hook, priority: base.priority, mechanism: mechanism)
+            chain: name, backend: .nftables, hook: base.hook, priority: base.priority, mechanism: mechanism.1,
+            sources: sources)
     }
 }

@@ -5,6 +5,8 @@ internal import Glibc
 package enum RuleExpression: Hashable, Sendable {
     /// `-m bpf --object-pinned PATH`, as iptables-nft 1.8 writes it.
     case matchBPF(pin: String)
+    /// `-m addrtype --dst-type LOCAL`, as iptables-nft 1.8 writes it.
+    case addressTypeIsLocal
     /// Only packets of this family pass (`meta nfproto`, in a table of family inet).
     case isFamily(Family)
     case counter
@@ -17,6 +19,8 @@ package enum RuleExpression: Hashable, Sendable {
     case isNewConnection
     /// The packet is for an address of this namespace (`fib daddr type local`).
     case isForLocalAddress
+    /// The packet is for another address: it is forwarded.
+    case isForForeignAddress
     /// The transport protocol that the IP header names, IPv6's only where it stands in the first header.
     case isTransport(UInt8, Family)
     /// Writes a transport protocol into the IP header, and leaves the header's checksum as it was.
@@ -37,6 +41,15 @@ package enum RuleExpression: Hashable, Sendable {
                 unsafe nftnl_expr_set(
                     expression, UInt16(NFTNL_EXPR_MT_INFO), Self.matchInformation(pin),
                     UInt32(MemoryLayout<xt_bpf_info_v1>.size))
+            }
+        case .addressTypeIsLocal:
+            unsafe Self.add("match", to: rule) { expression in
+                unsafe nftnl_expr_set_str(expression, UInt16(NFTNL_EXPR_MT_NAME), "addrtype")
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_MT_REV), 1)
+                // libnftnl takes the block over and frees it.
+                unsafe nftnl_expr_set(
+                    expression, UInt16(NFTNL_EXPR_MT_INFO), Self.block(Self.addressTypeInformation),
+                    UInt32(Self.addressTypeInformation.count))
             }
         case .isFamily(let family):
             unsafe Self.add("meta", to: rule) { expression in
@@ -92,14 +105,8 @@ package enum RuleExpression: Hashable, Sendable {
                 unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_XOR), none, UInt32(none.count))
             }
             unsafe Self.compare(none, NFT_CMP_NEQ, to: rule)
-        case .isForLocalAddress:
-            unsafe Self.add("fib", to: rule) { expression in
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_FIB_FLAGS), UInt32(NFTA_FIB_F_DADDR.rawValue))
-                unsafe nftnl_expr_set_u32(
-                    expression, UInt16(NFTNL_EXPR_FIB_RESULT), UInt32(NFT_FIB_RESULT_ADDRTYPE.rawValue))
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_FIB_DREG), NFT_REG_1.rawValue)
-            }
-            unsafe Self.compare(Self.hostOrder(2), NFT_CMP_EQ, to: rule)  // RTN_LOCAL of linux/rtnetlink.h
+        case .isForLocalAddress: unsafe Self.compareAddressType(NFT_CMP_EQ, to: rule)
+        case .isForForeignAddress: unsafe Self.compareAddressType(NFT_CMP_NEQ, to: rule)
         case .isTransport(let number, let family):
             unsafe Self.add("payload", to: rule) { expression in
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
@@ -133,6 +140,17 @@ package enum RuleExpression: Hashable, Sendable {
         }
     }
 
+    /// Whether the destination is an address of this namespace (RTN_LOCAL of linux/rtnetlink.h), or another one.
+    private static func compareAddressType(_ operation: nft_cmp_ops, to rule: OpaquePointer) {
+        unsafe add("fib", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_FIB_FLAGS), UInt32(NFTA_FIB_F_DADDR.rawValue))
+            unsafe nftnl_expr_set_u32(
+                expression, UInt16(NFTNL_EXPR_FIB_RESULT), UInt32(NFT_FIB_RESULT_ADDRTYPE.rawValue))
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_FIB_DREG), NFT_REG_1.rawValue)
+        }
+        unsafe compare(hostOrder(localAddressType), operation, to: rule)
+    }
+
     private static func writeTransport(_ family: Family, to rule: OpaquePointer) {
         unsafe add("payload", to: rule) { expression in
             unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_SREG), NFT_REG_1.rawValue)
@@ -151,7 +169,7 @@ package enum RuleExpression: Hashable, Sendable {
     }
 
     /// Registers hold numbers in the machine's own byte order.
-    private static func hostOrder(_ number: UInt32) -> [UInt8] {
+    static func hostOrder(_ number: UInt32) -> [UInt8] {
         unsafe withUnsafeBytes(of: number) { unsafe Array($0) }
     }
 
@@ -159,6 +177,20 @@ package enum RuleExpression: Hashable, Sendable {
         guard let expression = unsafe nftnl_expr_alloc(name) else { fatalError("libnftnl knows no expression \(name)") }
         unsafe fill(expression)
         unsafe nftnl_rule_add_expr(rule, expression)
+    }
+
+    private static let localAddressType: UInt32 = 2
+
+    /// struct xt_addrtype_info_v1 of linux/netfilter/xt_addrtype.h: types of source and destination, as bits; flags.
+    static let addressTypeInformation: [UInt8] = {
+        let types: [UInt16] = [0, 1 << UInt16(localAddressType), 0, 0]
+        return unsafe types.withUnsafeBytes { unsafe Array($0) }
+    }()
+
+    private static func block(_ bytes: [UInt8]) -> UnsafeMutableRawPointer {
+        guard let block = unsafe malloc(bytes.count) else { fatalError("out of memory") }
+        unsafe UnsafeMutableRawBufferPointer(start: block, count: bytes.count).copyBytes(from: bytes)
+        return unsafe block
     }
 
     /// struct xt_bpf_info_v1 of linux/netfilter/xt_bpf.h, in a block of malloc's.

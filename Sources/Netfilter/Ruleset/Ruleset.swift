@@ -70,6 +70,8 @@ package struct Ruleset: Hashable, Sendable {
     package enum Expression: Hashable, Sendable {
         /// xt_bpf with a pinned program.
         case matchBPF(pin: String)
+        /// xt_addrtype: the packet is for an address of this namespace.
+        case addressTypeIsLocal
         case counter(packets: UInt64, bytes: UInt64)
         case returnVerdict
         /// A jump or goto.
@@ -80,8 +82,23 @@ package struct Ruleset: Hashable, Sendable {
         case destinationNat(Family?)
         /// `tproxy`, or xtables' TPROXY.
         case transparentProxy
+        /// Loads a register.
+        case loads(Loaded)
+        /// Compares what was loaded.
+        case comparison(isEqual: Bool)
+        /// Writes a number into a mark: what was loaded, or another one.
+        case sets(Mark)
         /// Anything else.
         case other
+
+        package enum Mark: Hashable, Sendable {
+            case packet, connection
+        }
+
+        package enum Loaded: Hashable, Sendable {
+            case inputInterface, constant
+            case mark(Mark)
+        }
     }
 
     /// The ruleset's generation: another one after every change, by anybody.

@@ -102,13 +102,16 @@ extension Attribute {
             }
         }
         guard let name, let data else { return .other }
+        if name.isString("cmp") { return data.comparison }
         if name.isString("counter") { return data.counter }
+        if name.isString("meta") { return data.meta }
         if name.isString("immediate") { return data.immediate }
         if name.isString("match") { return data.match }
         if name.isString("target") { return data.target }
         if name.isString("nat") { return data.nat }
         if name.isString("redir") { return .destinationNat(nil) }
         if name.isString("tproxy") { return .transparentProxy }
+        if name.isString("ct") { return data.connectionTracking }
         if name.isString("lookup") { return data.lookup }
         return .other
     }
@@ -127,7 +130,7 @@ extension Attribute {
 
     private var immediate: Ruleset.Expression {
         guard let verdict = first(NFTA_IMMEDIATE_DATA.rawValue)?.first(NFTA_DATA_VERDICT.rawValue) else {
-            return .other
+            return .loads(.constant)
         }
         switch verdict.first(NFTA_VERDICT_CODE.rawValue)?.uint32.map(Int32.init(bitPattern:)) {
         case NFT_RETURN.rawValue: return .returnVerdict
@@ -138,11 +141,14 @@ extension Attribute {
     }
 
     private var match: Ruleset.Expression {
-        guard first(NFTA_MATCH_NAME.rawValue)?.isString("bpf") == true,
-            first(NFTA_MATCH_REV.rawValue)?.uint32 == 1,
-            let information = first(NFTA_MATCH_INFO.rawValue)?.bytes,
-            // mode, then the path behind two numbers (struct xt_bpf_info_v1); the path ends with a NUL.
-            unsafe information.count >= MemoryLayout<xt_bpf_info_v1>.size,
+        guard first(NFTA_MATCH_REV.rawValue)?.uint32 == 1, let name = first(NFTA_MATCH_NAME.rawValue),
+            let information = first(NFTA_MATCH_INFO.rawValue)?.bytes
+        else { return .other }
+        if name.isString("addrtype") {
+            return information.elementsEqual(RuleExpression.addressTypeInformation) ? .addressTypeIsLocal : .other
+        }
+        // mode, then the path behind two numbers (struct xt_bpf_info_v1); the path ends with a NUL.
+        guard name.isString("bpf"), unsafe information.count >= MemoryLayout<xt_bpf_info_v1>.size,
             information[0] == UInt8(XT_BPF_MODE_FD_PINNED.rawValue), information[1] == 0
         else { return .other }
         let path = information[8..<520].prefix { $0 != 0 }  // XT_BPF_PATH_MAX is 512
@@ -152,7 +158,41 @@ extension Attribute {
     private var target: Ruleset.Expression {
         guard let name = first(NFTA_TARGET_NAME.rawValue) else { return .other }
         if name.isString("REDIRECT") || name.isString("DNAT") { return .destinationNat(nil) }
-        return name.isString("TPROXY") ? .transparentProxy : .other
+        if name.isString("TPROXY") { return .transparentProxy }
+        let information = first(NFTA_TARGET_INFO.rawValue)?.bytes ?? []
+        if name.isString("MARK") { return MarkTarget.setsPacketMark(information) ? .sets(.packet) : .other }
+        if name.isString("CONNMARK") {
+            return MarkTarget.setsConnectionMark(information) ? .sets(.connection) : .other
+        }
+        return .other
+    }
+
+    private var comparison: Ruleset.Expression {
+        .comparison(isEqual: first(NFTA_CMP_OP.rawValue)?.uint32 == NFT_CMP_EQ.rawValue)
+    }
+
+    private var meta: Ruleset.Expression {
+        let key = first(NFTA_META_KEY.rawValue)?.uint32
+        if first(NFTA_META_SREG.rawValue) != nil { return key == NFT_META_MARK.rawValue ? .sets(.packet) : .other }
+        switch key {
+        case NFT_META_IIF.rawValue, NFT_META_IIFNAME.rawValue: return .loads(.inputInterface)
+        case NFT_META_MARK.rawValue: return .loads(.mark(.packet))
+        default: return .other
+        }
+    }
+
+    private var connectionTracking: Ruleset.Expression {
+        guard first(NFTA_CT_KEY.rawValue)?.uint32 == NFT_CT_MARK.rawValue else { return .other }
+        return first(NFTA_CT_SREG.rawValue) != nil ? .sets(.connection) : .loads(.mark(.connection))
+    }
+
+    /// Of a comparison of an input interface: whether it is compared with `lo`, by name or by number, which is always 1.
+    var isLoopback: Bool {
+        let value = first(NFTA_EXPR_DATA.rawValue)?.first(NFTA_CMP_DATA.rawValue)?.first(NFTA_DATA_VALUE.rawValue)
+        guard let bytes = value?.bytes else { return false }
+        // A name may be padded with zeros; a shorter one stands for all that begin with it.
+        if bytes.count >= 3, bytes.prefix(3).elementsEqual([0x6c, 0x6f, 0]) { return true }
+        return bytes == RuleExpression.hostOrder(1)
     }
 
     private var nat: Ruleset.Expression {

@@ -18,7 +18,7 @@ struct RulesetScan {
         var rules = ChainGraph.Chain()
         /// How many of its rules may still be kept.
         var room: Int
-        var lastJump: String?
+        var lastJump: (target: String, input: InputInterface)?
     }
 
     /// A bypass needs two rules of a chain at most. What a crash leaves, or a pod puts there to look like ours, is kept up to
@@ -45,10 +45,12 @@ struct RulesetScan {
         let position = Int(current?.rules.ruleCount ?? 0)
         var isOurs = (name.family, name.table) == interest.table
         if let expressions {
+            var meaning = RuleMeaning()
             for element in expressions.nested {
                 let expression = element.expression
                 if case .matchBPF(interest.pin) = expression { isOurs = true }
-                add(expression)
+                meaning.add(expression, element)
+                add(expression, meaning)
             }
         }
         current?.rules.ruleCount += 1
@@ -58,17 +60,19 @@ struct RulesetScan {
         rules.append(rule)
     }
 
-    private mutating func add(_ expression: Ruleset.Expression) {
+    private mutating func add(_ expression: Ruleset.Expression, _ meaning: RuleMeaning) {
         guard let current else { return }
         switch expression {
         // Many rules in a row jump to the same chain.
-        case .jump(let target) where target != current.lastJump:
-            graph.addJump(from: current.key, to: ChainGraph.key(target))
-            self.current?.lastJump = target
+        case .jump(let target) where (target, meaning.input) != (current.lastJump?.target, current.lastJump?.input):
+            graph.addJump(from: current.key, to: ChainGraph.key(target), by: meaning.input)
+            self.current?.lastJump = (target, meaning.input)
+        // Which verdict a map has for which interface is not known.
         case .verdictMap: self.current?.rules.effects.insert(.verdictMap)
-        case .destinationNat: self.current?.rules.effects.insert(.destinationNat)
-        case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy)
-        case .matchBPF, .counter, .returnVerdict, .jump, .other: break
+        case .destinationNat: self.current?.rules.effects.insert(.destinationNat.by(meaning.input))
+        case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy.by(meaning.input))
+        case .sets(let mark) where !meaning.isCopied(to: mark): self.current?.rules.effects.insert(.mark)
+        case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .jump, .loads, .sets, .comparison, .other: break
         }
     }
 
@@ -101,6 +105,33 @@ struct RulesetScan {
     /// Whether as many rules were read as the base chains say that they hold; nothing can jump to those.
     func fills(_ chains: [Ruleset.Chain]) -> Bool {
         chains.allSatisfy { $0.base == nil || graph.chain($0.name.chain).ruleCount >= $0.use }
+    }
+}
+
+/// What the expressions of a rule say about the next one.
+private struct RuleMeaning {
+    /// The interface that packets have to come in by.
+    private(set) var input = InputInterface.any
+    /// What the register holds, about.
+    private var loaded: Ruleset.Expression.Loaded?
+
+    mutating func add(_ expression: Ruleset.Expression, _ element: Attribute) {
+        switch expression {
+        case .loads(let what): loaded = what
+        case .comparison(let isEqual):
+            if loaded == .inputInterface, isEqual { input = element.isLoopback ? .loopback : .named }
+            loaded = nil
+        default: break
+        }
+    }
+
+    /// Whether the mark that is set is the other one's. A connection has one only if a rule has given it one, and a new
+    /// connection not even then.
+    func isCopied(to mark: Ruleset.Expression.Mark) -> Bool {
+        switch (mark, loaded) {
+        case (.packet, .mark(.connection)), (.connection, .mark(.packet)): true
+        default: false
+        }
     }
 }
 
@@ -150,12 +181,12 @@ extension Ruleset {
                     reason: "it has more than \(ChainGraph.maxSize) chains and jumps"))
         }
         let bases = Set(chains.filter { $0.base != nil }.map { ChainGraph.key($0.name.chain) })
-        let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy]
+        let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy, .mark]
         let reaching = effects.map { ($0, scan.graph.bases(bases, reaching: $0)) }
         for chain in chains {
             let key = ChainGraph.key(chain.name.chain)
-            let reached = reaching.filter { $0.1.contains(key) }.map(\.0)
-            if let redirect = chain.redirect(by: ChainGraph.Effects(reached)) { redirects.insert(redirect) }
+            let reached = reaching.compactMap { effect, bases in bases[key].map { (effect, $0) } }
+            if let redirect = chain.redirect(by: reached) { redirects.insert(redirect) }
         }
     }
 }

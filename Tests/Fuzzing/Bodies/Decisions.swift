@@ -18,6 +18,7 @@ enum Decisions {
             _ = Health(observation).warnings.map(\.message)
             for desired in [
                 DesiredState.off, .on(HookSet(Bypass.Hook.allCases), deadline: 0), .on([.output], deadline: 5),
+                .on([.prerouting], deadline: 5),
             ] {
                 let actions = Plan(for: desired, given: observation).actions
                 for action in actions { try check(action, ruleset) }
@@ -38,7 +39,7 @@ enum Decisions {
                 $0.chain == natChain.chainName && $0.handle == handle && $0.isOurs(pin)
             }
             try promise(isOurs, "\(action) deletes a rule of somebody else's in \(ruleset)")
-        case .insertRule(let natChain):
+        case .insertRule(let natChain, _):
             guard let chain = ruleset.chains.first(where: { $0.name == natChain.chainName }) else { break }
             let isNat = chain.base?.type == "nat" && chain.base?.hook == natChain.hook.netfilter
             try promise(isNat, "\(action) changes what a chain of somebody else's does, in \(ruleset)")
