@@ -87,6 +87,10 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     /// How much of it does. nil from a daemon of a version without it.
     public var effect: Effect?
     public var direction: Direction?
+    /// The connections that the bypass is for; nil for all.
+    public var only: ConnectionSet?
+    /// The connections of those that it is not for.
+    public var except: ConnectionSet?
     public var since: Timestamp?
     public var expiresAt: Timestamp?
     public var owner: String?
@@ -100,8 +104,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
 
     public init(
         netns: String, inode: UInt64, state: State, effective: Bool, effect: Effect? = nil,
-        direction: Direction? = nil, since: Timestamp? = nil, expiresAt: Timestamp? = nil, owner: String? = nil,
-        reason: String? = nil,
+        direction: Direction? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil, since: Timestamp? = nil,
+        expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
         setBy: Peer? = nil, generation: Int? = nil, rules: [Rule] = [], warnings: [Warning] = []
     ) {
         self.netns = netns
@@ -110,6 +114,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         self.effective = effective
         self.effect = effect
         self.direction = direction
+        self.only = only
+        self.except = except
         self.since = since
         self.expiresAt = expiresAt
         self.owner = owner
@@ -135,6 +141,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
             )
         ),
         .init("direction", .oneOf(Direction.self).orNull),
+        .init("only", ConnectionSet.schema("the connections that the bypass is for; null for all").orNull),
+        .init("except", ConnectionSet.schema("connections that the bypass is not for").orNull),
         .init("since", .string("RFC 3339, UTC").orNull),
         .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not expire").orNull),
         .init("owner", .string("as the client gave it").orNull),
@@ -174,6 +182,8 @@ extension BypassStatus: JSONWritableObject {
         text.member("effective", effective)
         text.member("effect", effect)
         text.member("direction", direction)
+        text.member("only", only)
+        text.member("except", except)
         text.member("since", since)
         text.member("expiresAt", expiresAt)
         text.member("owner", owner)

@@ -1,3 +1,4 @@
+public import JSONRPC
 public import StrictJSON
 
 /// The daemon's own JSON-RPC error codes. `data.kind` of an error is the case's `kind`.
@@ -66,5 +67,26 @@ public struct ErrorData: Codable, JSONWritableObject, Hashable, Sendable {
         if let operation { text.member("operation", operation) }
         if let errno { text.member("errno", errno) }
         if let limit { text.member("limit", limit) }
+    }
+}
+
+extension ErrorObject {
+    /// One of the daemon's own errors.
+    public init(_ code: ErrorCode, _ message: String, _ data: ErrorData? = nil) {
+        let data = data ?? ErrorData(code)
+        let members = [
+            ("kind", data.kind), ("operation", data.operation), ("errno", data.errno), ("limit", data.limit),
+        ]
+        self.init(
+            code: code.rawValue, message: message,
+            data: .object(
+                JSONObject(uniqueMembers: members.compactMap { name, text in text.map { (name, .string($0)) } })))
+    }
+
+    /// A limit that the client has gone beyond.
+    public init(_ limit: Limits.Name, _ limits: Limits) {
+        self.init(
+            .limitExceeded, "limit exceeded: at most \(limits.allowance(limit))",
+            ErrorData(.limitExceeded, limit: limit.rawValue))
     }
 }

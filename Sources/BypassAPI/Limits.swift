@@ -32,6 +32,9 @@ public struct Limits: Hashable, Sendable {
         case idleSeconds = "idle-seconds"
         case unreadSeconds = "unread-seconds"
         case events
+        /// Fixed: the matcher's map has room for as many.
+        case scopePorts = "scope-ports"
+        case scopeNetworks = "scope-networks"
     }
 
     /// What a limit allows, for people.
@@ -47,6 +50,8 @@ public struct Limits: Hashable, Sendable {
         case .idleSeconds: "\(idleSeconds) seconds without a request"
         case .unreadSeconds: "\(unreadSeconds) seconds until answers are read"
         case .events: "\(events) events that a subscriber has not read"
+        case .scopePorts: "\(ConnectionSet.maxPorts) ports and ranges in a set of connections"
+        case .scopeNetworks: "\(ConnectionSet.maxNetworks) networks in a set of connections"
         }
     }
 }

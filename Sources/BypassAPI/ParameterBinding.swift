@@ -56,6 +56,7 @@ public struct BoundParameters {
 
     private func read<Value: ParameterValue>(_ value: JSONValue, _ name: String) throws(ErrorObject) -> Value {
         if let value = Value(parameter: value) { return value }
+        if let limit = Value.exceededLimit(by: value) { throw ErrorObject(limit, Limits()) }
         do throws(JSONDecodingError) {
             return try JSONDecoding.decode(Value.self, from: value)
         } catch {
@@ -68,6 +69,13 @@ public struct BoundParameters {
 public protocol ParameterValue: Decodable {
     /// nil if the value does not fit: decoding it gives the reason.
     init?(parameter: JSONValue)
+
+    /// The limit that a value exceeds; nil if it exceeds none.
+    static func exceededLimit(by parameter: JSONValue) -> Limits.Name?
+}
+
+extension ParameterValue {
+    public static func exceededLimit(by parameter: JSONValue) -> Limits.Name? { nil }
 }
 
 extension String: ParameterValue {

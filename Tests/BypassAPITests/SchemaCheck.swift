@@ -18,10 +18,10 @@ struct SchemaCheck {
         if !kinds.contains(Self.kind(of: value)) { complain("is \(Self.kind(of: value)), not \(kinds)", path) }
         if let values = schema["enum"]?.array, !values.contains(value) { complain("is none of \(values)", path) }
         if let properties = schema["properties"], case .object(let object) = value {
-            // Both ways: what is declared is there, what is there is declared, in the same order.
-            if keys(value) != keys(properties) { complain("has \(keys(value) ?? []), not its properties", path) }
-            let required = schema["required"]?.array?.compactMap(\.string)
-            if required != keys(properties) { complain("requires \(required ?? [])", path) }
+            // Both ways: what is required is there, what is there is declared, in the same order.
+            let required = Set(schema["required"]?.array?.compactMap(\.string) ?? [])
+            let expected = keys(properties)?.filter { required.contains($0) || object[$0] != nil }
+            if keys(value) != expected { complain("has \(keys(value) ?? []), not its properties", path) }
             for member in object.members {
                 check(member.value, properties.object?[member.key], at: path + "." + member.key)
             }

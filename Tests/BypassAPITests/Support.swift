@@ -33,6 +33,18 @@ enum Sample {
     static let statusOff = BypassStatus(
         netns: "web", inode: 1, state: .off, effective: false, effect: .ineffective, generation: 18)
 
+    static let statusInScope: BypassStatus = {
+        var scoped = status
+        (scoped.only, scoped.except) = (scope.only, scope.except)
+        return scoped
+    }()
+
+    static let scope = Scope(
+        only: try? ConnectionSet(
+            ports: [PortRange(8080), PortRange("9000-9100")],
+            networks: [IPNetwork("10.0.0.0/8"), IPNetwork("fd00::/8")]),
+        except: try? ConnectionSet(ports: [PortRange(9050)]))
+
     typealias Call = (
         method: any RPCMethod.Type, parameters: any Encodable & Sendable,
         results: [any Codable & JSONWritable & Sendable]
@@ -44,7 +56,8 @@ enum Sample {
             BypassMethod.self,
             BypassMethod.Parameters(
                 netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
-                reason: "test", ifGeneration: 17, ifOwner: "me", expectAddresses: ["10.0.0.1"]),
+                reason: "test", ifGeneration: 17, ifOwner: "me", expectAddresses: ["10.0.0.1"],
+                only: scope.only, except: scope.except),
             [
                 BypassMethod.Result(status: status, changed: true),
                 BypassMethod.Result(status: statusOff, changed: false),
@@ -54,7 +67,7 @@ enum Sample {
             ExtendMethod.self, ExtendMethod.Parameters(netns: "web", ttl: 60, ifGeneration: 17),
             [BypassMethod.Result(status: status, changed: true)]
         ),
-        (StatusMethod.self, StatusMethod.Parameters(netns: "web"), [status, statusOff]),
+        (StatusMethod.self, StatusMethod.Parameters(netns: "web"), [status, statusInScope, statusOff]),
         (
             ListMethod.self, NoParameters(),
             [ListMethod.Result(bypasses: [status, statusOff]), ListMethod.Result(bypasses: [])]

@@ -26,14 +26,15 @@ import Testing
     func writesTheExample() throws {
         let written = try json(BypassMethod.Result(status: Sample.status, changed: true))
         let wanted = try parse(example)
-        #expect(Set(keys(written) ?? []) == Set(keys(wanted) ?? []).union(["generation", "effect"]))
+        #expect(
+            Set(keys(written) ?? []) == Set(keys(wanted) ?? []).union(["generation", "effect", "only", "except"]))
         for member in wanted.object?.members ?? [] { #expect(written.object?[member.key] == member.value) }
     }
 
     @Test(
         "A status without a bypass tells its nulls",
         arguments: [
-            "direction", "since", "expiresAt", "owner", "reason", "setBy",
+            "direction", "only", "except", "since", "expiresAt", "owner", "reason", "setBy",
         ])
     func explicitNulls(_ key: String) throws {
         #expect(try json(Sample.statusOff).object?[key] == .null)

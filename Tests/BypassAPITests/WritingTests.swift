@@ -30,6 +30,8 @@ import Testing
         var effective: Bool
         var effect: String?
         var direction: Direction?
+        var only: ConnectionSet?
+        var except: ConnectionSet?
         var since: Timestamp?
         var expiresAt: Timestamp?
         var owner: String?
@@ -46,6 +48,8 @@ import Testing
             effective = status.effective
             effect = status.effect?.rawValue
             direction = status.direction
+            only = status.only
+            except = status.except
             since = status.since
             expiresAt = status.expiresAt
             owner = status.owner
@@ -141,11 +145,16 @@ extension BypassStatus {
         func moment(_ random: inout SplitMix) -> Timestamp {
             Timestamp(secondsSince1970: .random(in: -62_135_596_800...253_402_300_799, using: &random))
         }
+        func set(_ random: inout SplitMix) -> ConnectionSet? {
+            let port = Int.random(in: 1...65535, using: &random)
+            return try? ConnectionSet(ports: [PortRange(port)], networks: [IPNetwork("10.0.0.0/8")])
+        }
         return BypassStatus(
             netns: text(&random), inode: number(&random), state: State.allCases.randomElement(using: &random) ?? .on,
             effective: .random(using: &random),
             effect: BypassStatus.Effect.allCases.randomElement(using: &random),
             direction: Direction.allCases.randomElement(using: &random),
+            only: maybe(&random, set) ?? nil, except: maybe(&random, set) ?? nil,
             since: maybe(&random, moment), expiresAt: maybe(&random, moment), owner: maybe(&random, text),
             reason: maybe(&random, text),
             setBy: maybe(&random) { .init(uid: number(&$0), gid: number(&$0), pid: number(&$0)) },

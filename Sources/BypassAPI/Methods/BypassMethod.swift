@@ -17,11 +17,15 @@ public enum BypassMethod: RPCMethod {
         public var ifOwner: String?
         /// Do nothing unless the namespace has at least one of these IPv4 and IPv6 addresses.
         public var expectAddresses: [String]?
+        /// The connections that the bypass is for; nil for all.
+        public var only: ConnectionSet?
+        /// The connections of those that it is not for.
+        public var except: ConnectionSet?
 
         public init(
             netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
             reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil,
-            expectAddresses: [String]? = nil
+            expectAddresses: [String]? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -32,6 +36,8 @@ public enum BypassMethod: RPCMethod {
             self.ifGeneration = ifGeneration
             self.ifOwner = ifOwner
             self.expectAddresses = expectAddresses
+            self.only = only
+            self.except = except
         }
 
         public init(from bound: inout BoundParameters) throws(ErrorObject) {
@@ -44,6 +50,8 @@ public enum BypassMethod: RPCMethod {
             ifGeneration = try bound.optional("ifGeneration")
             ifOwner = try bound.optional("ifOwner")
             expectAddresses = try bound.optional("expectAddresses")
+            only = try bound.optional("only")
+            except = try bound.optional("except")
         }
     }
 
@@ -80,7 +88,7 @@ public enum BypassMethod: RPCMethod {
     public static let name = "bypass"
     public static let summary = "Turns the bypass of one network namespace on or off."
     public static let description = """
-        `on` while on replaces direction, ttl, owner and reason without interrupting the bypass. `off` while off \
+        `on` while on replaces direction, scope, ttl, owner and reason without interrupting the bypass. `off` while off \
         succeeds. Only new connections change their path; `warnings` says so if connections are established.
         """
     public static let permission = Permission.bypass
@@ -98,6 +106,8 @@ public enum BypassMethod: RPCMethod {
         Parameter(
             "expectAddresses", "fail with `netns-mismatch` unless the namespace has one of these IP addresses",
             .array(of: .string(length: 1...64))),
+        Parameter("only", "with `on` only: the connections that the bypass is for", ConnectionSet.schema()),
+        Parameter("except", "with `on` only: connections that the bypass is not for", ConnectionSet.schema()),
     ]
     static let generation = Parameter(
         "ifGeneration", "fail with `conflict` unless the namespace is at this generation",

@@ -1,7 +1,6 @@
 internal import Bypass
 internal import BypassAPI
 internal import JSONRPC
-internal import StrictJSON
 
 /// The one place where one of our errors becomes one of the wire's.
 extension ErrorObject {
@@ -22,13 +21,6 @@ extension ErrorObject {
         }
     }
 
-    /// A limit that the client has gone beyond.
-    init(_ limit: Limits.Name, _ limits: Limits) {
-        self.init(
-            .limitExceeded, "limit exceeded: at most \(limits.allowance(limit))",
-            ErrorData(.limitExceeded, limit: limit.rawValue))
-    }
-
     /// The line that names the limit that a client has exceeded, where it answers no request.
     static func line(telling limit: Limits.Name, _ limits: Limits) -> [UInt8] {
         var writer = ResponseWriter()
@@ -44,16 +36,5 @@ extension ErrorObject {
         case Self.internalError.code: "internal-error"
         default: ErrorCode(rawValue: code)?.kind ?? "invalid-request"
         }
-    }
-
-    private init(_ code: ErrorCode, _ message: String, _ data: ErrorData? = nil) {
-        let data = data ?? ErrorData(code)
-        let members = [
-            ("kind", data.kind), ("operation", data.operation), ("errno", data.errno), ("limit", data.limit),
-        ]
-        self.init(
-            code: code.rawValue, message: message,
-            data: .object(
-                JSONObject(uniqueMembers: members.compactMap { name, text in text.map { (name, .string($0)) } })))
     }
 }

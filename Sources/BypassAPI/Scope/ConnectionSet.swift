@@ -1,0 +1,119 @@
+public import StrictJSON
+
+/// A set of connections: those to one of the ports that have one of the networks on their other side. On the wire
+/// `{"ports":[8080,"9000-9100"],"networks":["10.0.0.0/8","fd00::/8"]}`.
+public struct ConnectionSet: Hashable, Sendable {
+    /// Sorted, each once. Empty: any port, or none, as of a protocol without ports.
+    public let ports: [PortRange]
+    /// Sorted, each once. Empty: any address.
+    public let networks: [IPNetwork]
+
+    /// As many as the matcher's map has room for.
+    public static let maxPorts = 16
+    public static let maxNetworks = 16
+
+    public enum Malformed: Error, Hashable, Sendable {
+        /// It names neither ports nor networks: it could stand for every connection or for none.
+        case empty
+        case exceeds(Limits.Name)
+    }
+
+    public init(ports: [PortRange] = [], networks: [IPNetwork] = []) throws(Malformed) {
+        if let limit = Self.exceededLimit(ports: ports.count, networks: networks.count) { throw .exceeds(limit) }
+        if ports.isEmpty && networks.isEmpty { throw .empty }
+        self.ports = Set(ports).sorted()
+        self.networks = Set(networks).sorted()
+    }
+
+    static func exceededLimit(ports: Int, networks: Int) -> Limits.Name? {
+        if ports > maxPorts { return .scopePorts }
+        return networks > maxNetworks ? .scopeNetworks : nil
+    }
+
+    /// - Parameters:
+    ///   - port: the destination port that the client asked for; nil of a protocol without ports.
+    ///   - remote: the address of the other side.
+    public func contains(port: UInt16?, remote: InternetAddress) -> Bool {
+        containsPort(port) && (networks.isEmpty || networks.contains { $0.contains(remote) })
+    }
+
+    func containsPort(_ port: UInt16?) -> Bool {
+        ports.isEmpty || port.map { port in ports.contains { $0.contains(port) } } ?? false
+    }
+
+    func containsRemote(_ remote: InternetAddress) -> Bool {
+        networks.isEmpty || networks.contains { $0.contains(remote) }
+    }
+}
+
+extension ConnectionSet: CustomStringConvertible {
+    /// Such as `ports 8080, 9000-9100 in networks 10.0.0.0/8`.
+    public var description: String {
+        func words<Element>(_ name: String, _ elements: [Element]) -> String? {
+            if elements.isEmpty { return nil }
+            return name + (elements.count == 1 ? " " : "s ") + elements.map { "\($0)" }.joined(separator: ", ")
+        }
+        return [words("port", ports), words("network", networks)].compactMap(\.self).joined(separator: " in ")
+    }
+}
+
+extension ConnectionSet: Codable, JSONWritableObject {
+    private enum CodingKeys: CodingKey {
+        case ports, networks
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        func corrupted(_ path: [any CodingKey], _ reason: String) -> DecodingError {
+            .dataCorrupted(.init(codingPath: decoder.codingPath + path, debugDescription: reason))
+        }
+        func elements<Element: Decodable>(_ key: CodingKeys) throws -> [Element] {
+            guard let elements = try container.decodeIfPresent([Element].self, forKey: key) else { return [] }
+            if elements.isEmpty { throw corrupted([key], "is empty: leave it out, or put something in") }
+            return elements
+        }
+        let (ports, networks): ([PortRange], [IPNetwork]) = (try elements(.ports), try elements(.networks))
+        do throws(Malformed) {
+            self = try Self(ports: ports, networks: networks)
+        } catch {
+            switch error {
+            case .empty: throw corrupted([], "must have ports or networks")
+            case .exceeds(let limit): throw corrupted([], "has more than \(Limits().allowance(limit))")
+            }
+        }
+    }
+
+    /// Writes only the members that restrict it.
+    public func writeMembers(to text: inout JSONText) {
+        if !ports.isEmpty { text.member("ports", ports) }
+        if !networks.isEmpty { text.member("networks", networks) }
+    }
+}
+
+extension ConnectionSet: ParameterValue {
+    /// Decoding it gives it, or the reason.
+    public init?(parameter: JSONValue) { nil }
+
+    public static func exceededLimit(by parameter: JSONValue) -> Limits.Name? {
+        guard case .object(let members) = parameter else { return nil }
+        return exceededLimit(
+            ports: members["ports"]?.array?.count ?? 0, networks: members["networks"]?.array?.count ?? 0)
+    }
+
+    static let properties: [Schema.Property] = [
+        .init(
+            "ports",
+            .array(
+                of: Schema(description: "a port, or a range such as `9000-9100`", kinds: [.integer, .string]),
+                "destination ports that the client asked for, 16 at most; every port if left out"),
+            required: false),
+        .init(
+            "networks",
+            .array(
+                of: .string("such as `10.0.0.0/8` or `fd00::/8`"),
+                "addresses of the other side, 16 networks at most; every address if left out"),
+            required: false),
+    ]
+
+    static func schema(_ description: String? = nil) -> Schema { .object(description, properties) }
+}

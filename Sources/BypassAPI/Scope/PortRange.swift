@@ -1,0 +1,61 @@
+public import StrictJSON
+
+/// One port, or all from one to another. On the wire `8080` or `"9000-9100"`.
+public struct PortRange: Hashable, Sendable {
+    public let first: UInt16
+    public let last: UInt16
+
+    /// Why a text is not a port or a range, as the rest of a sentence whose subject is the text.
+    public struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+
+        static let notPort = Malformed(description: "must be a port from 1 to 65535, or a range such as 9000-9100")
+    }
+
+    public init(_ port: Int) throws(Malformed) {
+        guard let port = UInt16(exactly: port), port > 0 else { throw .notPort }
+        (first, last) = (port, port)
+    }
+
+    /// Takes `8080` and `9000-9100`.
+    public init(_ text: String) throws(Malformed) {
+        let ends = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false).map {
+            UInt16(exactDigits: $0) ?? 0
+        }
+        guard ends.count <= 2, !ends.contains(0) else { throw .notPort }
+        guard ends[0] <= ends[ends.count - 1] else {
+            throw Malformed(description: "is empty: the lower port of a range comes first")
+        }
+        (first, last) = (ends[0], ends[ends.count - 1])
+    }
+
+    public func contains(_ port: UInt16) -> Bool { first <= port && port <= last }
+}
+
+extension PortRange: CustomStringConvertible, Comparable {
+    public var description: String { first == last ? "\(first)" : "\(first)-\(last)" }
+
+    public static func < (one: Self, other: Self) -> Bool { (one.first, one.last) < (other.first, other.last) }
+}
+
+extension PortRange: Decodable, JSONWritable {
+    public init(from decoder: any Decoder) throws {
+        let value = try JSONValue(from: decoder)
+        do throws(Malformed) {
+            switch value {
+            case .number(let number): self = try Self(Int(exactly: number) ?? 0)
+            case .string(let text) where text.utf8.contains(UInt8(ascii: "-")): self = try Self(text)
+            case .string(let text) where (try? Self(text)) != nil:
+                throw Malformed(description: "must be a number, since it is one port")
+            default: throw .notPort
+            }
+        } catch {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: error.description))
+        }
+    }
+
+    public func write(to text: inout JSONText) {
+        if first == last { text.append(integer: first) } else { text.append(description) }
+    }
+}
