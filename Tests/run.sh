@@ -8,9 +8,11 @@
 #   run.sh --soak [SECONDS]  20 clients and 200 namespaces, for ten minutes by default
 #   run.sh --fuzz [SECONDS]  the fuzzers, a minute each by default
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
-#   run.sh --release         only builds the programs for use, all in one folder, which `--vm` uses, and checks how they
-#                            are linked
+#   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
+#                            checks how they are linked
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
+#   run.sh --kernels [VERSION...]
+#                            installation and real traffic on Debian's kernels 5.10, 6.1, 6.12 and 6.18, likewise
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
@@ -22,6 +24,7 @@ mode="test"
 case ${1:-} in
 --fuzz) exec Tests/fuzz.sh "${@:2}" ;;
 --vm) exec Tests/VirtualMachine/run.sh ;;
+--kernels) exec Tests/VirtualMachine/run.sh "$@" ;;
 --build)
     mode=build
     ;;

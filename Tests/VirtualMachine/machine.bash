@@ -1,15 +1,22 @@
 # The machine: what goes in, and how it runs. Sourced by run.sh. It is emulated whole, since KVM is often not to be had,
 # and forgets what is written to its disk. An old processor is emulated quicker: without AVX, and without mitigations.
-# run.sh sets `work`, the folder for all of it, image.bash sets `image`, and setup.bash `programs`:
+# run.sh sets `work`, the folder for all of it, image.bash sets `image`, kernels.bash `kernel`, and setup.bash `programs`:
 # shellcheck disable=SC2154
 
-# Packs the second drive: the release binaries, systemd/ as it is in the working copy, and the tests.
+# make_second_drive BINARIES [PART...]: packs the second drive: the release binaries, systemd/ as it is in the working copy,
+# the tests (all parts, or those), and the kernel's modules if it is not the disk's own.
 make_second_drive() {
-    local folder=$work/payload
+    local folder=$work/payload part
+    rm -rf "$folder" "$work/second-drive"
     mkdir -p "$folder/bin"
     cp "${programs[@]/#/$1/}" "$folder/bin/"
     cp -R systemd Tests/VirtualMachine/guest "$folder/"
-    mke2fs -q -t ext4 -d "$folder" "$work/second-drive" 200M >/dev/null
+    shift
+    for part in "$folder/guest"/[0-9]*.bash; do
+        [ $# -eq 0 ] || [[ " $* " == *" $(basename "$part" .bash) "* ]] || rm "$part"
+    done
+    if [ -d "$kernel/lib" ]; then cp -R "$kernel/lib/modules" "$folder/"; fi
+    mke2fs -q -t ext4 -d "$folder" "$work/second-drive" 500M >/dev/null
 }
 
 # Runs the machine until it switches itself off, or its time is over. Shows its TAP lines as they come; they are in
@@ -19,7 +26,7 @@ run_machine() {
     : >"$work/results"
     timeout --kill-after=10 "$seconds" qemu-system-x86_64 \
         -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 1536 -nodefaults -display none -no-reboot \
-        -kernel "$image/vmlinuz" -initrd "$image/initrd" \
+        -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd" \
         -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet mitigations=off systemd.show_status=yes" \
         -drive "file=$image/disk,format=raw,if=virtio,snapshot=on" \
         -drive "file=$work/second-drive,format=raw,if=virtio,readonly=on" \

@@ -2,11 +2,14 @@
 # A real systemd: boots a Debian 12 in an emulated machine, where systemd/install.sh installs the release binaries, and
 # guest/ tests what an administrator and their users would do. Needs root, and Debian's packages from a mirror (MIRROR)
 # the first time. BINARIES=FOLDER tests a build that is there already.
+#   run.sh                         all tests, on Debian 12's own kernel
+#   run.sh --kernels [VERSION...]  installation and traffic only, on each of the kernels in kernels.bash, or on those
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/../.."
 source systemd/setup.bash
 source Tests/VirtualMachine/image.bash
+source Tests/VirtualMachine/kernels.bash
 source Tests/VirtualMachine/machine.bash
 
 need_root
@@ -23,12 +26,41 @@ fi
 need_image
 work=$(mktemp -d)
 trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$work"' EXIT
-make_second_drive "$built"
-started=$SECONDS
-if ! run_machine 1800 || ! is_good; then
+
+# test_kernel [PART...]: in a machine with the kernel in `kernel`. Sets `seconds` to what it took.
+test_kernel() {
+    local started=$SECONDS result=0
+    make_second_drive "$built" "$@"
+    run_machine 1800 && is_good || result=$?
+    seconds=$((SECONDS - started))
+    [ "$result" -eq 0 ] && return
     echo "--- the end of the machine's console:" >&2
     # Without colours, and without what systemd says only while it waits.
     sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r$//' "$work/console" | grep -v ' Job .*running' | tail -n 40 >&2
-    fail "the test in the virtual machine failed, see the lines above"
+    return "$result"
+}
+
+if [ "${1:-}" != --kernels ]; then
+    kernel=$image
+    test_kernel || fail "the test in the virtual machine failed, see the lines above"
+    echo "the test in the virtual machine passed in $seconds s"
+    exit
 fi
-echo "the test in the virtual machine passed in $((SECONDS - started)) s"
+
+shift
+[ $# -eq 0 ] || kernels=("$@")
+need_packages cpio debian-archive-keyring kmod
+rows=()
+failed=no
+for version in "${kernels[@]}"; do
+    need_kernel "$version"
+    release=$(ls "$kernel/lib/modules")
+    echo "--- kernel $release"
+    result=passed
+    test_kernel 10-install 80-traffic || result=failed
+    [ "$result" = passed ] || failed=yes
+    rows+=("$(printf '%-32s %7d  %s' "$release" "$seconds" "$result")")
+done
+printf '\n%-32s %7s  %s\n' kernel seconds result
+printf '%s\n' "${rows[@]}"
+[ "$failed" = no ]

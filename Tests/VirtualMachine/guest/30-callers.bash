@@ -41,8 +41,3 @@ server=$(ip netns pids pod | head -n 1)
 check "a namespace can be named by a process of root's" is off field .state call oncall status "[\"pid:$server\"]"
 ip netns exec pod runuser -u stranger -- sleep 10000 &>/dev/null &
 check "and by another user's" eventually 20 stranger_in_pod
-
-# Rules of iptables-legacy are read by other means, which need the Internet's address families.
-for mesh in iptablesLegacy nftables tproxy; do
-    check "the demo shows a bypass of $mesh" says "bypass on       app" kmesh-bypassctl demo --mesh $mesh
-done

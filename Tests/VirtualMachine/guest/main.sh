@@ -10,6 +10,9 @@ source "$guest/lib.bash"
 # shellcheck source=Tests/VirtualMachine/guest/mesh.bash
 source "$guest/mesh.bash"
 
+# Of a kernel that is not the disk's own (../kernels.bash).
+[ ! -d /payload/modules ] || ln -s /payload/modules/* /lib/modules/
+
 for part in "$guest"/[0-9]*.bash; do
     # shellcheck source=/dev/null
     source "$part"
