@@ -38,6 +38,21 @@ extension BypassClient {
         try await call(StatusMethod.self, with: .init(netns: netns))
     }
 
+    /// Shows the way of a connection's first packet through one network namespace. Changes nothing.
+    ///
+    /// - Parameters:
+    ///   - to: Address and port, such as `192.0.2.1:80` or `[2001:db8::1]:80`; several examples if left out.
+    ///   - from: The address that sends it.
+    ///   - protocol: TCP if left out.
+    ///   - uid: User and group of the process that connects; 0 if left out.
+    public func explain(
+        netns: String, to: String? = nil, from: String? = nil, protocol: ExplainMethod.TransportProtocol? = nil,
+        uid: Int? = nil
+    ) async throws(BypassClientError) -> ExplainMethod.Result {
+        try await call(
+            ExplainMethod.self, with: .init(netns: netns, to: to, from: from, protocol: `protocol`, uid: uid))
+    }
+
     /// Lists every bypassed namespace, by inode.
     public func list() async throws(BypassClientError) -> [BypassStatus] {
         try await call(ListMethod.self, with: .init()).bypasses

@@ -260,6 +260,7 @@ extension Router {
         addBypass(manager)
         addExtend(manager)
         addStatus(manager)
+        addExplain(manager)
         addList(manager, after: recovery, unread: unread)
         addClear(manager, after: recovery)
         addSubscribe(manager.transition.events, after: recovery, unread: unread)

@@ -7,6 +7,8 @@ package struct Change: Hashable, Sendable {
         /// `ttl` in seconds; nil for a bypass that does not end by itself.
         case on(hooks: HookSet, ttl: Int?)
         case off
+        /// Nothing is changed: it is shown what the bypass does.
+        case explain
     }
 
     /// The one reference that means the host's namespace where the policy allows it.
@@ -55,6 +57,7 @@ extension Change: CustomStringConvertible {
 
     private func words(direction tellsDirection: Bool, ttl tellsTTL: Bool) -> String {
         let netns = netns.asPartOfSentence
+        if operation == .explain { return "explain \(netns)" }
         guard case .on(let hooks, let ttl) = operation else { return "turn off \(netns)" }
         var words = "turn on \(netns)"
         if tellsDirection { words += hooks.count > 1 ? " in \(hooks.directionName)" : " \(hooks.directionName)" }

@@ -3,6 +3,7 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -35,6 +36,72 @@ int clinux_netfilter_socket(void)
 	/* Acknowledgements that carry the kernel's own words (4.12). */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
 	return fd;
+}
+
+int clinux_join_traces(int fd)
+{
+	int group = NFNLGRP_NFTRACE;
+
+	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+}
+
+/* A port in the machine's own byte order. */
+static socklen_t fill_address(struct sockaddr_storage *storage, const uint8_t *address, uint32_t size, uint16_t port)
+{
+	memset(storage, 0, sizeof *storage);
+	if (size == 4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)storage;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, address, 4);
+		return sizeof *in;
+	}
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)storage;
+
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, address, 16);
+	return sizeof *in6;
+}
+
+int clinux_probe_socket(const uint8_t *address, uint32_t size, int is_tcp, uint16_t *port)
+{
+	struct sockaddr_storage own;
+	socklen_t length = fill_address(&own, address, size, 0);
+	int fd = socket(own.ss_family, (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int hops = 1;
+
+	if (fd < 0)
+		return -1;
+	/* Should the packet get away all the same, nobody forwards it. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof hops);
+	if (size != 4)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof hops);
+	if (bind(fd, (struct sockaddr *)&own, length) < 0 || getsockname(fd, (struct sockaddr *)&own, &length) < 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	*port = ntohs(own.ss_family == AF_INET ? ((struct sockaddr_in *)&own)->sin_port
+					       : ((struct sockaddr_in6 *)&own)->sin6_port);
+	return fd;
+}
+
+int clinux_probe_send(int fd, const uint8_t *address, uint32_t size, uint16_t port)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = fill_address(&peer, address, size, port);
+	int type = 0;
+	socklen_t type_length = sizeof type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0)
+		return -1;
+	if (type == SOCK_DGRAM)
+		return sendto(fd, "", 0, 0, (struct sockaddr *)&peer, length) < 0 && errno != EPERM ? -1 : 0;
+	return connect(fd, (struct sockaddr *)&peer, length) < 0 && errno != EINPROGRESS ? -1 : 0;
 }
 
 int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths)

@@ -6,7 +6,8 @@ internal import SystemPackage
 /// One batch of changes, for all families of a namespace, that the kernel executes as a whole or not at all.
 package struct Transaction: Hashable, Sendable {
     package enum Operation: Hashable, Sendable {
-        case addTable(Family, String)
+        /// - Parameter isOwned: whether it belongs to the socket that creates it, and goes with it (Linux 5.12).
+        case addTable(Family, String, isOwned: Bool = false)
         case addChain(ChainName, BaseChain)
         /// At the head of the chain.
         case insertRule(ChainName, [RuleExpression])
@@ -45,10 +46,13 @@ package struct Transaction: Hashable, Sendable {
 extension Transaction.Operation {
     func append(to buffer: inout MessageBuffer, flags: MessageFlags, sequence: UInt32) {
         switch self {
-        case .addTable(let family, let table):
+        case .addTable(let family, let table, let isOwned):
             buffer.append(
                 MessageType.newTable, family: family.rawValue, flags: flags.union(.create), sequence: sequence
-            ) { $0.put(NFTA_TABLE_NAME.rawValue, table) }
+            ) {
+                $0.put(NFTA_TABLE_NAME.rawValue, table)
+                if isOwned { $0.put(NFTA_TABLE_FLAGS.rawValue, NFT_TABLE_F_OWNER.rawValue) }
+            }
         case .addChain(let name, let base):
             buffer.append(
                 MessageType.newChain, family: name.family.rawValue, flags: flags.union(.create), sequence: sequence
@@ -101,7 +105,7 @@ extension Transaction.Operation: CustomStringConvertible {
     /// What is asked of the kernel, in nf_tables' words.
     package var description: String {
         switch self {
-        case .addTable(let family, let table): "NEWTABLE \(family.name) \(table)"
+        case .addTable(let family, let table, _): "NEWTABLE \(family.name) \(table)"
         case .addChain(let name, _): "NEWCHAIN \(name)"
         case .insertRule(let name, _), .appendRule(let name, _): "NEWRULE \(name)"
         case .deleteRule(let name, let handle): "DELRULE \(name) handle \(handle)"
@@ -113,7 +117,7 @@ extension Transaction.Operation: CustomStringConvertible {
 
     package var family: Family {
         switch self {
-        case .addTable(let family, _), .deleteTable(let family, _): family
+        case .addTable(let family, _, _), .deleteTable(let family, _): family
         case .addChain(let name, _), .insertRule(let name, _), .appendRule(let name, _), .deleteRule(let name, _),
             .flushChain(let name), .deleteChain(let name):
             name.family

@@ -26,7 +26,8 @@ struct Bypassctl: AsyncParsableCommand {
             """,
         version: Product.version,
         subcommands: [
-            On.self, Off.self, Extend.self, Status.self, List.self, Watch.self, Clear.self, Info.self, Metrics.self,
+            On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Watch.self, Clear.self, Info.self,
+            Metrics.self,
             PolicyCommand.self, Manifest.self, Doctor.self, Demo.self,
         ]
     )

@@ -45,6 +45,19 @@ enum Sample {
             networks: [IPNetwork("10.0.0.0/8"), IPNetwork("fd00::/8")]),
         except: try? ConnectionSet(ports: [PortRange(9050)]))
 
+    static let explained = ExplainMethod.Result(
+        netns: "web", inode: 4_026_532_281,
+        probes: [
+            .init(
+                direction: .outbound, family: "ip", protocol: .tcp, to: "192.0.2.1:80", from: nil, source: .rules,
+                steps: [
+                    .init(
+                        hook: "output", priority: -100, family: "ip", table: "nat", chain: "ISTIO_REDIRECT",
+                        rule: "rule 1, handle 7", verdict: "redirect to :15001", decides: true)
+                ], ends: .init(at: .sidecar, port: 15001))
+        ],
+        warnings: [.init(code: "unreadable", message: "...")])
+
     typealias Call = (
         method: any RPCMethod.Type, parameters: any Encodable & Sendable,
         results: [any Codable & JSONWritable & Sendable]
@@ -68,6 +81,14 @@ enum Sample {
             [BypassMethod.Result(status: status, changed: true)]
         ),
         (StatusMethod.self, StatusMethod.Parameters(netns: "web"), [status, statusInScope, statusOff]),
+        (
+            ExplainMethod.self,
+            ExplainMethod.Parameters(netns: "web", to: "192.0.2.1:80", from: "10.0.0.1", protocol: .tcp, uid: 1000),
+            [
+                explained,
+                ExplainMethod.Result(netns: "web", inode: 1, probes: [], warnings: []),
+            ]
+        ),
         (
             ListMethod.self, NoParameters(),
             [ListMethod.Result(bypasses: [status, statusOff]), ListMethod.Result(bypasses: [])]

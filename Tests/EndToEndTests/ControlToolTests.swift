@@ -47,6 +47,22 @@ extension EndToEndTests {
             }
         }
 
+        @Test func explainSaysWhereAConnectionGoes() async throws {
+            try await Rig.with { rig in
+                let (pod, place) = (rig.sandbox.pod, "10.89.0.2:8080")
+                try await rig.sandbox.install(.iptables)
+                let off = try await Self.run(rig, ["explain", pod, "--to", place])
+                #expect(off.code == 0 && off.output.contains("to the sidecar at port 15001 (traced"), "\(off)")
+                #expect(off.output.contains(">  output -100  ip nat ISTIO_REDIRECT"), "\(off)")
+                let sidecar = try await Self.run(rig, ["explain", pod, "--to", place, "--uid", "1337"])
+                #expect(sidecar.output.contains("not redirected at port 8080 (from the rules)"), "\(sidecar)")
+                let on = try await Self.run(rig, ["on", pod])
+                let json = try rig.lines(try await Self.run(rig, ["explain", pod, "--json"]).output)
+                #expect(try on.code == 0 && json.map { try ExplainAnswer($0).probes.count } == [6])
+                #expect(try await Self.run(rig, ["explain", pod, "--to", "x"]).code == 1)
+            }
+        }
+
         @Test func scriptsGetTheDaemonsOwnJSON() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod

@@ -10,7 +10,7 @@ extension KernelTests {
         /// A call, by what it is to show.
         private enum Call: String, CaseIterable {
             case on, onInbound, onForAMinute, onInboundForAMinute, onElsewhere, off, offElsewhere, status, list, info
-            case discover, clear, hostStatus, hostOff, hostByAnotherName
+            case discover, clear, explain, explainElsewhere, hostStatus, hostOff, hostExplain, hostByAnotherName
 
             func line(_ sandbox: MeshSandbox) -> String {
                 let (pod, peer) = (sandbox.pod, sandbox.peer)
@@ -28,6 +28,9 @@ extension KernelTests {
                     case .info: ("info", "[]")
                     case .discover: ("rpc.discover", "[]")
                     case .clear: ("clear", "[]")
+                    case .explain: ("explain", #"["\#(pod)"]"#)
+                    case .explainElsewhere: ("explain", #"["\#(peer)"]"#)
+                    case .hostExplain: ("explain", #"["host"]"#)
                     case .hostStatus: ("status", #"["host"]"#)
                     case .hostOff: ("bypass", #"["host","off"]"#)
                     case .hostByAnotherName: ("status", #"["/proc/self/ns/net"]"#)
@@ -49,7 +52,7 @@ extension KernelTests {
                 let response = try Response(answer)
                 var found: Refusal?
                 if case .failure(let error) = response.outcome { found = Refusal(error) }
-                let isAboutHost = call == .hostStatus || call == .hostOff
+                let isAboutHost = [.hostStatus, .hostOff, .hostExplain].contains(call)
                 let refusal = call == .hostByAnotherName ? .host : isAboutHost ? host : nil
                 let expected = denied.contains(call) ? Self.denied : refusal
                 #expect(found == expected, "\(call) as \(user.name): \(answer)", sourceLocation: sourceLocation)
@@ -104,11 +107,11 @@ extension KernelTests {
                     try await rig.openSocket()
                     let changes: Set<Call> = [
                         .on, .onInbound, .onForAMinute, .onInboundForAMinute, .onElsewhere, .off, .offElsewhere, .clear,
-                        .hostOff,
+                        .hostOff, .explain, .explainElsewhere, .hostExplain,
                     ]
                     try await Self.expect(
-                        [.on, .onInbound, .onForAMinute, .onElsewhere, .offElsewhere, .clear], host: .host,
-                        as: user("limited"), rig)
+                        [.on, .onInbound, .onForAMinute, .onElsewhere, .offElsewhere, .clear, .explainElsewhere],
+                        host: .host, as: user("limited"), rig)
                     try await Self.expect(changes, host: .host, as: user("reader"), rig)
                     try await Self.expect([], host: .host, as: user("admin"), rig)
                     try await Self.expect([], host: nil, as: user("chief"), rig)

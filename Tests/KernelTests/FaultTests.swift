@@ -17,12 +17,12 @@ extension KernelTests {
 
         /// What is asked of the daemon, and what was so before.
         enum Operation: String, CaseIterable {
-            case on, off, change, extend, status, list, clear
+            case on, off, change, extend, status, explain, list, clear
 
             func prepare(_ rig: Rig) async throws {
                 switch self {
                 case .on: try await rig.off()
-                case .off, .change, .status, .list, .clear: try await rig.on(owner: "before")
+                case .off, .change, .status, .explain, .list, .clear: try await rig.on(owner: "before")
                 case .extend: try await rig.on(ttl: 100, owner: "before")
                 }
             }
@@ -34,6 +34,7 @@ extension KernelTests {
                 case .change: try await rig.on(direction: "inbound", owner: "after")
                 case .extend: try await rig.extend(ttl: 1000)
                 case .status: try await rig.status()
+                case .explain: _ = try await rig.explain(.outbound, .ipv4)
                 case .list: _ = try await rig.list()
                 case .clear:
                     // What is not cleared is told, and is no error.

@@ -29,6 +29,8 @@ package enum Warning: Hashable, Sendable {
     case unreadable(rules: String, reason: String)
     /// The number of warnings that are not shown, with those of redirects that were only counted.
     case truncated(Int)
+    /// The number of steps of a packet's way that are not shown.
+    case furtherSteps(Int)
     /// The namespace cannot be observed now, or its rules change while they are read.
     case unseen(String)
     /// Something of an ended bypass is left, or may be.
@@ -49,7 +51,7 @@ package enum Warning: Hashable, Sendable {
         case .notRecorded: "not-recorded"
         case .contested: "contested"
         case .unreadable: "unreadable"
-        case .truncated: "truncated"
+        case .truncated, .furtherSteps: "truncated"
         case .unseen: "unseen"
         case .leftover: "leftover"
         }
@@ -94,6 +96,8 @@ package enum Warning: Hashable, Sendable {
             "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
         case .truncated(let count):
             "and \(count) more warnings like these, which are not shown"
+        case .furtherSteps(let count):
+            "and \(count) more steps of the packets' ways, which are not shown"
         case .unseen(let reason):
             "the namespace cannot be read now, and this is its last known status: \(reason)"
         case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon retries the removal"

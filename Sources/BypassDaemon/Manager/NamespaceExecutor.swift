@@ -46,6 +46,10 @@ final class NamespaceExecutor: Sendable {
         try NamespaceSession(namespace, detail: detail, matcher: matcher, cache: rulesets, closer: closer)
     }
 
+    fileprivate func rules(of namespace: borrowing NetworkNamespace) throws(BypassError) -> NamespaceRules {
+        try NamespaceRules(namespace, matcher: matcher, closer: closer)
+    }
+
     // MARK: opening
 
     private func open(_ target: Target) throws(BypassError) -> NetworkNamespace {
@@ -125,6 +129,11 @@ struct NamespaceTurn: ~Copyable {
     /// Opens a session in the namespace, on the calling thread.
     func enter(_ detail: NamespaceSession.Detail) throws(BypassError) -> NamespaceSession {
         try executor.enter(namespace, detail)
+    }
+
+    /// Reads all rules that decide about the namespace's packets, on the calling thread.
+    func rules() throws(BypassError) -> NamespaceRules {
+        try executor.rules(of: namespace)
     }
 
     /// Throws unless the namespace has one of the addresses.

@@ -45,6 +45,13 @@ extension Router {
         }
     }
 
+    /// `explain`
+    mutating func addExplain(_ manager: BypassManager) {
+        add(ExplainMethod.self) { parameters, call throws(BypassError) in
+            try manager.explain(parameters.netns, ExplainRequest(parameters), by: call.peer, &call.afterAnswer)
+        }
+    }
+
     /// `list`
     mutating func addList(_ manager: BypassManager, after recovery: Recovery, unread: UnreadAnswers) {
         add(ListMethod.self) { _, call in

@@ -62,6 +62,15 @@ int clinux_setns_network(int fd);
  * sends to it gets ECONNREFUSED.
  */
 int clinux_netfilter_socket(void);
+/* NETLINK_ADD_MEMBERSHIP: from now on the socket receives the traces of nf_tables of its namespace. */
+int clinux_join_traces(int fd);
+/*
+ * socket(2) and bind(2) to an address of 4 or 16 bytes, and a free port, which is returned in the machine's byte order. The
+ * packets of the socket are for one hop.
+ */
+int clinux_probe_socket(const uint8_t *address, uint32_t size, int is_tcp, uint16_t *port);
+/* connect(2) without waiting, or sendto(2) of an empty datagram. That a rule drops the packet is no failure. */
+int clinux_probe_send(int fd, const uint8_t *address, uint32_t size, uint16_t port);
 /*
  * SIOCGIFCONF: the IPv4 addresses of all interfaces of the network namespace that the calling thread is in, in network byte
  * order. Returns how many; ENOBUFS if there are more than there is room for.

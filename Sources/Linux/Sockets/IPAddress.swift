@@ -5,7 +5,7 @@ internal import SystemPackage
 /// An IPv4 or IPv6 address.
 package struct IPAddress: Hashable, Sendable {
     /// In network byte order: 4 or 16.
-    private let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// Takes what inet_pton(3) takes: `10.0.0.1`, `fd00::1`. nil for everything else.
     package init?(_ text: String) {
@@ -19,7 +19,7 @@ package struct IPAddress: Hashable, Sendable {
         return nil
     }
 
-    private init(bytes: [UInt8]) {
+    package init(bytes: [UInt8]) {
         self.bytes = bytes
     }
 

@@ -6,10 +6,10 @@ struct LegacyTable {
         var end: [Hook: Int] = [:]
     }
 
-    private let name: String
-    private let version: LegacyTables.InternetProtocol
+    let name: String
+    let version: LegacyTables.InternetProtocol
     private let entries: ArraySlice<UInt8>
-    private let chains: Chains
+    let chains: Chains
     /// The last entries of the built-in chains. No packet gets past one.
     private let ends: Set<Int>
     /// Where entries begin.
@@ -113,7 +113,33 @@ struct LegacyTable {
         return name.elementsEqual([0x6c, 0x6f, 0]) && mask.last != 0 ? .loopback : .named
     }
 
-    private func size(of offset: Int) -> Int {
+    /// Where entries begin, in their order.
+    var offsets: [Int] {
+        var offsets: [Int] = []
+        var offset = 0
+        while offset < entries.count {
+            offsets.append(offset)
+            offset += size(of: offset)
+        }
+        return offsets
+    }
+
+    /// Bytes of an entry. What is behind the end of the table is 0.
+    func bytes(_ offset: Int, _ count: Int) -> [UInt8] {
+        let start = entries.startIndex + offset
+        let bytes = entries[min(start, entries.endIndex)...].prefix(max(count, 0))
+        return Array(bytes) + Array(repeating: 0, count: max(count, 0) - bytes.count)
+    }
+
+    func number<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int) -> Integer {
+        Self.load(entries, at: offset)
+    }
+
+    func targetOffset(of offset: Int) -> Int {
+        Int(Self.load(entries, at: offset + version.targetOffset) as UInt16)
+    }
+
+    func size(of offset: Int) -> Int {
         Int(Self.load(entries, at: offset + version.nextOffset) as UInt16)
     }
 

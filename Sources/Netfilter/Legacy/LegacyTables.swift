@@ -33,7 +33,7 @@ package struct LegacyTables: Sendable {
     }
 
     /// The names of the tables that there are. Without the file, x_tables is not in this kernel, or not loaded.
-    private mutating func names(_ version: InternetProtocol) throws(SystemCallError) -> [UInt8] {
+    mutating func names(_ version: InternetProtocol) throws(SystemCallError) -> [UInt8] {
         do throws(SystemCallError) {
             return try Files.read(ofThread: version.tableNames)
         } catch {
@@ -78,15 +78,12 @@ package struct LegacyTables: Sendable {
     private static let largeBytes = 1 << 20
     private static let largeTable = Mutex<Void>(())
     /// How often a table may change while it is read.
-    private static let attempts = 4
+    static let attempts = 4
 
     private static func read(
         _ name: String, _ version: InternetProtocol, _ places: [Redirect.Mechanism: [Hook]]
     ) throws(SystemCallError) -> Outcome {
-        let number = try systemCall("socket for iptables-legacy") {
-            socket(version.domain, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-        }
-        let descriptor = OwnedDescriptor(adopting: number)
+        let descriptor = try socket(version)
         for _ in 0..<attempts {
             let information = try information(of: name, version, by: descriptor)
             let size = Int(information.size)
@@ -109,7 +106,14 @@ package struct LegacyTables: Sendable {
         return .unreadable("it has changed \(attempts) times while it was read")
     }
 
-    private static func information(
+    static func socket(_ version: InternetProtocol) throws(SystemCallError) -> OwnedDescriptor {
+        let number = try systemCall("socket for iptables-legacy") {
+            Glibc.socket(version.domain, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        }
+        return OwnedDescriptor(adopting: number)
+    }
+
+    static func information(
         of table: String, _ version: InternetProtocol, by descriptor: borrowing OwnedDescriptor
     ) throws(SystemCallError) -> ipt_getinfo {
         var information = ipt_getinfo()
@@ -123,7 +127,7 @@ package struct LegacyTables: Sendable {
     }
 
     /// nil if the table has another size by now.
-    private static func entries(
+    static func entries(
         of table: String, _ version: InternetProtocol, _ size: Int, by descriptor: borrowing OwnedDescriptor
     ) throws(SystemCallError) -> ArraySlice<UInt8>? {
         let header = MemoryLayout<ipt_get_entries>.size
@@ -178,7 +182,7 @@ package struct UnreadableRules: Hashable, Sendable {
 }
 
 extension LegacyTable.Chains {
-    fileprivate init(_ information: ipt_getinfo) {
+    init(_ information: ipt_getinfo) {
         let starts = information.hook_entry
         let ends = information.underflow
         let places: [(Hook, UInt32, UInt32)] = [

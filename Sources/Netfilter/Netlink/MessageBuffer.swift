@@ -125,6 +125,10 @@ struct OutgoingMessage {
     }
 
     /// Netfilter's integers are big-endian.
+    func put(_ type: UInt32, _ number: UInt32) {
+        unsafe mnl_attr_put_u32(header, UInt16(type), number.bigEndian)
+    }
+
     func put(_ type: UInt32, _ number: UInt64) {
         unsafe mnl_attr_put_u64(header, UInt16(type), number.bigEndian)
     }

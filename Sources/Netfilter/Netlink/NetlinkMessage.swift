@@ -40,6 +40,8 @@ struct NetlinkMessage {
         unsafe self.payload = payload
     }
 
+    /// Bytes of all of it.
+    var size: Int { Int(header.nlmsg_len) }
     var sequence: UInt32 { header.nlmsg_seq }
     /// Subsystem and message, as `MessageType` has them, or one of netlink's own.
     var type: UInt16 { header.nlmsg_type }
@@ -102,8 +104,12 @@ enum MessageType {
     static let getRule = nftables(NFT_MSG_GETRULE)
     static let newRule = nftables(NFT_MSG_NEWRULE)
     static let deleteRule = nftables(NFT_MSG_DELRULE)
+    static let getSet = nftables(NFT_MSG_GETSET)
+    static let newSet = nftables(NFT_MSG_NEWSET)
+    static let getElements = nftables(NFT_MSG_GETSETELEM)
     static let getGeneration = nftables(NFT_MSG_GETGEN)
     static let newGeneration = nftables(NFT_MSG_NEWGEN)
+    static let trace = nftables(NFT_MSG_TRACE)
     static let getConnection = conntrack(IPCTNL_MSG_CT_GET)
     static let newConnection = conntrack(IPCTNL_MSG_CT_NEW)
     static let getConntrackStatistics = conntrack(IPCTNL_MSG_CT_GET_STATS)

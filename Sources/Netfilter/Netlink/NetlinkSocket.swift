@@ -64,6 +64,25 @@ package struct NetlinkSocket: ~Copyable {
         isUnfinished = false
     }
 
+    /// Hands each message to `body` that the kernel has sent unasked.
+    mutating func receiveAll(
+        _ operation: StaticString, _ body: (NetlinkMessage) -> Void
+    ) throws(NetfilterError) {
+        do throws(NetfilterError) {
+            while true {
+                _ = try buffer.receive(from: shared.descriptor, for: operation) { message in
+                    body(message)
+                    return .more
+                }
+                try checkTime(operation)
+            }
+        } catch {
+            // There is nothing more.
+            if case .systemCall(let error) = error, error.errno == .resourceTemporarilyUnavailable { return }
+            throw error
+        }
+    }
+
     private func skipRest(_ operation: StaticString) throws(NetfilterError) {
         do throws(NetfilterError) {
             while true {

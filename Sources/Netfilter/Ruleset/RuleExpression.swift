@@ -23,6 +23,11 @@ package enum RuleExpression: Hashable, Sendable {
     case isForForeignAddress
     /// The transport protocol that the IP header names, IPv6's only where it stands in the first header.
     case isTransport(UInt8, Family)
+    /// The packet comes from this port of TCP or UDP.
+    case isFromPort(UInt16)
+    /// The kernel reports to NFNLGRP_NFTRACE what becomes of the packet (`meta nftrace set 1`).
+    case startTrace
+    case dropVerdict
     /// Writes a transport protocol into the IP header, and leaves the header's checksum as it was.
     case setTransport(UInt8, Family)
     /// Writes the transport protocol that conntrack knows into the IP header, and leaves the checksum as it was.
@@ -66,12 +71,8 @@ package enum RuleExpression: Hashable, Sendable {
                 unsafe nftnl_expr_set_u64(expression, UInt16(NFTNL_EXPR_CTR_PACKETS), 0)
                 unsafe nftnl_expr_set_u64(expression, UInt16(NFTNL_EXPR_CTR_BYTES), 0)
             }
-        case .returnVerdict:
-            unsafe Self.add("immediate", to: rule) { expression in
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_IMM_DREG), NFT_REG_VERDICT.rawValue)
-                unsafe nftnl_expr_set_u32(
-                    expression, UInt16(NFTNL_EXPR_IMM_VERDICT), UInt32(bitPattern: NFT_RETURN.rawValue))
-            }
+        case .returnVerdict: unsafe Self.decide(NFT_RETURN.rawValue, in: rule)
+        case .dropVerdict: unsafe Self.decide(NF_DROP, in: rule)
         case .dnatToOwnAddress(let family):
             unsafe Self.add("payload", to: rule) { expression in
                 let (offset, length): (UInt32, UInt32) = family == .ip ? (16, 4) : (24, 16)  // daddr in the IP header
@@ -113,6 +114,24 @@ package enum RuleExpression: Hashable, Sendable {
                 unsafe Self.setTransportField(of: family, in: expression)
             }
             unsafe Self.compare([number], NFT_CMP_EQ, to: rule)
+        case .isFromPort(let port):
+            unsafe Self.add("payload", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
+                unsafe nftnl_expr_set_u32(
+                    expression, UInt16(NFTNL_EXPR_PAYLOAD_BASE), NFT_PAYLOAD_TRANSPORT_HEADER.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_OFFSET), 0)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_LEN), 2)
+            }
+            unsafe Self.compare([UInt8(port >> 8), UInt8(port & 0xff)], NFT_CMP_EQ, to: rule)
+        case .startTrace:
+            unsafe Self.add("immediate", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_IMM_DREG), NFT_REG_1.rawValue)
+                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_IMM_DATA), [1] as [UInt8], 1)
+            }
+            unsafe Self.add("meta", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_NFTRACE.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_SREG), NFT_REG_1.rawValue)
+            }
         case .setTransport(let number, let family):
             unsafe Self.add("immediate", to: rule) { expression in
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_IMM_DREG), NFT_REG_1.rawValue)
@@ -122,6 +141,13 @@ package enum RuleExpression: Hashable, Sendable {
         case .restoreTransport(let family):
             unsafe Self.load(NFT_CT_PROTOCOL, to: rule)
             unsafe Self.writeTransport(family, to: rule)
+        }
+    }
+
+    private static func decide(_ verdict: Int32, in rule: OpaquePointer) {
+        unsafe add("immediate", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_IMM_DREG), NFT_REG_VERDICT.rawValue)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_IMM_VERDICT), UInt32(bitPattern: verdict))
         }
     }
 

@@ -16,6 +16,7 @@ public enum LegacyEntries {
         let targets = ["REDIRECT", "DNAT"].filter { entries.contains($0) }
         let found = table.redirects(.nat, at: [.prerouting, .output])
         try promise(found?.isEmpty != false || !targets.isEmpty, "a redirect where there is none: \(input)")
+        if let filter = table.filterTable(-100) { Ways.follow([filter]) }
         _ = table.redirects(.transparentProxy, at: [.prerouting])
     }
 }

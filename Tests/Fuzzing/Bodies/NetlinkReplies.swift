@@ -28,6 +28,7 @@ public enum NetlinkReplies {
         if let ruleset { try Decisions.check(ruleset) }
         ask(replies) { socket in ruleset = try? socket.changingRuleset(for: Decisions.interest) }
         if let ruleset { try Decisions.check(ruleset) }
+        ask(replies) { socket in if let found = try? socket.filterTables() { Ways.follow(found.tables) } }
     }
 
     private static let chain = ChainName(.ip, "nat", "OUTPUT")
@@ -57,6 +58,8 @@ public enum NetlinkReplies {
             var messages = unsafe NetlinkMessages(buffer)
             while let message = messages.next() {
                 _ = (message.table, message.chain, message.rule, message.generation)
+                var set = message.emptySet ?? FilterSet()
+                _ = (message.filterRule, message.traceMessage, message.acceptsAtEnd, message.addElements(to: &set))
                 _ = (message.acknowledgement, message.errorDetail, message.isLastOfDump, message.isInterruptedDump)
             }
         }

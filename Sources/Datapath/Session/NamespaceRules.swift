@@ -1,0 +1,95 @@
+package import Bypass
+package import Linux
+package import Netfilter
+internal import SystemPackage
+
+/// All that decides about the packets of a namespace, read once.
+package struct NamespaceRules: Sendable {
+    package let context: PacketContext
+    /// What may decide about a packet, and could not be read.
+    package let unreadable: [UnreadableRules]
+    private let tables: [FilterTable]
+    /// The namespace's entry in the matcher's map, when the rules were read, and when that was.
+    private let entry: MapEntry?
+    private let now: UInt64
+    let closer: DeferredCloser
+
+    /// Where a first packet goes, and whether that is from a trace of the kernel's, as far as the OUTPUT hook.
+    package struct Way: Sendable {
+        package var path: PacketPath
+        package var isTraced: Bool
+    }
+
+    /// The ways of packets, in their order. Enters the namespace, which is the one that was read.
+    package func ways(of packets: [FirstPacket], in namespace: borrowing NetworkNamespace) -> [Way] {
+        let traces = traces(of: packets, in: namespace)
+        return packets.enumerated().map { index, first in
+            let (packet, origin) = (first.packet, first.origin)
+            var context = context
+            context.matcher.matches = matches(first)
+            let evaluation = PathEvaluation(tables, context, isComplete: unreadable.isEmpty)
+            if let trace = traces[index], let path = evaluation.path(of: packet, from: origin, following: trace) {
+                return Way(path: path, isTraced: true)
+            }
+            return Way(path: evaluation.path(of: packet, from: origin), isTraced: false)
+        }
+    }
+
+    /// Whether the matcher matches a packet; nil if that is not known.
+    private func matches(_ packet: FirstPacket) -> Bool? {
+        guard let entry else { return false }
+        // Rules that hold another program ask a map that is not known.
+        return entry.isCurrent ? entry.isLive(at: now) : nil
+    }
+
+    /// Whether iptables-legacy has rules for what leaves the namespace's sockets.
+    func hasLegacyOutput(_ family: Netfilter.Family) -> Bool {
+        tables.contains { table in
+            table.backend == .legacy && table.family == family
+                && table.chains.values.contains { $0.base?.hook == .output && (!$0.rules.isEmpty || !$0.accepts) }
+        }
+    }
+
+    /// Enters the namespace on the calling thread, which the caller owns.
+    ///
+    /// - Parameter closer: closes the socket later, so that no call waits for that.
+    package init(
+        _ namespace: borrowing NetworkNamespace, matcher: Matcher, closer: DeferredCloser
+    ) throws(BypassError) {
+        self.closer = closer
+        do throws(SystemCallError) {
+            entry = try matcher.entry(of: namespace.inode)
+            now = BootClock.now
+            context = PacketContext(
+                addresses: Set(try namespace.addresses().map(\.bytes)),
+                interfaces: try namespace.interfaces()?.map { Packet.Interface(name: $0.name, index: $0.index) },
+                matcher: (matcher.pin, nil))
+            let legacy = try namespace.withEntered { () throws(SystemCallError) in try LegacyTables.filterTables() }
+            var socket = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket() }
+            defer { closer.add(socket.shared) }
+            let found = try Self.tables(by: &socket)
+            tables = found.tables + legacy.tables
+            unreadable = found.unreadable + legacy.unreadable
+        } catch {
+            throw BypassError(error)
+        }
+    }
+
+    private static func tables(by socket: inout NetlinkSocket) throws(SystemCallError) -> FilterTables {
+        for attempt in 0..<RulesetAttempts.settled {
+            if attempt > 0 { Thread.sleep(for: RulesetAttempts.pause(before: attempt)) }
+            do throws(NetfilterError) {
+                return try socket.filterTables()
+            } catch {
+                switch error {
+                case .rulesetChanged: continue
+                case .systemCall(let error): throw error
+                case .refused: preconditionFailure("nothing was changed")
+                }
+            }
+        }
+        var none = FilterTables()
+        none.unreadable = [UnreadableRules(rules: "nf_tables' rules", reason: "they change all the time")]
+        return none
+    }
+}

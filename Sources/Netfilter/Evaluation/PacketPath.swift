@@ -1,0 +1,89 @@
+/// The way of a connection's first packet through a namespace.
+package struct PacketPath: Hashable, Sendable {
+    /// A rule that matches, or the end of a base chain.
+    package struct Step: Hashable, Sendable {
+        package var hook: Hook
+        package var priority: Int32
+        package var chain: ChainName
+        package var backend: Redirect.Backend
+        /// Its number in its chain, from 1, and its handle where it has one; nil for the end of a base chain.
+        package var rule: (number: Int, handle: UInt64?)? {
+            get { number.map { ($0, handle) } }
+            set { (number, handle) = (newValue?.number, newValue?.handle) }
+        }
+        private var number: Int?
+        private var handle: UInt64?
+        /// For people, such as `redirect to :15001`.
+        package var verdict: String
+        let effect: Effect
+        /// Whether it decides where the packet ends.
+        package var decides = false
+
+        /// What it means for the packet's way.
+        enum Effect: Hashable, Sendable {
+            /// It sends the packet to an address, or drops it.
+            case takes
+            /// It hides the packet from the rules that follow.
+            case hides
+            /// It lets the packet go.
+            case lets
+            /// It is not known whether the rule matches, or what it does.
+            case open
+            case none
+        }
+
+        init(
+            hook: Hook, priority: Int32, chain: ChainName, backend: Redirect.Backend,
+            rule: (number: Int, handle: UInt64?)?, verdict: String, effect: Effect
+        ) {
+            self.hook = hook
+            self.priority = priority
+            self.chain = chain
+            self.backend = backend
+            (number, handle) = (rule?.number, rule?.handle)
+            self.verdict = verdict
+            self.effect = effect
+        }
+    }
+
+    package enum End: Hashable, Sendable {
+        /// Where it was sent to, whatever listens there.
+        case application(port: UInt16)
+        case sidecar(port: UInt16)
+        case dropped
+        case unknown
+    }
+
+    package var steps: [Step] = []
+    package var end = End.unknown
+    /// Steps that are not kept.
+    package var further = 0
+
+    package static let maxSteps = 64
+
+    package init() {}
+
+    mutating func append(_ step: Step) {
+        if steps.count < Self.maxSteps { steps.append(step) } else { further += 1 }
+    }
+
+    /// Marks what decides where the packet ends: the last step that takes it, with those that hide it from others before; where
+    /// there is none, the last rule that lets it go. If the end is not known, the last step that leaves it open.
+    mutating func markDecision() {
+        let order: [Step.Effect] = end == .unknown ? [.open, .takes] : [.takes, .lets]
+        for effect in order {
+            guard let index = steps.lastIndex(where: { $0.effect == effect }) else { continue }
+            steps[index].decides = true
+            break
+        }
+        for index in steps.indices where steps[index].effect == .hides { steps[index].decides = true }
+    }
+}
+
+/// Which way a first packet goes.
+package enum PacketOrigin: Hashable, Sendable {
+    /// A socket of the namespace sends it.
+    case local
+    /// It comes in by an interface other than `lo`.
+    case outside
+}

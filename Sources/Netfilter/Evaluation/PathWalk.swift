@@ -1,0 +1,196 @@
+/// One walk of a packet through the hooks, with an answer to each question that the rules leave open.
+struct PathWalk {
+    let tables: [FilterTable]
+    let context: PacketContext
+    /// As it was sent.
+    let original: Packet
+    var packet: Packet
+    private let trace: [TraceMessage]?
+    private(set) var hasLostTrace = false
+    private let assumed: [Bool]
+    /// Whether each rule that may match was taken to match, in their order.
+    private(set) var decisions: [Bool] = []
+    var path = PacketPath()
+    /// What nat has done: it is asked once for a connection's destination and once for its source.
+    var hasDestinationNat = false
+    var hasSourceNat = false
+    var isRedirected = false
+    var transparentProxy: UInt16??
+    /// Whether the packet now goes to an address of the namespace.
+    var isLocal: Bool?
+    /// Rules and base chains that may still be evaluated, in all walks of the packet: no ruleset takes more time.
+    var budget: Int
+
+    init(
+        _ packet: Packet, _ tables: [FilterTable], _ context: PacketContext, following trace: [TraceMessage]?,
+        assuming decisions: [Bool], _ budget: Int
+    ) {
+        self.budget = budget
+        original = packet
+        self.packet = packet
+        self.trace = trace
+        self.tables = tables
+        self.context = context
+        assumed = decisions
+        isLocal = context.isLocal(packet.destination)
+    }
+
+    enum Stop: Error {
+        case dropped, unknown
+    }
+
+    mutating func go(from origin: PacketOrigin) {
+        do throws(Stop) {
+            if origin == .local { try leave() } else { try arrive() }
+            path.end = end
+        } catch {
+            path.end = error == .dropped ? .dropped : .unknown
+        }
+    }
+
+    private mutating func leave() throws(Stop) {
+        packet.output = try isKnownLocal() ? [.loopback] : context.interfaces
+        if let trace {
+            hasLostTrace = try !follow(trace)
+            if hasLostTrace { return }
+        } else {
+            try cross(.output)
+        }
+        var isLocal = try isKnownLocal()
+        // A rule of the routing table may send what is marked over lo, to the proxy; such rules are not read.
+        if !isLocal, packet.mark != 0, takesFromLoopback { isLocal = try decide() }
+        packet.output = isLocal ? [.loopback] : context.interfaces
+        try cross(.postrouting)
+        guard isLocal else { return }
+        (packet.input, packet.output) = ([.loopback], [])
+        try cross(.prerouting)
+        if transparentProxy == nil, try !isKnownLocal() { throw .unknown }
+        try cross(.input)
+    }
+
+    private mutating func arrive() throws(Stop) {
+        packet.input = context.interfaces
+        try cross(.prerouting)
+        if transparentProxy != nil { return try cross(.input) }
+        if try isKnownLocal() { return try cross(.input) }
+        packet.output = context.interfaces
+        try cross(.forward)
+        packet.input = []
+        try cross(.postrouting)
+    }
+
+    private func isKnownLocal() throws(Stop) -> Bool {
+        guard let isLocal else { throw .unknown }
+        return isLocal
+    }
+
+    private var end: PacketPath.End {
+        if let transparentProxy { return transparentProxy.map { .sidecar(port: $0) } ?? .unknown }
+        guard let port = packet.destinationPort else { return .unknown }
+        return isRedirected && isLocal == true ? .sidecar(port: port) : .application(port: port)
+    }
+
+    /// Whether a chain takes packets by TPROXY.
+    private var takesFromLoopback: Bool {
+        tables.contains { table in
+            table.chains.values.contains { $0.rules.contains { $0.parts.contains(where: \.isTransparentProxy) } }
+        }
+    }
+
+    /// The answer to an open question: as it was assumed, else no.
+    mutating func decide() throws(Stop) -> Bool {
+        guard decisions.count < Self.maxDecisions else { throw .unknown }
+        let decision = decisions.count < assumed.count ? assumed[decisions.count] : false
+        decisions.append(decision)
+        return decision
+    }
+
+    // MARK: hooks
+
+    struct Place {
+        var table: FilterTable
+        var name: String
+        var chain: FilterChain
+        var base: BaseChain
+        var isNat: Bool { base.type == "nat" }
+
+        /// Chains of type nat are evaluated one after the other, where iptables has its own.
+        func order(at hook: Hook) -> (Int32, Int32) {
+            let isDestination = hook == .prerouting || hook == .output
+            return (isNat ? isDestination ? BaseChain.dstnat : -BaseChain.dstnat : base.priority, base.priority)
+        }
+    }
+
+    private static let conntrackPriority: Int32 = -200
+
+    private mutating func cross(_ hook: Hook) throws(Stop) {
+        var places: [Place] = []
+        for table in tables where table.family == .inet || table.family == packet.family {
+            for (name, chain) in table.chains {
+                guard let base = chain.base, base.hook == hook else { continue }
+                places.append(Place(table: table, name: name, chain: chain, base: base))
+            }
+        }
+        try spend(places.count)
+        places.sort { a, b in
+            let (first, second) = (a.order(at: hook), b.order(at: hook))
+            return first == second ? (a.table.name, a.name) < (b.table.name, b.name) : first < second
+        }
+        try arrange(&places, at: hook)
+        let tracks = hook == .prerouting || hook == .output
+        for place in places {
+            if tracks, place.order(at: hook).0 > Self.conntrackPriority, packet.isTracked == false {
+                packet.isTracked = packet.isExcepted.map { !$0 }
+            }
+            if place.isNat, packet.isExcepted == nil { throw .unknown }
+            if place.isNat, isDone(hook) { continue }
+            try evaluate(place, at: hook)
+        }
+        if tracks { packet.isTracked = packet.isExcepted.map { !$0 } }
+        if tracks { hasDestinationNat = true } else if hook != .forward { hasSourceNat = true }
+    }
+
+    static let maxRules = 1 << 16
+    /// More than this leave more ways open than are followed.
+    private static let maxDecisions = 16
+
+    mutating func spend(_ count: Int) throws(Stop) {
+        budget -= count
+        if budget < 0 { throw .unknown }
+    }
+
+    /// At one priority the kernel first evaluates the chain of type nat that was created last, and which one that was is
+    /// an open question.
+    private mutating func arrange(_ places: inout [Place], at hook: Hook) throws(Stop) {
+        for start in places.indices where places[start].isNat && !places[start].chain.rules.isEmpty {
+            var first = start
+            for other in places.indices[(start + 1)...] where places[other].isNat && !places[other].chain.rules.isEmpty
+            {
+                guard places[other].order(at: hook) == places[start].order(at: hook) else { break }
+                try spend(1)
+                guard try decide() else { break }
+                first = other
+            }
+            places.swapAt(start, first)
+        }
+    }
+
+    private func isDone(_ hook: Hook) -> Bool {
+        if packet.isExcepted == true { return true }
+        return hook == .prerouting || hook == .output ? hasDestinationNat : hasSourceNat
+    }
+}
+
+extension RulePart {
+    /// As the mask does: what writes the protocol that conntrack knows only undoes it.
+    var changesHeader: Bool {
+        if case .writeHeader = self { true } else { false }
+    }
+
+    fileprivate var isTransparentProxy: Bool {
+        switch self {
+        case .transparentProxy, .target("TPROXY", _, _): true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,39 @@
+public import ArgumentParser
+public import BypassAPI
+internal import Console
+
+/// `explain NETNS`
+struct Explain: DaemonCommand {
+    typealias Method = ExplainMethod
+
+    static let configuration = CommandConfiguration(
+        abstract: "Show the way of a connection's first packet through a network namespace, and where it ends.",
+        discussion: """
+            Without --to, examples in both directions. Each line is a rule that matches, or the end of a base chain; '>' \
+            marks what decides. Nothing is changed.
+            """)
+
+    @OptionGroup var namespace: NamespaceArgument
+
+    @Option(help: .init("Where it is sent to, such as 192.0.2.1:80 or [2001:db8::1]:80.", valueName: "address:port"))
+    var to: String?
+
+    @Option(help: .init("The address that sends it.", valueName: "address"))
+    var from: String?
+
+    @Option(help: "tcp or udp (default: tcp).")
+    var `protocol`: ExplainMethod.TransportProtocol?
+
+    @Option(help: "User and group of the process that connects (default: 0).")
+    var uid: Int?
+
+    @OptionGroup var common: CommonOptions
+
+    var parameters: ExplainMethod.Parameters {
+        .init(netns: namespace.netns, to: to, from: from, protocol: `protocol`, uid: uid)
+    }
+
+    func text(of result: ExplainMethod.Result, _ style: Style) -> String { explanation(result, style) }
+}
+
+extension ExplainMethod.TransportProtocol: ExpressibleByArgument {}
