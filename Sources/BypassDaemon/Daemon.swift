@@ -102,7 +102,8 @@ package final class Daemon: Sendable {
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
             let transition = Transition(
                 store: store, events: EventLog(capacity: configuration.limits.events), matcher: matcher,
-                rulesets: executor.rulesets, audit: audit, notifier: notifier, metrics: metrics, logger: logger)
+                rulesets: executor.rulesets, audit: audit, notifier: notifier, metrics: metrics, log: log,
+                logger: logger)
             let authorizer = Authorizer(policy: policy, audit: audit)
             let manager = BypassManager(
                 executor: executor, transition: transition, authorizer: authorizer, matcher: matcher, metrics: metrics,

@@ -20,6 +20,18 @@ extension KernelTests {
                     #expect(try await rig.sandbox.paths == .app)
                     // As long as there is no room it is said each time.
                     #expect(try await rig.on(owner: "somebody").codes == ["not-recorded"])
+                    // In the log once a second at most, with a count: any caller can have it said.
+                    let lines = (0..<60).map { number in
+                        #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":{"netns":"\#(rig.sandbox.pod)","state":"on","#
+                            + #""owner":"\#(number)"}}"#
+                    }
+                    let began = ContinuousClock.now
+                    #expect(try await rig.lines(as: .root, lines).count == 60)
+                    let said = try rig.daemon.standardError.split(separator: "\n").count {
+                        $0.contains("a record could not be written")
+                    }
+                    let seconds = Int((ContinuousClock.now - began).components.seconds)
+                    #expect(said <= 4 + seconds, "\(said) lines")
 
                     try await rig.sandbox.run(["rm", state + "/filler"], in: .host)
                     #expect(try await rig.on(owner: "somebody").codes == [])

@@ -35,11 +35,12 @@ final class Transition: Sendable {
     private let audit: Audit
     private let notifier: SystemdNotifier
     private let metrics: DaemonMetrics
+    private let log: RateLimitedLog
     private let logger: Logger
 
     init(
         store: BypassStore, events: EventLog, matcher: Matcher, rulesets: RulesetCache, audit: Audit,
-        notifier: SystemdNotifier, metrics: DaemonMetrics, logger: Logger
+        notifier: SystemdNotifier, metrics: DaemonMetrics, log: RateLimitedLog, logger: Logger
     ) {
         self.store = store
         self.events = events
@@ -48,6 +49,7 @@ final class Transition: Sendable {
         self.audit = audit
         self.notifier = notifier
         self.metrics = metrics
+        self.log = log
         self.logger = logger
     }
 
@@ -55,10 +57,10 @@ final class Transition: Sendable {
 
     /// Keeps a record, before the kernel is asked for what it says. If it cannot be written, the bypass's status says so.
     func record(_ record: BypassRecord, of inode: UInt64) {
-        do {
+        do throws(SystemCallError) {
             try store.set(record, of: inode)
         } catch {
-            logger.warning("a record could not be written", metadata: ["error": "\(error)"])
+            log.recordUnwritten(error)
         }
     }
 

@@ -2,8 +2,9 @@ internal import BypassAPI
 internal import Linux
 internal import Logging
 
-/// Log lines about clients that went beyond a limit. Clients must not be able to flood the journal: of each kind and
-/// account there is one line a second at most, with a count of those that were left out.
+/// Log lines about clients that went beyond a limit, and about faults that every call meets. Clients must not be able to
+/// flood the journal: of each kind and account there is one line a second at most, with a count of those that were left
+/// out.
 final class RateLimitedLog: Sendable {
     /// What happened to a client.
     enum Event: String {
@@ -13,10 +14,9 @@ final class RateLimitedLog: Sendable {
         case requestRefused = "request refused"
     }
 
-    private struct Kind: Hashable {
-        var event: Event
-        var limit: Limits.Name
-        var uid: UInt32
+    private enum Kind: Hashable {
+        case limit(Event, Limits.Name, uid: UInt32)
+        case unwrittenRecord(SystemCallError)
     }
 
     private let metrics: DaemonMetrics
@@ -26,17 +26,29 @@ final class RateLimitedLog: Sendable {
     init(metrics: DaemonMetrics, logger: Logger, queue: WorkQueue) {
         self.metrics = metrics
         limiter = BurstLimiter(queue: queue) { kind, times in
-            var metadata: Logger.Metadata = ["limit": "\(kind.limit.rawValue)", "uid": "\(kind.uid)"]
+            var metadata: Logger.Metadata = [:]
             if let times { metadata["times"] = "\(times)" }
-            logger.warning("\(kind.event.rawValue)", metadata: metadata)
+            switch kind {
+            case .limit(let event, let limit, let uid):
+                metadata["limit"] = "\(limit.rawValue)"
+                metadata["uid"] = "\(uid)"
+                logger.warning("\(event.rawValue)", metadata: metadata)
+            case .unwrittenRecord(let error):
+                metadata["error"] = "\(error)"
+                logger.warning("a record could not be written", metadata: metadata)
+            }
         }
     }
 
     func record(_ event: Event, _ limit: Limits.Name, uid: UInt32) {
         metrics.countLimit(limit)
-        let kind = Kind(event: event, limit: limit, uid: uid)
-        limiter.add(kind, of: kind)
+        add(.limit(event, limit, uid: uid))
     }
+
+    /// The record of a bypass could not be written.
+    func recordUnwritten(_ error: SystemCallError) { add(.unwrittenRecord(error)) }
+
+    private func add(_ kind: Kind) { limiter.add(kind, of: kind) }
 
     /// Logs the delayed lines.
     func finish() { limiter.finish() }

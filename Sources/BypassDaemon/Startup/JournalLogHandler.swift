@@ -18,14 +18,18 @@ package struct JournalLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var line = "<\(Self.priority(event.level))>\(event.message.description.printable(upTo: Self.maxField))"
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
-        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
-            line += " \(key)=\(Self.quoted("\(value)"))"
-        }
-        line += "\n"
+        var line = Self.line(event.level, event.message.description, fields)
         // One write a line: lines of different threads do not mix.
         _ = line.withUTF8 { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    static func line(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
+        var line = "<\(priority(level))>\(message.printable(upTo: maxField))"
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            line += " \(key)=\(quoted("\(value)"))"
+        }
+        return line + "\n"
     }
 
     /// syslog(3)'s priorities.
