@@ -166,10 +166,22 @@ public struct BypassStatus: Codable, Hashable, Sendable {
                         .init("chain", .string()), .init("handle", .integer()), .init("packets", .integer()),
                         .init("bytes", .integer()),
                     ]))),
-        .init(
-            "warnings",
-            .array(of: .object(nil, [.init("code", .string("for programs")), .init("message", .string("for people"))]))),
+        .init("warnings", Warning.list()),
     ]
+}
+
+extension BypassStatus.Warning {
+    fileprivate static func list(_ description: String? = nil) -> Schema {
+        .array(
+            of: .object(nil, [.init("code", .string("for programs")), .init("message", .string("for people"))]),
+            description)
+    }
+}
+
+extension Schema.Property {
+    /// The warnings of an answer about all bypasses.
+    static let omittedBypasses = Schema.Property(
+        "warnings", BypassStatus.Warning.list("`truncated` if not all bypasses are shown"))
 }
 
 // MARK: JSON

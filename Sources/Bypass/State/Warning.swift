@@ -31,6 +31,8 @@ package enum Warning: Hashable, Sendable {
     case truncated(Int)
     /// The number of steps of a packet's way that are not shown.
     case furtherSteps(Int)
+    /// The number of bypasses that a list of all does not show.
+    case omittedBypasses(Int)
     /// The namespace cannot be observed now, or its rules change while they are read.
     case unseen(String)
     /// Something of an ended bypass is left, or may be.
@@ -51,7 +53,7 @@ package enum Warning: Hashable, Sendable {
         case .notRecorded: "not-recorded"
         case .contested: "contested"
         case .unreadable: "unreadable"
-        case .truncated, .furtherSteps: "truncated"
+        case .truncated, .furtherSteps, .omittedBypasses: "truncated"
         case .unseen: "unseen"
         case .leftover: "leftover"
         }
@@ -98,6 +100,9 @@ package enum Warning: Hashable, Sendable {
             "and \(count) more warnings like these, which are not shown"
         case .furtherSteps(let count):
             "and \(count) more steps of the packets' ways, which are not shown"
+        case .omittedBypasses(let count):
+            "\(count) more bypasses are not shown, since the answer would be too large: ask for the status of each, or end "
+                + "bypasses that are no longer needed"
         case .unseen(let reason):
             "the namespace cannot be read now, and this is its last known status: \(reason)"
         case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon retries the removal"

@@ -7,13 +7,17 @@ public enum ListMethod: RPCMethod {
     public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
         /// By inode.
         public var bypasses: [BypassStatus]
+        /// `truncated` if these are not all; nil from a daemon that does not say.
+        public var warnings: [BypassStatus.Warning]?
 
-        public init(bypasses: [BypassStatus]) {
+        public init(bypasses: [BypassStatus], warnings: [BypassStatus.Warning] = []) {
             self.bypasses = bypasses
+            self.warnings = warnings
         }
 
         public func writeMembers(to text: inout JSONText) {
             text.member("bypasses", bypasses)
+            text.member("warnings", warnings ?? [])
         }
     }
 
@@ -23,6 +27,6 @@ public enum ListMethod: RPCMethod {
     public static let permission = Permission.read
     public static let parameters: ParameterTable = []
     public static let result = Schema.object(
-        nil, [.init("bypasses", .array(of: .component(BypassStatus.name), "by inode"))])
+        nil, [.init("bypasses", .array(of: .component(BypassStatus.name), "by inode")), .omittedBypasses])
     public static let errors: [ErrorCode] = [.permissionDenied, .kernelRefused, .limitExceeded]
 }

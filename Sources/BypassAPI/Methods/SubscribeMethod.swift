@@ -27,8 +27,13 @@ public enum SubscribeMethod: RPCMethod {
         public var sequence: Int
         /// All that was bypassed after that event, by inode; nil if an earlier subscription is resumed: its client knows.
         public var bypasses: [BypassStatus]?
+        /// `truncated` if these are not all; nil from a daemon that does not say.
+        public var warnings: [BypassStatus.Warning]?
 
-        public init(stream: String, sequence: Int, bypasses: [BypassStatus]?) {
+        public init(
+            stream: String, sequence: Int, bypasses: [BypassStatus]?, warnings: [BypassStatus.Warning] = []
+        ) {
+            self.warnings = warnings
             self.stream = stream
             self.sequence = sequence
             self.bypasses = bypasses
@@ -38,6 +43,7 @@ public enum SubscribeMethod: RPCMethod {
             text.member("stream", stream)
             text.member("sequence", sequence)
             text.member("bypasses", bypasses)
+            text.member("warnings", warnings ?? [])
         }
     }
 
@@ -65,7 +71,7 @@ public enum SubscribeMethod: RPCMethod {
             .init(
                 "bypasses",
                 .array(of: .component(BypassStatus.name), "by inode; null if an earlier subscription is resumed").orNull
-            ),
+            ), .omittedBypasses,
         ])
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
 }

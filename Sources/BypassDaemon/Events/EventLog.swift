@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 internal import JSONRPC
 internal import Synchronization
@@ -35,10 +36,24 @@ final class EventLog: Sendable {
         var bytes = 0
         /// By inode.
         var bypasses: [UInt64: BypassStatus] = [:]
+        /// What their warnings take.
+        var warningBytes = 0
         var subscribers: [ObjectIdentifier: Connection.Handle] = [:]
 
         func reachesBack(to sequence: Int) -> Bool {
             (self.sequence - kept...self.sequence).contains(sequence)
+        }
+
+        /// What is known of a bypass from now on; nil if it has ended. Where warnings take too much over all bypasses, only
+        /// their number is kept.
+        mutating func keep(_ status: BypassStatus?, of inode: UInt64) {
+            warningBytes -= bypasses[inode]?.warningSize ?? 0
+            var status = status?.brief
+            if let full = status, warningBytes + full.warningSize > EventLog.maxWarningBytes {
+                status?.warnings = [.init(.truncated(full.warnings.count))]
+            }
+            bypasses[inode] = status
+            warningBytes += status?.warningSize ?? 0
         }
 
         /// What is at an index after this, instead of what was.
@@ -69,6 +84,8 @@ final class EventLog: Sendable {
 
     /// In bytes. With subscribers that are behind, an event is shared with those who send it.
     static let maxBytes = 1 << 20
+    /// Of the warnings of all that is bypassed.
+    static let maxWarningBytes = 4 << 20
 
     /// - Parameter capacity: how many events are kept, unless they are large.
     init(capacity: Int) {
@@ -77,8 +94,8 @@ final class EventLog: Sendable {
     }
 
     /// What is bypassed after the event of that number.
-    var snapshot: (sequence: Int, bypasses: [BypassStatus]) {
-        state.withLock { ($0.sequence, $0.bypasses.values.sorted { $0.inode < $1.inode }) }
+    var snapshot: (sequence: Int, bypasses: StatusList) {
+        state.withLock { ($0.sequence, StatusList($0.bypasses.values.sorted { $0.inode < $1.inode })) }
     }
 
     /// Whether all that came after an event is still there.
@@ -116,7 +133,7 @@ final class EventLog: Sendable {
             state.sequence += 1
             state.kept = min(state.kept + 1, capacity)
             state.shrink(below: Self.maxBytes, capacity)
-            state.bypasses[bypass.inode] = name.leavesBypass ? bypass.brief : nil
+            state.keep(name.leavesBypass ? bypass : nil, of: bypass.inode)
         }
     }
 
@@ -128,7 +145,7 @@ final class EventLog: Sendable {
 
     /// What is bypassed though nothing has happened: an earlier daemon did it.
     func recover(_ bypass: BypassStatus) {
-        state.withLock { $0.bypasses[bypass.inode] = bypass.brief }
+        state.withLock { $0.keep(bypass, of: bypass.inode) }
     }
 
     /// The bypass of a namespace after the last event.
@@ -180,9 +197,5 @@ struct Subscription {
 }
 
 extension BypassStatus {
-    /// About how many bytes it takes.
-    fileprivate var size: Int {
-        let texts = [netns, owner ?? "", reason ?? ""] + warnings.map(\.message)
-        return 512 + rules.count * 160 + texts.reduce(0) { $0 + $1.utf8.count }
-    }
+    fileprivate var warningSize: Int { warnings.reduce(0) { $0 + 64 + $1.message.utf8.count } }
 }

@@ -84,27 +84,33 @@ extension BypassManager {
     func list(for peer: Peer) -> EncodedResult {
         let hasPriority = if case .priority = principal(of: peer) { true } else { false }
         return (hasPriority ? priorityLists : lists).run {
-            EncodedResult(ListMethod.Result(bypasses: list(as: .list(priority: hasPriority))))
+            let list = list(as: .list(priority: hasPriority))
+            return EncodedResult(ListMethod.Result(bypasses: list.statuses, warnings: list.warnings))
         }
     }
 
     /// By inode. With many, the processors share the work.
-    private func list(as principal: FairScheduler.Principal) -> [BypassStatus] {
+    private func list(as principal: FairScheduler.Principal) -> StatusList {
         let all = store.all
-        let found = Mutex<[BypassStatus]>([])
+        let found = Mutex(StatusList())
         let next = Atomic(0)
         Thread.inParallel(all.count < Self.longList ? 1 : 2, named: "list") {
-            var mine: [BypassStatus] = []
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard index < all.count else { break }
-                if let status = self.currentStatus(all[index].inode, all[index].record, as: principal) {
-                    mine.append(status)
+                if found.withLock(\.isFull) {
+                    found.withLock { $0.omit() }
+                } else if let status = self.currentStatus(all[index].inode, all[index].record, as: principal),
+                    status.state != .off
+                {
+                    found.withLock { $0.add(status) }
                 }
             }
-            found.withLock { $0 += mine }
         }
-        return found.withLock(\.self).filter { $0.state != .off }.sorted { $0.inode < $1.inode }
+        return found.withLock { list in
+            list.sort()
+            return list
+        }
     }
 
     private static let longList = 16

@@ -50,7 +50,8 @@ extension Router {
             unread.waitForRoom()
             let snapshot = snapshots.run {
                 let (sequence, bypasses) = events.snapshot
-                let result = SubscribeMethod.Result(stream: events.stream, sequence: sequence, bypasses: bypasses)
+                let result = SubscribeMethod.Result(
+                    stream: events.stream, sequence: sequence, bypasses: bypasses.statuses, warnings: bypasses.warnings)
                 return (sequence, EncodedResult(result))
             }
             call.subscription.begin(events, after: snapshot.sequence)

@@ -200,7 +200,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             let isKnown = known?.apply(batch, matcher.operations, created: outcome.created) ?? false
             if !isKnown { known = nil }
             let isNext = outcome.generation != nil && outcome.generation == known?.generation
-            isCurrent = isNext && known?.hasOwners == false
+            isCurrent = isNext && known?.isTemporary == false
         } catch {
             // What was known may be why the batch was refused.
             (known, isCurrent) = (nil, false)

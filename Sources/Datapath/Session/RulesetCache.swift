@@ -12,18 +12,19 @@ struct CachedRuleset: Sendable {
     var observation: Observation
     /// Our rules.
     var rules: [Ruleset.Rule]
-    /// Whether there are tables with an owner, with whose socket the kernel removes them without a new generation.
-    let hasOwners: Bool
+    /// Whether it may be another one without a new generation: there are tables with an owner, with whose socket the kernel
+    /// removes them, or a part could not be read for want of memory.
+    let isTemporary: Bool
 
     /// Whether it is what the kernel holds for as long as the generation is the same. Not if it was changed while it was
     /// read. Chains of a network interface go with that without a new generation too: they matter in the guard's table.
-    var isLasting: Bool { observation.isSettled && !hasOwners && !observation.isGuardShared }
+    var isLasting: Bool { observation.isSettled && !isTemporary && !observation.isGuardShared }
 
     init(_ ruleset: Ruleset, cookie: UInt64, pin: String) {
         self.cookie = cookie
         generation = ruleset.generation
         observation = Observation(ruleset, pin: pin)
-        hasOwners = ruleset.tables.contains(where: \.hasOwner)
+        isTemporary = ruleset.tables.contains(where: \.hasOwner) || ruleset.lacksMemory
         rules = ruleset.rules.filter {
             $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
                 || ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable

@@ -1,3 +1,5 @@
+internal import Linux
+
 /// What the rules of one table's chains do, and where they jump to, in memory that is bounded whatever the table holds.
 ///
 /// Chains are identified by a seeded hash of their names, so a pod cannot construct a collision. Two chains with one
@@ -42,9 +44,14 @@ struct ChainGraph {
     private var jumps: [Jump] = []
     /// Whether it has more chains and jumps than are kept: then it is not known what the table does.
     private(set) var isTooLarge = false
+    /// Whether that is only because other large graphs are in memory now.
+    private(set) var lacksMemory = false
+    private var memory: LargeGraphMemory?
 
     /// Chains and jumps together. The largest clusters have 100,000 of them on a node, for their services.
     static let maxSize = 1 << 18
+    /// A larger one takes the memory for a large one, of which there is one over all threads. No pod of a mesh has so many.
+    static let smallSize = 1 << 13
 
     /// The seeded hash of a chain's name.
     static func key(_ name: String) -> Int { name.hashValue }
@@ -65,7 +72,13 @@ struct ChainGraph {
     }
 
     private mutating func makeRoom() -> Bool {
-        if chains.count + jumps.count >= Self.maxSize { giveUp() }
+        let size = chains.count + jumps.count
+        if size >= Self.maxSize { giveUp() }
+        if size >= Self.smallSize && memory == nil && !isTooLarge {
+            memory = LargeGraphMemory.take()
+            lacksMemory = memory == nil
+            if lacksMemory { giveUp() }
+        }
         return !isTooLarge
     }
 
@@ -112,5 +125,27 @@ struct ChainGraph {
             if jumps[middle].target < chain { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+}
+
+/// The memory for one large graph: pods can have any number of large tables. A reading that finds it taken waits for a
+/// moment, and ends as "not known". Readings of other namespaces are not affected.
+private final class LargeGraphMemory: Sendable {
+    private static let isTaken = Monitor(false)
+    private static let maxWait = Interval.seconds(1)
+
+    private init() {}
+
+    deinit {
+        Self.isTaken.update { $0 = false }
+    }
+
+    static func take() -> LargeGraphMemory? {
+        let taken: Void? = isTaken.wait(until: .now + maxWait) { isTaken in
+            if isTaken { return nil }
+            isTaken = true
+            return ()
+        }
+        return taken == nil ? nil : LargeGraphMemory()
     }
 }

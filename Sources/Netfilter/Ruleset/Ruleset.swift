@@ -113,6 +113,8 @@ package struct Ruleset: Hashable, Sendable {
     /// The base chains from which a redirect can be reached, over whatever jumps.
     package var redirects = Redirects()
     package var unreadable: [UnreadableRules] = []
+    /// Whether something is unreadable only now, since other large rulesets are being read.
+    package var lacksMemory = false
 
     package init(generation: UInt32, tables: [Table] = [], chains: [Chain] = [], rules: [Rule] = []) {
         self.generation = generation

@@ -175,10 +175,13 @@ extension Ruleset {
         // Our table redirects nothing, and one that sleeps is not evaluated.
         if (table.family, table.name) == interest.table || table.isDormant { return }
         if scan.graph.isTooLarge {
+            lacksMemory = lacksMemory || scan.graph.lacksMemory
+            let reason =
+                scan.graph.lacksMemory
+                ? "other large tables are being read now, and there is memory for one"
+                : "it has more than \(ChainGraph.maxSize) chains and jumps"
             return unreadable.append(
-                UnreadableRules(
-                    rules: "\(table.family.name) \(table.name)",
-                    reason: "it has more than \(ChainGraph.maxSize) chains and jumps"))
+                UnreadableRules(rules: "\(table.family.name) \(table.name)", reason: reason))
         }
         let bases = Set(chains.filter { $0.base != nil }.map { ChainGraph.key($0.name.chain) })
         let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy, .mark]

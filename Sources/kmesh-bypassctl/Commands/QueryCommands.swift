@@ -38,7 +38,10 @@ struct List: DaemonCommand {
 
     var parameters: NoParameters { .init() }
 
-    func text(of result: ListMethod.Result, _ style: Style) -> String { bypassTable(result.bypasses, style) }
+    func text(of result: ListMethod.Result, _ style: Style) -> String {
+        let warnings = (result.warnings ?? []).map { "\nwarning: \($0.message)" }
+        return bypassTable(result.bypasses, style) + warnings.joined()
+    }
 }
 
 /// `info`

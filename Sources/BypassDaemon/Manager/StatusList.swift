@@ -1,0 +1,50 @@
+internal import Bypass
+internal import BypassAPI
+
+/// The statuses of many bypasses for one answer, bounded in bytes: a user can have thousands, each with texts as long as
+/// they may be. 16,384 bypasses, as many as the matcher's map holds, fit in as long as their texts are short.
+struct StatusList: Sendable {
+    private(set) var statuses: [BypassStatus] = []
+    /// How many did not fit in.
+    private var omitted = 0
+    private var bytes = 0
+
+    static let maxBytes = 32 << 20
+
+    init() {}
+
+    init(_ statuses: some Sequence<BypassStatus>) {
+        for status in statuses { add(status) }
+    }
+
+    mutating func add(_ status: BypassStatus) {
+        if bytes + status.size > Self.maxBytes { return omit() }
+        bytes += status.size
+        statuses.append(status)
+    }
+
+    /// Counts one that is not looked at, since those before it have filled the list.
+    mutating func omit() { omitted += 1 }
+
+    var isFull: Bool { omitted > 0 }
+
+    mutating func sort() { statuses.sort { $0.inode < $1.inode } }
+
+    var warnings: [BypassStatus.Warning] { isFull ? [.init(.omittedBypasses(omitted))] : [] }
+}
+
+extension BypassStatus {
+    /// How many bytes it takes in an answer, at most, or, unless its texts are escapes, in memory.
+    var size: Int {
+        let texts = [netns, owner ?? "", reason ?? ""] + warnings.map(\.message)
+        let names = rules.reduce(0) { $0 + $1.table.writtenSize + $1.chain.writtenSize }
+        return 640 + rules.count * 144 + names + warnings.count * 56 + texts.reduce(0) { $0 + $1.writtenSize }
+    }
+}
+
+extension String {
+    /// How many bytes it takes in JSON, at most.
+    fileprivate var writtenSize: Int {
+        utf8.reduce(0) { $0 + ($1 < 0x20 || $1 == 0x7f ? 6 : $1 == 0x22 || $1 == 0x5c ? 2 : 1) }
+    }
+}

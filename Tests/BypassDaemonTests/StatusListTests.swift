@@ -1,0 +1,74 @@
+import BypassAPI
+import Linux
+import StrictJSON
+import Testing
+
+@testable import BypassDaemon
+
+/// Answers about all bypasses.
+@Suite struct StatusListTests {
+    /// As many as the matcher's map holds.
+    private static let count = 16384
+    private static let bound = 32 << 20
+
+    private func status(_ inode: Int, text: String, messages: [String]) -> BypassStatus {
+        var status = BypassStatus(netns: "pod-\(inode)", inode: UInt64(inode), state: .on, effective: false)
+        (status.owner, status.reason) = (text, text)
+        status.since = Timestamp(secondsSince1970: 0)
+        status.setBy = .init(uid: .max, gid: .max, pid: .max)
+        status.rules = (0..<6).map {
+            .init(
+                family: "inet", table: "kmesh_bypass", chain: "prerouting", handle: UInt64($0), packets: .max,
+                bytes: .max)
+        }
+        status.warnings = messages.map { .init(code: "established-connections", message: $0) }
+        return status
+    }
+
+    private func hostile(_ inode: Int) -> BypassStatus {
+        status(
+            inode, text: String(repeating: "\u{1}", count: 256),
+            messages: Array(repeating: String(repeating: "\\u{1}", count: 25), count: 8))
+    }
+
+    private func check(_ answer: some JSONWritable, _ name: String) throws -> JSONObject {
+        let bytes = try #require(EncodedResult(answer).written)
+        print("\(name): \(bytes.count >> 20) MiB for \(Self.count) bypasses with hostile texts")
+        #expect(bytes.count <= Self.bound)
+        return try #require(try JSONReader.read(bytes.span).object)
+    }
+
+    @Test func `With hostile texts it is bounded, and says how many bypasses are not shown`() throws {
+        let list = StatusList((0..<Self.count).lazy.map { hostile($0).brief })
+        let answer = try check(ListMethod.Result(bypasses: list.statuses, warnings: list.warnings), "list")
+        let shown = answer["bypasses"]?.array?.count ?? 0
+        #expect(shown > 1000)
+        let warning = answer["warnings"]?.array?.first?.object
+        #expect(warning?["code"]?.string == "truncated")
+        #expect(warning?["message"]?.string?.hasPrefix("\(Self.count - shown) more bypasses") == true)
+    }
+
+    @Test func `So is what a subscriber gets, and what is kept for it`() throws {
+        let log = EventLog(capacity: 1024)
+        for inode in 0..<Self.count { log.recover(hostile(inode)) }
+        let snapshot = log.snapshot.bypasses
+        _ = try check(
+            SubscribeMethod.Result(
+                stream: "k3", sequence: 0, bypasses: snapshot.statuses, warnings: snapshot.warnings), "subscribe")
+        #expect(snapshot.warnings.map(\.code) == ["truncated"])
+        let kept = (0..<Self.count).reduce(0) { sum, inode in
+            sum + (log[UInt64(inode)]?.warnings.reduce(0) { $0 + $1.message.utf8.count } ?? 0)
+        }
+        #expect(kept <= (4 << 20) + Self.count * 64, "\(kept) bytes of warnings")
+        for inode in 0..<Self.count { log.publish(.off, hostile(inode)) }
+        #expect(log.snapshot.bypasses.statuses.isEmpty)
+        log.recover(hostile(1))
+        #expect(log[1]?.warnings.first?.code == "established-connections")
+    }
+
+    @Test func `As many bypasses with ordinary texts are all shown`() {
+        let list = StatusList(
+            (0..<Self.count).lazy.map { status($0, text: "kubernetes:default/web-0", messages: ["one"]).brief })
+        #expect(list.statuses.count == Self.count && list.warnings.isEmpty)
+    }
+}
