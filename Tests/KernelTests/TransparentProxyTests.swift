@@ -1,4 +1,6 @@
+import Linux
 import MeshSandbox
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -62,6 +64,46 @@ extension KernelTests {
                 }
                 #expect(try await rig.sandbox.paths == .app)
                 #expect(try await rig.status().effective)
+            }
+        }
+
+        /// Without `fib` there is no mask: everything else of the bypass is there, and the answer says what is missing.
+        @Test func withoutFibTheRestIsBypassed() async throws {
+            try await Rig.withoutDaemon(["--check-interval", "1"]) { rig in
+                let faults = try Faults(in: rig.folder.path)
+                faults.plan.arm(.fail(.noSuchFileOrDirectory), at: "nft_fib_inet", times: .max)
+                try await rig.start(environment: faults.environment)
+                let sandbox = rig.sandbox
+                try await sandbox.install(.iptables)
+                try await sandbox.installTPROXY()
+                let before = try await sandbox.ruleset()
+                let subscriber = try await rig.subscribe()
+                for _ in 0..<2 {
+                    let on = try await rig.on()
+                    #expect(on.state == "on" && !on.effective, "\(on)")
+                    #expect(on.codes.contains("tproxy"), "\(on)")
+                    #expect(on.warnings.contains { $0.message.contains("nft_fib_inet") }, "\(on)")
+                    #expect(try await sandbox.paths == Paths(inbound: .sidecar, outbound: .app))
+                }
+                // It is not repaired again and again.
+                try await rig.on(sandbox.peer)
+                let status = try await rig.status()
+                #expect(status.state == "on" && !status.effective && status.codes.contains("tproxy"), "\(status)")
+                try await rig.off(sandbox.peer)
+                try await rig.off()
+                #expect(try await sandbox.ruleset() == before)
+                var names: [String] = []
+                while names.last != "off" || !names.dropLast().contains("off") {
+                    names.append(try await subscriber.next().name)
+                }
+                #expect(!names.contains("degraded") && !names.contains("repaired"), "\(names)")
+
+                // As soon as the kernel has it, the next `on` masks. The rules are prepared at the start.
+                faults.plan.disarm()
+                #expect(try await rig.daemon.terminate() == .code(0))
+                try await rig.start()
+                #expect(try await rig.on().effective)
+                #expect(try await sandbox.paths == .app)
             }
         }
 

@@ -26,6 +26,8 @@ package enum Action: Hashable, Sendable {
     case setEntry(MapEntry)
     case removeEntry
 
+    package var createsMask: Bool { if case .createMask = self { true } else { false } }
+
     /// Whether it is executed in the ruleset, not in the matcher's map.
     package var isInRuleset: Bool {
         switch self {

@@ -47,7 +47,7 @@ package struct Plan: Hashable, Sendable {
                 }
             }
         }
-        let isMasked = hooks.contains(.prerouting) && observation.needsMask
+        let isMasked = hooks.contains(.prerouting) && observation.takesMask(FamilySet(families))
         if isMasked { created.insert(.mask) } else { created.remove(.mask) }
         Self.makeGuard(hooks, isMasked: isMasked, observation, trusted, families, &ruleset)
 

@@ -23,7 +23,7 @@ package struct Health: Hashable, Sendable {
             for direction in observation.directions(of: redirect).intersection(entry.hooks) {
                 let isOverridden = redirect.isOverridden(direction, in: observation)
                 tally.add(redirect.families, direction, isOverridden: isOverridden)
-                if !isOverridden { warnings.append(Warning(active: redirect, direction)) }
+                if !isOverridden { warnings.append(Warning(active: redirect, direction, lacksMask: observation.lacksMask)) }
                 // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
                 if redirect.further > 0 && !redirect.isOverriddenByGuard(direction, in: observation) {
                     further += redirect.further
@@ -105,9 +105,8 @@ package struct Health: Hashable, Sendable {
             }
             if !isGuarded { damage.append(.guardMissing(hook)) }
         }
-        if hooks.contains(.prerouting), observation.needsMask,
-            !observation.isMasked(FamilySet(observation.families))
-        {
+        let families = FamilySet(observation.families)
+        if hooks.contains(.prerouting), observation.takesMask(families), !observation.isMasked(families) {
             damage.append(.maskMissing)
         }
         return damage
@@ -117,10 +116,11 @@ package struct Health: Hashable, Sendable {
 extension Warning {
     fileprivate static let unsettled = unseen("its rules change faster than they can be read")
 
-    fileprivate init(active redirect: Observation.Redirect, _ direction: Hook) {
+    fileprivate init(active redirect: Observation.Redirect, _ direction: Hook, lacksMask: Bool) {
         switch redirect.mechanism {
         case .mark: self = .outboundTransparentProxy(redirect.name)
         case .transparentProxy where direction == .output: self = .forwardedTraffic(redirect.name)
+        case .transparentProxy where redirect.isMaskable && lacksMask: self = .maskUnsupported(redirect.name)
         case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)
         case .transparentProxy: self = .transparentProxy(redirect.name)
         case .nat where redirect.priority <= Guard.priority: self = .earlierRedirect(redirect.name)
@@ -187,6 +187,9 @@ extension Observation {
     var needsMask: Bool {
         redirects.contains(where: \.isMaskable) || entry?.created.contains(.mask) == true
     }
+
+    /// Whether it has one, or gets one: not where the kernel has refused it.
+    func takesMask(_ families: FamilySet) -> Bool { needsMask && (!lacksMask || isMasked(families)) }
 }
 
 /// The table that overrides redirects in whatever table they are.

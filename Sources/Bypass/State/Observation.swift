@@ -118,6 +118,8 @@ package struct Observation: Hashable, Sendable {
     /// Whether the observation is consistent. If not, other programs changed the ruleset while it was read: redirects,
     /// and the order of rules, may be out of date.
     package var isSettled = true
+    /// The kernel has refused the mask: it lacks what its rules are made of.
+    package var lacksMask = false
     package var entry: MapEntry?
     /// CLOCK_BOOTTIME in nanoseconds when the entry was read.
     package var now: UInt64

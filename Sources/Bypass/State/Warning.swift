@@ -8,6 +8,8 @@ package enum Warning: Hashable, Sendable {
     case establishedConnections(Int?)
     /// TPROXY still takes inbound connections.
     case transparentProxy(String)
+    /// The same, since the kernel lacks what it takes to bypass that.
+    case maskUnsupported(String)
     /// Connections that leave are marked, and TPROXY takes them as they come back.
     case outboundTransparentProxy(String)
     /// TPROXY takes what an interface brings that it names, and that is only forwarded.
@@ -43,7 +45,7 @@ package enum Warning: Hashable, Sendable {
         switch self {
         case .noInterception: "no-interception"
         case .establishedConnections: "established-connections"
-        case .transparentProxy, .outboundTransparentProxy: "tproxy"
+        case .transparentProxy, .outboundTransparentProxy, .maskUnsupported: "tproxy"
         case .forwardedTraffic: "forwarded-traffic"
         case .earlierRedirect: "earlier-redirect"
         case .redirect: "redirect"
@@ -77,6 +79,9 @@ package enum Warning: Hashable, Sendable {
         case .forwardedTraffic(let chain):
             "\(chain) takes what an interface brings that it names by TPROXY: of that, connections that are only forwarded, "
                 + "such as a virtual machine's, still go to the proxy"
+        case .maskUnsupported(let chain):
+            "inbound connections still go to the proxy: \(chain) takes them by TPROXY, and this kernel lacks nft_fib_inet or "
+                + "nft_ct, which it takes to bypass that; load them (modprobe), then turn the bypass on again"
         case .redirect(let chain):
             "\(chain) still redirects connections to the proxy: \(Self.remedy)"
         case .earlierRedirect(let chain):

@@ -63,6 +63,7 @@ final class BypassManager: Sendable {
         let permit = try authorizer.authorize(
             .on(hooks: direction.hooks, ttl: ttl), in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
+        session.retryMask()
         let old = store[session.inode]
         let wasOn = try session.entry()?.isLive(at: BootClock.now) ?? false
         let new = BypassRecord(

@@ -55,7 +55,8 @@ extension KernelFailure {
             // What was to be deleted has gone meanwhile, or what was to be there already.
             case .noSuchFileOrDirectory where !operation.makesRule, .fileExists: self = .rulesetChanged
             case .noSuchFileOrDirectory:
-                self = .refused(.unsupported("the kernel cannot do \(operation): it has no \(operation.needs)"))
+                self = .refused(
+                    .unsupported("the kernel cannot do \(operation): it has no xt_bpf, or no nat for nf_tables"))
             default:
                 // A missing capability is reported for the batch as a whole, not for one of its messages.
                 let advice = errno == .notPermitted ? "the table belongs to another process" : errno.advice
@@ -68,19 +69,19 @@ extension KernelFailure {
 }
 
 extension Transaction.Operation {
-    /// The kernel's modules without which the operation fails.
-    fileprivate var needs: String {
-        if case .appendRule(let name, _) = self, MaskChain.allCases.contains(where: { $0.chainName == name }) {
-            return "nft_fib_inet or nft_ct, which it takes to bypass TPROXY"
-        }
-        return "xt_bpf, or no nat for nf_tables"
-    }
-
-    fileprivate var makesRule: Bool {
+    var makesRule: Bool {
         switch self {
         case .insertRule, .appendRule, .addChain, .addTable: true
         case .deleteRule, .flushChain, .deleteChain, .deleteTable: false
         }
+    }
+}
+
+extension NetfilterError {
+    /// Whether the kernel lacks what the mask's rules are made of, such as nft_fib_inet.
+    var isAboutMask: Bool {
+        guard case .refused(.appendRule(let name, _), .noSuchFileOrDirectory, _) = self else { return false }
+        return MaskChain.allCases.contains { $0.chainName == name }
     }
 }
 

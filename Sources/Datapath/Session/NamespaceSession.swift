@@ -1,6 +1,7 @@
 package import Bypass
 package import Linux
 package import Netfilter
+internal import Synchronization
 internal import SystemPackage
 
 /// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
@@ -26,6 +27,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
     private var socket: NetlinkSocket
+    /// Whether the mask is tried although the kernel has refused it before.
+    private var retriesMask = false
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private var known: CachedRuleset?
     /// The namespace's entry in the matcher's map, once it has been read or written: nobody else writes it meanwhile, since
@@ -82,6 +85,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             throw BypassError(error)
         }
     }
+
+    /// Has the mask tried again that the kernel has refused: what was missing may have been loaded since.
+    package mutating func retryMask() { retriesMask = true }
 
     package mutating func begin(attempt: Int) -> Bool {
         if attempt == 0 { firstAttempt = .now }
@@ -148,7 +154,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
         do throws(BypassError) {
-            return ruleset.observation.merging(legacy: legacy, entry: try entry(), now: BootClock.now)
+            var observation = ruleset.observation.merging(legacy: legacy, entry: try entry(), now: BootClock.now)
+            observation.lacksMask = cache.lacksMask.load(ordering: .relaxed) && !retriesMask
+            return observation
         } catch {
             throw .refused(error)
         }
@@ -196,6 +204,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
         do throws(NetfilterError) {
             let outcome = try socket.commit(matcher.operations.transaction(of: batch), generation: known?.generation)
+            if batch.contains(where: \.createsMask) { cache.lacksMask.store(false, ordering: .relaxed) }
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
             let isKnown = known?.apply(batch, matcher.operations, created: outcome.created) ?? false
             if !isKnown { known = nil }
@@ -206,6 +215,12 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             (known, isCurrent) = (nil, false)
             cache.remove(inode)
             try repairPin(after: error)
+            if error.isAboutMask {
+                // Planned again without it.
+                retriesMask = false
+                cache.lacksMask.store(true, ordering: .relaxed)
+                throw .rulesetChanged
+            }
             throw KernelFailure(error)
         }
     }
@@ -213,7 +228,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// xt_bpf looks the pin up when a rule is made. If the pin has gone, or something else stands there, it is put
     /// back, and the batch can be tried again.
     private func repairPin(after error: NetfilterError) throws(KernelFailure) {
-        guard case .refused(.insertRule, let errno, _) = error,
+        guard case .refused(let operation, let errno, _) = error, operation.makesRule,
             [.noSuchFileOrDirectory, .permissionDenied, .invalidArgument].contains(errno)
         else { return }
         let wasRepaired: Bool

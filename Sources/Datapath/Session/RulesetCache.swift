@@ -96,6 +96,8 @@ package final class RulesetCache: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Whether the kernel has refused the mask, and not made one since. What it lacks for one namespace it lacks for all.
+    let lacksMask = Atomic(false)
     private static let maxEntries = 4096
     private static let maxBytes = 8 << 20
 
