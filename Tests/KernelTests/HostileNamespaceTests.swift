@@ -70,6 +70,28 @@ extension KernelTests {
             }
         }
 
+        /// Nothing that a pod adds makes it take longer to read what a batch is about.
+        @Test func manyTablesThatChangeEveryFiveMillisecondsCanBeBypassed() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                try await rig.sandbox.withNamespace { hostile in
+                    let hook = "type nat hook output priority -90"
+                    let tables = (0..<800).map {
+                        "table ip t\($0) { chain c { \(hook); tcp dport 1 redirect to :2; }; }\n"
+                    }
+                    try await rig.sandbox.inside(hostile, ["nft", "-f", "-"], input: tables.joined())
+                    let calls = try await rig.sandbox.changing(hostile, every: .milliseconds(5)) {
+                        await Calls(3) {
+                            let on = try await rig.on(hostile)
+                            return try await rig.off(hostile).state == "off" && on.state == "on"
+                                && on.effective != on.codes.contains("unseen")
+                        }
+                    }
+                    #expect(calls.failures == [] && calls.slowest < .seconds(10), "\(calls)")
+                    print("800 tables, a change every 5 ms: \(calls)")
+                }
+            }
+        }
+
         @Test func aLargeRulesetThatChangesIsReadAllTheSame() async throws {
             try await Rig.with(Rig.unattended) { rig in
                 try await rig.sandbox.withNamespace { hostile in

@@ -29,6 +29,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var socket: NetlinkSocket
     /// Whether the mask is tried although the kernel has refused it before.
     private var retriesMask = false
+    /// A ruleset that changed while it was read: of it only what concerns a batch is read again.
+    private var changing: Ruleset?
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private var known: CachedRuleset?
     /// The namespace's entry in the matcher's map, once it has been read or written: nobody else writes it meanwhile, since
@@ -127,7 +129,14 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             return known
         }
         if acceptsChanges {
-            return cacheable(try socket.changingRuleset(for: matcher.operations.interest))
+            let ruleset =
+                if let changing {
+                    try socket.refreshed(changing, for: matcher.operations.interest)
+                } else {
+                    try socket.changingRuleset(for: matcher.operations.interest)
+                }
+            changing = ruleset
+            return cacheable(ruleset)
         }
         let cached = cache.ruleset(of: inode, cookie: cookie)
         let generation: UInt32
@@ -204,6 +213,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
         do throws(NetfilterError) {
             let outcome = try socket.commit(matcher.operations.transaction(of: batch), generation: known?.generation)
+            changing = nil
             if batch.contains(where: \.createsMask) { cache.lacksMask.store(false, ordering: .relaxed) }
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
             let isKnown = known?.apply(batch, matcher.operations, created: outcome.created) ?? false

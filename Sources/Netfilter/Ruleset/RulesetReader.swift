@@ -20,27 +20,7 @@ extension NetlinkSocket {
         return ruleset
     }
 
-    /// Reads a ruleset that others may change all the time.
-    ///
-    /// If they do, its tables and chains, and that our rules are there, are of its generation, or the kernel refuses a batch
-    /// for that generation. What all other rules do, and how many stand before ours, is as it was seen last.
-    ///
-    /// - Parameter interest: which rules are kept in full.
-    package mutating func changingRuleset(for interest: Ruleset.Interest) throws(NetfilterError) -> Ruleset {
-        var ruleset = Ruleset(generation: try generation())
-        try read(into: &ruleset, for: interest, acceptingChanges: true)
-        let now = try generation()
-        if now == ruleset.generation { return ruleset }
-        (ruleset.generation, ruleset.isSettled) = (now, false)
-        // Little is read from here on: most of the time nothing changes between this and a batch.
-        (ruleset.tables, ruleset.chains) = ([], [])
-        try readObjects(into: &ruleset, for: interest, acceptingChanges: true)
-        var known: UInt32? = now
-        ruleset.rules = try existing(ruleset.rules, generation: &known)
-        return ruleset
-    }
-
-    private mutating func read(
+    mutating func read(
         into ruleset: inout Ruleset, for interest: Ruleset.Interest, acceptingChanges: Bool
     ) throws(NetfilterError) {
         try readObjects(into: &ruleset, for: interest, acceptingChanges: acceptingChanges)
@@ -144,77 +124,6 @@ extension NetlinkSocket {
         }
         return generation ?? 0
     }
-
-    /// The generation of the namespace's ruleset, and the same rules with their counters as they are now; nil for the rules
-    /// if one has gone. It is one exchange, unless there are very many rules.
-    package mutating func reread(
-        _ rules: [Ruleset.Rule]
-    ) throws(NetfilterError) -> (generation: UInt32, rules: [Ruleset.Rule]?) {
-        var generation: UInt32?
-        let reread = try existing(rules, generation: &generation)
-        return (generation ?? 0, reread.count == rules.count ? reread : nil)
-    }
-
-    /// Those of the rules that are still there, with their counters as they are now.
-    ///
-    /// - Parameter generation: asked for before the rules, if it is nil.
-    private mutating func existing(
-        _ rules: [Ruleset.Rule], generation: inout UInt32?
-    ) throws(NetfilterError) -> [Ruleset.Rule] {
-        var found: [Ruleset.Rule] = []
-        found.reserveCapacity(rules.count)
-        var rest = rules[...]
-        while !rest.isEmpty || generation == nil {
-            try appendExisting(rest.prefix(Self.maxRuleRequests), to: &found, generation: &generation)
-            rest = rest.dropFirst(Self.maxRuleRequests)
-        }
-        return found
-    }
-
-    private mutating func appendExisting(
-        _ rules: ArraySlice<Ruleset.Rule>, to found: inout [Ruleset.Rule], generation: inout UInt32?
-    ) throws(NetfilterError) {
-        let operation: StaticString = "reading counters"
-        var requests = MessageBuffer(messages: rules.count + 1, largest: Self.largestRuleRequest)
-        let asked = takeSequence(rules.count + 1)
-        if generation == nil { requests.append(MessageType.getGeneration, family: 0, sequence: asked) }
-        let first = asked &+ 1
-        for (index, rule) in rules.enumerated() {
-            let sequence = first &+ UInt32(index)
-            requests.append(MessageType.getRule, family: rule.chain.family.rawValue, sequence: sequence) {
-                $0.put(NFTA_RULE_TABLE.rawValue, rule.chain.table)
-                $0.put(NFTA_RULE_CHAIN.rawValue, rule.chain.chain)
-                $0.put(NFTA_RULE_HANDLE.rawValue, rule.handle)
-            }
-        }
-        var reread: [Ruleset.Rule?] = Array(rules)
-        var answers = generation == nil ? -1 : 0
-        var current = generation
-        try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
-            let index = Int(message.sequence &- first)
-            if message.sequence == asked {
-                try message.check(operation)
-                current = message.generation
-            } else if index >= reread.count {
-                return .more
-            } else if let counted = message.counted {
-                reread[index]?.counted = counted
-            } else {
-                if message.acknowledgement != ENOENT { try message.check(operation) }
-                reread[index] = nil
-            }
-            answers += 1
-            return answers == reread.count ? .done : .more
-        }
-        generation = current ?? 0
-        found += reread.compactMap(\.self)
-    }
-
-    /// In one exchange: the socket has room for so many, and for the answers.
-    private static let maxRuleRequests = 64
-
-    /// A header, two names (NFT_NAME_MAXLEN) and a handle.
-    private static let largestRuleRequest = 640
 
     /// Asks for all objects of a kind and hands each to `body`.
     ///
