@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -18,10 +19,10 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-int clinux_netfilter_socket(void)
+int clinux_netlink_socket(int protocol)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	int on = 1;
 
 	if (fd < 0)
@@ -102,6 +103,11 @@ int clinux_probe_send(int fd, const uint8_t *address, uint32_t size, uint16_t po
 	if (type == SOCK_DGRAM)
 		return sendto(fd, "", 0, 0, (struct sockaddr *)&peer, length) < 0 && errno != EPERM ? -1 : 0;
 	return connect(fd, (struct sockaddr *)&peer, length) < 0 && errno != EINPROGRESS ? -1 : 0;
+}
+
+int clinux_socket_namespace(int fd)
+{
+	return ioctl(fd, SIOCGSKNS);
 }
 
 int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths)

@@ -63,6 +63,25 @@ extension EndToEndTests {
             }
         }
 
+        @Test func theExitCodeSaysWhetherAllOfItIsBypassed() async throws {
+            try await Rig.with { rig in
+                let pod = rig.sandbox.pod
+                let empty = try await Self.run(rig, ["on", pod])
+                #expect(empty.code == 0 && empty.output.contains("is it the right namespace?"), "\(empty)")
+                try await rig.sandbox.installOutboundTPROXY()
+                for (direction, code) in [("both", 2), ("outbound", 2), ("inbound", 0)] as [(String, Int)] {
+                    let on = try await Self.run(rig, ["on", pod, "--direction", direction])
+                    #expect(on.code == code, "\(on)")
+                    #expect(try await Self.run(rig, ["status", pod]).code == code)
+                    #expect(try await Self.run(rig, ["status", pod, "--json"]).code == code)
+                }
+                try await rig.on()
+                #expect(try await Self.run(rig, ["list"]).code == 0)
+                #expect(try await Self.run(rig, ["off", pod]).code == 0)
+                #expect(try await Self.run(rig, ["status", pod]).code == 0)
+            }
+        }
+
         @Test func scriptsGetTheDaemonsOwnJSON() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod

@@ -37,6 +37,9 @@ package enum Warning: Hashable, Sendable {
     case omittedBypasses(Int)
     /// The namespace cannot be observed now, or its rules change while they are read.
     case unseen(String)
+    /// A program listens on the port of HBONE, so inbound traffic may reach the proxy without a redirect; or, with a reason,
+    /// that is not known.
+    case hbone(unknown: String?)
     /// Something of an ended bypass is left, or may be.
     case leftover(Leftover)
 
@@ -57,6 +60,7 @@ package enum Warning: Hashable, Sendable {
         case .unreadable: "unreadable"
         case .truncated, .furtherSteps, .omittedBypasses: "truncated"
         case .unseen: "unseen"
+        case .hbone: "hbone"
         case .leftover: "leftover"
         }
     }
@@ -110,6 +114,12 @@ package enum Warning: Hashable, Sendable {
                 + "bypasses that are no longer needed"
         case .unseen(let reason):
             "the namespace cannot be read now, and this is its last known status: \(reason)"
+        case .hbone(nil):
+            "a program listens on port \(HBONE.port), which proxies use for HBONE: what other proxies send there reaches the "
+                + "proxy without a redirect, and is not bypassed"
+        case .hbone(let reason?):
+            "other proxies may reach the proxy without a redirect, by HBONE on port \(HBONE.port): the namespace's "
+                + "listeners cannot be read: \(reason)"
         case .leftover(let leftover): "the bypass is off, but \(leftover.message); the daemon retries the removal"
         }
     }
@@ -139,4 +149,9 @@ extension MaskChain {
 extension Hook {
     /// The guard's chain, and `nft`'s name of the hook.
     package var chain: String { self == .output ? "output" : "prerouting" }
+}
+
+/// The tunnel by which proxies speak to each other in an ambient mesh.
+package enum HBONE {
+    package static let port: UInt16 = 15008
 }

@@ -9,10 +9,12 @@ internal import Synchronization
 extension BypassManager {
     /// The object of the contract.
     ///
-    /// - Parameter countingConnections: whether to count connections that are older than the bypass.
+    /// - Parameters:
+    ///   - countingConnections: whether to count connections that are older than the bypass.
+    ///   - lookingForListeners: whether to look for a proxy that is reached without a redirect. No change waits for that.
     func status(
         of observation: Observation, _ netns: String, in session: inout NamespaceSession,
-        countingConnections: Bool = true
+        countingConnections: Bool = true, lookingForListeners: Bool = false
     ) -> BypassStatus {
         let health = Health(observation)
         var status = BypassStatus(
@@ -40,6 +42,9 @@ extension BypassManager {
                 !observation.directions(of: $0).isDisjoint(with: entry.hooks)
             }
             if countingConnections, isRedirected, let warning = session.establishedConnections() {
+                warnings.append(warning)
+            }
+            if lookingForListeners, entry.hooks.contains(.prerouting), let warning = session.hboneWarning() {
                 warnings.append(warning)
             }
         }
@@ -146,6 +151,18 @@ extension NamespaceSession {
     fileprivate mutating func establishedConnections() -> Bypass.Warning? {
         let count = redirectedConnections()
         return count == 0 ? nil : .establishedConnections(count)
+    }
+}
+
+extension NamespaceSession {
+    /// nil if no proxy listens for HBONE.
+    func hboneWarning() -> Bypass.Warning? {
+        do throws(NetfilterError) {
+            return try hasListener(on: HBONE.port) ? .hbone(unknown: nil) : nil
+        } catch {
+            guard case .systemCall(let cause) = error else { return .hbone(unknown: "\(error)") }
+            return .hbone(unknown: "\(cause)")
+        }
     }
 }
 

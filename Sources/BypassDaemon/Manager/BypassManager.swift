@@ -125,7 +125,8 @@ final class BypassManager: Sendable {
         defer { turn.end() }
         try authorizer.authorizeRead(turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
-        return status(of: try Reconciler.observe(&session), request.netns, in: &session)
+        let observation = try Reconciler.observe(&session)
+        return status(of: observation, request.netns, in: &session, lookingForListeners: true)
     }
 
     /// Ends every bypass, or every one of an owner's. A failure does not stop the rest.

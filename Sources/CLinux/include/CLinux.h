@@ -58,10 +58,14 @@ int clinux_is_network_namespace(int fd);
 /* setns(fd, CLONE_NEWNET) for the calling thread. */
 int clinux_setns_network(int fd);
 /*
- * A netlink socket for nfnetlink, with extended acknowledgements. It is connected to the kernel, so every other process that
- * sends to it gets ECONNREFUSED.
+ * A netlink socket of one of these protocols, with extended acknowledgements. It is connected to the kernel, so every other
+ * process that sends to it gets ECONNREFUSED.
  */
-int clinux_netfilter_socket(void);
+int clinux_netlink_socket(int protocol);
+#define CLINUX_NETLINK_SOCK_DIAG 4
+#define CLINUX_NETLINK_NETFILTER 12
+/* ioctl(fd, SIOCGSKNS): a new descriptor of the network namespace that a socket is in. */
+int clinux_socket_namespace(int fd);
 /* NETLINK_ADD_MEMBERSHIP: from now on the socket receives the traces of nf_tables of its namespace. */
 int clinux_join_traces(int fd);
 /*

@@ -250,6 +250,25 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         if wasRepaired { throw .rulesetChanged }
     }
 
+    /// Enters the namespace again, which most calls need not.
+    func withEntered<Result: ~Copyable>(
+        _ body: () throws(SystemCallError) -> Result
+    ) throws(SystemCallError) -> Result {
+        try NetworkNamespace(of: socket.shared.descriptor).withEntered(body)
+    }
+
+    /// Whether a program of the namespace listens on a TCP port.
+    package func hasListener(on port: UInt16) throws(NetfilterError) -> Bool {
+        let opened: NetlinkSocket
+        do throws(SystemCallError) {
+            opened = try withEntered { () throws(SystemCallError) in try NetlinkSocket(for: .socketDiagnostics) }
+        } catch {
+            throw .systemCall(error)
+        }
+        var diagnostics = opened
+        return try diagnostics.hasListener(on: port)
+    }
+
     /// How many connections were redirected before, and stay so; nil where that cannot be counted.
     package mutating func redirectedConnections() -> Int? {
         socket.redirectedConnections()

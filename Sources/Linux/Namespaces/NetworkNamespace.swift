@@ -35,6 +35,15 @@ package struct NetworkNamespace: ~Copyable, Sendable {
         }
     }
 
+    /// The namespace that a socket is in, for code that has to enter it again.
+    package init(of socket: borrowing OwnedDescriptor) throws(SystemCallError) {
+        let number = try systemCall("ioctl SIOCGSKNS") { clinux_socket_namespace(socket.rawValue) }
+        let opened = OwnedDescriptor(adopting: number)
+        inode = try FileStatus(of: opened).inode
+        path = "/proc/self/fd/\(number)"
+        descriptor = opened
+    }
+
     private static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
     /// How setns(2) itself would refuse such a descriptor.
     static let notNetworkNamespace = SystemCallError(isNetworkNamespace, .invalidArgument)

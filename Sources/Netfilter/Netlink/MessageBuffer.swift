@@ -57,6 +57,22 @@ struct MessageBuffer: ~Copyable {
         unsafe finish(header)
     }
 
+    /// Appends a message that has no nfnetlink header: `payload` follows netlink's own.
+    mutating func append(_ type: UInt16, flags: MessageFlags = [], sequence: UInt32, payload: [UInt8]) {
+        precondition(count + MemoryLayout<nlmsghdr>.size + payload.count <= capacity, "more bytes than announced")
+        guard let header = unsafe mnl_nlmsg_put_header(start + count) else { fatalError("libmnl gave no header") }
+        unsafe header.pointee.nlmsg_type = type
+        unsafe header.pointee.nlmsg_flags = flags.union(.request).rawValue
+        unsafe header.pointee.nlmsg_seq = sequence
+        unsafe payload.withUnsafeBytes {
+            unsafe UnsafeMutableRawBufferPointer(
+                start: start + count + MemoryLayout<nlmsghdr>.size, count: $0.count
+            ).copyMemory(from: $0)
+        }
+        unsafe header.pointee.nlmsg_len += UInt32(payload.count)
+        unsafe finish(header)
+    }
+
     /// Appends a message that was built before.
     ///
     /// - Parameter handle: written over the message's last attribute, the handle of the rule to delete.

@@ -3,8 +3,8 @@ internal import Glibc
 package import Linux
 package import SystemPackage
 
-/// An nfnetlink socket. It belongs to the network namespace in which it was opened and keeps that alive: let go of it
-/// soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
+/// A netlink socket for nfnetlink or sock_diag. It belongs to the network namespace in which it was opened and keeps that
+/// alive: let go of it soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
 package struct NetlinkSocket: ~Copyable {
     /// Shared with the thread that closes it later: the last reference closes it.
     package let shared: SharedDescriptor
@@ -19,9 +19,23 @@ package struct NetlinkSocket: ~Copyable {
     /// For one operation with all its attempts, such as an observation.
     package static let timeLimit = Interval.seconds(5)
 
+    /// What answers on a socket.
+    package enum Subsystem: Sendable {
+        /// nf_tables and conntrack.
+        case netfilter
+        /// The namespace's sockets.
+        case socketDiagnostics
+    }
+
     /// Opens a socket in the calling thread's network namespace.
-    package init() throws(SystemCallError) {
-        let number = try systemCall("socket NETLINK_NETFILTER") { clinux_netfilter_socket() }
+    package init(for subsystem: Subsystem = .netfilter) throws(SystemCallError) {
+        let number: CInt
+        switch subsystem {
+        case .netfilter:
+            number = try systemCall("socket NETLINK_NETFILTER") { clinux_netlink_socket(CLINUX_NETLINK_NETFILTER) }
+        case .socketDiagnostics:
+            number = try systemCall("socket NETLINK_SOCK_DIAG") { clinux_netlink_socket(CLINUX_NETLINK_SOCK_DIAG) }
+        }
         self.init(adopting: OwnedDescriptor(adopting: number))
     }
 

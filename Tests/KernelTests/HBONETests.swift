@@ -1,0 +1,89 @@
+import Linux
+import MeshSandbox
+import SystemPackage
+import TestSupport
+import Testing
+
+extension KernelTests {
+    /// A proxy that other proxies reach without a redirect.
+    @Suite struct HBONETests {
+        @Test(arguments: ["127.0.0.1", "10.89.0.1", "0.0.0.0", "::1", "fd89::1", "::"])
+        func aListenerIsReportedByStatus(_ address: String) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.on()
+                #expect(try await rig.status().codes == [])
+                try await rig.sandbox.listening(on: address, port: 15008) {
+                    let status = try await rig.status()
+                    #expect(status.codes == ["hbone"] && status.effect == "all", "\(status.warnings)")
+                    // Calls that change something, and lists, do not look.
+                    #expect(try await rig.on(owner: "me").codes == [])
+                    #expect(try await rig.list().map(\.codes) == [[]])
+                    try await rig.on(direction: "outbound")
+                    #expect(try await rig.status().codes == [])
+                    try await rig.off()
+                    #expect(try await rig.status().codes == [])
+                    try await rig.on(direction: "inbound")
+                    #expect(try await rig.status().codes == ["hbone"])
+                }
+                #expect(try await rig.status().codes == [])
+            }
+        }
+
+        @Test func aConnectionOrAnotherPortIsNone() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.on()
+                try await rig.sandbox.listening(on: "::", port: 15009) {
+                    let codes = try await rig.status().codes
+                    #expect(codes == [])
+                }
+            }
+        }
+
+        /// What the kernel does not say is not taken for "none".
+        @Test func listenersThatCannotBeReadAreReported() async throws {
+            try await Rig.withoutDaemon { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                try await rig.sandbox.install(.iptables)
+                try await rig.on()
+                for call in ["ioctl SIOCGSKNS", "socket NETLINK_SOCK_DIAG", "send: reading listeners"] {
+                    faults.plan.arm(.fail(.protocolNotSupported), at: call)
+                    let status = try await rig.status()
+                    faults.plan.disarm()
+                    #expect(status.codes == ["hbone"] && status.effective, "\(call): \(status.warnings)")
+                    #expect(status.warnings.first?.message.contains("cannot be read") == true)
+                }
+                #expect(try await rig.status().codes == [])
+            }
+        }
+    }
+}
+
+extension MeshSandbox {
+    /// Has a program listen in the pod for the time that `body` runs.
+    fileprivate func listening(on address: String, port: Int, _ body: () async throws -> Void) async throws {
+        let program = """
+            import socket, sys, time
+            family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+            s = socket.socket(family)
+            s.bind((sys.argv[1], int(sys.argv[2])))
+            s.listen()
+            time.sleep(60)
+            """
+        let command = [
+            "sh", "-c", "\"$@\" >/dev/null 2>&1 & echo $!", "sh", "python3", "-c", program, address, "\(port)",
+        ]
+        let pid = try await run(command, in: .pod).filter(\.isNumber)
+        try await scoped {
+            let family = address.contains(":") ? "-6" : "-4"
+            try await eventually("it listens") {
+                try await run(["ss", family, "-Hltn", "sport = \(port)"], in: .pod).contains("LISTEN")
+            }
+            try await body()
+        } cleanUp: {
+            try await run(["kill", pid], in: .host)
+        }
+    }
+}
