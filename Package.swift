@@ -73,7 +73,8 @@ let package = Package(
         .target(name: "BypassPolicy", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
 
         .target(
-            name: "Datapath", dependencies: ["Bypass", "Netfilter", "Linux", "CBypassABI", "CLibbpf", system],
+            name: "Datapath",
+            dependencies: ["Bypass", "BypassAPI", "Netfilter", "Linux", "CBypassABI", "CLibbpf", system],
             swiftSettings: strict, plugins: ["CompileMatcher"]),
 
         .target(name: "PrometheusMetrics", dependencies: [metrics], swiftSettings: strict),
@@ -155,7 +156,10 @@ let package = Package(
         .testTarget(
             name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "BypassTests", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
-        .testTarget(name: "DatapathTests", dependencies: ["Datapath", "Bypass", "Netfilter"], swiftSettings: strict),
+        .testTarget(
+            name: "DatapathTests", dependencies: ["Datapath", "Bypass", "BypassAPI", "Netfilter", "CBypassABI"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "BypassPolicyTests", dependencies: ["BypassPolicy", "Bypass", "BypassAPI"], swiftSettings: strict),
         .testTarget(

@@ -6,9 +6,15 @@
  * A socket filter's context is really the struct sk_buff, which CO-RE reads through the running kernel's BTF; the few
  * structures are declared here, so no vmlinux.h has to fit the kernel. Loads on Linux 5.10 and later.
  */
+#include <stdbool.h>
+
 #include <linux/bpf.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "bypass_abi.h"
@@ -40,6 +46,7 @@ struct net_device {
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	unsigned long _nfct;
 } __attribute__((preserve_access_index));
 
 struct {
@@ -49,6 +56,159 @@ struct {
 	__type(key, struct bypass_key);
 	__type(value, struct bypass_value);
 } bypassed_netns SEC(".maps");
+
+/* A connection, as its packet shows it. */
+struct connection {
+	/* Of the other side. */
+	struct bypass_address remote;
+	bool is_ipv4;
+	/* The destination port that the client asked for; 0 of a protocol without ports. */
+	__u16 port;
+};
+
+/* As many as RFC 8200 has kinds of, the destination options twice: more are not found in packets of TCP and UDP. */
+#define MAX_EXTENSION_HEADERS 6
+
+/* The bits of a fragment's offset, in IPv4's header and in IPv6's. */
+#define IPV4_FRAGMENT_OFFSET 0x1fff
+#define IPV6_FRAGMENT_OFFSET 0xfff8
+
+static __always_inline struct bypass_address ipv6_address(const struct in6_addr *address)
+{
+	const __u32 *words = address->in6_u.u6_addr32;
+
+	return (struct bypass_address){
+		.high = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]),
+		.low = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]),
+	};
+}
+
+/* Whether conntrack has the packet as an answer. The mask asks about each packet of UDP, the other rules about first ones. */
+static __always_inline bool is_reply(struct sk_buff *skb)
+{
+	/* enum ip_conntrack_info: 3 and 4 are replies, 7 is a packet that is not tracked. */
+	int info = bpf_core_field_exists(skb->_nfct) ? BPF_CORE_READ(skb, _nfct) & 7 : 0;
+
+	return info == 3 || info == 4;
+}
+
+/* The transport protocol of an IPv6 packet, and where its header begins; -1 if it cannot be told. */
+static __always_inline int ipv6_transport(struct __sk_buff *context, __u8 next, __u32 *offset)
+{
+	struct {
+		__u8 next;
+		__u8 length;
+		__be16 fragment;
+	} header;
+
+	for (int i = 0; i <= MAX_EXTENSION_HEADERS; i++) {
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS && next != IPPROTO_FRAGMENT &&
+		    next != IPPROTO_AH)
+			return next;
+		if (bpf_skb_load_bytes(context, *offset, &header, sizeof(header)))
+			return -1;
+		if (next == IPPROTO_FRAGMENT) {
+			if (header.fragment & bpf_htons(IPV6_FRAGMENT_OFFSET))
+				return -1;
+			*offset += 8;
+		} else if (next == IPPROTO_AH) {
+			*offset += (header.length + 2) * 4;
+		} else {
+			*offset += (header.length + 1) * 8;
+		}
+		next = header.next;
+	}
+	return -1;
+}
+
+/* The packet's data begin with its IP header at each hook that rules of ours stand at. False if it cannot be read. */
+static __always_inline bool read_connection(struct __sk_buff *context, bool is_outbound, struct connection *connection)
+{
+	union {
+		struct iphdr ipv4;
+		struct ipv6hdr ipv6;
+	} header;
+	__be16 ports[2];
+	__u32 offset;
+	int protocol;
+
+	if (bpf_skb_load_bytes(context, 0, &header.ipv4, sizeof(header.ipv4)))
+		return false;
+	connection->is_ipv4 = header.ipv4.version == 4;
+	if (connection->is_ipv4) {
+		if (header.ipv4.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+			return false;
+		protocol = header.ipv4.protocol;
+		offset = header.ipv4.ihl * 4;
+		connection->remote.high = (__u64)bpf_ntohl(is_outbound ? header.ipv4.daddr : header.ipv4.saddr) << 32;
+		connection->remote.low = 0;
+	} else {
+		if (bpf_skb_load_bytes(context, 0, &header.ipv6, sizeof(header.ipv6)))
+			return false;
+		offset = sizeof(header.ipv6);
+		protocol = ipv6_transport(context, header.ipv6.nexthdr, &offset);
+		if (protocol < 0)
+			return false;
+		connection->remote = ipv6_address(is_outbound ? &header.ipv6.daddr : &header.ipv6.saddr);
+	}
+	connection->port = 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return true;
+	if (bpf_skb_load_bytes(context, offset, ports, sizeof(ports)))
+		return false;
+	connection->port =
+		bpf_ntohs(ports[protocol == IPPROTO_UDP && !is_outbound && is_reply((void *)context) ? 0 : 1]);
+	return true;
+}
+
+static __always_inline bool contains_port(const struct bypass_set *set, __u16 port)
+{
+	if (set->port_count == 0)
+		return true;
+	for (int i = 0; i < BYPASS_SET_PORTS && i < set->port_count; i++) {
+		if (set->ports[i].first <= port && port <= set->ports[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* The first bits of 64. */
+static __always_inline __u64 mask(int bits)
+{
+	return bits <= 0 ? 0 : bits >= 64 ? ~0ULL : ~0ULL << (64 - bits);
+}
+
+static __always_inline bool contains_remote(const struct bypass_set *set, const struct connection *connection)
+{
+	if (set->network_count == 0)
+		return true;
+	for (int i = 0; i < BYPASS_SET_NETWORKS && i < set->network_count; i++) {
+		__u64 high = (set->networks[i].high ^ connection->remote.high) & mask(set->lengths[i]);
+		__u64 low = (set->networks[i].low ^ connection->remote.low) & mask(set->lengths[i] - 64);
+
+		if ((high | low) == 0 && connection->is_ipv4 == (i < set->ipv4_count))
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool contains(const struct bypass_set *set, const struct connection *connection)
+{
+	return contains_port(set, connection->port) && contains_remote(set, connection);
+}
+
+/* A packet whose connection cannot be told is in no scope: it goes the way that it would go without a bypass. */
+static __always_inline bool is_in_scope(
+	const struct bypass_value *value, struct __sk_buff *context, bool is_outbound)
+{
+	struct connection connection;
+
+	if (!read_connection(context, is_outbound, &connection))
+		return false;
+	if (value->scope & BYPASS_SCOPE_ONLY && !contains(&value->only, &connection))
+		return false;
+	return !(value->scope & BYPASS_SCOPE_EXCEPT && contains(&value->except, &connection));
+}
 
 SEC("socket")
 int bypass(struct __sk_buff *context)
@@ -62,7 +222,9 @@ int bypass(struct __sk_buff *context)
 
 	if (!value)
 		return 0;
-	return value->deadline_ns == 0 || bpf_ktime_get_boot_ns() < value->deadline_ns;
+	if (value->deadline_ns != 0 && bpf_ktime_get_boot_ns() >= value->deadline_ns)
+		return 0;
+	return value->scope == 0 || is_in_scope(value, context, !dev);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

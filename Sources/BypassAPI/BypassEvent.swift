@@ -4,7 +4,7 @@ public import StrictJSON
 public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
     /// What happened; the notification's method.
     public enum Name: String, Codable, Hashable, Sendable, CaseIterable {
-        /// Turned on; or, while on, given another direction, end, owner or reason.
+        /// Turned on; or, while on, given another direction, scope, end, owner or reason.
         case on
         case off
         /// Its time to live has passed.
@@ -26,7 +26,7 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
         /// One clause for people.
         public var meaning: String {
             switch self {
-            case .on: "turned on; or, while on, given another direction, end, owner or reason"
+            case .on: "turned on; or, while on, given another direction, scope, end, owner or reason"
             case .off: "turned off"
             case .expired: "expired"
             case .degraded: "damaged by another program, and not repaired yet: see `warnings`"

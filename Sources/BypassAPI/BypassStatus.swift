@@ -126,6 +126,9 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         self.warnings = warnings
     }
 
+    /// The connections that the bypass is for.
+    public var scope: Scope { Scope(only: only, except: except) }
+
     static let name = "BypassStatus"
     static let properties: [Schema.Property] = [
         .init("netns", .string("the namespace, as the caller named it")),

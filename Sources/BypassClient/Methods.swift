@@ -14,16 +14,20 @@ extension BypassClient {
     ///   - ifGeneration: Fail with `conflict` unless the namespace is at this generation.
     ///   - ifOwner: Fail with `conflict` if there is a bypass of another owner.
     ///   - expectAddresses: Fail with `netns-mismatch` unless the namespace has one of these IP addresses.
+    ///   - only: With `on` only: the connections that the bypass is for; every connection if left out.
+    ///   - except: With `on` only: connections that the bypass is not for.
     /// - Throws: ``BypassClientError``; after ``BypassClientError/refused(_:)`` nothing has changed.
     public func bypass(
         netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
-        reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil, expectAddresses: [String]? = nil
+        reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil, expectAddresses: [String]? = nil,
+        only: ConnectionSet? = nil, except: ConnectionSet? = nil
     ) async throws(BypassClientError) -> BypassMethod.Result {
         try await call(
             BypassMethod.self,
             with: .init(
                 netns: netns, state: state, direction: direction, ttl: ttl, owner: owner, reason: reason,
-                ifGeneration: ifGeneration, ifOwner: ifOwner, expectAddresses: expectAddresses))
+                ifGeneration: ifGeneration, ifOwner: ifOwner, expectAddresses: expectAddresses, only: only,
+                except: except))
     }
 
     /// Extends the time to live of a bypass: it expires `ttl` seconds from now, or later if it would have lasted longer.

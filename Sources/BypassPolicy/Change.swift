@@ -1,11 +1,12 @@
 package import Bypass
+package import BypassAPI
 internal import Linux
 
 /// A change of one namespace, as it was asked for.
 package struct Change: Hashable, Sendable {
     package enum Operation: Hashable, Sendable {
         /// `ttl` in seconds; nil for a bypass that does not end by itself.
-        case on(hooks: HookSet, ttl: Int?)
+        case on(hooks: HookSet, scope: Scope = .all, ttl: Int?)
         case off
         /// Nothing is changed: it is shown what the bypass does.
         case explain
@@ -39,28 +40,30 @@ package struct Change: Hashable, Sendable {
 extension Change: CustomStringConvertible {
     /// As it follows "may" and "may not", with all that was asked for.
     package var description: String {
-        words(direction: true, ttl: true)
+        words(direction: true, scope: true, ttl: true)
     }
 
-    /// The same, but of direction and ttl only what the unmet requirements are about.
+    /// The same, but of direction, scope and ttl only what the unmet requirements are about.
     func words(about unmet: [UnmetRequirement]) -> String {
-        var (direction, ttl) = (false, false)
+        var (direction, scope, ttl) = (false, false, false)
         for requirement in unmet {
             switch requirement {
             case .direction: direction = true
+            case .scope: scope = true
             case .ttlMissing, .ttlTooLong: ttl = true
             case .role, .host, .hostByOtherName, .namespace: break
             }
         }
-        return words(direction: direction, ttl: ttl)
+        return words(direction: direction, scope: scope, ttl: ttl)
     }
 
-    private func words(direction tellsDirection: Bool, ttl tellsTTL: Bool) -> String {
+    private func words(direction tellsDirection: Bool, scope tellsScope: Bool, ttl tellsTTL: Bool) -> String {
         let netns = netns.asPartOfSentence
         if operation == .explain { return "explain \(netns)" }
-        guard case .on(let hooks, let ttl) = operation else { return "turn off \(netns)" }
+        guard case .on(let hooks, let scope, let ttl) = operation else { return "turn off \(netns)" }
         var words = "turn on \(netns)"
         if tellsDirection { words += hooks.count > 1 ? " in \(hooks.directionName)" : " \(hooks.directionName)" }
+        if tellsScope && scope != .all { words += " for \(scope)" }
         if tellsTTL { words += ttl.map { " for \($0) seconds" } ?? " without a ttl" }
         return words
     }

@@ -3,7 +3,7 @@ package import BypassAPI
 
 /// One grant of the policy: to whom, which role, and within which limits.
 ///
-/// The limits go with role `bypass`. Those of direction and ttl are about turning on: a user who may bypass a namespace may
+/// The limits go with role `bypass`. Those of direction, scope and ttl are about turning on: a user who may bypass a namespace may
 /// also end any bypass in it, since to be back in the mesh is what the policy protects.
 package struct Grant: Hashable, Sendable {
     /// A user or a group.
@@ -52,6 +52,8 @@ package struct Grant: Hashable, Sendable {
     package var namespaces: [Glob]?
     /// Where connections may be let past the sidecar; nil for everywhere.
     package var hooks: HookSet?
+    /// The connections that a bypass may be for.
+    package var scope: Scope
     /// Seconds.
     package var maxTTL: Int?
     /// Whether a bypass has to end by itself. One that does not is longer than any `maxTTL`, so that implies this.
@@ -65,7 +67,7 @@ package struct Grant: Hashable, Sendable {
 
     package init(
         line: Int? = nil, subjects: [Subject], role: Permission, namespaces: [Glob]? = nil, hooks: HookSet? = nil,
-        maxTTL: Int? = nil, requiresTTL: Bool = false, defaultTTL: Int? = nil,
+        scope: Scope = .all, maxTTL: Int? = nil, requiresTTL: Bool = false, defaultTTL: Int? = nil,
         allowsHost: Bool = false, hasPriority: Bool = false
     ) {
         self.line = line
@@ -73,6 +75,7 @@ package struct Grant: Hashable, Sendable {
         self.role = role
         self.namespaces = namespaces
         self.hooks = hooks
+        self.scope = scope
         self.maxTTL = maxTTL
         self.requiresTTL = requiresTTL
         self.defaultTTL = defaultTTL
@@ -90,7 +93,7 @@ package struct Grant: Hashable, Sendable {
 
     /// Whether the role does not allow every change yet.
     var isLimited: Bool {
-        namespaces != nil || hooks != nil || maxTTL != nil || requiresTTL || defaultTTL != nil
+        namespaces != nil || hooks != nil || scope != .all || maxTTL != nil || requiresTTL || defaultTTL != nil
     }
 }
 

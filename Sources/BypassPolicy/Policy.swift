@@ -20,7 +20,7 @@ package struct Permit: Hashable, Sendable {
     /// - Parameter grant: the one that allows the change; nil where none is needed, or it has no limits.
     fileprivate init(_ change: Change, by grant: Grant?) {
         self.init(maxTTL: grant?.maxTTL, defaultTTL: grant?.defaultTTL)
-        if case .on(_, let asked) = change.operation { ttl = asked ?? defaultTTL }
+        if case .on(_, _, let asked) = change.operation { ttl = asked ?? defaultTTL }
     }
 }
 

@@ -11,6 +11,7 @@ package enum UnmetRequirement: Hashable, Sendable {
     /// The namespace is none of these.
     case namespace([Glob])
     case direction(allowed: HookSet)
+    case scope(allowed: Scope)
     case ttlMissing(atMost: Int?)
     case ttlTooLong(atMost: Int)
 }
@@ -30,8 +31,9 @@ extension Grant {
             let matches = namespaces.contains { glob in change.designations.contains { glob.matches($0) } }
             if !matches { unmet.append(.namespace(namespaces)) }
         }
-        guard case .on(let asked, let ttl) = change.operation else { return unmet }
+        guard case .on(let asked, let askedScope, let ttl) = change.operation else { return unmet }
         if let hooks, !asked.isSubset(of: hooks) { unmet.append(.direction(allowed: hooks)) }
+        if scope != .all, !askedScope.isSubset(of: scope) { unmet.append(.scope(allowed: scope)) }
         if let ttl = ttl ?? defaultTTL {
             if let maxTTL, ttl > maxTTL { unmet.append(.ttlTooLong(atMost: maxTTL)) }
         } else if requiresTTL || maxTTL != nil {
@@ -50,6 +52,7 @@ extension UnmetRequirement: CustomStringConvertible {
         case .hostByOtherName: "is for the host's namespace by the name \(Change.host) only"
         case .namespace(let globs): "is for \(Self.listed(globs)) only"
         case .direction(let allowed): "allows \(allowed.directionName) only"
+        case .scope(let allowed): "requires a scope within (\(allowed))"
         case .ttlMissing(nil): "requires one"
         case .ttlMissing(let seconds?): "requires one of at most \(seconds) seconds"
         case .ttlTooLong(let seconds): "allows at most \(seconds) seconds"

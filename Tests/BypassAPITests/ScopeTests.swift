@@ -171,5 +171,6 @@ import Testing
             except: try set(#"{"ports":[22]}"#))
         #expect("\(scope)" == "only ports 8080, 9000-9100 in network 10.0.0.0/8, except port 22")
         #expect("\(Scope.all)" == "all connections")
+        #expect("\(Scope(except: try set(#"{"ports":["1-2"]}"#)))" == "all but ports 1-2")
     }
 }

@@ -79,9 +79,9 @@ import Testing
         let example = try #require(page.split(separator: "```toml\n").dropFirst().first?.split(separator: "```").first)
         let stock = AccountLookup(uid: { $0 == "root" ? 0 : nil }, gid: { _ in nil })
         let policy = try PolicyFile.read(Array(example.utf8), resolving: stock)
-        #expect(policy.grants.count == 5 && policy.grants.last?.allowsHost == true)
+        #expect(policy.grants.count == 6 && policy.grants.last?.allowsHost == true)
         #expect(
             policy.unknownSubjects.map(\.description)
-                == ["group kmesh", "user alice", "group monitoring"].map { $0 + " (unknown)" })
+                == ["group kmesh", "user alice", "group dba", "group monitoring"].map { $0 + " (unknown)" })
     }
 }

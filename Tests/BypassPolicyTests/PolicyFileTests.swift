@@ -51,6 +51,21 @@ import Testing
         #expect(try read(bob + "directions = [\"outbound\"]").grants.map(\.hooks) == [[.output]])
     }
 
+    @Test func `A grant's scope has ports and networks`() throws {
+        let keys = """
+            only-ports = [8080, "9000-9100"]
+            only-networks = ["10.0.0.0/8"]
+            except-ports = [9050]
+            except-networks = ["10.1.0.0/16", "fd00::/8"]
+            """
+        let scope = try read(bob + keys).grants.first?.scope
+        #expect(
+            scope.map { "\($0)" }
+                == "only ports 8080, 9000-9100 in network 10.0.0.0/8, except port 9050 in networks 10.1.0.0/16, fd00::/8"
+        )
+        #expect(try read(bob + "only-ports = [8080]").grants.map(\.scope.except) == [nil])
+    }
+
     @Test(arguments: [("90", 90), ("\"90s\"", 90), ("3_155_760_000", 3_155_760_000), ("'2h'", 7200)])
     func `A ttl is in seconds or as people write it`(text: String, seconds: Int) throws {
         #expect(try read(bob + "max-ttl = \(text)").grants.map(\.maxTTL) == [seconds])
@@ -88,8 +103,8 @@ import Testing
         (
             bob + "colour = 1",
             [
-                "f:4: a grant has no \"colour\": it is one of users, groups, role, namespaces, directions, max-ttl, "
-                    + "require-ttl, default-ttl, host, priority"
+                "f:4: a grant has no \"colour\": it is one of users, groups, role, namespaces, directions, only-ports, "
+                    + "only-networks, except-ports, except-networks, max-ttl, require-ttl, default-ttl, host, priority"
             ]
         ),
         ("role = \"read\"", ["f:1: \"role\" stands outside of a grant: begin one with [[grant]]"]),
@@ -136,6 +151,30 @@ import Testing
         (
             bob + "directions = [\"both\", \"inbound\"]",
             ["f:4: directions: inbound overlaps with what stands before it"]
+        ),
+        (
+            bob + "only-ports = [0, \"2-1\", \"http\", true]",
+            [
+                "f:4: only-ports: a port must be a port from 1 to 65535, or a range such as 9000-9100",
+                "f:4: only-ports: \"2-1\" is empty: the lower port of a range comes first",
+                "f:4: only-ports: \"http\" must be a port from 1 to 65535, or a range such as 9000-9100",
+                "f:4: only-ports: takes ports and ranges, not true or false",
+            ]
+        ),
+        (bob + "only-ports = [8080, \"8080\"]", ["f:4: only-ports: 8080 is there twice"]),
+        (
+            bob + "except-ports = [\((1...17).map(String.init).joined(separator: ", "))]",
+            ["f:4: except-ports: takes at most 16 ports and ranges in a set of connections"]
+        ),
+        (
+            bob + "except-networks = [\"10.1.0.0/8\"]",
+            [
+                "f:4: except-networks: \"10.1.0.0/8\" has bits behind its length: 10.0.0.0/8 is the network that holds it"
+            ]
+        ),
+        (
+            bob + "only-ports = [80]\nexcept-ports = [\"1-100\"]",
+            ["f:5: except-ports, except-networks: leave no connection to bypass"]
         ),
         (bob + "max-ttl = 60\ndefault-ttl = \"2m\"", ["f:5: default-ttl: is longer than max-ttl allows"]),
         (bob + "default-ttl = 0", ["f:4: default-ttl: goes from 1 to 3155760000 seconds (100 years)"]),

@@ -47,6 +47,32 @@ import Testing
                 + "group is known here")
     }
 
+    @Test("A grant with a scope allows a bypass within it, and says so otherwise")
+    func scope() throws {
+        let (port, ports) = (try ConnectionSet(ports: [PortRange(80)]), try ConnectionSet(ports: [PortRange("1-100")]))
+        let grant = Grant(line: 4, subjects: [.user(1, written: "a")], role: .bypass, scope: Scope(only: ports))
+        let policy = Policy(grants: [grant])
+        func refusal(_ scope: Scope) -> String? {
+            let change = Change(netns: "web", operation: .on(hooks: both, scope: scope, ttl: nil))
+            do throws(BypassError) {
+                _ = try policy.authorize(change, by: Caller(uid: 1, gid: 1))
+                return nil
+            } catch {
+                return error.message
+            }
+        }
+        #expect(refusal(Scope(only: port)) == nil && refusal(Scope(only: ports, except: port)) == nil)
+        #expect(
+            refusal(.all) == "uid 1 may not turn on web: the grant in line 4 requires a scope within (only ports 1-100)"
+        )
+        #expect(
+            refusal(Scope(except: port))
+                == "uid 1 may not turn on web for all but port 80: the grant in line 4 requires a scope within "
+                + "(only ports 1-100)")
+        // A user who may bypass a namespace may end any bypass in it.
+        _ = try policy.authorize(Change(netns: "web", operation: .off), by: Caller(uid: 1, gid: 1))
+    }
+
     @Test(
         "Who has the role is told what the nearest grant lacks, and where it stands",
         arguments: [

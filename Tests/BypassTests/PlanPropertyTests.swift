@@ -113,10 +113,12 @@ extension ModelNamespace {
 
     /// What is not as desired; nil if everything is.
     fileprivate func complaint(_ desired: DesiredState, _ families: [Family], since before: ModelNamespace) -> String? {
-        guard case .on(let hooks, let deadline) = desired else {
+        guard case .on(let hooks, let scope, let deadline) = desired else {
             return canonical == before.withoutBypass ? nil : "not what is left without a bypass"
         }
-        if entry?.hooks != hooks || entry?.deadline != deadline { return "the entry is not as desired" }
+        if entry?.hooks != hooks || entry?.scope != scope || entry?.deadline != deadline {
+            return "the entry is not as desired"
+        }
         let wanted = Set(NATChain.all.filter { families.contains($0.family) && hooks.contains($0.hook) })
         if direct != wanted { return "other connections are direct" }
         if forwarded != (hooks.contains(.output) ? FamilySet(families) : []) {

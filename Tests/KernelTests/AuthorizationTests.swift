@@ -168,6 +168,41 @@ extension KernelTests {
             }
         }
 
+        /// To give a bypass more time is to turn it on again, with the scope that it has.
+        @Test func aGrantCanRequireAScope() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(others: ["limited"]) { users in
+                    let limited = try #require(users["limited"])
+                    try await rig.write(
+                        policy: """
+                            [[grant]]
+                            users = ["\(limited.name)"]
+                            role = "bypass"
+                            only-ports = ["8000-9000"]
+                            except-networks = ["10.1.0.0/16"]
+                            """)
+                    try await rig.start()
+                    try await rig.openSocket()
+                    let pod = rig.sandbox.pod
+                    func refusal(_ method: String, _ members: String) async throws -> Refusal? {
+                        let params = #"{"netns":"\#(pod)"\#(members)}"#
+                        let line = #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":\#(params)}"#
+                        let answer = try #require(try await rig.lines(as: limited, [line]).first)
+                        guard case .failure(let error) = try Response(answer).outcome else { return nil }
+                        return Refusal(error)
+                    }
+                    let within = #","only":{"ports":[8080]},"except":{"networks":["10.0.0.0/8"]}"#
+                    #expect(try await refusal("bypass", #","state":"on""#) == Self.denied)
+                    #expect(try await refusal("bypass", #","state":"on","only":{"ports":[8080]}"#) == Self.denied)
+                    #expect(try await refusal("bypass", #","state":"on","ttl":60"# + within) == nil)
+                    #expect(try await refusal("extend", #","ttl":600"#) == nil)
+                    try await rig.on(ttl: 60)
+                    #expect(try await refusal("extend", #","ttl":600"#) == Self.denied)
+                    #expect(try await refusal("bypass", #","state":"off""#) == nil)
+                }
+            }
+        }
+
         @Test func aReloadCountsAtOnceAndABadOneNotAtAll() async throws {
             try await Rig.withoutDaemon { rig in
                 try await rig.withUsers(others: ["somebody"]) { users in

@@ -52,13 +52,9 @@ extension KernelTests {
                 try await Self.restart(rig) {
                     try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)
                     let number = try #require(UInt64(deadline))
-                    let key = try await rig.key(of: rig.sandbox.pod)
-                    let lookup = ["bpftool", "--json", "map", "lookup", "pinned", rig.mapPin, "key"] + key
-                    let value = try #require(Rig.value(in: try await rig.sandbox.run(lookup, in: .host)))
                     let bytes = (0..<8).map { String(number >> ($0 * 8) & 0xff) }
-                    try await rig.sandbox.run(
-                        ["bpftool", "map", "update", "pinned", rig.mapPin, "key"] + key + ["value"] + bytes
-                            + value.dropFirst(8), in: .host)
+                    let value = try await rig.entry(of: rig.sandbox.pod)
+                    try await rig.setEntry(of: rig.sandbox.pod, bytes + value.dropFirst(8))
                 }
                 try await eventually("it is ended") { try await rig.entries == 0 }
                 #expect(try rig.daemon.standardError.contains("beyond any ttl"))
@@ -182,11 +178,12 @@ extension KernelTests {
                 try rig.daemon.kill(9)
                 _ = try await rig.daemon.exit()
                 try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)
+                let size = try await rig.entry(of: rig.sandbox.pod).count
+                let value = Array(repeating: "0", count: size).joined(separator: " ")
                 let lines = (1...16_383).map { number in
                     let key = (0..<8).map { String((UInt64(1) << 40 + UInt64(number)) >> ($0 * 8) & 0xff) }
-                    let value = Array(repeating: "0", count: 24)
                     return "map update pinned \(rig.mapPin) key \((key).joined(separator: " ")) "
-                        + "value \(value.joined(separator: " "))\n"
+                        + "value \(value)\n"
                 }
                 let batch = rig.folder.path + "/batch"
                 try Files.write(Array(lines.joined().utf8), to: batch)

@@ -1,28 +1,24 @@
 import MeshSandbox
+import StrictJSON
 import TestSupport
 import Testing
 
 extension KernelTests {
     /// A daemon that finds the matcher of another version, or none where there was one.
     @Suite struct UpgradeTests {
-        /// Replaces the map by one of the first version's layout, with the same entries: 16 bytes of each.
-        private static func putOldMap(_ rig: Rig) async throws {
+        /// Replaces the map by one of an earlier version's layout, with the same entry: so many bytes of it.
+        private static func putOldMap(_ rig: Rig, size: Int) async throws {
             let sandbox = rig.sandbox
-            let dump = try await sandbox.run(
-                [
-                    "bpftool", "--json", "map", "lookup", "pinned", rig.mapPin, "key",
-                ] + rig.key(of: sandbox.pod), in: .host)
-            let bytes = try #require(Rig.value(in: dump))
+            let value = try await rig.entry(of: sandbox.pod)
             let old = rig.options.bpffs + "/old"
             try await sandbox.run(
                 [
-                    "bpftool", "map", "create", old, "type", "hash", "key", "8", "value", "16", "entries", "16384",
-                    "name",
-                    "bypassed_netns", "flags", "1",
+                    "bpftool", "map", "create", old, "type", "hash", "key", "8", "value", "\(size)", "entries", "16384",
+                    "name", "bypassed_netns", "flags", "1",
                 ], in: .host)
             try await sandbox.run(
                 ["bpftool", "map", "update", "pinned", old, "key"] + rig.key(of: sandbox.pod) + ["value"]
-                    + bytes.prefix(16), in: .host)
+                    + value.prefix(size), in: .host)
             try await sandbox.run(["mv", old, rig.mapPin], in: .host)
         }
 
@@ -32,8 +28,9 @@ extension KernelTests {
             return Int(maps.prefix { $0 != ":" }) ?? 0
         }
 
-        @Test(arguments: MeshSandbox.Mesh.allCases)
-        func aMapOfAnotherLayoutIsTakenOverAndTheRulesSwapped(_ mesh: MeshSandbox.Mesh) async throws {
+        /// The first version's value had 16 bytes, the second one's 24.
+        @Test(arguments: zip(MeshSandbox.Mesh.allCases, [16, 24, 16, 24]))
+        func aMapOfAnotherLayoutIsTakenOverAndTheRulesSwapped(_ mesh: MeshSandbox.Mesh, _ size: Int) async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(mesh)
                 let before = try await rig.sandbox.rules
@@ -41,7 +38,7 @@ extension KernelTests {
                 let oldMap = try await Self.map(rig)
                 let witnesses = try await rig.sandbox.watching {
                     #expect(try await rig.daemon.terminate() == .code(0))
-                    try await Self.putOldMap(rig)
+                    try await Self.putOldMap(rig, size: size)
                     try await rig.start()
                     try await eventually("no rule asks the old map any more") {
                         try await rig.sandbox.result(of: ["bpftool", "map", "show", "id", "\(oldMap)"]).code != 0
@@ -61,13 +58,9 @@ extension KernelTests {
         @Test func rulesThatAskAnotherProgramAreSwapped() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                let on = try await rig.on()
+                let on = try await rig.on(only: ["ports": [8080]])
                 #expect(try await rig.daemon.terminate() == .code(0))
-                // As an older matcher's would be: on, for both directions, and the program of another tag.
-                let value = Array(repeating: "0", count: 8) + ["3", "0", "0", "0", "0", "0", "0", "0"] + ["1"]
-                try await rig.sandbox.run(
-                    ["bpftool", "map", "update", "pinned", rig.mapPin, "key"] + rig.key(of: rig.sandbox.pod)
-                        + ["value"] + value + Array(repeating: "0", count: 7), in: .host)
+                try await rig.ageRules(of: [rig.sandbox.pod])
                 let witnesses = try await rig.sandbox.watching {
                     try await rig.start()
                     try await eventually("the rules are others") {
@@ -77,7 +70,7 @@ extension KernelTests {
                     }
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
-                #expect(try await rig.on().changed == false)
+                #expect(try await rig.on(only: ["ports": [8080]]).changed == false)
                 try await rig.off()
                 #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }

@@ -44,7 +44,7 @@ import Testing
             "FoundationEssentials",
         ],
         "PrometheusMetrics": ["CoreMetrics"],
-        "Datapath": ["Bypass", "Netfilter", "Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
+        "Datapath": ["Bypass", "BypassAPI", "Netfilter", "Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
         "BypassPolicy": ["Bypass", "BypassAPI", "Linux"],
         "Bypass": ["BypassAPI"],
         "BypassAPI": ["StrictJSON", "JSONRPC"],

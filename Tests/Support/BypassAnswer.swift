@@ -24,6 +24,9 @@ package struct BypassAnswer: Hashable, Sendable {
     package let effective: Bool
     package let effect: String
     package let direction: String?
+    /// null where there is none.
+    package let only: JSONValue
+    package let except: JSONValue
     package let since: String?
     package let expiresAt: String?
     package let owner: String?
@@ -52,6 +55,8 @@ package struct BypassAnswer: Hashable, Sendable {
             throw ContractViolation(description: "effective \(effective) with effect \(effect)")
         }
         direction = try object.optionalString("direction")
+        only = try object.value("only")
+        except = try object.value("except")
         since = try object.optionalString("since")
         expiresAt = try object.optionalString("expiresAt")
         owner = try object.optionalString("owner")

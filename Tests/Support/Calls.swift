@@ -18,7 +18,7 @@ extension Rig {
     @discardableResult
     package func on(
         _ netns: String? = nil, direction: String? = nil, ttl: Int? = nil, owner: String? = nil, reason: String? = nil,
-        ifGeneration: Int? = nil
+        ifGeneration: Int? = nil, only: JSONValue? = nil, except: JSONValue? = nil
     ) async throws -> BypassAnswer {
         var members: [(String, JSONValue)] = [("netns", .string(netns ?? sandbox.pod)), ("state", "on")]
         if let direction { members.append(("direction", .string(direction))) }
@@ -26,6 +26,8 @@ extension Rig {
         if let owner { members.append(("owner", .string(owner))) }
         if let reason { members.append(("reason", .string(reason))) }
         if let ifGeneration { members.append(("ifGeneration", .number(JSONNumber(ifGeneration)))) }
+        if let only { members.append(("only", only)) }
+        if let except { members.append(("except", except)) }
         return try BypassAnswer(try await call("bypass", .object(JSONObject(uniqueMembers: members))))
     }
 

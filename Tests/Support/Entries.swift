@@ -21,19 +21,28 @@ extension Rig {
     /// Has the entries of bypassed namespaces say that their rules ask a matcher of another version.
     package func ageRules(of names: [String]) async throws {
         for name in names {
-            let key = try await key(of: name)
-            let lookup = ["bpftool", "--json", "map", "lookup", "pinned", mapPin, "key"] + key
-            guard let found = try? await sandbox.run(lookup, in: .host), let value = Self.value(in: found) else {
-                continue
-            }
-            try await sandbox.run(
-                ["bpftool", "map", "update", "pinned", mapPin, "key"] + key + ["value"] + value.prefix(16)
-                    + ["1"] + Array(repeating: "0", count: 7), in: .host)
+            guard var value = try? await entry(of: name) else { continue }
+            value.replaceSubrange(16..<24, with: ["1"] + Array(repeating: "0", count: 7))
+            try await setEntry(of: name, value)
         }
     }
 
+    /// The bytes of a namespace's entry.
+    package func entry(of name: String) async throws -> [String] {
+        let lookup = ["bpftool", "--json", "map", "lookup", "pinned", mapPin, "key"]
+        let found = try await sandbox.run(lookup + key(of: name), in: .host)
+        guard let value = Self.value(in: found) else { throw ContractViolation(description: "no value in \(found)") }
+        return value
+    }
+
+    /// Replaces a namespace's entry.
+    package func setEntry(of name: String, _ value: [String]) async throws {
+        let update = ["bpftool", "map", "update", "pinned", mapPin, "key"]
+        try await sandbox.run(update + key(of: name) + ["value"] + value, in: .host)
+    }
+
     /// The bytes of the value that `bpftool --json map lookup` prints.
-    package static func value(in lookup: String) -> [String]? {
+    private static func value(in lookup: String) -> [String]? {
         let parts = lookup.split(separator: "\"value\":")
         guard parts.count > 1 else { return nil }
         return parts[1].split(separator: "\"").filter { $0.hasPrefix("0x") }.map(String.init)

@@ -83,5 +83,8 @@ package struct ProbeResults: Sendable, CustomStringConvertible {
     /// Whether every connection was answered by the app.
     package var sawOnlyTheApp: Bool { tallies.allSatisfy { $0.app == $0.total } }
 
+    /// Whether every connection was answered by the sidecar.
+    package var sawOnlyTheSidecar: Bool { tallies.allSatisfy { $0.sidecar == $0.total } }
+
     package var description: String { tallies.map(\.description).joined(separator: " / ") }
 }

@@ -21,6 +21,38 @@ struct bypass_key {
 };
 
 /*
+ * How many port ranges and networks a set of connections has at most. The members below have a fixed size, so that one
+ * update of the map changes a scope as a whole.
+ */
+#define BYPASS_SET_PORTS 16
+#define BYPASS_SET_NETWORKS 16
+
+/* From `first` to `last`, in the host's byte order. */
+struct bypass_ports {
+	__u16 first;
+	__u16 last;
+};
+
+/* The first bits of an address, in the host's byte order. An IPv4 address is the upper half of `high`. */
+struct bypass_address {
+	__u64 high;
+	__u64 low;
+};
+
+/* Connections to one of the ports, with one of the networks on the other side. None of either is no condition. */
+struct bypass_set {
+	__u8 port_count;
+	/* IPv4 networks come first. */
+	__u8 ipv4_count;
+	__u8 network_count;
+	__u8 reserved[5];
+	struct bypass_ports ports[BYPASS_SET_PORTS];
+	struct bypass_address networks[BYPASS_SET_NETWORKS];
+	/* How many bits of each network count. */
+	__u8 lengths[BYPASS_SET_NETWORKS];
+};
+
+/*
  * One bypassed namespace. A namespace without an entry is in the mesh.
  *
  * Members are only ever added, at the end: a daemon that finds the map of another version takes what both know.
@@ -34,10 +66,19 @@ struct bypass_value {
 	__u32 made;
 	/* The tag of the program that the namespace's rules ask; 0 if that is not known. */
 	__u64 program;
+	/* BYPASS_SCOPE_* bits: which of the sets restrict the bypass. */
+	__u64 scope;
+	/* The bypass is for these connections. */
+	struct bypass_set only;
+	/* The bypass is not for these. */
+	struct bypass_set except;
 };
 
-/* The size of the first version's value: without program. */
+/* The size of the first version's value: without program and what follows it. */
 #define BYPASS_VALUE_MIN_SIZE 16
+
+#define BYPASS_SCOPE_ONLY 1u
+#define BYPASS_SCOPE_EXCEPT 2u
 
 #define BYPASS_HOOK_PREROUTING 1u /* inbound */
 #define BYPASS_HOOK_OUTPUT 2u     /* outbound */

@@ -1,3 +1,5 @@
+internal import BypassAPI
+
 /// How to get from what was observed to what is wanted.
 ///
 /// Pure: `on`, `off`, repair, expiry and recovery are this with another desired state. The steps' order is what makes a crash
@@ -10,8 +12,8 @@ package struct Plan: Hashable, Sendable {
     /// - Parameter families: those that the kernel can do nat for.
     package init(for desired: DesiredState, given observation: Observation, families: [Family] = Family.allCases) {
         switch desired {
-        case .on(let hooks, let deadline):
-            planOn(hooks, deadline: deadline, observation, families)
+        case .on(let hooks, let scope, let deadline):
+            planOn(hooks, scope, deadline: deadline, observation, families)
         case .off:
             planOff(observation, families)
         }
@@ -20,7 +22,7 @@ package struct Plan: Hashable, Sendable {
     // MARK: on
 
     private mutating func planOn(
-        _ hooks: HookSet, deadline: UInt64, _ observation: Observation, _ families: [Family]
+        _ hooks: HookSet, _ scope: Scope, deadline: UInt64, _ observation: Observation, _ families: [Family]
     ) {
         // A rule holds the program that was pinned when it was made. Without an entry of ours, finished, in the map,
         // it is unknown whether that program reads this map: such rules are replaced.
@@ -51,14 +53,15 @@ package struct Plan: Hashable, Sendable {
         if isMasked { created.insert(.mask) } else { created.remove(.mask) }
         Self.makeGuard(hooks, isMasked: isMasked, observation, trusted, families, &ruleset)
 
-        let entry = MapEntry(deadline: deadline, hooks: hooks, created: created)
+        let entry = MapEntry(deadline: deadline, hooks: hooks, scope: scope, created: created)
+        var prepared = observation.entry ?? MapEntry(deadline: MapEntry.expired, hooks: [], scope: scope)
         let isPrepared = observation.entry.map { created.isSubset(of: $0.created) } ?? ruleset.isEmpty
+        prepared.created.formUnion(created)
+        // A hook that is added never sees the old scope, and one that goes never sees the new one.
+        let isNewScope = prepared.scope != scope && !hooks.isSubset(of: prepared.hooks)
+        if isNewScope { prepared.scope = hooks.isDisjoint(with: prepared.hooks) ? .nothing : scope }
         actions.reserveCapacity(ruleset.count + 2)
-        if !isPrepared {
-            var prepared = observation.entry ?? MapEntry(deadline: MapEntry.expired, hooks: [])
-            prepared.created.formUnion(created)
-            actions.append(.setEntry(prepared))
-        }
+        if !isPrepared || isNewScope { actions.append(.setEntry(prepared)) }
         actions += ruleset
         if entry != observation.entry || !actions.isEmpty { actions.append(.setEntry(entry)) }
     }

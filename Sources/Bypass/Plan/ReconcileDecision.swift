@@ -1,4 +1,4 @@
-internal import BypassAPI
+package import BypassAPI
 
 /// What has to be done about a bypass that no call is about: at the daemon's start, when its time is over, and when
 /// its namespace has changed.
@@ -14,16 +14,18 @@ package enum ReconcileDecision: Hashable, Sendable {
 
     /// - Parameters:
     ///   - hooks: what was asked for, if there is a record of it; the entry's own otherwise.
+    ///   - scope: likewise.
     ///   - deadline: likewise.
-    package init(hooks: HookSet?, deadline: UInt64?, given observation: Observation) {
+    package init(hooks: HookSet?, scope: Scope? = nil, deadline: UInt64?, given observation: Observation) {
         if Self.isOver(hooks: hooks, deadline: deadline, entry: observation.entry, at: observation.now) {
             self = .end
             return
         }
         let found = observation.entry ?? MapEntry(deadline: MapEntry.expired, hooks: [])
         let wanted = MapEntry(
-            deadline: deadline ?? found.deadline, hooks: hooks ?? found.hooks, created: found.created)
-        let desired = DesiredState.on(wanted.hooks, deadline: wanted.deadline)
+            deadline: deadline ?? found.deadline, hooks: hooks ?? found.hooks, scope: scope ?? found.scope,
+            created: found.created)
+        let desired = DesiredState.on(wanted.hooks, scope: wanted.scope, deadline: wanted.deadline)
         if observation.entry != nil && found != wanted {
             self = .renew(desired)
         } else {

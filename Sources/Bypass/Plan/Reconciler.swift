@@ -129,7 +129,7 @@ package enum Reconciler {
         }
         let desired: DesiredState
         if let entry = before.entry, entry.isLive(at: now.now) {
-            desired = .on(entry.hooks, deadline: entry.deadline)
+            desired = .on(entry.hooks, scope: entry.scope, deadline: entry.deadline)
         } else {
             desired = .off
         }

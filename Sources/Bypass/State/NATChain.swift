@@ -1,4 +1,4 @@
-internal import BypassAPI
+package import BypassAPI
 
 /// The address families that a bypass covers.
 package enum Family: Hashable, Sendable, CaseIterable {
@@ -75,13 +75,18 @@ package struct MapEntry: Hashable, Sendable {
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not end by itself.
     package var deadline: UInt64
     package var hooks: HookSet
+    /// The connections that it is for.
+    package var scope: Scope
     package var created: CreatedObjectSet
     /// Whether the rules ask the matcher that is pinned now. A rule keeps the program that it was made with.
     package var isCurrent: Bool
 
-    package init(deadline: UInt64, hooks: HookSet, created: CreatedObjectSet = [], isCurrent: Bool = true) {
+    package init(
+        deadline: UInt64, hooks: HookSet, scope: Scope = .all, created: CreatedObjectSet = [], isCurrent: Bool = true
+    ) {
         self.deadline = deadline
         self.hooks = hooks
+        self.scope = scope
         self.created = created
         self.isCurrent = isCurrent
     }
@@ -111,6 +116,6 @@ package struct MapEntry: Hashable, Sendable {
 
 /// The state that a namespace is to be in.
 package enum DesiredState: Hashable, Sendable {
-    case on(HookSet, deadline: UInt64)
+    case on(HookSet, scope: Scope = .all, deadline: UInt64)
     case off
 }

@@ -25,6 +25,15 @@ public struct ConnectionSet: Hashable, Sendable {
         self.networks = Set(networks).sorted()
     }
 
+    /// Every connection of both families.
+    static let allAddresses = ConnectionSet(
+        everyAddressOf: [InternetAddress(ipv4: 0), InternetAddress(ipv6: 0, 0)])
+
+    private init(everyAddressOf families: [InternetAddress]) {
+        ports = []
+        networks = families.map { IPNetwork(containing: $0, length: 0) }
+    }
+
     static func exceededLimit(ports: Int, networks: Int) -> Limits.Name? {
         if ports > maxPorts { return .scopePorts }
         return networks > maxNetworks ? .scopeNetworks : nil
@@ -34,7 +43,7 @@ public struct ConnectionSet: Hashable, Sendable {
     ///   - port: the destination port that the client asked for; nil of a protocol without ports.
     ///   - remote: the address of the other side.
     public func contains(port: UInt16?, remote: InternetAddress) -> Bool {
-        containsPort(port) && (networks.isEmpty || networks.contains { $0.contains(remote) })
+        containsPort(port) && containsRemote(remote)
     }
 
     func containsPort(_ port: UInt16?) -> Bool {
@@ -47,13 +56,15 @@ public struct ConnectionSet: Hashable, Sendable {
 }
 
 extension ConnectionSet: CustomStringConvertible {
-    /// Such as `ports 8080, 9000-9100 in networks 10.0.0.0/8`.
+    /// Such as `ports 8080, 9000-9100 in network 10.0.0.0/8`.
     public var description: String {
-        func words<Element>(_ name: String, _ elements: [Element]) -> String? {
+        func words(_ name: String, _ elements: [any CustomStringConvertible], isOne: Bool) -> String? {
             if elements.isEmpty { return nil }
-            return name + (elements.count == 1 ? " " : "s ") + elements.map { "\($0)" }.joined(separator: ", ")
+            return name + (isOne ? " " : "s ") + elements.map(\.description).joined(separator: ", ")
         }
-        return [words("port", ports), words("network", networks)].compactMap(\.self).joined(separator: " in ")
+        let ports = words("port", ports, isOne: ports.count == 1 && ports[0].first == ports[0].last)
+        let networks = words("network", networks, isOne: networks.count == 1)
+        return [ports, networks].compactMap(\.self).joined(separator: " in ")
     }
 }
 

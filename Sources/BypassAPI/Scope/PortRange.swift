@@ -12,21 +12,23 @@ public struct PortRange: Hashable, Sendable {
         static let notPort = Malformed(description: "must be a port from 1 to 65535, or a range such as 9000-9100")
     }
 
-    public init(_ port: Int) throws(Malformed) {
-        guard let port = UInt16(exactly: port), port > 0 else { throw .notPort }
-        (first, last) = (port, port)
+    public init(_ port: Int) throws(Malformed) { try self.init(port, to: port) }
+
+    public init(_ first: Int, to last: Int) throws(Malformed) {
+        guard let first = UInt16(exactly: first), let last = UInt16(exactly: last), first > 0, last > 0 else {
+            throw .notPort
+        }
+        guard first <= last else { throw Malformed(description: "is empty: the lower port of a range comes first") }
+        (self.first, self.last) = (first, last)
     }
 
     /// Takes `8080` and `9000-9100`.
     public init(_ text: String) throws(Malformed) {
         let ends = text.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false).map {
-            UInt16(exactDigits: $0) ?? 0
+            Int(exactDigits: $0) ?? 0
         }
-        guard ends.count <= 2, !ends.contains(0) else { throw .notPort }
-        guard ends[0] <= ends[ends.count - 1] else {
-            throw Malformed(description: "is empty: the lower port of a range comes first")
-        }
-        (first, last) = (ends[0], ends[ends.count - 1])
+        guard ends.count <= 2 else { throw .notPort }
+        try self.init(ends[0], to: ends[ends.count - 1])
     }
 
     public func contains(_ port: UInt16) -> Bool { first <= port && port <= last }

@@ -13,12 +13,18 @@ public struct Scope: Hashable, Sendable {
     /// Every connection.
     public static let all = Scope()
 
+    /// No connection.
+    public static let nothing = Scope(except: .allAddresses)
+
     /// - Parameters:
     ///   - port: the destination port that the client asked for; nil of a protocol without ports.
     ///   - remote: the address of the other side: outbound the destination, inbound the source.
     public func contains(port: UInt16?, remote: InternetAddress) -> Bool {
         only?.contains(port: port, remote: remote) ?? true && !(except?.contains(port: port, remote: remote) ?? false)
     }
+
+    /// Whether no connection is in it.
+    public var isEmpty: Bool { isSubset(of: .nothing) }
 
     /// Whether every connection of this scope is in another.
     ///
@@ -64,7 +70,11 @@ extension InternetAddress {
 extension Scope: CustomStringConvertible {
     /// Such as `only port 8080 in network 10.0.0.0/8, except port 8081`.
     public var description: String {
-        let words = [only.map { "only \($0)" }, except.map { "except \($0)" }].compactMap(\.self)
-        return words.isEmpty ? "all connections" : words.joined(separator: ", ")
+        switch (only, except) {
+        case (nil, nil): "all connections"
+        case (nil, let except?): "all but \(except)"
+        case (let only?, nil): "only \(only)"
+        case (let only?, let except?): "only \(only), except \(except)"
+        }
     }
 }

@@ -1,4 +1,5 @@
 internal import Bypass
+internal import BypassAPI
 internal import JSONRPC
 internal import Linux
 
@@ -20,6 +21,8 @@ struct AuditRecord: Sendable {
     /// The namespace, as it was named.
     var netns: String?
     var inode: UInt64?
+    /// Of the bypass that was asked for.
+    var scope = Scope.all
     var owner: String?
     /// Why, as the client says.
     var reason: String?
@@ -55,6 +58,7 @@ struct AuditRecord: Sendable {
         let origin = peer?.origin
         let all: [(String, String?)] = [
             ("method", method), ("result", outcome.rawValue), ("netns", netns), ("inode", inode.map { "\($0)" }),
+            ("scope", scope == .all ? nil : "\(scope)"),
             ("uid", peer.map { "\($0.credentials.uid)" }), ("gid", peer.map { "\($0.credentials.gid)" }),
             ("pid", peer.map { "\($0.credentials.pid)" }), ("exe", origin?.executable), ("unit", origin?.unit),
             ("cgroup", origin?.controlGroup), ("owner", owner), ("reason", reason), ("error", error),
@@ -77,7 +81,7 @@ struct AuditRecord: Sendable {
         switch outcome {
         case .changed:
             let why = [owner.map { "for \($0)" }, reason].compactMap(\.self).joined(separator: ": ")
-            return what + (who ?? "") + (why.isEmpty ? "" : ", \(why)")
+            return what + (who ?? "") + (scope == .all ? "" : ", \(scope)") + (why.isEmpty ? "" : ", \(why)")
         case .denied, .failed:
             let many = times.map { ", the last of \($0) in a second" } ?? ""
             return "\(outcome.rawValue): \(what)\(who ?? "")\(many): \(error ?? "")"

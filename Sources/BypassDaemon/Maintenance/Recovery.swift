@@ -109,7 +109,8 @@ final class Recovery: Sendable {
     private func restoreEntries() {
         for (inode, record) in store.all {
             guard let direction = record.direction, let deadline = record.deadline else { continue }
-            let entry = MapEntry(deadline: deadline, hooks: direction.hooks, isCurrent: false)
+            let entry = MapEntry(
+                deadline: deadline, hooks: direction.hooks, scope: record.scope ?? .all, isCurrent: false)
             do throws(SystemCallError) {
                 try matcher.set(entry, of: inode)
             } catch {

@@ -32,6 +32,7 @@ extension BypassManager {
         } else if let entry = observation.entry {
             let record = store[session.inode]
             status.direction = Direction(entry.hooks)
+            (status.only, status.except) = (entry.scope.only, entry.scope.except)
             status.expiresAt = Self.timestamp(ofDeadline: entry.deadline)
             status.since = record?.since
             status.owner = record?.owner
@@ -58,8 +59,8 @@ extension BypassManager {
             transition.events[inode]
             ?? BypassStatus(
                 netns: record.netns, inode: inode, state: .degraded, effective: false,
-                direction: record.direction, since: record.since, owner: record.owner, reason: record.reason,
-                setBy: record.setBy,
+                direction: record.direction, only: record.only, except: record.except, since: record.since,
+                owner: record.owner, reason: record.reason, setBy: record.setBy,
                 generation: store.generation(of: inode, cookie: record.cookie))
         status.state = .degraded
         status.effective = false

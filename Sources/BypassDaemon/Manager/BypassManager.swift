@@ -43,6 +43,8 @@ final class BypassManager: Sendable {
         var expecting: [IPAddress]?
         var owner: String?
         var reason: String?
+        /// The connections that the bypass is to be for.
+        var scope = Scope.all
 
         init(_ netns: String, by peer: Peer) {
             self.netns = netns
@@ -52,7 +54,7 @@ final class BypassManager: Sendable {
 
     // MARK: verbs
 
-    /// Turns a bypass on, or replaces its direction, ttl, owner and reason.
+    /// Turns a bypass on, or replaces its direction, scope, ttl, owner and reason.
     ///
     /// - Parameter ttl: in seconds; nil for what the policy has for a caller that does not say.
     func turnOn(
@@ -61,15 +63,17 @@ final class BypassManager: Sendable {
         let turn = try turn(for: request)
         defer { turn.end() }
         let permit = try authorizer.authorize(
-            .on(hooks: direction.hooks, ttl: ttl), in: turn.resolved, netns: request.netns, by: request.peer)
+            .on(hooks: direction.hooks, scope: request.scope, ttl: ttl), in: turn.resolved, netns: request.netns,
+            by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
         session.retryMask()
         let old = store[session.inode]
         let wasOn = try session.entry()?.isLive(at: BootClock.now) ?? false
         let new = BypassRecord(
             netns: request.netns, path: session.path, cookie: session.cookie,
-            since: wasOn ? old?.since ?? .now : .now, direction: direction,
-            deadline: permit.ttl.map(Self.deadline) ?? 0, generation: store.nextGeneration(),
+            since: wasOn ? old?.since ?? .now : .now, direction: direction, only: request.scope.only,
+            except: request.scope.except, deadline: permit.ttl.map(Self.deadline) ?? 0,
+            generation: store.nextGeneration(),
             owner: request.owner, reason: request.reason, setBy: .init(request.peer.credentials))
         if wasOn, let old, old.desiresTheSame(as: new) {
             return try apply(old, insteadOf: old, isNew: false, request.netns, in: &session, &after)
@@ -93,9 +97,10 @@ final class BypassManager: Sendable {
         let turn = try turn(for: request)
         defer { turn.end() }
         // To give a bypass more time is to turn it on again as it is.
-        let hooks = (store[turn.namespace.inode]?.direction ?? .both).hooks
+        let current = store[turn.namespace.inode]
         _ = try authorizer.authorize(
-            .on(hooks: hooks, ttl: seconds), in: turn.resolved, netns: request.netns, by: request.peer)
+            .on(hooks: (current?.direction ?? .both).hooks, scope: current?.scope ?? .all, ttl: seconds),
+            in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .full, for: request, &after)
         let now = try session.entry()
         guard let entry = now, entry.isLive(at: BootClock.now) else {
@@ -114,6 +119,7 @@ final class BypassManager: Sendable {
         }
         // What was found without a record has one from now on.
         new.direction = Direction(entry.hooks)
+        (new.only, new.except) = (entry.scope.only, entry.scope.except)
         new.deadline = new.deadline ?? entry.deadline
         let isNew = new.generation != old.generation
         return try apply(new, insteadOf: old, isNew: isNew, request.netns, in: &session, &after)
@@ -164,7 +170,8 @@ final class BypassManager: Sendable {
     ) throws(BypassError) -> BypassMethod.Result {
         let began = Instant.now
         var record = AuditRecord(
-            peer: request.peer, method: method, netns: request.netns, owner: request.owner, reason: request.reason)
+            peer: request.peer, method: method, netns: request.netns, scope: request.scope, owner: request.owner,
+            reason: request.reason)
         do throws(BypassError) {
             let result = try change(&after)
             if result.changed {
@@ -259,35 +266,6 @@ final class BypassManager: Sendable {
         let changed = isNew || outcome.changed
         if changed { transition.publish(.on, status, &after) }
         return BypassMethod.Result(status: status, changed: changed)
-    }
-
-    /// A decision that was made on an older generation is not executed.
-    private func checkGeneration(_ request: Request, in session: borrowing NamespaceSession) throws(BypassError) {
-        guard let expected = request.ifGeneration else { return }
-        let current = store.generation(of: session.inode, cookie: session.cookie)
-        if expected == current { return }
-        throw .conflict(
-            "\(request.netns.asPartOfSentence) is at generation \(current), not \(expected): it was changed meanwhile, ask "
-                + "for its status again")
-    }
-
-    /// A bypass of another owner is not touched by a caller that has asked for that.
-    private func checkOwner(_ request: Request, in session: borrowing NamespaceSession) throws(BypassError) {
-        guard let owner = request.ifOwner, let record = store[session.inode], record.owner != owner,
-            try entry(of: session.inode)?.isLive(at: BootClock.now) == true
-        else { return }
-        throw .conflict(
-            "\(record.owner?.asPartOfSentence ?? "another user") has bypassed \(request.netns.asPartOfSentence) already: "
-                + "nothing is done before that bypass ends")
-    }
-
-    /// A namespace's entry in the matcher's map.
-    private func entry(of inode: UInt64) throws(BypassError) -> MapEntry? {
-        do throws(SystemCallError) {
-            return try matcher.entry(of: inode)
-        } catch {
-            throw BypassError(error)
-        }
     }
 
     func principal(of peer: Peer) -> FairScheduler.Principal {

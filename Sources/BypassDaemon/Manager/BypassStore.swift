@@ -17,6 +17,9 @@ struct BypassRecord: Codable, Hashable, Sendable {
     var since: Timestamp
     /// nil for a bypass that was found without a record, as `deadline`: the matcher's map knows.
     var direction: Direction?
+    /// The scope, with a direction.
+    var only: ConnectionSet?
+    var except: ConnectionSet?
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not expire.
     var deadline: UInt64?
     /// nil in a record of a version without generations.
@@ -27,15 +30,21 @@ struct BypassRecord: Codable, Hashable, Sendable {
 
     /// Whether another record asks for the same, by whatever name and caller.
     func desiresTheSame(as other: BypassRecord) -> Bool {
-        (direction, deadline, owner, reason) == (other.direction, other.deadline, other.owner, other.reason)
+        (direction, scope, deadline, owner, reason)
+            == (other.direction, other.scope, other.deadline, other.owner, other.reason)
     }
 
+    /// nil for a bypass that was found without a record. A record of a version without scopes is for every connection.
+    var scope: Scope? { direction.map { _ in Scope(only: only, except: except) } }
+
     /// What the kernel has to do for it. One that was found without a record is reconciled by what the map holds instead.
-    var desiredState: DesiredState { .on((direction ?? .both).hooks, deadline: deadline ?? 0) }
+    var desiredState: DesiredState {
+        .on((direction ?? .both).hooks, scope: scope ?? .all, deadline: deadline ?? 0)
+    }
 
     /// What is needed so that it is as it says.
     func reconcileDecision(given observation: Observation) -> ReconcileDecision {
-        ReconcileDecision(hooks: direction?.hooks, deadline: deadline, given: observation)
+        ReconcileDecision(hooks: direction?.hooks, scope: scope, deadline: deadline, given: observation)
     }
 
     /// Whether it has ended, whatever its namespace holds.
@@ -51,6 +60,8 @@ extension BypassRecord: JSONWritableObject {
         text.member("cookie", cookie)
         text.member("since", since)
         text.member("direction", direction?.rawValue)
+        text.member("only", only)
+        text.member("except", except)
         text.member("deadline", deadline)
         text.member("generation", generation)
         text.member("owner", owner)

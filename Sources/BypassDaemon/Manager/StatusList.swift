@@ -38,7 +38,11 @@ extension BypassStatus {
     var size: Int {
         let texts = [netns, owner ?? "", reason ?? ""] + warnings.map(\.message)
         let names = rules.reduce(0) { $0 + $1.table.writtenSize + $1.chain.writtenSize }
-        return 640 + rules.count * 144 + names + warnings.count * 56 + texts.reduce(0) { $0 + $1.writtenSize }
+        let elements = [only, except].compactMap(\.self).reduce(0) {
+            $0 + 32 + $1.ports.count * 16 + $1.networks.count * 48
+        }
+        return 640 + rules.count * 144 + names + elements + warnings.count * 56
+            + texts.reduce(0) { $0 + $1.writtenSize }
     }
 }
 

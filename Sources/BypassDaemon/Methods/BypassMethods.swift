@@ -16,6 +16,7 @@ extension Router {
             request.expecting = parameters.expectAddresses?.compactMap(IPAddress.init)
             request.owner = parameters.owner
             request.reason = parameters.reason
+            request.scope = parameters.scope
             return try manager.audited(request, as: "bypass \(parameters.state.rawValue)", &call.afterAnswer) {
                 after throws(BypassError) in
                 switch parameters.state {
@@ -71,6 +72,8 @@ extension Router {
 }
 
 extension BypassMethod.Parameters {
+    fileprivate var scope: Scope { Scope(only: only, except: except) }
+
     /// What the method table cannot say.
     fileprivate var violation: BypassError? {
         if let violation = ttl.flatMap(BypassError.init(ttl:)) { return violation }
@@ -83,7 +86,10 @@ extension BypassMethod.Parameters {
         if state == .off {
             if direction != nil { return .invalidParameter("direction: goes with state on only") }
             if ttl != nil { return .invalidParameter("ttl: goes with state on only") }
+            if only != nil { return .invalidParameter("only: goes with state on only") }
+            if except != nil { return .invalidParameter("except: goes with state on only") }
         }
+        if except != nil && scope.isEmpty { return .invalidParameter("except: leaves no connection to bypass") }
         return nil
     }
 }

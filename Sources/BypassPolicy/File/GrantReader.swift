@@ -6,6 +6,10 @@ internal import Linux
 struct GrantReader {
     enum Key: String, CaseIterable {
         case users, groups, role, namespaces, directions
+        case onlyPorts = "only-ports"
+        case onlyNetworks = "only-networks"
+        case exceptPorts = "except-ports"
+        case exceptNetworks = "except-networks"
         case maxTTL = "max-ttl"
         case requireTTL = "require-ttl"
         case defaultTTL = "default-ttl"
@@ -31,6 +35,7 @@ struct GrantReader {
         let role = readRole()
         let namespaces = readNamespaces()
         let hooks = readHooks()
+        let scope = readScope()
         let maxTTL = readTTL(.maxTTL)
         let defaultTTL = readDefaultTTL(atMost: maxTTL)
         let requiresTTL = readRequiresTTL()
@@ -39,8 +44,8 @@ struct GrantReader {
         if let role { checkLimits(of: role, subjects) }
         guard diagnostics.isEmpty, let role else { return nil }
         return Grant(
-            line: table.line, subjects: subjects, role: role, namespaces: namespaces, hooks: hooks, maxTTL: maxTTL,
-            requiresTTL: requiresTTL, defaultTTL: defaultTTL, allowsHost: allowsHost,
+            line: table.line, subjects: subjects, role: role, namespaces: namespaces, hooks: hooks, scope: scope,
+            maxTTL: maxTTL, requiresTTL: requiresTTL, defaultTTL: defaultTTL, allowsHost: allowsHost,
             hasPriority: hasPriority)
     }
 
@@ -164,7 +169,11 @@ struct GrantReader {
 
     private mutating func checkLimits(of role: Permission, _ subjects: [Grant.Subject]) {
         if role != .bypass {
-            for key in [Key.namespaces, .directions, .maxTTL, .requireTTL, .defaultTTL] {
+            let limits: [Key] = [
+                .namespaces, .directions, .onlyPorts, .onlyNetworks, .exceptPorts, .exceptNetworks, .maxTTL,
+                .requireTTL, .defaultTTL,
+            ]
+            for key in limits {
                 guard let line = entryLine(key) else { continue }
                 diagnose(line, "\(key.rawValue): goes with role bypass only; role \(role.rawValue) has no limits")
             }

@@ -1,4 +1,5 @@
 internal import Bypass
+internal import BypassAPI
 internal import CBypassABI
 internal import Linux
 
@@ -31,22 +32,31 @@ struct RawMapEntry: Hashable, Sendable {
     var created: Created
     /// The tag of the program that the namespace's rules ask; 0 if that is not known.
     var program: UInt64
+    /// The connections that it is for.
+    var scope: Scope
 
-    init(deadline: UInt64, hooks: Hooks, created: Created, program: UInt64) {
+    init(deadline: UInt64, hooks: Hooks, created: Created, program: UInt64, scope: Scope) {
         self.deadline = deadline
         self.hooks = hooks
         self.created = created
         self.program = program
+        self.scope = scope
     }
 
     init(_ value: bypass_value) {
         self.init(
             deadline: value.deadline_ns, hooks: Hooks(rawValue: value.hooks), created: Created(rawValue: value.made),
-            program: value.program)
+            program: value.program, scope: Scope(value))
     }
 
     var value: bypass_value {
-        bypass_value(deadline_ns: deadline, hooks: hooks.rawValue, made: created.rawValue, program: program)
+        var value = bypass_value()
+        value.deadline_ns = deadline
+        value.hooks = hooks.rawValue
+        value.made = created.rawValue
+        value.program = program
+        value.set(scope)
+        return value
     }
 }
 
@@ -57,13 +67,14 @@ extension MapEntry {
         for hook in Hook.all where entry.hooks.contains(hook.bit) { hooks.insert(hook) }
         for object in CreatedObject.all where entry.created.contains(object.bit) { created.insert(object) }
         self.init(
-            deadline: Self.checked(entry.deadline, at: BootClock.now), hooks: hooks, created: created,
-            isCurrent: entry.program == tag)
+            deadline: Self.checked(entry.deadline, at: BootClock.now), hooks: hooks, scope: entry.scope,
+            created: created, isCurrent: entry.program == tag)
     }
 
     /// As it is written to the map of the matcher with this tag.
     func raw(tag: UInt64) -> RawMapEntry {
-        var entry = RawMapEntry(deadline: deadline, hooks: [], created: [], program: isCurrent ? tag : 0)
+        var entry = RawMapEntry(
+            deadline: deadline, hooks: [], created: [], program: isCurrent ? tag : 0, scope: scope)
         for hook in hooks { entry.hooks.formUnion(hook.bit) }
         for object in created { entry.created.formUnion(object.bit) }
         return entry

@@ -30,6 +30,18 @@ import Testing
         }
     }
 
+    @Test("A record without a scope is for every connection, and one with a scope that cannot be is none")
+    func scopes() {
+        #expect(Self.contents(Self.line(#","direction":"both""#)).records[7]?.scope == .all)
+        #expect(Self.contents(Self.line("")).records[7].map(\.scope) == .some(nil))
+        let scoped = Self.contents(Self.line(#","direction":"both","only":{"ports":[80]}"#)).records[7]
+        #expect(scoped?.scope == Scope(only: try? ConnectionSet(ports: [PortRange(80)])))
+        for only in [#"{"ports":[0]}"#, "{}", #"{"ports":[\#((1...17).map(String.init).joined(separator: ","))]}"#] {
+            let contents = Self.contents(Self.line(#","direction":"both","only":\#(only)"#))
+            #expect(contents.records.isEmpty && contents.damagedLines == 1)
+        }
+    }
+
     @Test("A generation that no daemon counts to says nothing, and those after it can be counted")
     func generations() {
         for generation in ["\(Int.max)", "\(1 << 60)", "-1", "\(Int.min)"] {
