@@ -8,7 +8,7 @@ protocol DaemonCommand: AsyncParsableCommand {
     associatedtype Method: RPCMethod
 
     var common: CommonOptions { get }
-    var parameters: Method.Parameters { get }
+    var parameters: Method.Parameters { get throws }
     /// The result for people, with a line feed at its end.
     func text(of result: Method.Result, _ style: Style) -> String
     /// How to exit although the daemon has answered with a result, if not with 0.
@@ -21,7 +21,7 @@ extension DaemonCommand {
     func run() async throws {
         do {
             let client = try await BypassClient.connect(to: common.path)
-            let answer = try await client.answer(Method.self, with: parameters)
+            let answer = try await client.answer(Method.self, with: try parameters)
             try Console.print(common.json ? answer.json + "\n" : text(of: answer.result, .ofStandardOutput))
             if let failure = failure(in: answer.result) { throw ExitCode(failure.rawValue) }
         } catch let error as BypassClientError {

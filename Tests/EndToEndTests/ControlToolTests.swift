@@ -26,6 +26,12 @@ extension EndToEndTests {
 
                 #expect(try await Self.run(rig, ["on", pod, "--direction", "inbound"]).code == 0)
                 #expect(try await rig.sandbox.paths == .bypassed("inbound"))
+                let scoped = try await Self.run(rig, ["on", pod, "--port", "80,8080", "--except-network", "fd89::/16"])
+                let words = "only ports 80, 8080, except network fd89::/16"
+                #expect(scoped.code == 0 && scoped.output.contains(words), "\(scoped)")
+                #expect(try await Self.run(rig, ["list"]).output.contains(words))
+                #expect(try await rig.sandbox.whoAnswers(.outbound, .ipv4) == .app)
+                #expect(try await rig.sandbox.whoAnswers(.outbound, .ipv6) == .sidecar)
                 let off = try await Self.run(rig, ["off", pod])
                 #expect(off.code == 0 && off.output.contains("off"), "\(off)")
                 #expect(try await rig.sandbox.paths == .sidecar)

@@ -15,9 +15,22 @@ import Testing
         let on = try parse(
             On.self, "on", "web", "--direction", "inbound", "--for", "15m", "--owner", "me", "--reason", "why")
         #expect(
-            on.parameters
+            try on.parameters
                 == .init(netns: "web", state: .on, direction: .inbound, ttl: 900, owner: "me", reason: "why"))
         #expect(try parse(On.self, "on", "pid:1").parameters == .init(netns: "pid:1", state: .on, direction: .both))
+    }
+
+    @Test func `A scope is given by options that may be repeated, and by lists`() throws {
+        let on = try parse(
+            On.self, "on", "web", "--port", "8080,9000-9100", "--port", "53", "--network", "10.0.0.0/8,fd00::/8",
+            "--except-port", "9050", "--except-network", "10.1.0.0/16")
+        let scope = try on.scope.scope
+        #expect(
+            "\(scope)" == "only ports 53, 8080, 9000-9100 in networks 10.0.0.0/8, fd00::/8, "
+                + "except port 9050 in network 10.1.0.0/16")
+        let parameters = try on.parameters
+        #expect(parameters.only == scope.only && parameters.except == scope.except)
+        #expect(try parse(On.self, "on", "web", "--except-port", "1").parameters.only == nil)
     }
 
     @Test func `extend needs a time, and a decision can name what it was made on`() throws {
@@ -37,7 +50,10 @@ import Testing
 
     @Test(arguments: [
         ["on"], ["off"], ["status"], ["on", "web", "--direction", "up"], ["on", "web", "--for", "0"], ["list", "web"],
-        ["nonsense"], ["policy", "check", "a", "b"], ["policy", "explain"],
+        ["on", "web", "--port", "0"], ["on", "web", "--port", "80,"], ["on", "web", "--network", "10.0.0.1/8"],
+        ["on", "web", "--except-port", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"], ["off", "web", "--port", "80"],
+        ["policy", "explain", "--user", "u", "--port", "80"], ["nonsense"], ["policy", "check", "a", "b"],
+        ["policy", "explain"],
         ["policy", "explain", "--user", "u", "--for", "1m"],
         ["policy", "explain", "--user", "u", "--netns", "a/b"],
         ["policy", "explain", "--user", "u", "--direction", "inbound"],

@@ -88,6 +88,14 @@ import Testing
                 """)
     }
 
+    @Test func `A scope is shown where there is one`() throws {
+        var bypass = bypass
+        bypass.except = try ConnectionSet(ports: [PortRange(22)])
+        #expect(describe(bypass, changed: nil, plain).contains("\nscope:      all but port 22\nsince:"))
+        #expect(bypassTable([bypass], plain).contains("both       all but port 22  2026"))
+        #expect(Watch.line(.on, bypass, plain).contains("both  all but port 22  expires"))
+    }
+
     @Test func `What has no effect is said next to the state`() {
         var bypass = bypass
         (bypass.effective, bypass.expiresAt, bypass.state) = (false, nil, .degraded)
@@ -122,8 +130,8 @@ import Testing
         #expect(list.text(of: .init(bypasses: []), plain) == "no namespace is bypassed\n")
         #expect(
             list.text(of: .init(bypasses: [bypass]), plain) == """
-                NETNS  INODE       STATE  EFFECTIVE  DIRECTION  SINCE                 EXPIRES     OWNER
-                web    4026532281  on     yes        both       2026-11-23T21:12:07Z  in 14m 32s  me\\u{1b}[2J
+                NETNS  INODE       STATE  EFFECTIVE  DIRECTION  SCOPE  SINCE                 EXPIRES     OWNER
+                web    4026532281  on     yes        both       all    2026-11-23T21:12:07Z  in 14m 32s  me\\u{1b}[2J
                 warning: web: some\\nstay (established-connections)
 
                 """)

@@ -11,14 +11,17 @@ struct On: DaemonCommand {
         abstract: "Turn the bypass of a network namespace on.",
         discussion: """
             New connections no longer pass the sidecar; established ones keep their path. If the bypass is on already, \
-            direction, time limit, owner and reason are replaced. The exit code is 2 if some or all connections of that \
-            direction still go to the sidecar: the warnings say why.
+            direction, scope, time limit, owner and reason are replaced. A connection that is not in the scope goes to the \
+            sidecar as without a bypass. The exit code is 2 if some or all connections of that direction and scope still go \
+            to the sidecar: the warnings say why.
             """)
 
     @OptionGroup var namespace: NamespaceArgument
 
     @Option(help: "Which connections bypass the sidecar.")
     var direction: Direction = .both
+
+    @OptionGroup(title: "Scope") var scope: ScopeOptions
 
     @Option(
         name: .customLong("for"),
@@ -31,9 +34,13 @@ struct On: DaemonCommand {
     @OptionGroup var common: CommonOptions
 
     var parameters: BypassMethod.Parameters {
-        .init(
-            netns: namespace.netns, state: .on, direction: direction, ttl: timeToLive?.seconds,
-            owner: attribution.owner, reason: attribution.reason, ifGeneration: precondition.ifGeneration)
+        get throws {
+            let scope = try scope.scope
+            return .init(
+                netns: namespace.netns, state: .on, direction: direction, ttl: timeToLive?.seconds,
+                owner: attribution.owner, reason: attribution.reason, ifGeneration: precondition.ifGeneration,
+                only: scope.only, except: scope.except)
+        }
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {

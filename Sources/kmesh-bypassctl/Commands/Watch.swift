@@ -67,7 +67,7 @@ struct Watch: AsyncParsableCommand {
     static func line(_ name: BypassEvent.Name, _ bypass: BypassStatus, _ style: Style) -> String {
         var words = [style.now.description, style.paint(name.rawValue, name.color), bypass.netns.printable]
         if name.leavesBypass {
-            words += [bypass.direction?.rawValue].compactMap(\.self)
+            words += [bypass.direction?.rawValue, bypass.scope == .all ? nil : "\(bypass.scope)"].compactMap(\.self)
             if let end = bypass.expiresAt { words.append("expires \(remaining(until: end, now: style.now))") }
             if let owner = bypass.owner { words.append("for \(owner.printable)") }
         }

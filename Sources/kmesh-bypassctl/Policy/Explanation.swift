@@ -9,6 +9,7 @@ struct Explanation {
     var user: PolicyExplain.User
     var target: PolicyExplain.Target?
     var hooks: HookSet
+    var scope = Scope.all
     var ttl: Int?
 
     private var policy: Policy { source.policy }
@@ -40,7 +41,7 @@ struct Explanation {
 
     private var changes: [Change] {
         guard let target else { return [] }
-        return [.on(hooks: hooks, ttl: ttl), .off].map {
+        return [.on(hooks: hooks, scope: scope, ttl: ttl), .off].map {
             Change(
                 netns: target.netns, reference: target.reference, names: target.names, operation: $0,
                 isHost: target.isHost)

@@ -28,6 +28,8 @@ struct PolicyExplain: ParsableCommand {
     @Option(help: "Which connections bypass the sidecar.")
     var direction: Direction = .both
 
+    @OptionGroup(title: "Scope") var scope: ScopeOptions
+
     @Option(
         name: .customLong("for"),
         help: .init("When the bypass expires: 90, 90s, 15m or 2h.", valueName: "time"),
@@ -40,8 +42,9 @@ struct PolicyExplain: ParsableCommand {
     var file: String?
 
     func validate() throws {
-        if netns == nil, direction != .both || timeToLive != nil {
-            throw ValidationError("--direction and --for are about turning a bypass on: name a namespace with --netns")
+        if netns == nil, try direction != .both || timeToLive != nil || scope.scope != .all {
+            throw ValidationError(
+                "--direction, --for and a scope are about turning a bypass on: name a namespace with --netns")
         }
         if let netns, NamespaceReference(netns) == nil {
             throw ValidationError("--netns must be \(NamespaceReference.forms)")
@@ -54,7 +57,8 @@ struct PolicyExplain: ParsableCommand {
             let account = try User(user)
             let target = netns.map { Target(lookingUp: $0) }
             let explanation = Explanation(
-                source: source, user: account, target: target, hooks: direction.hooks, ttl: timeToLive?.seconds)
+                source: source, user: account, target: target, hooks: direction.hooks, scope: try scope.scope,
+                ttl: timeToLive?.seconds)
             try Console.print(explanation.text(.ofStandardOutput))
         }
     }

@@ -23,6 +23,7 @@ extension Grant {
         case [.output]: words += "; on for outbound only"
         default: break
         }
+        if scope != .all { words += "; on with a scope within (\(scope))" }
         if let maxTTL {
             words += "; on for at most \(exactly(seconds: maxTTL))"
         } else if requiresTTL {

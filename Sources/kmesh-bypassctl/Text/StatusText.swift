@@ -18,6 +18,7 @@ func describe(_ bypass: BypassStatus, changed: Bool?, _ style: Style) -> String 
     }
     add("namespace", "\(bypass.netns) (inode \(bypass.inode))")
     add("direction", bypass.direction?.rawValue)
+    if bypass.scope != .all { add("scope", "\(bypass.scope)") }
     add("since", bypass.since.map { "\($0) (\(elapsed(since: $0, now: style.now)))" })
     let expiry = bypass.expiresAt.map { "\($0) (\(remaining(until: $0, now: style.now)))" }
     add("expires", expiry ?? (isWanted ? "never" : nil))
@@ -36,7 +37,7 @@ func describe(_ bypass: BypassStatus, changed: Bool?, _ style: Style) -> String 
 /// Bypasses as a table, with the warnings below it, each with the namespace that it is about.
 func bypassTable(_ bypasses: [BypassStatus], _ style: Style) -> String {
     guard !bypasses.isEmpty else { return "no namespace is bypassed\n" }
-    let titles = ["NETNS", "INODE", "STATE", "EFFECTIVE", "DIRECTION", "SINCE", "EXPIRES", "OWNER"]
+    let titles = ["NETNS", "INODE", "STATE", "EFFECTIVE", "DIRECTION", "SCOPE", "SINCE", "EXPIRES", "OWNER"]
     let table = TextTable(rows: [titles.map { Cell($0, .bold) }] + bypasses.map { row($0, style) })
     let warnings = bypasses.flatMap { bypass in
         bypass.warnings.map { style.warning($0, about: bypass.netns) }
@@ -51,6 +52,7 @@ private func row(_ bypass: BypassStatus, _ style: Style) -> [Cell] {
         Cell(bypass.state.rawValue, bypass.state.color),
         Cell(bypass.effectWord, bypass.effectColor),
         Cell(bypass.direction?.rawValue ?? "-"),
+        Cell(bypass.scope == .all ? "all" : "\(bypass.scope)"),
         Cell(bypass.since?.description ?? "-"),
         Cell(bypass.expiresAt.map { remaining(until: $0, now: style.now) } ?? "never"),
         Cell(bypass.owner ?? "-"),
