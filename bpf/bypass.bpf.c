@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -19,12 +20,15 @@
 
 #include "bypass_abi.h"
 
+struct net_device;
+
 struct ns_common {
 	unsigned int inum;
 } __attribute__((preserve_access_index));
 
 struct net {
 	struct ns_common ns;
+	struct net_device *loopback_dev;
 } __attribute__((preserve_access_index));
 
 typedef struct {
@@ -39,8 +43,32 @@ struct sock {
 	struct sock_common __sk_common;
 } __attribute__((preserve_access_index));
 
+struct in_ifaddr {
+	struct in_ifaddr *ifa_next;
+	__be32 ifa_local;
+} __attribute__((preserve_access_index));
+
+struct in_device {
+	struct in_ifaddr *ifa_list;
+} __attribute__((preserve_access_index));
+
+struct list_head {
+	struct list_head *next;
+} __attribute__((preserve_access_index));
+
+struct inet6_ifaddr {
+	struct in6_addr addr;
+	struct list_head if_list;
+} __attribute__((preserve_access_index));
+
+struct inet6_dev {
+	struct list_head addr_list;
+} __attribute__((preserve_access_index));
+
 struct net_device {
 	possible_net_t nd_net;
+	struct in_device *ip_ptr;
+	struct inet6_dev *ip6_ptr;
 } __attribute__((preserve_access_index));
 
 struct sk_buff {
@@ -121,43 +149,133 @@ static __always_inline int ipv6_transport(struct __sk_buff *context, __u8 next, 
 	return -1;
 }
 
-/* The packet's data begin with its IP header at each hook that rules of ours stand at. False if it cannot be read. */
-static __always_inline bool read_connection(struct __sk_buff *context, bool is_outbound, struct connection *connection)
+/* Each namespace's loopback device is its first. */
+#define LOOPBACK_IFINDEX 1
+
+/* IPv4's addresses from here on are no host's. */
+#define MULTICAST 0xe0000000
+
+/* A device with more has the address, too, as far as this program is concerned. */
+#define MAX_ADDRESSES 16
+
+static __always_inline bool has_ipv4(struct net_device *dev, __be32 address)
+{
+	struct in_ifaddr *entry = BPF_CORE_READ(dev, ip_ptr, ifa_list);
+
+	for (int i = 0; i < MAX_ADDRESSES; i++) {
+		if (!entry)
+			return false;
+		if (BPF_CORE_READ(entry, ifa_local) == address)
+			return true;
+		entry = BPF_CORE_READ(entry, ifa_next);
+	}
+	return true;
+}
+
+static __always_inline bool has_ipv6(struct net_device *dev, const struct in6_addr *address)
+{
+	/* A kernel without IPv6 has no such packets. */
+	if (!bpf_core_type_exists(struct inet6_dev) || !bpf_core_type_exists(struct inet6_ifaddr))
+		return true;
+	struct inet6_dev *device = BPF_CORE_READ(dev, ip6_ptr);
+	struct list_head *head = device ? __builtin_preserve_access_index(&device->addr_list) : 0;
+	struct list_head *link = head ? BPF_CORE_READ(head, next) : 0;
+	const __u64 *wanted = (const void *)address;
+	__u64 found[2];
+
+	for (int i = 0; i < MAX_ADDRESSES; i++) {
+		if (link == head)
+			return false;
+		struct inet6_ifaddr *entry =
+			(void *)link - __builtin_preserve_field_info(((struct inet6_ifaddr *)0)->if_list, BPF_FIELD_BYTE_OFFSET);
+
+		bpf_core_read(found, sizeof(found), &entry->addr);
+		if (found[0] == wanted[0] && found[1] == wanted[1])
+			return true;
+		link = BPF_CORE_READ(link, next);
+	}
+	return true;
+}
+
+/*
+ * Whether a packet that came in by a device is for an address of this namespace: of that device or of the loopback device.
+ * One for another address is forwarded, from a virtual machine behind the pod: its other side is where it goes. Multicast
+ * and broadcast are for whoever hears them, and nothing is forwarded that came in by the loopback device.
+ */
+static __always_inline bool is_ipv4_local(struct __sk_buff *context, struct net_device *dev, __be32 address)
+{
+	return context->ifindex == LOOPBACK_IFINDEX || has_ipv4(dev, address) || bpf_ntohl(address) >= MULTICAST ||
+	       has_ipv4(BPF_CORE_READ(dev, nd_net.net, loopback_dev), address);
+}
+
+static __always_inline bool is_ipv6_local(
+	struct __sk_buff *context, struct net_device *dev, const struct in6_addr *address)
+{
+	return context->ifindex == LOOPBACK_IFINDEX || has_ipv6(dev, address) || address->in6_u.u6_addr8[0] == 0xff ||
+	       has_ipv6(BPF_CORE_READ(dev, nd_net.net, loopback_dev), address);
+}
+
+/* A packet's first bytes: it begins with its IP header at each hook that rules of ours stand at. */
+struct ipv4_packet {
+	struct iphdr header;
+	__be16 ports[2];
+};
+
+struct ipv6_packet {
+	struct ipv6hdr header;
+	__be16 ports[2];
+};
+
+/*
+ * False if the connection cannot be told. In OUTPUT a packet has no device yet, and the other side is its destination; who
+ * does not need the other side need not know where a packet goes that came in.
+ */
+static __always_inline bool read_connection(
+	struct __sk_buff *context, struct net_device *dev, bool needs_remote, struct connection *connection)
 {
 	union {
-		struct iphdr ipv4;
-		struct ipv6hdr ipv6;
-	} header;
+		struct ipv4_packet ipv4;
+		struct ipv6_packet ipv6;
+	} packet;
 	__be16 ports[2];
-	__u32 offset;
+	__u32 offset, end;
 	int protocol;
 
-	if (bpf_skb_load_bytes(context, 0, &header.ipv4, sizeof(header.ipv4)))
-		return false;
-	connection->is_ipv4 = header.ipv4.version == 4;
+	connection->is_ipv4 = context->protocol == bpf_htons(ETH_P_IP);
 	if (connection->is_ipv4) {
-		if (header.ipv4.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+		const struct iphdr *header = &packet.ipv4.header;
+
+		if (bpf_skb_load_bytes(context, 0, &packet.ipv4, sizeof(packet.ipv4)))
 			return false;
-		protocol = header.ipv4.protocol;
-		offset = header.ipv4.ihl * 4;
-		connection->remote.high = (__u64)bpf_ntohl(is_outbound ? header.ipv4.daddr : header.ipv4.saddr) << 32;
+		if (header->version != 4 || header->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+			return false;
+		bool is_inbound = dev && needs_remote && is_ipv4_local(context, dev, header->daddr);
+		connection->remote.high = (__u64)bpf_ntohl(is_inbound ? header->saddr : header->daddr) << 32;
 		connection->remote.low = 0;
+		protocol = header->protocol;
+		offset = header->ihl * 4;
+		end = sizeof(*header);
+		__builtin_memcpy(ports, packet.ipv4.ports, sizeof(ports));
 	} else {
-		if (bpf_skb_load_bytes(context, 0, &header.ipv6, sizeof(header.ipv6)))
+		const struct ipv6hdr *header = &packet.ipv6.header;
+
+		if (bpf_skb_load_bytes(context, 0, &packet.ipv6, sizeof(packet.ipv6)) || header->version != 6)
 			return false;
-		offset = sizeof(header.ipv6);
-		protocol = ipv6_transport(context, header.ipv6.nexthdr, &offset);
+		offset = end = sizeof(*header);
+		protocol = ipv6_transport(context, header->nexthdr, &offset);
 		if (protocol < 0)
 			return false;
-		connection->remote = ipv6_address(is_outbound ? &header.ipv6.daddr : &header.ipv6.saddr);
+		bool is_inbound = dev && needs_remote && is_ipv6_local(context, dev, &header->daddr);
+		connection->remote = ipv6_address(is_inbound ? &header->saddr : &header->daddr);
+		__builtin_memcpy(ports, packet.ipv6.ports, sizeof(ports));
 	}
 	connection->port = 0;
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return true;
-	if (bpf_skb_load_bytes(context, offset, ports, sizeof(ports)))
+	/* Options or extension headers are in between. */
+	if (offset != end && bpf_skb_load_bytes(context, offset, ports, sizeof(ports)))
 		return false;
-	connection->port =
-		bpf_ntohs(ports[protocol == IPPROTO_UDP && !is_outbound && is_reply((void *)context) ? 0 : 1]);
+	connection->port = bpf_ntohs(ports[dev && protocol == IPPROTO_UDP && is_reply((void *)context) ? 0 : 1]);
 	return true;
 }
 
@@ -183,10 +301,13 @@ static __always_inline bool contains_remote(const struct bypass_set *set, const 
 	if (set->network_count == 0)
 		return true;
 	for (int i = 0; i < BYPASS_SET_NETWORKS && i < set->network_count; i++) {
-		__u64 high = (set->networks[i].high ^ connection->remote.high) & mask(set->lengths[i]);
-		__u64 low = (set->networks[i].low ^ connection->remote.low) & mask(set->lengths[i] - 64);
+		int length = set->lengths[i];
 
-		if ((high | low) == 0 && connection->is_ipv4 == (i < set->ipv4_count))
+		if (connection->is_ipv4 != (i < set->ipv4_count))
+			continue;
+		if ((set->networks[i].high ^ connection->remote.high) & mask(length))
+			continue;
+		if (length <= 64 || !((set->networks[i].low ^ connection->remote.low) & mask(length - 64)))
 			return true;
 	}
 	return false;
@@ -199,11 +320,11 @@ static __always_inline bool contains(const struct bypass_set *set, const struct 
 
 /* A packet whose connection cannot be told is in no scope: it goes the way that it would go without a bypass. */
 static __always_inline bool is_in_scope(
-	const struct bypass_value *value, struct __sk_buff *context, bool is_outbound)
+	const struct bypass_value *value, struct __sk_buff *context, struct net_device *dev)
 {
 	struct connection connection;
 
-	if (!read_connection(context, is_outbound, &connection))
+	if (!read_connection(context, dev, value->only.network_count || value->except.network_count, &connection))
 		return false;
 	if (value->scope & BYPASS_SCOPE_ONLY && !contains(&value->only, &connection))
 		return false;
@@ -224,7 +345,7 @@ int bypass(struct __sk_buff *context)
 		return 0;
 	if (value->deadline_ns != 0 && bpf_ktime_get_boot_ns() >= value->deadline_ns)
 		return 0;
-	return value->scope == 0 || is_in_scope(value, context, !dev);
+	return value->scope == 0 || is_in_scope(value, context, dev);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
