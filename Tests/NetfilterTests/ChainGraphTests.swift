@@ -13,7 +13,7 @@ import Testing
         }
         graph.add(ChainGraph.Chain(ruleCount: 1, effects: .destinationNat), to: size / 2 - 1)
         graph.finish()
-        return graph.bases([0], reaching: .destinationNat)
+        return Set(graph.bases([0], reaching: .destinationNat).keys)
     }
 
     /// The resident memory of this process in bytes, now or, since the last reset, at its highest.

@@ -23,7 +23,9 @@ package struct Health: Hashable, Sendable {
             for direction in observation.directions(of: redirect).intersection(entry.hooks) {
                 let isOverridden = redirect.isOverridden(direction, in: observation)
                 tally.add(redirect.families, direction, isOverridden: isOverridden)
-                if !isOverridden { warnings.append(Warning(active: redirect, direction, lacksMask: observation.lacksMask)) }
+                if !isOverridden {
+                    warnings.append(Warning(active: redirect, direction, lacksMask: observation.lacksMask))
+                }
                 // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
                 if redirect.further > 0 && !redirect.isOverriddenByGuard(direction, in: observation) {
                     further += redirect.further
