@@ -8,7 +8,7 @@ struct CompileMatcher: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
         let bpf = context.package.directoryURL.appending(path: "bpf")
         let source = bpf.appending(path: "bypass.bpf.c")
-        let header = bpf.appending(path: "include/bypass_abi.h")
+        let headers = ["include/bypass_abi.h", "connection.bpf.h"].map { bpf.appending(path: $0) }
         let object = context.pluginWorkDirectoryURL.appending(path: "bypass.bpf.o")
         let output = context.pluginWorkDirectoryURL.appending(path: "MatcherImage.swift")
         let clang = try context.tool(named: "clang").url
@@ -28,7 +28,7 @@ struct CompileMatcher: BuildToolPlugin {
                 displayName: "Compiling bpf/bypass.bpf.c",
                 executable: URL(filePath: "/bin/sh"),
                 arguments: ["-c", script, "sh", clang.path(), bpf.path(), source.path(), object.path(), output.path()],
-                inputFiles: [source, header],
+                inputFiles: [source] + headers,
                 outputFiles: [output])
         ]
     }

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the matcher reads of the kernel: whose packet it is, and the connection that the packet belongs to.
+ *
+ * A socket filter's context is really the struct sk_buff, which CO-RE reads through the running kernel's BTF; the few
+ * structures are declared here, so no vmlinux.h has to fit the kernel.
+ */
+#ifndef KMESH_CONNECTION_BPF_H
+#define KMESH_CONNECTION_BPF_H
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bypass_abi.h"
+
+struct net_device;
+
+struct ns_common {
+	unsigned int inum;
+} __attribute__((preserve_access_index));
+
+struct net {
+	struct ns_common ns;
+	struct net_device *loopback_dev;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	possible_net_t skc_net;
+} __attribute__((preserve_access_index));
+
+struct sock {
+	struct sock_common __sk_common;
+} __attribute__((preserve_access_index));
+
+struct in_ifaddr {
+	struct in_ifaddr *ifa_next;
+	__be32 ifa_local;
+} __attribute__((preserve_access_index));
+
+struct in_device {
+	struct in_ifaddr *ifa_list;
+} __attribute__((preserve_access_index));
+
+struct list_head {
+	struct list_head *next;
+} __attribute__((preserve_access_index));
+
+struct inet6_ifaddr {
+	struct in6_addr addr;
+	struct list_head if_list;
+} __attribute__((preserve_access_index));
+
+struct inet6_dev {
+	struct list_head addr_list;
+} __attribute__((preserve_access_index));
+
+struct net_device {
+	possible_net_t nd_net;
+	struct in_device *ip_ptr;
+	struct inet6_dev *ip6_ptr;
+} __attribute__((preserve_access_index));
+
+struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned long _nfct;
+} __attribute__((preserve_access_index));
+
+/* A connection, as its packet shows it. */
+struct connection {
+	/* Of the other side. */
+	struct bypass_address remote;
+	bool is_ipv4;
+	/* The destination port that the client asked for; 0 of a protocol without ports. */
+	__u16 port;
+};
+
+/* As many as RFC 8200 has kinds of, the destination options twice: more are not found in packets of TCP and UDP. */
+#define MAX_EXTENSION_HEADERS 6
+
+/* The bits of a fragment's offset, in IPv4's header and in IPv6's. */
+#define IPV4_FRAGMENT_OFFSET 0x1fff
+#define IPV6_FRAGMENT_OFFSET 0xfff8
+
+static __always_inline struct bypass_address ipv6_address(const struct in6_addr *address)
+{
+	const __u32 *words = address->in6_u.u6_addr32;
+
+	return (struct bypass_address){
+		.high = (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]),
+		.low = (__u64)bpf_ntohl(words[2]) << 32 | bpf_ntohl(words[3]),
+	};
+}
+
+/* Whether conntrack has the packet as an answer. The mask asks about each packet of UDP, the other rules about first ones. */
+static __always_inline bool is_reply(struct sk_buff *skb)
+{
+	/* enum ip_conntrack_info: 3 and 4 are replies, 7 is a packet that is not tracked. */
+	int info = bpf_core_field_exists(skb->_nfct) ? BPF_CORE_READ(skb, _nfct) & 7 : 0;
+
+	return info == 3 || info == 4;
+}
+
+/* The transport protocol of an IPv6 packet, and where its header begins; -1 if it cannot be told. */
+static __always_inline int ipv6_transport(struct __sk_buff *context, __u8 next, __u32 *offset)
+{
+	struct {
+		__u8 next;
+		__u8 length;
+		__be16 fragment;
+	} header;
+
+	for (int i = 0; i <= MAX_EXTENSION_HEADERS; i++) {
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS && next != IPPROTO_FRAGMENT &&
+		    next != IPPROTO_AH)
+			return next;
+		if (bpf_skb_load_bytes(context, *offset, &header, sizeof(header)))
+			return -1;
+		if (next == IPPROTO_FRAGMENT) {
+			if (header.fragment & bpf_htons(IPV6_FRAGMENT_OFFSET))
+				return -1;
+			*offset += 8;
+		} else if (next == IPPROTO_AH) {
+			*offset += (header.length + 2) * 4;
+		} else {
+			*offset += (header.length + 1) * 8;
+		}
+		next = header.next;
+	}
+	return -1;
+}
+
+/* Each namespace's loopback device is its first. */
+#define LOOPBACK_IFINDEX 1
+
+/* IPv4's addresses from here on are no host's. */
+#define MULTICAST 0xe0000000
+
+/* A device with more has the address, too, as far as this program is concerned. */
+#define MAX_ADDRESSES 16
+
+static __always_inline bool has_ipv4(struct net_device *dev, __be32 address)
+{
+	struct in_ifaddr *entry = BPF_CORE_READ(dev, ip_ptr, ifa_list);
+
+	for (int i = 0; i < MAX_ADDRESSES; i++) {
+		if (!entry)
+			return false;
+		if (BPF_CORE_READ(entry, ifa_local) == address)
+			return true;
+		entry = BPF_CORE_READ(entry, ifa_next);
+	}
+	return true;
+}
+
+static __always_inline bool has_ipv6(struct net_device *dev, const struct in6_addr *address)
+{
+	/* A kernel without IPv6 has no such packets. */
+	if (!bpf_core_type_exists(struct inet6_dev) || !bpf_core_type_exists(struct inet6_ifaddr))
+		return true;
+	struct inet6_dev *device = BPF_CORE_READ(dev, ip6_ptr);
+	struct list_head *head = device ? __builtin_preserve_access_index(&device->addr_list) : 0;
+	struct list_head *link = head ? BPF_CORE_READ(head, next) : 0;
+	const __u64 *wanted = (const void *)address;
+	__u64 found[2];
+
+	for (int i = 0; i < MAX_ADDRESSES; i++) {
+		if (link == head)
+			return false;
+		struct inet6_ifaddr *entry =
+			(void *)link - __builtin_preserve_field_info(((struct inet6_ifaddr *)0)->if_list, BPF_FIELD_BYTE_OFFSET);
+
+		bpf_core_read(found, sizeof(found), &entry->addr);
+		if (found[0] == wanted[0] && found[1] == wanted[1])
+			return true;
+		link = BPF_CORE_READ(link, next);
+	}
+	return true;
+}
+
+/*
+ * Whether a packet that came in by a device is for an address of this namespace: of that device or of the loopback device.
+ * One for another address is forwarded, from a virtual machine behind the pod: its other side is where it goes. Multicast
+ * and broadcast are for whoever hears them, and nothing is forwarded that came in by the loopback device.
+ */
+static __always_inline bool is_ipv4_local(struct __sk_buff *context, struct net_device *dev, __be32 address)
+{
+	return context->ifindex == LOOPBACK_IFINDEX || has_ipv4(dev, address) || bpf_ntohl(address) >= MULTICAST ||
+	       has_ipv4(BPF_CORE_READ(dev, nd_net.net, loopback_dev), address);
+}
+
+static __always_inline bool is_ipv6_local(
+	struct __sk_buff *context, struct net_device *dev, const struct in6_addr *address)
+{
+	return context->ifindex == LOOPBACK_IFINDEX || has_ipv6(dev, address) || address->in6_u.u6_addr8[0] == 0xff ||
+	       has_ipv6(BPF_CORE_READ(dev, nd_net.net, loopback_dev), address);
+}
+
+/* A packet's first bytes: it begins with its IP header at each hook that rules of ours stand at. */
+struct ipv4_packet {
+	struct iphdr header;
+	__be16 ports[2];
+};
+
+struct ipv6_packet {
+	struct ipv6hdr header;
+	__be16 ports[2];
+};
+
+/*
+ * False if the connection cannot be told. In OUTPUT a packet has no device yet, and the other side is its destination; who
+ * does not need the other side need not know where a packet goes that came in.
+ */
+static __always_inline bool read_connection(
+	struct __sk_buff *context, struct net_device *dev, bool needs_remote, struct connection *connection)
+{
+	union {
+		struct ipv4_packet ipv4;
+		struct ipv6_packet ipv6;
+	} packet;
+	__be16 ports[2];
+	__u32 offset, end;
+	int protocol;
+
+	connection->is_ipv4 = context->protocol == bpf_htons(ETH_P_IP);
+	if (connection->is_ipv4) {
+		const struct iphdr *header = &packet.ipv4.header;
+
+		if (bpf_skb_load_bytes(context, 0, &packet.ipv4, sizeof(packet.ipv4)))
+			return false;
+		if (header->version != 4 || header->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+			return false;
+		bool is_inbound = dev && needs_remote && is_ipv4_local(context, dev, header->daddr);
+		connection->remote.high = (__u64)bpf_ntohl(is_inbound ? header->saddr : header->daddr) << 32;
+		connection->remote.low = 0;
+		protocol = header->protocol;
+		offset = header->ihl * 4;
+		end = sizeof(*header);
+		__builtin_memcpy(ports, packet.ipv4.ports, sizeof(ports));
+	} else {
+		const struct ipv6hdr *header = &packet.ipv6.header;
+
+		if (bpf_skb_load_bytes(context, 0, &packet.ipv6, sizeof(packet.ipv6)) || header->version != 6)
+			return false;
+		offset = end = sizeof(*header);
+		protocol = ipv6_transport(context, header->nexthdr, &offset);
+		if (protocol < 0)
+			return false;
+		bool is_inbound = dev && needs_remote && is_ipv6_local(context, dev, &header->daddr);
+		connection->remote = ipv6_address(is_inbound ? &header->saddr : &header->daddr);
+		__builtin_memcpy(ports, packet.ipv6.ports, sizeof(ports));
+	}
+	connection->port = 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return true;
+	/* Options or extension headers are in between. */
+	if (offset != end && bpf_skb_load_bytes(context, offset, ports, sizeof(ports)))
+		return false;
+	connection->port = bpf_ntohs(ports[dev && protocol == IPPROTO_UDP && is_reply((void *)context) ? 0 : 1]);
+	return true;
+}
+
+#endif
