@@ -5,11 +5,17 @@ import Testing
 
 /// What a client can have the daemon write into the journal is bounded.
 @Suite struct AuditRecordTests {
-    /// Texts as long as a line, of which a character is shown as one, as two, and as eight.
-    private static let texts = ["x", "\"", "\u{202E}", "\n"].map { String(repeating: $0, count: 65536 / $0.utf8.count) }
+    /// Shown as one character, as two, as eight, and as an escape.
+    private static let characters = ["x", "\"", "\u{202E}", "\n"]
 
-    @Test(arguments: texts)
-    func `A record takes 2048 characters for each field, and no field has a line of its own`(text: String) {
+    /// As long as a line of a client's may be.
+    private func longText(_ character: String) -> String {
+        String(repeating: character, count: 65536 / character.utf8.count)
+    }
+
+    @Test(arguments: characters)
+    func `A record takes 2048 characters for each field, and no field has a line of its own`(_ character: String) {
+        let text = longText(character)
         var record = AuditRecord(method: "bypass on", netns: text, inode: .max, owner: text, reason: text)
         record.outcome = .failed
         record.error = text
@@ -25,8 +31,9 @@ import Testing
         #expect(entry.utf8.count < 16 << 10, "\(entry.utf8.count) bytes")
     }
 
-    @Test(arguments: texts)
-    func `A line of the log is bounded in the same way`(text: String) {
+    @Test(arguments: characters)
+    func `A line of the log is bounded in the same way`(_ character: String) {
+        let text = longText(character)
         let line = JournalLogHandler.line(.warning, text, ["error": "\(text)", "netns": "\(text)"])
         #expect(line.utf8.count < 3 * (2048 + 32), "\(line.utf8.count) bytes")
         #expect(line.split(separator: "\n").count == 1 && line.hasSuffix("\n"))

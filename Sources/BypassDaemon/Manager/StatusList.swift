@@ -18,8 +18,8 @@ struct StatusList: Sendable {
     }
 
     mutating func add(_ status: BypassStatus) {
-        if bytes + status.size > Self.maxBytes { return omit() }
-        bytes += status.size
+        if bytes + status.writtenSize > Self.maxBytes { return omit() }
+        bytes += status.writtenSize
         statuses.append(status)
     }
 
@@ -34,15 +34,16 @@ struct StatusList: Sendable {
 }
 
 extension BypassStatus {
-    /// How many bytes it takes in an answer, at most, or, unless its texts are escapes, in memory.
-    var size: Int {
-        let texts = [netns, owner ?? "", reason ?? ""] + warnings.map(\.message)
-        let names = rules.reduce(0) { $0 + $1.table.writtenSize + $1.chain.writtenSize }
+    /// How many bytes it takes in an answer, at most. Only what clients write is looked at byte for byte: the names in our
+    /// rules are plain, and messages are printable already.
+    fileprivate var writtenSize: Int {
+        let names = rules.reduce(0) { $0 + 144 + $1.table.utf8.count + $1.chain.utf8.count }
+        let messages = warnings.reduce(0) { $0 + 56 + 2 * $1.message.utf8.count }
         let elements = [only, except].compactMap(\.self).reduce(0) {
             $0 + 32 + $1.ports.count * 16 + $1.networks.count * 48
         }
-        return 640 + rules.count * 144 + names + elements + warnings.count * 56
-            + texts.reduce(0) { $0 + $1.writtenSize }
+        return 640 + names + messages + elements
+            + [netns, owner ?? "", reason ?? ""].reduce(0) { $0 + $1.writtenSize }
     }
 }
 
