@@ -99,10 +99,10 @@ import Testing
         #expect((effect == .nothingToBypass) == health.warnings.contains(.noInterception))
     }
 
-    private static func mark(_ families: FamilySet = [.ip]) -> Redirect {
+    private static func mark(_ families: FamilySet = [.ip], _ sources: SourceSet = [.outside, .loopback]) -> Redirect {
         .init(
-            mechanism: .mark, hook: .output, families: families, priority: -150, natChain: nil, name: "ip mangle OUTPUT"
-        )
+            mechanism: .mark, hook: .output, families: families, priority: -150, sources: sources, natChain: nil,
+            name: "ip mangle OUTPUT")
     }
 
     private static func tproxy(_ sources: SourceSet) -> Redirect {
@@ -120,6 +120,8 @@ import Testing
         ([mark(), nat(nil, .output)], [.output], .all, []),
         ([mark([.ip6]), tproxy([.loopback]), nat(nil, .output)], [.output], .all, []),
         ([mark(), tproxy([.loopback]), nat(nil, .output)], [.output], .ineffective, ["tproxy"]),
+        // A sidecar marks its own connections to its pod.
+        ([mark([.ip], [.loopback]), tproxy([.outside, .loopback])], both, .all, []),
         ([tproxy([.loopback])], both, .nothingToBypass, ["no-interception"]),
         // A virtual machine's come in by an interface of its own.
         ([named(-100)], [.output], .all, []), ([named(-100)], [.prerouting], .all, []), ([named(-100)], both, .all, []),

@@ -64,6 +64,7 @@ import Testing
     private static let targets: [(String, [UInt8], Bool)] = [
         ("meta mark set 1", constant + set("meta"), true), ("ct mark set 1", constant + set("ct"), true),
         ("meta mark set ct mark", load("ct") + set("meta"), false),
+        ("oifname eth0 meta mark set 1", interface("eth0", key: 7) + constant + set("meta"), true),
         ("ct mark set meta mark", load("meta") + set("ct"), false),
         ("meta mark set meta mark or 1", load("meta") + set("meta"), true),
         ("ct mark 1 meta mark set 1", load("ct") + equal("x") + constant + set("meta"), true),
@@ -80,7 +81,17 @@ import Testing
 
     @Test("A mark that is set is told from one that is copied", arguments: targets)
     func mark(_ name: String, _ expressions: [UInt8], _ isSet: Bool) {
-        let scan = scan([Reply.rule("OUTPUT", expressions)])
-        #expect(scan.graph.chain("OUTPUT").effects == (isSet ? .mark : []))
+        let sources = scan([Reply.rule("OUTPUT", expressions)]).graph.chain("OUTPUT").effects.sources(of: .mark)
+        #expect(sources.contains(.outside) == isSet)
+    }
+
+    /// A sidecar's own connections to its pod are marked so, and no application's.
+    @Test("A mark for what leaves by lo is told from others")
+    func markOnLoopback() {
+        for key in [UInt32(5), 7] {  // NFT_META_OIF, NFT_META_OIFNAME
+            let name = key == 5 ? "\u{1}\0\0" : "lo"
+            let rule = Self.interface(name, key: key) + Self.constant + Self.set("meta")
+            #expect(scan([Reply.rule("OUTPUT", rule)]).graph.chain("OUTPUT").effects.sources(of: .mark) == .loopback)
+        }
     }
 }

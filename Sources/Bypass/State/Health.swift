@@ -175,6 +175,8 @@ extension Observation {
             if redirect.sources.contains(.namedInterface) { directions.insert(.output) }
             return directions
         case .mark:
+            // What leaves by `lo` is for the pod itself: a sidecar marks its own connections there.
+            guard redirect.sources.contains(.outside) else { return [] }
             let isTaken = redirects.contains {
                 $0.mechanism == .transparentProxy && $0.sources.contains(.loopback)
                     && !$0.families.isDisjoint(with: redirect.families)

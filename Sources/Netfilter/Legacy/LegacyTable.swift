@@ -103,13 +103,18 @@ struct LegacyTable {
         }
     }
 
-    /// By the name, its mask and the flags of struct ipt_ip or ip6t_ip6.
+    /// A rule can name only one of the two where it can take connections: in PREROUTING and in OUTPUT.
     private func input(of offset: Int) -> InputInterface {
+        let input = interface(of: offset, at: version.interfaceOffset, inverted: 1)  // IPT_INV_VIA_IN
+        return input == .any ? interface(of: offset, at: version.interfaceOffset + 16, inverted: 2) : input
+    }
+
+    /// By the name, its mask and the flags of struct ipt_ip or ip6t_ip6.
+    private func interface(of offset: Int, at nameOffset: Int, inverted: UInt8) -> InputInterface {
         let start = entries.startIndex + offset
-        let name = entries[(start + version.interfaceOffset)...].prefix(3)
-        let mask = entries[(start + version.interfaceMaskOffset)...].prefix(3)
-        let isInverted = entries[start + version.inversionOffset] & 1 != 0  // IPT_INV_VIA_IN
-        if isInverted || mask.first == 0 { return .any }
+        let name = entries[(start + nameOffset)...].prefix(3)
+        let mask = entries[(start + nameOffset + 32)...].prefix(3)
+        if entries[start + version.inversionOffset] & inverted != 0 || mask.first == 0 { return .any }
         return name.elementsEqual([0x6c, 0x6f, 0]) && mask.last != 0 ? .loopback : .named
     }
 

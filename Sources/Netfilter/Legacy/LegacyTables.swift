@@ -161,9 +161,9 @@ package struct LegacyTables: Sendable {
         /// Of struct ipt_entry and struct ip6t_entry: where its target's and the next entry's distance stand (__u16).
         var targetOffset: Int { self == .four ? 88 : 140 }
         var nextOffset: Int { targetOffset + 2 }
-        /// Of the name of the interface that packets come in by, its mask, and the flags that invert a match.
+        /// Of the names of the interfaces that packets come in and leave by (16 bytes each, and the masks behind them), and of
+        /// the flags that invert a match.
         var interfaceOffset: Int { self == .four ? 16 : 64 }
-        var interfaceMaskOffset: Int { interfaceOffset + 32 }
         var inversionOffset: Int { self == .four ? 83 : 132 }
         var entrySize: Int { self == .four ? 112 : 168 }
     }

@@ -10,7 +10,7 @@ package struct Redirect: Hashable, Sendable {
         case mark
     }
 
-    /// Where packets come in that a redirect in PREROUTING takes.
+    /// Where packets come in that a redirect in PREROUTING takes, and where those leave that a rule in OUTPUT marks.
     package struct Sources: OptionSet, Hashable, Sendable {
         package var rawValue: UInt8
 
@@ -54,7 +54,7 @@ package struct Redirect: Hashable, Sendable {
     }
 }
 
-/// The packets that a rule is for, by the interface that they come in by.
+/// The packets that a rule is for, by the interface that they come in by, or leave by in OUTPUT.
 enum InputInterface: UInt16 {
     case any, loopback, named
 

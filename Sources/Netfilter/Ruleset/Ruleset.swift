@@ -96,7 +96,7 @@ package struct Ruleset: Hashable, Sendable {
         }
 
         package enum Loaded: Hashable, Sendable {
-            case inputInterface, constant
+            case interface, constant
             case mark(Mark)
         }
     }

@@ -175,7 +175,8 @@ extension Attribute {
         let key = first(NFTA_META_KEY.rawValue)?.uint32
         if first(NFTA_META_SREG.rawValue) != nil { return key == NFT_META_MARK.rawValue ? .sets(.packet) : .other }
         switch key {
-        case NFT_META_IIF.rawValue, NFT_META_IIFNAME.rawValue: return .loads(.inputInterface)
+        case NFT_META_IIF.rawValue, NFT_META_IIFNAME.rawValue, NFT_META_OIF.rawValue, NFT_META_OIFNAME.rawValue:
+            return .loads(.interface)
         case NFT_META_MARK.rawValue: return .loads(.mark(.packet))
         default: return .other
         }
@@ -186,7 +187,7 @@ extension Attribute {
         return first(NFTA_CT_SREG.rawValue) != nil ? .sets(.connection) : .loads(.mark(.connection))
     }
 
-    /// Of a comparison of an input interface: whether it is compared with `lo`, by name or by number, which is always 1.
+    /// Of a comparison of an interface: whether it is compared with `lo`, by name or by number, which is always 1.
     var isLoopback: Bool {
         let value = first(NFTA_EXPR_DATA.rawValue)?.first(NFTA_CMP_DATA.rawValue)?.first(NFTA_DATA_VALUE.rawValue)
         guard let bytes = value?.bytes else { return false }

@@ -71,7 +71,8 @@ struct RulesetScan {
         case .verdictMap: self.current?.rules.effects.insert(.verdictMap)
         case .destinationNat: self.current?.rules.effects.insert(.destinationNat.by(meaning.input))
         case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy.by(meaning.input))
-        case .sets(let mark) where !meaning.isCopied(to: mark): self.current?.rules.effects.insert(.mark)
+        case .sets(let mark) where !meaning.isCopied(to: mark):
+            self.current?.rules.effects.insert(.mark.by(meaning.input))
         case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .jump, .loads, .sets, .comparison, .other: break
         }
     }
@@ -110,7 +111,7 @@ struct RulesetScan {
 
 /// What the expressions of a rule say about the next one.
 private struct RuleMeaning {
-    /// The interface that packets have to come in by.
+    /// The interface that packets have to come in by, or to leave by.
     private(set) var input = InputInterface.any
     /// What the register holds, about.
     private var loaded: Ruleset.Expression.Loaded?
@@ -119,7 +120,7 @@ private struct RuleMeaning {
         switch expression {
         case .loads(let what): loaded = what
         case .comparison(let isEqual):
-            if loaded == .inputInterface, isEqual { input = element.isLoopback ? .loopback : .named }
+            if loaded == .interface, isEqual { input = element.isLoopback ? .loopback : .named }
             loaded = nil
         default: break
         }
