@@ -200,7 +200,8 @@ extension BypassStatus {
     /// About how many bytes it takes.
     fileprivate var size: Int {
         let texts = [netns, owner ?? "", reason ?? ""] + warnings.map(\.message)
-        return 512 + rules.count * 160 + texts.reduce(0) { $0 + $1.utf8.count }
+        let elements = [only, except].compactMap(\.self).reduce(0) { $0 + $1.ports.count * 4 + $1.networks.count * 32 }
+        return 512 + rules.count * 160 + elements + texts.reduce(0) { $0 + $1.utf8.count }
     }
 
     fileprivate var warningSize: Int { warnings.reduce(0) { $0 + 64 + $1.message.utf8.count } }
