@@ -10,6 +10,11 @@ public enum BypassState: String, Codable, ParameterValue, Hashable, Sendable, Ca
     case on, off
 }
 
+/// What happens to open TCP connections that take the other way than new ones.
+public enum OpenConnections: String, Codable, ParameterValue, Hashable, Sendable, CaseIterable {
+    case keep, reset
+}
+
 /// The bypass of one namespace: the result of `bypass` and `status`, and an element of the result of `list`.
 public struct BypassStatus: Codable, Hashable, Sendable {
     public enum State: String, Codable, JSONWritable, Hashable, Sendable, CaseIterable {

@@ -27,7 +27,7 @@ final class RoleServers: Sendable {
     init(_ servers: [(role: Role, port: Int, namespace: String)]) throws {
         var listeners: [Served] = []
         for server in servers {
-            let socket = try Self.listen(port: server.port, namespace: server.namespace)
+            let socket = try Self.listen(server.role, port: server.port, namespace: server.namespace)
             listeners.append(Served(role: server.role, isListener: true, socket: SharedDescriptor(socket)))
         }
         var ends: [CInt] = [-1, -1]
@@ -47,13 +47,13 @@ final class RoleServers: Sendable {
     }
 
     /// A socket for both families, bound to every address. It belongs to the namespace in which it is made.
-    private static func listen(port: Int, namespace: String) throws -> OwnedDescriptor {
+    private static func listen(_ role: Role, port: Int, namespace: String) throws -> OwnedDescriptor {
         let address = try BlockingSocket.address(ip: "::", port: port)
         return try NamespaceReference.name(namespace).open().withEntered { () throws(SystemCallError) in
             let socket = try BlockingSocket.open(AF_INET6, SOCK_NONBLOCK)
             try BlockingSocket.set(IPPROTO_IPV6, IPV6_V6ONLY, to: CInt(0), of: socket)
             // TPROXY hands a connection over only to a socket that may answer for addresses not its own.
-            try BlockingSocket.set(IPPROTO_IPV6, IPV6_TRANSPARENT, to: CInt(1), of: socket)
+            if role == .sidecar { try BlockingSocket.set(IPPROTO_IPV6, IPV6_TRANSPARENT, to: CInt(1), of: socket) }
             try BlockingSocket.bind(socket, to: address)
             let number = socket.rawValue
             try systemCall("listen \(address)") { Glibc.listen(number, 256) }

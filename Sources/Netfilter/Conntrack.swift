@@ -1,25 +1,66 @@
 internal import CLibnftnl
-internal import SystemPackage
+internal import Glibc
+package import Linux
+package import SystemPackage
 
-extension NetlinkSocket {
-    /// How many established TCP connections of the namespace go through a redirect.
-    ///
-    /// nil where it cannot be counted: the kernel has no conntrack netlink (nf_conntrack_netlink), or the namespace has
-    /// more than `limit` connections (a walk through the kernel's table takes time for each).
-    package mutating func redirectedConnections(limit: Int = 65536) -> Int? {
-        do throws(NetfilterError) {
-            // The number of all is kept by the kernel; most pods that are asked about have few, and many have none.
-            guard let known = try trackedConnections(), known <= limit else { return nil }
-            if known == 0 { return 0 }
-            var count = 0
-            try dump(MessageType.getConnection, "reading connections") { count += $0.isRedirectedConnection ? 1 : 0 }
-            return count
-        } catch {
-            return nil
-        }
+/// One end of a connection.
+package struct Endpoint: Hashable, Sendable {
+    package var address: IPAddress
+    package var port: UInt16
+
+    package init(_ address: IPAddress, _ port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+}
+
+/// A TCP connection, or a flow of UDP, as conntrack knows it.
+package struct TrackedFlow: Hashable, Sendable {
+    package enum Transport: UInt8, Hashable, Sendable {
+        case tcp = 6
+        case udp = 17
     }
 
-    private mutating func trackedConnections() throws(NetfilterError) -> Int? {
+    package var transport: Transport
+    /// As the first packet had them.
+    package var source: Endpoint
+    package var destination: Endpoint
+    /// Where the answers come from: another than `destination` if nat has changed that.
+    package var responder: Endpoint
+    /// Whether TCP's handshake is done, and neither end has closed the connection.
+    package var isEstablished = false
+    /// Only together do these name an entry: another one may have the same ends by now, and another zone the same.
+    var id: UInt32?
+    var zone: UInt16?
+
+    package init(_ transport: Transport, from source: Endpoint, to destination: Endpoint, responder: Endpoint? = nil) {
+        self.transport = transport
+        self.source = source
+        self.destination = destination
+        self.responder = responder ?? destination
+    }
+
+    package var isRedirected: Bool { responder != destination }
+}
+
+extension NetlinkSocket {
+    /// The flows of the namespace that `isWanted` selects. The kernel walks through all that it knows.
+    ///
+    /// - Parameter maxFlows: so many are kept.
+    /// - Returns: `isComplete` says whether all wanted ones are kept.
+    package mutating func flows(
+        keeping maxFlows: Int = 16384, where isWanted: (TrackedFlow) -> Bool
+    ) throws(NetfilterError) -> (flows: [TrackedFlow], isComplete: Bool) {
+        var (flows, isComplete): ([TrackedFlow], Bool) = ([], true)
+        try dump(MessageType.getConnection, "reading connections", acceptingChanges: true) { message in
+            guard let flow = message.trackedFlow, isWanted(flow) else { return }
+            if flows.count < maxFlows { flows.append(flow) } else { isComplete = false }
+        }
+        return (flows, isComplete)
+    }
+
+    /// How many flows there are. The kernel has the number at hand.
+    package mutating func countOfFlows() throws(NetfilterError) -> Int? {
         let operation: StaticString = "counting connections"
         let sequence = takeSequence()
         var request = MessageBuffer(messages: 1)
@@ -35,23 +76,137 @@ extension NetlinkSocket {
         }
         return count
     }
+
+    /// Has conntrack forget flows: the next packet of each is a first one. A flow that has gone counts as forgotten.
+    ///
+    /// - Returns: the first error with which the kernel refused one, and how many it refused.
+    package mutating func forget(_ flows: [TrackedFlow]) throws(NetfilterError) -> (refused: Int, error: Errno?) {
+        var outcome: (refused: Int, error: Errno?) = (0, nil)
+        var rest = flows[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(Self.maxRequests)
+            rest = rest.dropFirst(part.count)
+            var requests = MessageBuffer(messages: part.count, largest: Self.largestDeletion)
+            let first = takeSequence(part.count)
+            for (index, flow) in part.enumerated() {
+                flow.appendDeletion(to: &requests, sequence: first &+ UInt32(index))
+            }
+            try exchange(requests, count: part.count, first: first, for: "forgetting flows") { _, errno in
+                if errno == .noSuchFileOrDirectory { return }
+                outcome.refused += 1
+                outcome.error = outcome.error ?? errno
+            }
+        }
+        return outcome
+    }
+
+    /// In one exchange: the socket has room for so many acknowledgements.
+    static let maxRequests = 64
+    /// Headers and some 20 attributes.
+    private static let largestDeletion = 512
+
+    /// Sends requests that are acknowledged one by one.
+    ///
+    /// - Parameters:
+    ///   - first: the sequence number of the first request.
+    ///   - refused: is called with the index of each request that failed.
+    mutating func exchange(
+        _ requests: borrowing MessageBuffer, count: Int, first: UInt32, for operation: StaticString,
+        _ refused: (Int, Errno) -> Void
+    ) throws(NetfilterError) {
+        var answers = 0
+        try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
+            let index = Int(message.sequence &- first)
+            guard index < count, let error = message.acknowledgement else { return .more }
+            if error != 0 { refused(index, Errno(rawValue: error)) }
+            answers += 1
+            return answers == count ? .done : .more
+        }
+    }
+}
+
+extension TrackedFlow {
+    fileprivate func appendDeletion(to buffer: inout MessageBuffer, sequence: UInt32) {
+        let source = source.address.bytes
+        let isIPv4 = source.count == 4
+        let family: Family = isIPv4 ? .ip : .ip6
+        buffer.append(
+            MessageType.deleteConnection, family: family.rawValue, flags: .acknowledge, sequence: sequence
+        ) { message in
+            message.nest(CTA_TUPLE_ORIG.rawValue) {
+                message.nest(CTA_TUPLE_IP.rawValue) {
+                    message.put((isIPv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC).rawValue, bytes: source)
+                    message.put(
+                        (isIPv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST).rawValue, bytes: destination.address.bytes)
+                }
+                message.nest(CTA_TUPLE_PROTO.rawValue) {
+                    message.put(CTA_PROTO_NUM.rawValue, transport.rawValue)
+                    message.put(CTA_PROTO_SRC_PORT.rawValue, self.source.port)
+                    message.put(CTA_PROTO_DST_PORT.rawValue, destination.port)
+                }
+            }
+            if let id { message.put(CTA_ID.rawValue, id) }
+            if let zone { message.put(CTA_ZONE.rawValue, zone) }
+        }
+    }
 }
 
 extension NetlinkMessage {
-    /// Nat has changed the destination, and TCP's handshake is done.
-    fileprivate var isRedirectedConnection: Bool {
-        guard type == MessageType.newConnection else { return false }
-        var redirected = false
-        var established = false
+    /// nil for what is neither TCP nor UDP.
+    fileprivate var trackedFlow: TrackedFlow? {
+        guard type == MessageType.newConnection else { return nil }
+        var (original, reply): (Attribute?, Attribute?)
+        var (id, zone, isEstablished): (UInt32?, UInt16?, Bool) = (nil, nil, false)
         for attribute in attributes {
             switch attribute.type {
-            case CInt(CTA_STATUS.rawValue): redirected = (attribute.uint32 ?? 0) & IPS_DST_NAT.rawValue != 0
+            case CInt(CTA_TUPLE_ORIG.rawValue): original = attribute
+            case CInt(CTA_TUPLE_REPLY.rawValue): reply = attribute
+            case CInt(CTA_ID.rawValue): id = attribute.uint32
+            case CInt(CTA_ZONE.rawValue): zone = attribute.uint16
             case CInt(CTA_PROTOINFO.rawValue):
                 let state = attribute.first(CTA_PROTOINFO_TCP.rawValue)?.first(CTA_PROTOINFO_TCP_STATE.rawValue)
-                established = state?.uint8 == 3  // TCP_CONNTRACK_ESTABLISHED
+                isEstablished = state?.uint8 == 3  // TCP_CONNTRACK_ESTABLISHED
             default: break
             }
         }
-        return redirected && established
+        guard let (transport, source, destination) = original?.tuple, let responder = reply?.tuple?.source else {
+            return nil
+        }
+        var flow = TrackedFlow(transport, from: source, to: destination, responder: responder)
+        (flow.id, flow.zone, flow.isEstablished) = (id, zone, isEstablished)
+        return flow
     }
+}
+
+extension Attribute {
+    /// Of CTA_TUPLE_ORIG or CTA_TUPLE_REPLY.
+    fileprivate var tuple: (transport: TrackedFlow.Transport, source: Endpoint, destination: Endpoint)? {
+        var (source, destination): (IPAddress?, IPAddress?)
+        var (transport, sourcePort, destinationPort): (UInt8?, UInt16?, UInt16?)
+        for part in nested {
+            for attribute in part.nested {
+                switch (part.type, attribute.type) {
+                case (CInt(CTA_TUPLE_IP.rawValue), CInt(CTA_IP_V4_SRC.rawValue)),
+                    (CInt(CTA_TUPLE_IP.rawValue), CInt(CTA_IP_V6_SRC.rawValue)):
+                    source = attribute.address
+                case (CInt(CTA_TUPLE_IP.rawValue), CInt(CTA_IP_V4_DST.rawValue)),
+                    (CInt(CTA_TUPLE_IP.rawValue), CInt(CTA_IP_V6_DST.rawValue)):
+                    destination = attribute.address
+                case (CInt(CTA_TUPLE_PROTO.rawValue), CInt(CTA_PROTO_NUM.rawValue)): transport = attribute.uint8
+                case (CInt(CTA_TUPLE_PROTO.rawValue), CInt(CTA_PROTO_SRC_PORT.rawValue)):
+                    sourcePort = attribute.uint16
+                case (CInt(CTA_TUPLE_PROTO.rawValue), CInt(CTA_PROTO_DST_PORT.rawValue)):
+                    destinationPort = attribute.uint16
+                default: break
+                }
+            }
+        }
+        guard let transport = transport.flatMap(TrackedFlow.Transport.init), let source, let destination,
+            let sourcePort, let destinationPort
+        else { return nil }
+        return (transport, Endpoint(source, sourcePort), Endpoint(destination, destinationPort))
+    }
+
+    /// Of 4 or 16 bytes.
+    var address: IPAddress? { unsafe withBytes { unsafe IPAddress(bytes: $0) } }
 }

@@ -70,7 +70,7 @@ enum Sample {
             BypassMethod.Parameters(
                 netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
                 reason: "test", ifGeneration: 17, ifOwner: "me", expectAddresses: ["10.0.0.1"],
-                only: scope.only, except: scope.except),
+                only: scope.only, except: scope.except, connections: .reset),
             [
                 BypassMethod.Result(status: status, changed: true),
                 BypassMethod.Result(status: statusOff, changed: false),

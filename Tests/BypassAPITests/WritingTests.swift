@@ -79,8 +79,10 @@ import Testing
             #expect(text(status) == reference)
             #expect(try JSONEncoding.text(of: status) == reference)
             #expect(try JSONDecoding.decode(BypassStatus.self, from: JSONReader.read(reference)) == status)
-            let result = BypassMethod.Result(status: status, changed: .random(using: &random))
-            #expect(text(result) == "{\"changed\":\(result.changed),\(reference.dropFirst())")
+            let result = BypassMethod.Result(
+                status: status, changed: .random(using: &random), ended: .random(in: 0...9, using: &random))
+            let members = "\"changed\":\(result.changed),\"ended\":\(result.ended)"
+            #expect(text(result) == "{\(members),\(reference.dropFirst())")
             let back = try JSONDecoding.decode(
                 BypassMethod.Result.self, from: JSONReader.read(text(result)), unknownMembers: .ignore)
             #expect(back == result)

@@ -17,6 +17,17 @@ extension MeshSandbox {
         }
     }
 
+    /// Has a process of that user hold a connection from the pod to the peer's app for the time that `body` runs.
+    package func withConnection<Result>(ofUser user: Int, _ body: () async throws -> Result) async throws -> Result {
+        let address = Family.ipv4.address(of: .peer)
+        let script = """
+            exec 3<>/dev/tcp/\(address)/8080; read -r -u 3; sleep 300 >/dev/null 2>&1 & echo $!
+            """
+        let command = ["setpriv", "--reuid", "\(user)", "--clear-groups", "--", "bash", "-c", script]
+        let pid = try await run(command, in: .pod).filter(\.isNumber)
+        return try await scoped(body) { try await run(["kill", pid], in: .host) }
+    }
+
     /// Has one more namespace, with nothing in it, for the time that `body` runs; `body` may delete it.
     package func withNamespace<Result>(_ body: (_ name: String) async throws -> Result) async throws -> Result {
         let name = pod + "-more"

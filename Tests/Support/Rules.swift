@@ -37,6 +37,13 @@ extension MeshSandbox {
         try await run([tool, "-t", "nat", "-S", chain], in: .pod).split(separator: "\n").map(String.init)
     }
 
+    /// The numbers of conntrack's entries in the pod that these words select: another entry never has the same.
+    package func conntrack(_ words: String) async throws -> Set<Substring> {
+        let command = ["conntrack", "-L", "-o", "id"] + words.split(separator: " ").map(String.init)
+        let lines = try await run(command, in: .pod).split(separator: "\n")
+        return Set(lines.compactMap { $0.split(separator: " ").last { $0.hasPrefix("id=") } })
+    }
+
     /// Changes iptables' nat table in the pod.
     package func iptables(_ words: String, tool: String = "iptables") async throws {
         try await run([tool, "-t", "nat"] + words.split(separator: " ").map(String.init), in: .pod)

@@ -17,6 +17,12 @@ import Testing
         #expect(
             try on.parameters
                 == .init(netns: "web", state: .on, direction: .inbound, ttl: 900, owner: "me", reason: "why"))
+        #expect(
+            try parse(On.self, "on", "web", "--reset").parameters
+                == .init(netns: "web", state: .on, direction: .both, connections: .reset))
+        #expect(
+            try parse(Off.self, "off", "web", "--reset").parameters
+                == .init(netns: "web", state: .off, connections: .reset))
         #expect(try parse(On.self, "on", "pid:1").parameters == .init(netns: "pid:1", state: .on, direction: .both))
     }
 

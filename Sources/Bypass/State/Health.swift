@@ -187,6 +187,21 @@ extension Observation {
 }
 
 extension Observation {
+    /// In which directions no redirect takes connections past the bypass, as far as the rules are known.
+    package var overriddenHooks: HookSet {
+        if !isSettled || !unreadable.isEmpty { return [] }
+        return HookSet(Hook.all).filter { direction in
+            redirects.allSatisfy {
+                !directions(of: $0).contains(direction) || $0.isOverridden(direction, in: self)
+            }
+        }
+    }
+
+    /// Whether TPROXY would take inbound connections, and the mask's chains keep them from it.
+    package var hidesFromTransparentProxy: Bool {
+        redirects.contains(where: \.isMaskable) && isMasked(FamilySet(families))
+    }
+
     /// Whether a bypass of inbound connections takes a mask: TPROXY is there, or was.
     var needsMask: Bool {
         redirects.contains(where: \.isMaskable) || entry?.created.contains(.mask) == true

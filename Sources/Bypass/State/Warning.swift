@@ -4,8 +4,13 @@ package import BypassAPI
 package enum Warning: Hashable, Sendable {
     /// Nothing takes connections to a proxy here, in the direction that was asked for.
     case noInterception
-    /// Connections that are older than the bypass stay in the proxy. How many, where that can be counted.
-    case establishedConnections(Int?)
+    /// TCP connections that are older than the bypass stay in the proxy. How many, where that can be counted; and the command
+    /// that ends them.
+    case establishedConnections(Int?, command: String)
+    /// TCP connections that were to be ended are not, or not at once.
+    case connectionsNotEnded(String)
+    /// Flows of UDP that do not take their new way, or perhaps not. How many, where that is known.
+    case datagramFlows(Int?, String)
     /// TPROXY still takes inbound connections.
     case transparentProxy(String)
     /// The same, since the kernel lacks what it takes to bypass that.
@@ -47,7 +52,8 @@ package enum Warning: Hashable, Sendable {
     package var code: String {
         switch self {
         case .noInterception: "no-interception"
-        case .establishedConnections: "established-connections"
+        case .establishedConnections, .connectionsNotEnded: "established-connections"
+        case .datagramFlows: "udp-flows"
         case .transparentProxy, .outboundTransparentProxy, .maskUnsupported: "tproxy"
         case .forwardedTraffic: "forwarded-traffic"
         case .earlierRedirect: "earlier-redirect"
@@ -70,11 +76,17 @@ package enum Warning: Hashable, Sendable {
         switch self {
         case .noInterception:
             "nothing in this namespace takes connections to a proxy in this direction: there is nothing to bypass"
-        case .establishedConnections(nil):
-            "connections that were redirected before stay in the proxy until they end"
-        case .establishedConnections(let count?):
+        case .establishedConnections(nil, let command):
+            "connections that were redirected before stay in the proxy until they end: `\(command)` ends them"
+        case .establishedConnections(let count?, let command):
             "\(count) established \(count == 1 ? "connection stays" : "connections stay") in the proxy until closed: "
-                + "only new connections take the bypass"
+                + "only new connections take the bypass; `\(command)` ends \(count == 1 ? "it" : "them")"
+        case .connectionsNotEnded(let reason): "not all connections could be ended at once: \(reason)"
+        case .datagramFlows(nil, let reason):
+            "flows of UDP may keep their way until they have been idle for some minutes: \(reason)"
+        case .datagramFlows(let count?, let reason):
+            "\(count) \(count == 1 ? "flow of UDP keeps its" : "flows of UDP keep their") way until idle for some "
+                + "minutes: \(reason)"
         case .transparentProxy(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY at a priority other than "
                 + "\(Guard.maskedPriority), which cannot be bypassed"

@@ -21,11 +21,14 @@ public enum BypassMethod: RPCMethod {
         public var only: ConnectionSet?
         /// The connections of those that it is not for.
         public var except: ConnectionSet?
+        /// What happens to open TCP connections that take the other way than new ones; they are kept if left out.
+        public var connections: OpenConnections?
 
         public init(
             netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
             reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil,
-            expectAddresses: [String]? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil
+            expectAddresses: [String]? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil,
+            connections: OpenConnections? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -38,6 +41,7 @@ public enum BypassMethod: RPCMethod {
             self.expectAddresses = expectAddresses
             self.only = only
             self.except = except
+            self.connections = connections
         }
 
         public init(from bound: inout BoundParameters) throws(ErrorObject) {
@@ -52,6 +56,7 @@ public enum BypassMethod: RPCMethod {
             expectAddresses = try bound.optional("expectAddresses")
             only = try bound.optional("only")
             except = try bound.optional("except")
+            connections = try bound.optional("connections")
         }
     }
 
@@ -60,10 +65,13 @@ public enum BypassMethod: RPCMethod {
     public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
         public var status: BypassStatus
         public var changed: Bool
+        /// How many open TCP connections this call ended.
+        public var ended: Int
 
-        public init(status: BypassStatus, changed: Bool) {
+        public init(status: BypassStatus, changed: Bool, ended: Int = 0) {
             self.status = status
             self.changed = changed
+            self.ended = ended
         }
 
         public subscript<Value>(dynamicMember member: KeyPath<BypassStatus, Value>) -> Value {
@@ -72,16 +80,20 @@ public enum BypassMethod: RPCMethod {
 
         public func writeMembers(to text: inout JSONText) {
             text.member("changed", changed)
+            text.member("ended", ended)
             status.writeMembers(to: &text)
         }
 
         private enum CodingKeys: CodingKey {
-            case changed
+            case changed, ended
         }
 
         public init(from decoder: any Decoder) throws {
             status = try BypassStatus(from: decoder)
-            changed = try decoder.container(keyedBy: CodingKeys.self).decode(Bool.self, forKey: .changed)
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            changed = try container.decode(Bool.self, forKey: .changed)
+            // A daemon of an earlier version ends none.
+            ended = try container.decodeIfPresent(Int.self, forKey: .ended) ?? 0
         }
     }
 
@@ -89,7 +101,8 @@ public enum BypassMethod: RPCMethod {
     public static let summary = "Turns the bypass of one network namespace on or off."
     public static let description = """
         `on` while on replaces direction, scope, ttl, owner and reason without interrupting the bypass. `off` while off \
-        succeeds. Only new connections change their path; `warnings` says so if connections are established.
+        succeeds. New TCP connections change their path, and UDP at once; open TCP connections keep theirs unless \
+        `connections` is `reset`. `warnings` says so if connections are established.
         """
     public static let permission = Permission.bypass
     public static let parameters: ParameterTable = [
@@ -108,11 +121,19 @@ public enum BypassMethod: RPCMethod {
             .array(of: .string(length: 1...64))),
         Parameter("only", "with `on` only: the connections that the bypass is for", ConnectionSet.schema()),
         Parameter("except", "with `on` only: connections that the bypass is not for", ConnectionSet.schema()),
+        Parameter(
+            "connections",
+            "`keep` if left out; `reset` ends open TCP connections that take the other way than new ones",
+            .oneOf(OpenConnections.self)),
     ]
     static let generation = Parameter(
         "ifGeneration", "fail with `conflict` unless the namespace is at this generation",
         .integer(minimum: 0))
     public static let result = Schema.object(
-        nil, [.init("changed", .boolean("whether this call changed anything"))] + BypassStatus.properties)
+        nil,
+        [
+            .init("changed", .boolean("whether this call changed anything")),
+            .init("ended", .integer("how many open TCP connections this call ended")),
+        ] + BypassStatus.properties)
     public static let errors: [ErrorCode] = ErrorCode.allCases
 }

@@ -117,7 +117,9 @@ extension BypassManager {
                 logger.notice(
                     "bypass repaired",
                     metadata: ["netns": "\(record.netns)", "inode": "\(inode)", "damage": "\(damage)"])
-                return transition.publish(.repaired, status(of: outcome.after, record.netns, in: &session), &after)
+                let strays = settleFlows(before: observation.bypassed, outcome.after, in: &session)
+                let status = status(of: outcome.after, record.netns, in: &session, strays: strays)
+                return transition.publish(.repaired, status, &after)
             } catch {
                 logOnce("a bypass could not be repaired", of: inode, record, error)
             }
@@ -142,7 +144,8 @@ extension BypassManager {
         }
         do throws(BypassError) {
             let outcome = try end(record.netns, in: &session)
-            var status = status(of: outcome.after, record.netns, in: &session)
+            let strays = settleFlows(after: outcome, in: &session)
+            var status = status(of: outcome.after, record.netns, in: &session, strays: strays)
             transition.end(
                 ending, session.inode, record, cookie: session.cookie, status: &status,
                 audit: AuditRecord(ending, record, session.inode), &after)
@@ -157,6 +160,21 @@ extension BypassManager {
     }
 
     // MARK: what is left
+
+    /// Stops the matcher, and removes what can be removed.
+    func end(
+        _ netns: String, _ earlier: MapEntry? = nil, in session: inout NamespaceSession
+    ) throws(BypassError) -> Reconciler.Ending {
+        let earlier = earlier ?? transition.leftovers.entry(of: session.inode, cookie: session.cookie)
+        var ending = try Reconciler.end(earlier, in: &session)
+        // Nothing was on and nothing was found: an unreadable namespace alone does not suggest leftovers.
+        if ending.entry == nil && !ending.changed {
+            ending.leftovers.removeAll { if case .unknown = $0 { true } else { false } }
+        }
+        let record = BypassRecord(netns: netns, path: session.path, cookie: session.cookie, since: .now)
+        transition.keepLeftovers(of: ending, session.inode, record)
+        return ending
+    }
 
     /// Tries again to remove what an ended bypass has left in its namespace.
     func removeLeftovers(_ inode: UInt64, _ remnant: Leftovers.Remnant) {

@@ -10,11 +10,12 @@ extension BypassManager {
     /// The object of the contract.
     ///
     /// - Parameters:
-    ///   - countingConnections: whether to count connections that are older than the bypass.
+    ///   - strays: flows that take another way than new ones would; nil to count them now.
+    ///   - countingConnections: false for a status without them.
     ///   - lookingForListeners: whether to look for a proxy that is reached without a redirect. No change waits for that.
     func status(
         of observation: Observation, _ netns: String, in session: inout NamespaceSession,
-        countingConnections: Bool = true, lookingForListeners: Bool = false
+        strays: StrayFlows? = nil, countingConnections: Bool = true, lookingForListeners: Bool = false
     ) -> BypassStatus {
         let health = Health(observation)
         var status = BypassStatus(
@@ -39,15 +40,13 @@ extension BypassManager {
             status.reason = record?.reason
             status.setBy = record?.setBy
             if let error = store.writeError(of: session.inode) { warnings.append(.notRecorded("\(error)")) }
-            let isRedirected = observation.redirects.contains {
-                !observation.directions(of: $0).isDisjoint(with: entry.hooks)
-            }
-            if countingConnections, isRedirected, let warning = session.establishedConnections() {
-                warnings.append(warning)
-            }
             if lookingForListeners, entry.hooks.contains(.prerouting), let warning = session.hboneWarning() {
                 warnings.append(warning)
             }
+        }
+        if countingConnections {
+            let strays = strays ?? countFlows(observation, in: &session)
+            warnings += Self.warnings(of: strays, netns, status)
         }
         status.warnings = warnings.map(BypassStatus.Warning.init)
         return status
@@ -144,14 +143,6 @@ extension BypassManager {
             // A namespace that cannot be read does not hide the others, nor is it hidden.
             return lastKnownStatus(inode, record, since: ErrorObject(error).message)
         }
-    }
-}
-
-extension NamespaceSession {
-    /// nil if there are none.
-    fileprivate mutating func establishedConnections() -> Bypass.Warning? {
-        let count = redirectedConnections()
-        return count == 0 ? nil : .establishedConnections(count)
     }
 }
 

@@ -56,9 +56,12 @@ final class BypassManager: Sendable {
 
     /// Turns a bypass on, or replaces its direction, scope, ttl, owner and reason.
     ///
-    /// - Parameter ttl: in seconds; nil for what the policy has for a caller that does not say.
+    /// - Parameters:
+    ///   - ttl: in seconds; nil for what the policy has for a caller that does not say.
+    ///   - connections: what happens to those that stay in the proxy.
     func turnOn(
-        _ request: Request, _ direction: Direction, ttl: Int?, _ after: inout AfterAnswer
+        _ request: Request, _ direction: Direction, ttl: Int?, _ connections: OpenConnections,
+        _ after: inout AfterAnswer
     ) throws(BypassError) -> BypassMethod.Result {
         let turn = try turn(for: request)
         defer { turn.end() }
@@ -76,18 +79,22 @@ final class BypassManager: Sendable {
             generation: store.nextGeneration(),
             owner: request.owner, reason: request.reason, setBy: .init(request.peer.credentials))
         if wasOn, let old, old.desiresTheSame(as: new) {
-            return try apply(old, insteadOf: old, isNew: false, request.netns, in: &session, &after)
+            return try apply(old, insteadOf: old, isNew: false, connections, request.netns, in: &session, &after)
         }
-        return try apply(new, insteadOf: old, isNew: true, request.netns, in: &session, &after)
+        return try apply(new, insteadOf: old, isNew: true, connections, request.netns, in: &session, &after)
     }
 
     /// Ends the bypass of a namespace, whatever its owner.
-    func turnOff(_ request: Request, _ after: inout AfterAnswer) throws(BypassError) -> BypassMethod.Result {
+    ///
+    /// - Parameter connections: what happens to those that stay past the proxy.
+    func turnOff(
+        _ request: Request, _ connections: OpenConnections, _ after: inout AfterAnswer
+    ) throws(BypassError) -> BypassMethod.Result {
         let turn = try turn(for: request)
         defer { turn.end() }
         _ = try authorizer.authorize(.off, in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .ownRules, for: request, &after)
-        return try turnOff(request.netns, in: &session, &after)
+        return try turnOff(request.netns, connections, in: &session, &after)
     }
 
     /// Moves the end of a bypass, and nothing else: it never expires sooner by this.
@@ -122,7 +129,7 @@ final class BypassManager: Sendable {
         (new.only, new.except) = (entry.scope.only, entry.scope.except)
         new.deadline = new.deadline ?? entry.deadline
         let isNew = new.generation != old.generation
-        return try apply(new, insteadOf: old, isNew: isNew, request.netns, in: &session, &after)
+        return try apply(new, insteadOf: old, isNew: isNew, .keep, request.netns, in: &session, &after)
     }
 
     /// What is, in one namespace.
@@ -174,7 +181,7 @@ final class BypassManager: Sendable {
             reason: request.reason)
         do throws(BypassError) {
             let result = try change(&after)
-            if result.changed {
+            if result.changed || result.ended > 0 {
                 record.inode = result.inode
                 record.warnings = result.warnings.map(\.code)
                 transition.complete(record.taking(since: began), &after)
@@ -212,34 +219,21 @@ final class BypassManager: Sendable {
         defer { turn.end() }
         var session = try turn.enter(.ownRules)
         dropStaleRecord(session, &after)
-        _ = try turnOff(record.netns, in: &session, &after)
+        _ = try turnOff(record.netns, .keep, in: &session, &after)
     }
 
     private func turnOff(
-        _ netns: String, in session: inout NamespaceSession, _ after: inout AfterAnswer
+        _ netns: String, _ connections: OpenConnections, in session: inout NamespaceSession,
+        _ after: inout AfterAnswer
     ) throws(BypassError) -> BypassMethod.Result {
         let ending = try end(netns, in: &session)
         let record = store[session.inode]
-        var status = status(of: ending.after, netns, in: &session)
+        let strays = settleFlows(after: ending, connections, in: &session)
+        var status = status(of: ending.after, netns, in: &session, strays: strays)
         if record != nil || ending.changed {
             transition.end(.off, session.inode, record, cookie: session.cookie, status: &status, audit: nil, &after)
         }
-        return BypassMethod.Result(status: status, changed: ending.changed)
-    }
-
-    /// Stops the matcher, and removes what can be removed.
-    func end(
-        _ netns: String, _ earlier: MapEntry? = nil, in session: inout NamespaceSession
-    ) throws(BypassError) -> Reconciler.Ending {
-        let earlier = earlier ?? transition.leftovers.entry(of: session.inode, cookie: session.cookie)
-        var ending = try Reconciler.end(earlier, in: &session)
-        // Nothing was on and nothing was found: an unreadable namespace alone does not suggest leftovers.
-        if ending.entry == nil && !ending.changed {
-            ending.leftovers.removeAll { if case .unknown = $0 { true } else { false } }
-        }
-        let record = BypassRecord(netns: netns, path: session.path, cookie: session.cookie, since: .now)
-        transition.keepLeftovers(of: ending, session.inode, record)
-        return ending
+        return BypassMethod.Result(status: status, changed: ending.changed, ended: strays.ended)
     }
 
     /// Makes what a record says so, and gives what then is.
@@ -248,7 +242,8 @@ final class BypassManager: Sendable {
     ///   - old: what there was before, and is again if this fails.
     ///   - isNew: whether the record differs, even if the kernel has nothing to do.
     private func apply(
-        _ record: BypassRecord, insteadOf old: BypassRecord?, isNew: Bool, _ netns: String,
+        _ record: BypassRecord, insteadOf old: BypassRecord?, isNew: Bool, _ connections: OpenConnections,
+        _ netns: String,
         in session: inout NamespaceSession, _ after: inout AfterAnswer
     ) throws(BypassError) -> BypassMethod.Result {
         let inode = session.inode
@@ -262,10 +257,11 @@ final class BypassManager: Sendable {
             throw error
         }
         transition.activate(record, of: inode)
-        let status = status(of: outcome.after, netns, in: &session)
+        let strays = settleFlows(before: outcome.before.bypassed, outcome.after, connections, in: &session)
+        let status = status(of: outcome.after, netns, in: &session, strays: strays)
         let changed = isNew || outcome.changed
         if changed { transition.publish(.on, status, &after) }
-        return BypassMethod.Result(status: status, changed: changed)
+        return BypassMethod.Result(status: status, changed: changed, ended: strays.ended)
     }
 
     func principal(of peer: Peer) -> FairScheduler.Principal {

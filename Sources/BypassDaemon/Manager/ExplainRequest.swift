@@ -95,7 +95,7 @@ extension IPAddress {
 extension PacketContext {
     /// Those of the same family that others can reach: neither of the loopback nor of the link alone.
     fileprivate func ownAddresses(like example: IPAddress) -> [IPAddress] {
-        let own = (addresses ?? []).map(IPAddress.init(bytes:)).filter { address in
+        let own = (addresses ?? []).compactMap(IPAddress.init(bytes:)).filter { address in
             let bytes = address.bytes
             let isLinkLocal = bytes.count == 16 && bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80
             return bytes.count == example.bytes.count && !address.isLoopback && !isLinkLocal

@@ -19,9 +19,12 @@ extension Router {
             request.scope = parameters.scope
             return try manager.audited(request, as: "bypass \(parameters.state.rawValue)", &call.afterAnswer) {
                 after throws(BypassError) in
-                switch parameters.state {
-                case .on: try manager.turnOn(request, parameters.direction ?? .both, ttl: parameters.ttl, &after)
-                case .off: try manager.turnOff(request, &after)
+                let connections = parameters.connections ?? .keep
+                return switch parameters.state {
+                case .on:
+                    try manager.turnOn(
+                        request, parameters.direction ?? .both, ttl: parameters.ttl, connections, &after)
+                case .off: try manager.turnOff(request, connections, &after)
                 }
             }
         }

@@ -23,16 +23,17 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private let cache: RulesetCache
     private let detail: Detail
     private let closer: DeferredCloser
-    private let legacy: LegacyTables
+    /// nil until they have been read.
+    private(set) var legacy: LegacyTables?
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
-    private var socket: NetlinkSocket
+    var socket: NetlinkSocket
     /// Whether the mask is tried although the kernel has refused it before.
     private var retriesMask = false
     /// A ruleset that changed while it was read: of it only what concerns a batch is read again.
     private var changing: Ruleset?
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
-    private var known: CachedRuleset?
+    private(set) var known: CachedRuleset?
     /// The namespace's entry in the matcher's map, once it has been read or written: nobody else writes it meanwhile, since
     /// a namespace's calls take turns.
     private var knownEntry: MapEntry??
@@ -43,6 +44,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// Whether a ruleset that changes while it is read is accepted as it was read. Once true, it stays true for the
     /// session.
     private var acceptsChanges = false
+
+    private var ownAddresses: Set<IPAddress>?
 
     /// Our rules as they were observed last.
     package var rules: [Ruleset.Rule] { known?.rules ?? [] }
@@ -72,7 +75,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private struct Inside: ~Copyable {
         var socket: NetlinkSocket
-        var legacy: LegacyTables
+        var legacy: LegacyTables?
     }
 
     private static func enter(
@@ -80,7 +83,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.withEntered { () throws(SystemCallError) -> Inside in
-                let legacy = detail != .ownRules ? try LegacyTables.read() : LegacyTables()
+                let legacy = detail != .ownRules ? try LegacyTables.read() : nil
                 return Inside(socket: try NetlinkSocket(), legacy: legacy)
             }
         } catch {
@@ -163,7 +166,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
         do throws(BypassError) {
-            var observation = ruleset.observation.merging(legacy: legacy, entry: try entry(), now: BootClock.now)
+            var observation = ruleset.observation.merging(
+                legacy: legacy ?? LegacyTables(), entry: try entry(), now: BootClock.now)
             observation.lacksMask = cache.lacksMask.load(ordering: .relaxed) && !retriesMask
             return observation
         } catch {
@@ -257,20 +261,19 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         try NetworkNamespace(of: socket.shared.descriptor).withEntered(body)
     }
 
-    /// Whether a program of the namespace listens on a TCP port.
-    package func hasListener(on port: UInt16) throws(NetfilterError) -> Bool {
-        let opened: NetlinkSocket
-        do throws(SystemCallError) {
-            opened = try withEntered { () throws(SystemCallError) in try NetlinkSocket(for: .socketDiagnostics) }
-        } catch {
-            throw .systemCall(error)
-        }
-        var diagnostics = opened
-        return try diagnostics.hasListener(on: port)
+    /// The namespace's addresses, read once they are needed.
+    mutating func addresses() throws(SystemCallError) -> Set<IPAddress> {
+        if let ownAddresses { return ownAddresses }
+        let read = try NetworkNamespace(of: socket.shared.descriptor).addresses()
+        ownAddresses = read
+        return read
     }
 
-    /// How many connections were redirected before, and stay so; nil where that cannot be counted.
-    package mutating func redirectedConnections() -> Int? {
-        socket.redirectedConnections()
+    /// iptables-legacy's tables, read now if that was not done before.
+    mutating func legacyTables() throws(SystemCallError) -> LegacyTables {
+        if let legacy { return legacy }
+        let read = try withEntered { () throws(SystemCallError) in try LegacyTables.read() }
+        legacy = read
+        return read
     }
 }

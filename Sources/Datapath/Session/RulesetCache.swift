@@ -12,6 +12,8 @@ struct CachedRuleset: Sendable {
     var observation: Observation
     /// Our rules.
     var rules: [Ruleset.Rule]
+    /// What the rules of others say about flows.
+    let nat: NatRules
     /// Whether it may be another one without a new generation: there are tables with an owner, with whose socket the kernel
     /// removes them, or a part could not be read for want of memory.
     let isTemporary: Bool
@@ -25,6 +27,7 @@ struct CachedRuleset: Sendable {
         generation = ruleset.generation
         observation = Observation(ruleset, pin: pin)
         isTemporary = ruleset.tables.contains(where: \.hasOwner) || ruleset.lacksMemory
+        nat = ruleset.nat
         rules = ruleset.rules.filter {
             $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
                 || ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
@@ -134,7 +137,7 @@ package final class RulesetCache: Sendable {
 extension CachedRuleset {
     /// About how many bytes it takes.
     fileprivate var size: Int {
-        2048 + rules.count * 512
+        2048 + rules.count * 512 + nat.others.count * 512
             + observation.redirects.reduce(0) { $0 + MemoryLayout<Observation.Redirect>.stride + $1.name.utf8.count }
     }
 }

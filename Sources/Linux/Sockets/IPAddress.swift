@@ -2,30 +2,52 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// An IPv4 or IPv6 address.
+/// An IPv4 or IPv6 address, without memory of its own.
 package struct IPAddress: Hashable, Sendable {
-    /// In network byte order: 4 or 16.
-    package let bytes: [UInt8]
+    private let isIPv4: Bool
+    /// The first eight bytes, and the other ones. An IPv4 address has its four in `low`.
+    private let high: UInt64
+    private let low: UInt64
 
     /// Takes what inet_pton(3) takes: `10.0.0.1`, `fd00::1`. nil for everything else.
     package init?(_ text: String) {
         for (family, size) in [(AF_INET, 4), (AF_INET6, 16)] {
             var bytes = [UInt8](repeating: 0, count: size)
             if unsafe inet_pton(family, text, &bytes) == 1 {
-                self.bytes = bytes
+                self.init(bytes: bytes)
                 return
             }
         }
         return nil
     }
 
-    package init(bytes: [UInt8]) {
-        self.bytes = bytes
+    /// - Parameter bytes: 4 or 16 in network byte order; nil for any other number of them.
+    package init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for byte in bytes { (high, low) = (high << 8 | low >> 56, low << 8 | UInt64(byte)) }
+        (isIPv4, self.high, self.low) = (bytes.count == 4, high, low)
+    }
+
+    /// In network byte order: 4 or 16.
+    package var bytes: [UInt8] {
+        let words = isIPv4 ? [low << 32] : [high, low]
+        return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
+            .prefix(isIPv4 ? 4 : 16).map(\.self)
+    }
+
+    /// Whether every namespace has it for itself: 127.0.0.0/8 or ::1.
+    package var isLoopback: Bool { isIPv4 ? low >> 24 == 127 : high == 0 && low == 1 }
+
+    /// An IPv4 address that a socket for both families writes as ::ffff:10.0.0.1, as an IPv4 address.
+    package var unmapped: IPAddress {
+        if isIPv4 || high != 0 || low >> 32 != 0xffff { return self }
+        return IPAddress(ipv4: UInt32(truncatingIfNeeded: low).bigEndian)
     }
 
     /// - Parameter address: in network byte order.
     fileprivate init(ipv4 address: UInt32) {
-        self.init(bytes: unsafe withUnsafeBytes(of: address) { unsafe Array($0) })
+        (isIPv4, high, low) = (true, 0, UInt64(UInt32(bigEndian: address)))
     }
 
     /// nil unless the text begins with 32 hexadecimal digits, as a line of /proc/net/if_inet6 does.
@@ -36,18 +58,12 @@ package struct IPAddress: Hashable, Sendable {
     }
 }
 
-extension IPAddress {
-    /// 127.0.0.0/8 or ::1.
-    package var isLoopback: Bool {
-        bytes.count == 4 ? bytes[0] == 127 : bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 }
-    }
-}
-
 extension IPAddress: CustomStringConvertible {
     package var description: String {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        let family = bytes.count == 4 ? AF_INET : AF_INET6
-        guard unsafe inet_ntop(family, bytes, &text, socklen_t(text.count)) != nil else { return "\(bytes)" }
+        guard unsafe inet_ntop(isIPv4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count)) != nil else {
+            return "\(bytes)"
+        }
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

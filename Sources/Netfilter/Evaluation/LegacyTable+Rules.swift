@@ -135,14 +135,14 @@ extension LegacyTable {
     }
 
     /// The name of the user's chain that begins behind this entry; nil if it is no head of a chain.
-    private func headName(of offset: Int) -> String? {
+    func headName(of offset: Int) -> String? {
         let target = offset + targetOffset(of: offset)
         return text(at: target + 2) == "ERROR" ? text(at: target + 32) : nil
     }
 
-    private func verdictNumber(of offset: Int) -> Int32 { number(at: offset + targetOffset(of: offset) + 32) }
+    func verdictNumber(of offset: Int) -> Int32 { number(at: offset + targetOffset(of: offset) + 32) }
 
-    private func text(at offset: Int) -> String {
+    func text(at offset: Int) -> String {
         String(decoding: bytes(offset, 29).prefix { $0 != 0 }, as: UTF8.self)
     }
 

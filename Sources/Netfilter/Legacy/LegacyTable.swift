@@ -1,3 +1,5 @@
+internal import Linux
+
 /// A table of iptables-legacy as the kernel gives it: entries one after the other, each with matches and one target.
 struct LegacyTable {
     /// Where the built-in chains begin and end, by hook.
@@ -51,8 +53,11 @@ struct LegacyTable {
     /// Follows a chain and every chain that it jumps to, and visits no entry twice for packets from the same interface:
     /// jumps can lead into the middle of chains, and there can be as many jumps as entries.
     ///
+    /// - Parameter countingOthers: whether destination nat counts that is certainly not a mesh's.
     /// - Returns: where the packets come in that reach such a target; nil if there is no entry where a jump leads.
-    private func sources(of mechanism: Redirect.Mechanism, from start: Int) -> Redirect.Sources? {
+    func sources(
+        of mechanism: Redirect.Mechanism, countingOthers: Bool = false, from start: Int
+    ) -> Redirect.Sources? {
         var found: Redirect.Sources = []
         /// By the interface.
         var visited = Array(repeating: OffsetSet(below: entries.count), count: 3)
@@ -63,7 +68,9 @@ struct LegacyTable {
             walk: while offset < entries.count, visited[Int(input.rawValue)].insert(offset) {
                 let passing = input.narrowed(by: self.input(of: offset))
                 switch target(of: offset) {
-                case .redirect(mechanism): if let passing { found.formUnion(passing.narrowing([.outside, .loopback])) }
+                case .redirect(mechanism):
+                    if mechanism == .nat, !countingOthers, natRule(of: offset).isOthers { break }
+                    if let passing { found.formUnion(passing.narrowing([.outside, .loopback])) }
                 // The head of the next user chain: this one ends here.
                 case .error: break walk
                 case .jump(let destination): if let passing { waiting.append((destination, passing)) }
@@ -78,13 +85,13 @@ struct LegacyTable {
 
     // MARK: entries
 
-    private enum Target {
+    enum Target {
         case redirect(Redirect.Mechanism)
         case error, other
         case jump(Int)
     }
 
-    private func target(of offset: Int) -> Target {
+    func target(of offset: Int) -> Target {
         let target = offset + Int(Self.load(entries, at: offset + version.targetOffset) as UInt16)
         // struct xt_entry_target: size (2), name (29), revision (1), then a standard target's verdict.
         let name = entries[(entries.startIndex + target + 2)...].prefix(29).prefix { $0 != 0 }
@@ -119,14 +126,13 @@ struct LegacyTable {
     }
 
     /// Where entries begin, in their order.
-    var offsets: [Int] {
-        var offsets: [Int] = []
-        var offset = 0
-        while offset < entries.count {
-            offsets.append(offset)
-            offset += size(of: offset)
+    var offsets: some Sequence<Int> {
+        sequence(state: 0) { (next: inout Int) -> Int? in
+            let offset = next
+            guard offset < entries.count else { return nil }
+            next += size(of: offset)
+            return offset
         }
-        return offsets
     }
 
     /// Bytes of an entry. What is behind the end of the table is 0.

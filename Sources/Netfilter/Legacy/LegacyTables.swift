@@ -7,6 +7,8 @@ internal import SystemPackage
 /// What iptables-legacy has put into a namespace: x_tables' own tables, which nf_tables knows nothing of.
 package struct LegacyTables: Sendable {
     package private(set) var redirects: [Redirect] = []
+    package private(set) var nat = NatRules()
+    package private(set) var natExemptions: Set<NatExemption> = []
     /// What may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
@@ -53,8 +55,12 @@ package struct LegacyTables: Sendable {
         let reason: String
         do throws(SystemCallError) {
             switch try Self.read(name, version, places) {
-            case .redirects(let found):
+            case .redirects(let found, let rules, let natHooks):
                 redirects += found
+                for (rule, chain) in rules {
+                    nat.add(rule, in: chain, natHooks)
+                    if let exemption = NatExemption(rule) { natExemptions.insert(exemption) }
+                }
                 return
             case .unreadable(let why): reason = why
             }
@@ -68,7 +74,7 @@ package struct LegacyTables: Sendable {
     }
 
     private enum Outcome {
-        case redirects([Redirect])
+        case redirects([Redirect], [(rule: NatRule, chain: ChainName)], Set<Hook>)
         case unreadable(String)
     }
 
@@ -96,7 +102,9 @@ package struct LegacyTables: Sendable {
                     name: name, version: version, entries: entries, chains: LegacyTable.Chains(information))
                 let found = places.map { table?.redirects($0, at: $1) }
                 if found.contains(where: { $0 == nil }) { return .unreadable("its rules have an unknown format") }
-                return .redirects(found.compactMap(\.self).flatMap(\.self))
+                let rules = places[.nat] == nil ? [] : table?.natRules() ?? []
+                let hooks = rules.isEmpty ? [] : table?.natHooks(among: places[.nat] ?? []) ?? []
+                return .redirects(found.compactMap(\.self).flatMap(\.self), rules, hooks)
             }
             let outcome =
                 size > largeBytes
@@ -166,6 +174,10 @@ package struct LegacyTables: Sendable {
         var interfaceOffset: Int { self == .four ? 16 : 64 }
         var inversionOffset: Int { self == .four ? 83 : 132 }
         var entrySize: Int { self == .four ? 112 : 168 }
+        /// Where an entry has its destination, whose mask stands two addresses later, and its transport (__u16).
+        var addresses: (destination: Int, size: Int, transport: Int) {
+            self == .four ? (4, 4, 80) : (16, 16, 128)
+        }
     }
 }
 

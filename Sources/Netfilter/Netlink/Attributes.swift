@@ -40,9 +40,12 @@ struct Attribute {
 
     var bytes: [UInt8] { unsafe Array(payload) }
 
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe body(payload) }
+
     /// Netfilter's integers are big-endian.
     var uint32: UInt32? { integer() }
     var uint64: UInt64? { integer() }
+    var uint16: UInt16? { integer() }
     var uint8: UInt8? { integer() }
 
     /// Up to the first NUL; bytes that are no UTF-8 become U+FFFD.

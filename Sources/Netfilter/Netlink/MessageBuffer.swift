@@ -140,7 +140,26 @@ struct OutgoingMessage {
         }
     }
 
+    /// Attributes in an attribute.
+    func nest(_ type: UInt32, _ body: () -> Void) {
+        guard let start = unsafe mnl_attr_nest_start(header, UInt16(type)) else { fatalError("libmnl gave no nest") }
+        body()
+        unsafe mnl_attr_nest_end(header, start)
+    }
+
+    func put(_ type: UInt32, bytes: [UInt8]) {
+        unsafe bytes.withUnsafeBytes { unsafe mnl_attr_put(header, UInt16(type), $0.count, $0.baseAddress) }
+    }
+
+    func put(_ type: UInt32, _ number: UInt8) {
+        unsafe mnl_attr_put_u8(header, UInt16(type), number)
+    }
+
     /// Netfilter's integers are big-endian.
+    func put(_ type: UInt32, _ number: UInt16) {
+        unsafe mnl_attr_put_u16(header, UInt16(type), number.bigEndian)
+    }
+
     func put(_ type: UInt32, _ number: UInt32) {
         unsafe mnl_attr_put_u32(header, UInt16(type), number.bigEndian)
     }

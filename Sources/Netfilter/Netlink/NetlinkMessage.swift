@@ -55,6 +55,9 @@ struct NetlinkMessage {
         return unsafe Attributes(UnsafeRawBufferPointer(rebasing: payload.dropFirst(size)))
     }
 
+    /// What follows netlink's own header.
+    var bytes: UnsafeRawBufferPointer { unsafe payload }
+
     /// `nfgen_family` of the nfnetlink header.
     var family: Family? {
         unsafe payload.count >= MemoryLayout<nfgenmsg>.size ? Family(rawValue: payload[0]) : nil
@@ -112,6 +115,7 @@ enum MessageType {
     static let trace = nftables(NFT_MSG_TRACE)
     static let getConnection = conntrack(IPCTNL_MSG_CT_GET)
     static let newConnection = conntrack(IPCTNL_MSG_CT_NEW)
+    static let deleteConnection = conntrack(IPCTNL_MSG_CT_DELETE)
     static let getConntrackStatistics = conntrack(IPCTNL_MSG_CT_GET_STATS)
 
     private static func nftables(_ message: nf_tables_msg_types) -> UInt16 {

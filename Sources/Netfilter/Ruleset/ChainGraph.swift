@@ -94,6 +94,20 @@ struct ChainGraph {
     ///
     /// - Parameter bases: the base chains, to which no verdict can lead.
     func bases(_ bases: Set<Int>, reaching effect: Effects) -> [Int: Redirect.Sources] {
+        let origins = chains.compactMapValues { rules in
+            let sources = rules.effects.sources(of: effect)
+            return sources.isEmpty ? nil : sources
+        }
+        return self.bases(bases, reaching: origins)
+    }
+
+    /// The base chains from which a chain can be reached.
+    func bases(_ bases: Set<Int>, reaching chain: String) -> Set<Int> {
+        Set(self.bases(bases, reaching: [Self.key(chain): [.outside, .loopback]]).keys)
+    }
+
+    /// - Parameter origins: the chains to reach, and where packets come in for which they matter.
+    private func bases(_ bases: Set<Int>, reaching origins: [Int: Redirect.Sources]) -> [Int: Redirect.Sources] {
         var waiting: [Int] = []
         var reaching: [Int: Redirect.Sources] = [:]
         func visit(_ chain: Int, _ sources: Redirect.Sources) {
@@ -102,7 +116,7 @@ struct ChainGraph {
             reaching[chain] = known.union(sources)
             waiting.append(chain)
         }
-        for (chain, rules) in chains { visit(chain, rules.effects.sources(of: effect)) }
+        for (chain, sources) in origins { visit(chain, sources) }
         var reachedByMaps: Redirect.Sources = []
         while let chain = waiting.popLast() {
             let sources = reaching[chain] ?? []

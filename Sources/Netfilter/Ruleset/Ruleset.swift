@@ -112,6 +112,7 @@ package struct Ruleset: Hashable, Sendable {
     package var rules: [Rule]
     /// The base chains from which a redirect can be reached, over whatever jumps.
     package var redirects = Redirects()
+    package var nat = NatRules()
     package var unreadable: [UnreadableRules] = []
     /// Whether something is unreadable only now, since other large rulesets are being read.
     package var lacksMemory = false

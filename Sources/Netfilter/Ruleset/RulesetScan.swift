@@ -7,6 +7,11 @@ struct RulesetScan {
     private let interest: Ruleset.Interest
     var graph = ChainGraph()
     private(set) var rules: [Ruleset.Rule] = []
+    /// The rules of destination nat, but for how they are reached.
+    private(set) var natRules: [(rule: NatRule, chain: ChainName)] = []
+    /// So many of them are looked at: a node has thousands for its services, which a namespace of that kind is not for.
+    private static let maxNatRules = 64
+    private(set) var hasMoreNatRules = false
     /// The rules of a chain stand together: the chain of the last one, and what its rules do so far.
     private var current: Current?
 
@@ -47,9 +52,10 @@ struct RulesetScan {
         if let expressions {
             var meaning = RuleMeaning()
             for element in expressions.nested {
-                let expression = element.expression
+                var expression = element.expression
                 if case .matchBPF(interest.pin) = expression { isOurs = true }
                 meaning.add(expression, element)
+                if case .destinationNat = expression, !isOurs, addNat(expressions, name) { expression = .other }
                 add(expression, meaning)
             }
         }
@@ -58,6 +64,17 @@ struct RulesetScan {
         current?.room -= 1
         rule.position = position
         rules.append(rule)
+    }
+
+    /// - Returns: whether the rule is certainly not a mesh's.
+    private mutating func addNat(_ expressions: Attribute, _ chain: ChainName) -> Bool {
+        guard natRules.count < Self.maxNatRules else {
+            hasMoreNatRules = true
+            return false
+        }
+        let rule = NatRule(expressions.nested, of: chain.family)
+        natRules.append((rule, chain))
+        return rule.isOthers
     }
 
     private mutating func add(_ expression: Ruleset.Expression, _ meaning: RuleMeaning) {
@@ -185,6 +202,7 @@ extension Ruleset {
                 UnreadableRules(rules: "\(table.family.name) \(table.name)", reason: reason))
         }
         let bases = Set(chains.filter { $0.base != nil }.map { ChainGraph.key($0.name.chain) })
+        add(scan, of: chains, bases)
         let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy, .mark]
         let reaching = effects.map { ($0, scan.graph.bases(bases, reaching: $0)) }
         for chain in chains {
@@ -192,5 +210,21 @@ extension Ruleset {
             let reached = reaching.compactMap { effect, bases in bases[key].map { (effect, $0) } }
             if let redirect = chain.redirect(by: reached) { redirects.insert(redirect) }
         }
+    }
+
+    private mutating func add(_ scan: RulesetScan, of chains: [Chain], _ bases: Set<Int>) {
+        var hooks: [ChainName: Set<Hook>] = [:]
+        for (rule, chain) in scan.natRules {
+            let reached = hooks[chain] ?? Self.hooks(of: chains, scan.graph.bases(bases, reaching: chain.chain))
+            hooks[chain] = reached
+            // What no packet gets to takes none.
+            if !reached.isEmpty { nat.add(rule, in: chain, reached) }
+        }
+        if scan.hasMoreNatRules { nat.add(NatRule(anyIn: .inet), in: ChainName(.inet, "", ""), []) }
+    }
+
+    private static func hooks(of chains: [Chain], _ reached: Set<Int>) -> Set<Hook> {
+        let bases = chains.filter { $0.mayRedirect && reached.contains(ChainGraph.key($0.name.chain)) }
+        return Set(bases.compactMap(\.base?.hook))
     }
 }

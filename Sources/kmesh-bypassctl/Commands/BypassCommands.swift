@@ -10,10 +10,10 @@ struct On: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn the bypass of a network namespace on.",
         discussion: """
-            New connections no longer pass the sidecar; established ones keep their path. If the bypass is on already, \
-            direction, scope, time limit, owner and reason are replaced. A connection that is not in the scope goes to the \
-            sidecar as without a bypass. The exit code is 2 if some or all connections of that direction and scope still go \
-            to the sidecar: the warnings say why.
+            New connections no longer pass the sidecar, and UDP at once; established connections keep their path, unless \
+            --reset ends them. If the bypass is on already, direction, scope, time limit, owner and reason are replaced. A \
+            connection that is not in the scope goes to the sidecar as without a bypass. The exit code is 2 if some or all \
+            connections of that direction and scope still go to the sidecar: the warnings say why.
             """)
 
     @OptionGroup var namespace: NamespaceArgument
@@ -29,6 +29,9 @@ struct On: DaemonCommand {
         transform: TimeToLive.parse)
     var timeToLive: TimeToLive?
 
+    @Flag(help: "End open TCP connections that are still in the sidecar, so that they are made again.")
+    var reset = false
+
     @OptionGroup var attribution: Attribution
     @OptionGroup var precondition: Precondition
     @OptionGroup var common: CommonOptions
@@ -39,12 +42,12 @@ struct On: DaemonCommand {
             return .init(
                 netns: namespace.netns, state: .on, direction: direction, ttl: timeToLive?.seconds,
                 owner: attribution.owner, reason: attribution.reason, ifGeneration: precondition.ifGeneration,
-                only: scope.only, except: scope.except)
+                only: scope.only, except: scope.except, connections: reset ? .reset : nil)
         }
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {
-        describe(result.status, changed: result.changed, style)
+        describe(result.status, changed: result.changed, ended: reset ? result.ended : nil, style)
     }
 
     func failure(in result: BypassMethod.Result) -> ExitStatus? { ExitStatus(result.status) }
@@ -58,9 +61,16 @@ struct Off: DaemonCommand {
 
     static let configuration = CommandConfiguration(
         abstract: "Turn the bypass of a network namespace off.",
-        discussion: "New connections pass the sidecar again. Succeeds if the bypass is off already.")
+        discussion: """
+            New connections pass the sidecar again, and UDP at once; established connections keep their path, unless \
+            --reset ends them. Succeeds if the bypass is off already.
+            """)
 
     @OptionGroup var namespace: NamespaceArgument
+
+    @Flag(help: "End open TCP connections that bypass the sidecar, so that they are made again.")
+    var reset = false
+
     @OptionGroup var attribution: Attribution
     @OptionGroup var precondition: Precondition
     @OptionGroup var common: CommonOptions
@@ -68,11 +78,11 @@ struct Off: DaemonCommand {
     var parameters: BypassMethod.Parameters {
         .init(
             netns: namespace.netns, state: .off, owner: attribution.owner, reason: attribution.reason,
-            ifGeneration: precondition.ifGeneration)
+            ifGeneration: precondition.ifGeneration, connections: reset ? .reset : nil)
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {
-        describe(result.status, changed: result.changed, style)
+        describe(result.status, changed: result.changed, ended: reset ? result.ended : nil, style)
     }
 }
 

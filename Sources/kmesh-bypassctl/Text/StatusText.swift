@@ -4,8 +4,10 @@ internal import Console
 
 /// The bypass of one namespace as a block of keys and values, the most important first, and the warnings below it.
 ///
-/// - Parameter changed: Whether the call that gave it changed anything; nil of a call that only reads.
-func describe(_ bypass: BypassStatus, changed: Bool?, _ style: Style) -> String {
+/// - Parameters:
+///   - changed: Whether the call that gave it changed anything; nil of a call that only reads.
+///   - ended: How many connections the call ended; nil of a call that ends none.
+func describe(_ bypass: BypassStatus, changed: Bool?, ended: Int? = nil, _ style: Style) -> String {
     var rows: [[Cell]] = []
     func add(_ key: String, _ value: String?, _ color: Style.Color? = nil) {
         if let value { rows.append([Cell(key + ":"), Cell(value, color)]) }
@@ -16,6 +18,7 @@ func describe(_ bypass: BypassStatus, changed: Bool?, _ style: Style) -> String 
     if isWanted {
         add("effective", bypass.effectWord + bypass.effectRemark, bypass.effectColor)
     }
+    add("reset", ended.map { $0 == 1 ? "1 connection ended" : "\($0) connections ended" })
     add("namespace", "\(bypass.netns) (inode \(bypass.inode))")
     add("direction", bypass.direction?.rawValue)
     if bypass.scope != .all { add("scope", "\(bypass.scope)") }

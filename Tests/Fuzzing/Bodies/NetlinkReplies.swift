@@ -15,8 +15,14 @@ public enum NetlinkReplies {
         case 0: try checkRuleset(rest)
         case 1: try checkBatch(rest)
         case 2: ask(rest) { socket in _ = try? socket.generation() }
-        case 3: ask(rest) { socket in _ = socket.redirectedConnections() }
+        case 3:
+            ask(rest) { socket in
+                _ = try? socket.countOfFlows()
+                _ = try? socket.flows { _ in true }
+            }
         case 4: try checkCounters(rest)
+        case 5: ask(rest) { socket in _ = try? socket.tcpSockets { _ in true } }
+        case 6: ask(rest) { socket in _ = try? socket.natExemptions() }
         default: readMessages(rest)
         }
     }

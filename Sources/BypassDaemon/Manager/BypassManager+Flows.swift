@@ -1,0 +1,89 @@
+internal import Bypass
+internal import BypassAPI
+internal import Datapath
+
+/// Flows that are older than a change, and take another way than new ones would.
+extension BypassManager {
+    /// Has UDP take its new way, and with `connections` at `reset` ends TCP connections that do not.
+    ///
+    /// - Parameters:
+    ///   - before: which connections bypassed the sidecar before the change.
+    ///   - observation: what was found after it.
+    func settleFlows(
+        before: BypassedConnections, _ observation: Observation, _ connections: OpenConnections = .keep,
+        in session: inout NamespaceSession
+    ) -> StrayFlows {
+        let change = FlowChange(before: before, now: observation.bypassed)
+        // Where a redirect is not overridden, it is not known what takes a new connection.
+        let hooks = change.ended.union(change.now.hooks.intersection(observation.overriddenHooks))
+        return settleFlows(change, connections == .reset ? .reset(hooks) : .move, observation, in: &session)
+    }
+
+    /// The same after the end of a bypass.
+    func settleFlows(
+        after ending: Reconciler.Ending, _ connections: OpenConnections = .keep, in session: inout NamespaceSession
+    ) -> StrayFlows {
+        settleFlows(before: BypassedConnections(ending.entry), ending.after, connections, in: &session)
+    }
+
+    /// Counts them only.
+    func countFlows(_ observation: Observation, in session: inout NamespaceSession) -> StrayFlows {
+        let bypassed = observation.bypassed
+        return settleFlows(FlowChange(before: bypassed, now: bypassed), .count, observation, in: &session)
+    }
+
+    private func settleFlows(
+        _ change: FlowChange, _ handling: FlowHandling, _ observation: Observation,
+        in session: inout NamespaceSession
+    ) -> StrayFlows {
+        // Where nothing redirects, there is no other way.
+        let isRedirected = observation.redirects.contains {
+            !observation.directions(of: $0).isDisjoint(with: change.now.hooks)
+        }
+        if change.ended.isEmpty && !isRedirected { return StrayFlows() }
+        return session.settle(change, handling, isMasked: observation.hidesFromTransparentProxy)
+    }
+
+    /// - Parameters:
+    ///   - netns: as the caller named it.
+    ///   - status: of the bypass.
+    static func warnings(of strays: StrayFlows, _ netns: String, _ status: BypassStatus) -> [Bypass.Warning] {
+        var warnings: [Bypass.Warning] = []
+        if let reason = strays.notEnded { warnings.append(.connectionsNotEnded(reason)) }
+        if let direction = status.direction, strays.connections != 0 {
+            let option = direction == .both ? "" : " --direction \(direction.rawValue)"
+            let command = "kmesh-bypassctl on \(netns.asPartOfSentence)\(option)\(status.scope.options) --reset"
+            warnings.append(.establishedConnections(strays.connections, command: command))
+        }
+        if strays.datagrams != 0 {
+            warnings.append(.datagramFlows(strays.datagrams, strays.reason ?? "they are older than the bypass"))
+        }
+        return warnings
+    }
+}
+
+extension Observation {
+    var bypassed: BypassedConnections {
+        BypassedConnections(entry.flatMap { $0.isLive(at: now) ? $0 : nil })
+    }
+}
+
+extension BypassedConnections {
+    /// - Parameter entry: one that lives; nil for no connection.
+    fileprivate init(_ entry: MapEntry?) {
+        self.init(entry?.hooks ?? [], entry?.scope ?? .all)
+    }
+}
+
+extension Scope {
+    /// As `kmesh-bypassctl on` takes it, each with a space before it.
+    fileprivate var options: String {
+        let lists: [(String, [any CustomStringConvertible])] = [
+            ("--port", only?.ports ?? []), ("--network", only?.networks ?? []),
+            ("--except-port", except?.ports ?? []), ("--except-network", except?.networks ?? []),
+        ]
+        return lists.filter { !$0.1.isEmpty }.map { option, elements in
+            " \(option) " + elements.map(\.description).joined(separator: ",")
+        }.joined()
+    }
+}

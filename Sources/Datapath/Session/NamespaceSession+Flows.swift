@@ -1,0 +1,172 @@
+package import Bypass
+internal import Linux
+package import Netfilter
+internal import SystemPackage
+
+/// Flows that take another way than new ones would.
+package struct StrayFlows: Hashable, Sendable {
+    /// Established TCP connections that are still in the proxy; nil if they cannot be counted.
+    package var connections: Int? = 0
+    /// Flows of UDP that do not take their new way; nil if it is not known whether there are any.
+    package var datagrams: Int? = 0
+    /// TCP connections that were ended.
+    package var ended = 0
+    /// Why flows of UDP were not moved, or cannot be counted.
+    package var reason: String?
+    /// Why not all TCP connections that were to be ended are; nil if they are.
+    package var notEnded: String?
+
+    package init() {}
+}
+
+/// What is done about flows that take another way than new ones would.
+package enum FlowHandling: Hashable, Sendable {
+    /// They are counted.
+    case count
+    /// UDP moves at once.
+    case move
+    /// So it does, and TCP connections that were decided about at these hooks are ended.
+    case reset(HookSet)
+
+    var endedHooks: HookSet { if case .reset(let hooks) = self { hooks } else { [] } }
+}
+
+extension NamespaceSession {
+    /// For flows, in all.
+    private static let flowTime = Interval.seconds(2)
+    /// A flow can come back while others are forgotten, by an answer that was on its way.
+    private static let maxRounds = 4
+    /// A walk through the kernel's table takes time for each: with more of them it is not begun.
+    private static let maxTracked = 65536
+
+    /// Counts flows that take another way than new ones would, and has them take it.
+    ///
+    /// - Parameter isMasked: whether TPROXY would take inbound connections, and does not.
+    package mutating func settle(_ change: FlowChange, _ handling: FlowHandling, isMasked: Bool) -> StrayFlows {
+        var strays = StrayFlows()
+        socket.deadline = .now + Self.flowTime
+        do throws(NetfilterError) {
+            try settle(change, handling, isMasked: isMasked, &strays)
+        } catch {
+            strays.datagrams = known?.nat.datagramPorts.isEmpty == true ? strays.datagrams : nil
+            strays.reason = strays.reason ?? error.reason
+            if !handling.endedHooks.isEmpty { strays.notEnded = error.reason }
+        }
+        return strays
+    }
+
+    private mutating func settle(
+        _ change: FlowChange, _ handling: FlowHandling, isMasked: Bool, _ strays: inout StrayFlows
+    ) throws(NetfilterError) {
+        strays.connections = nil
+        // Most pods that are asked about have few, and many have none.
+        guard let count = try socket.countOfFlows(), count <= Self.maxTracked else {
+            throw .systemCall(SystemCallError("reading connections, of which there are many", .noBufferSpace))
+        }
+        let masksConnections = isMasked && change.now.hooks.contains(.prerouting)
+        let nat = count == 0 ? NatRules() : try natRules()
+        let isUninvolved = change.now.hooks.isEmpty && nat.datagramPorts.isEmpty && handling.endedHooks.isEmpty
+        if !masksConnections && (count == 0 || isUninvolved) {
+            strays.connections = 0
+            return
+        }
+        var selection: FlowSelection?
+        var found = try strayFlows(change, nat, handling, &selection)
+        var connections: [TrackedFlow] = []
+        for round in 1...Self.maxRounds {
+            // Where there were too many flows at first, there is room for TCP's once those of UDP have gone.
+            connections = found.flows.filter { $0.transport == .tcp }
+            strays.connections = found.isComplete ? connections.count(where: \.isRedirected) : nil
+            let datagrams = found.flows.filter { $0.transport == .udp }
+            strays.datagrams = datagrams.count
+            if datagrams.isEmpty || handling == .count { break }
+            let outcome = try socket.forget(datagrams)
+            strays.datagrams = outcome.refused
+            strays.reason = outcome.error.map { "\($0)" }
+            if outcome.error != nil || round == Self.maxRounds { break }
+            found = try strayFlows(change, nat, handling, &selection)
+        }
+        if !masksConnections && (handling.endedHooks.isEmpty || connections.isEmpty) { return }
+        let inProxy = strays.connections
+        if masksConnections { strays.connections = nil }
+        var ending = try StrayConnections(
+            connections, selection, isMasked: masksConnections, at: handling.endedHooks, in: self)
+        if ending.hasSuspects { ending.judgeSuspects(try self.selection(change, nat, &selection)) }
+        strays.connections = inProxy.flatMap { counted in ending.transparent.map { $0 + counted } }
+        if handling.endedHooks.isEmpty { return }
+        if !change.ended.isEmpty { ending.exempt(try socket.natExemptions().union(try legacy(\.natExemptions))) }
+        strays.notEnded = try ending.end(&socket)
+        strays.ended = ending.ended
+        strays.connections = strays.connections.map { $0 - ending.endedInProxy }
+    }
+
+    private mutating func strayFlows(
+        _ change: FlowChange, _ nat: NatRules, _ handling: FlowHandling, _ selection: inout FlowSelection?
+    ) throws(NetfilterError) -> (flows: [TrackedFlow], isComplete: Bool) {
+        let isReset = !handling.endedHooks.isEmpty
+        let (candidates, isComplete) = try socket.flows {
+            FlowSelection.isCandidate($0, change, nat) && (isReset || $0.isRedirected || $0.transport == .udp)
+        }
+        if candidates.isEmpty { return ([], isComplete) }
+        let selected = try self.selection(change, nat, &selection)
+        return (candidates.filter { selected.stray($0) != nil }, isComplete)
+    }
+
+    // MARK: what is read in the namespace
+
+    /// The namespace's addresses are read once they are needed.
+    private mutating func selection(
+        _ change: FlowChange, _ nat: NatRules, _ known: inout FlowSelection?
+    ) throws(NetfilterError) -> FlowSelection {
+        if let known { return known }
+        do throws(SystemCallError) {
+            let selection = FlowSelection(change: change, own: try addresses(), nat: nat)
+            known = selection
+            return selection
+        } catch {
+            throw .systemCall(error)
+        }
+    }
+
+    private mutating func natRules() throws(NetfilterError) -> NatRules {
+        guard var nat = known?.nat else {
+            throw .systemCall(SystemCallError("reading the rules that redirect", .noData))
+        }
+        nat.merge(try legacy(\.nat))
+        return nat
+    }
+
+    private mutating func legacy<Value>(_ value: (LegacyTables) -> Value) throws(NetfilterError) -> Value {
+        do throws(SystemCallError) {
+            return value(try legacyTables())
+        } catch {
+            throw .systemCall(error)
+        }
+    }
+
+    /// Whether a program of the namespace listens on a TCP port.
+    package func hasListener(on port: UInt16) throws(NetfilterError) -> Bool {
+        var diagnostics = try openDiagnostics()
+        return try diagnostics.hasListener(on: port)
+    }
+
+    /// A socket of sock_diag's in the namespace.
+    func openDiagnostics() throws(NetfilterError) -> NetlinkSocket {
+        do throws(SystemCallError) {
+            return try withEntered { () throws(SystemCallError) in try NetlinkSocket(for: .socketDiagnostics) }
+        } catch {
+            throw .systemCall(error)
+        }
+    }
+}
+
+extension NetfilterError {
+    /// For people.
+    fileprivate var reason: String {
+        switch self {
+        case .refused(let operation, let errno, _): "\(operation): \(errno)"
+        case .rulesetChanged: "the rules have changed meanwhile"
+        case .systemCall(let error): "\(error)"
+        }
+    }
+}
