@@ -180,6 +180,23 @@ import Testing
         #expect(health.warnings == [])
     }
 
+    @Test("A rule of another program that the scope leaves out goes on working")
+    func otherNat() throws {
+        let dns = Scope(only: try ConnectionSet(ports: [PortRange(53)], networks: [IPNetwork("127.0.0.11")]))
+        func isNamed(_ hooks: HookSet, only: ConnectionSet? = nil, except: ConnectionSet? = nil) -> Bool {
+            var observation = Observation.bypassedIstio(hooks)
+            observation.entry?.scope = Scope(only: only, except: except)
+            observation.otherNat = [.init(hooks: [.output], chain: "ip nat DOCKER_OUTPUT", rule: "-j DNAT", scope: dns)]
+            return Health(observation).warnings.map(\.code).contains("other-nat")
+        }
+        #expect(isNamed([.prerouting, .output]) && isNamed([.output]) && !isNamed([.prerouting]))
+        let (web, name) = (try ConnectionSet(ports: [PortRange(80)]), try ConnectionSet(ports: [PortRange(53)]))
+        let loopback = try ConnectionSet(networks: [IPNetwork("127.0.0.0/8")])
+        #expect(!isNamed([.output], only: web) && isNamed([.output], only: name) && isNamed([.output], except: web))
+        #expect(!isNamed([.output], except: name) && !isNamed([.output], except: loopback))
+        #expect(!isNamed([.output], only: name, except: loopback))
+    }
+
     @Test("Where nothing is intercepted there is nothing to bypass")
     func nothing() {
         let health = health(of: [])

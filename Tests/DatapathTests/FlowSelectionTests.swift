@@ -1,4 +1,5 @@
 import Bypass
+import BypassAPI
 import Linux
 import Netfilter
 import Testing
@@ -17,6 +18,14 @@ import Testing
 
     private static func selection(_ before: HookSet, _ now: HookSet, _ nat: NatRules = NatRules()) -> FlowSelection {
         FlowSelection(change: FlowChange(before: .init(before), now: .init(now)), own: [pod.address], nat: nat)
+    }
+
+    private static func both(_ scope: Scope) -> BypassedConnections {
+        BypassedConnections([.prerouting, .output], scope)
+    }
+
+    private static func selection(_ before: BypassedConnections, now: BypassedConnections) -> FlowSelection {
+        FlowSelection(change: FlowChange(before: before, now: now), own: [pod.address], nat: NatRules())
     }
 
     private static func flow(
@@ -53,6 +62,39 @@ import Testing
         #expect(Self.selection([.prerouting], []).stray(direct) == nil)
         let local = Self.flow(.tcp, Self.pod, Endpoint(Self.address("::1"), 8080))
         #expect(Self.selection([.output], []).stray(local) == nil)
+    }
+
+    @Test func whatIsNotInTheScopeKeepsItsWay() throws {
+        let redirected = Self.flow(.tcp, Self.pod, Self.peer, to: Endpoint(Self.address("127.0.0.1"), 15001))
+        let direct = Self.flow(.tcp, Self.pod, Self.peer)
+        let inbound = Self.flow(.tcp, Self.peer, Self.pod, to: Endpoint(Self.pod.address, 15006))
+        let port = Scope(only: try ConnectionSet(ports: [PortRange(53)]))
+        let network = Scope(except: try ConnectionSet(networks: [IPNetwork("10.89.0.2/32")]))
+        let off = BypassedConnections([])
+        func stray(_ flow: TrackedFlow, _ before: BypassedConnections, _ now: BypassedConnections)
+            -> FlowSelection.Stray?
+        {
+            Self.selection(before, now: now).stray(flow)
+        }
+        #expect(stray(redirected, off, Self.both(port)) == .proxy)
+        #expect(stray(redirected, off, Self.both(network)) == nil)
+        // Of an inbound connection the port is the pod's, and the other side its source.
+        #expect(stray(inbound, off, Self.both(port)) == nil)
+        #expect(stray(inbound, off, Self.both(network)) == nil)
+        // The scope of a bypass that stays gets smaller.
+        #expect(stray(direct, Self.both(.all), Self.both(network)) == .direct)
+        #expect(stray(direct, Self.both(.all), Self.both(port)) == nil)
+        #expect(stray(direct, Self.both(network), off) == nil)
+    }
+
+    @Test func theEndOfAScopeEndsItAtBothHooks() throws {
+        let port = Scope(only: try ConnectionSet(ports: [PortRange(53)]))
+        func ended(_ before: Scope, _ now: Scope) -> HookSet {
+            FlowChange(before: Self.both(before), now: Self.both(now)).ended
+        }
+        #expect(ended(.all, port) == [.prerouting, .output])
+        #expect(ended(port, .all) == [])
+        #expect(ended(port, port) == [])
     }
 
     @Test func anIPv4AddressInIPv6IsTheSame() {

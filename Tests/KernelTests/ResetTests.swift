@@ -41,12 +41,14 @@ extension KernelTests {
         }
 
         private static func set(
-            _ rig: Rig, _ state: String, direction: String? = nil, _ connections: String = "reset"
+            _ rig: Rig, _ state: String, direction: String? = nil, _ connections: String = "reset",
+            only: JSONValue? = nil
         ) async throws -> (answer: BypassAnswer, ended: Int) {
             var members: [(String, JSONValue)] = [
                 ("netns", .string(rig.sandbox.pod)), ("state", .string(state)), ("connections", .string(connections)),
             ]
             if let direction { members.append(("direction", .string(direction))) }
+            if let only { members.append(("only", only)) }
             let result = try await rig.call("bypass", .object(JSONObject(uniqueMembers: members)))
             guard case .number(let number)? = result.object?["ended"], let ended = Int(exactly: number) else {
                 throw ContractViolation(description: "no number ended in \(result)")
@@ -95,6 +97,26 @@ extension KernelTests {
                 #expect(try await Self.set(rig, "on", direction: "outbound").ended == 2)
                 #expect(try await Open.ask(old.outbound) == [nil, nil])
                 old.close()
+            }
+        }
+
+        @Test(arguments: [MeshSandbox.Mesh.iptables, .tproxy])
+        func onlyTheScopeIsCountedAndEnds(_ mesh: MeshSandbox.Mesh) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(mesh)
+                let old = try await Open(rig, .sidecar)
+                let kept = try await Self.set(rig, "on", "keep", only: ["networks": ["10.89.0.0/24"]])
+                let warning = kept.answer.warnings.first?.message ?? ""
+                #expect(warning.hasPrefix("2 ") && warning.contains("--network 10.89.0.0/24 --reset"), "\(warning)")
+                #expect(try await Self.set(rig, "on", only: ["networks": ["10.89.0.0/24"]]).ended == 2)
+                #expect(try await Open.ask(old.outbound + old.inbound) == [nil, .sidecar, nil, .sidecar])
+                let new = try await rig.sandbox.connect(.outbound, .ipv4)
+                #expect(new.greeting == .app)
+                // The scope becomes another one: what has left it goes back.
+                #expect(try await Self.set(rig, "on", only: ["networks": ["fd89::/64"]]).ended == 3)
+                #expect(try await Open.ask([new] + old.outbound + old.inbound) == Array(repeating: nil, count: 5))
+                old.close()
+                new.close()
             }
         }
 

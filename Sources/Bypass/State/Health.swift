@@ -42,9 +42,12 @@ package struct Health: Hashable, Sendable {
         }
         let effect = tally.effect(isKnown: isKnown && further == 0)
         if effect == .nothingToBypass { warnings.append(.noInterception) }
+        for other in observation.otherNat where other.isOverridden(by: entry) {
+            warnings.append(.otherNat(chain: other.chain, rule: other.rule))
+        }
         self.init(
             state: damage.isEmpty ? .on : .degraded, effect: effect,
-            warnings: Self.truncated(warnings, further: further))
+            warnings: Self.truncated(warnings, further: further + observation.furtherOtherNat))
     }
 
     private static let maxOfKind = 16

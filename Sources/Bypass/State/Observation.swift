@@ -1,3 +1,5 @@
+package import BypassAPI
+
 /// What was found in a namespace, and in the matcher's map for it.
 package struct Observation: Hashable, Sendable {
     /// A chain of iptables' nat table.
@@ -103,6 +105,31 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
+    /// Another program's rule that changes destinations, and leads to no proxy.
+    package struct OtherNat: Hashable, Sendable {
+        package var hooks: HookSet
+        /// For people, such as `ip nat DOCKER_OUTPUT`.
+        package var chain: String
+        /// In iptables' words.
+        package var rule: String
+        /// The connections that it is for, and perhaps more.
+        package var scope: Scope
+
+        package init(hooks: HookSet, chain: String, rule: String, scope: Scope = .all) {
+            self.hooks = hooks
+            self.chain = chain
+            self.rule = rule
+            self.scope = scope
+        }
+
+        /// Whether a bypass may take connections that the rule is for.
+        func isOverridden(by entry: MapEntry) -> Bool {
+            let isOutside = entry.scope.only.map { scope.isSubset(of: Scope(except: $0)) } ?? false
+            let isExcepted = entry.scope.except.map { scope.isSubset(of: Scope(only: $0)) } ?? false
+            return !hooks.isDisjoint(with: entry.hooks) && !isOutside && !isExcepted
+        }
+    }
+
     package var tables: PairMap<Family, Table>
     /// nil if the guard's table is not there.
     package var guardChains: PairMap<Hook, GuardChain>?
@@ -115,6 +142,9 @@ package struct Observation: Hashable, Sendable {
     package var isGuardOurs = true
     package var redirects: [Redirect]
     package var unreadable: [Unreadable] = []
+    package var otherNat: [OtherNat] = []
+    /// How many more rules like those there are.
+    package var furtherOtherNat = 0
     /// Whether the observation is consistent. If not, other programs changed the ruleset while it was read: redirects,
     /// and the order of rules, may be out of date.
     package var isSettled = true

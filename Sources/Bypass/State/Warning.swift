@@ -32,6 +32,8 @@ package enum Warning: Hashable, Sendable {
     case notRecorded(String)
     /// Another program damages the bypass again and again.
     case contested(seconds: Int)
+    /// Another program's rule has no effect while the bypass is on.
+    case otherNat(chain: String, rule: String)
     /// It is not known whether some rules take connections to a proxy.
     case unreadable(rules: String, reason: String)
     /// The number of warnings that are not shown, with those of redirects that were only counted.
@@ -63,6 +65,7 @@ package enum Warning: Hashable, Sendable {
         case .guardMissing, .maskMissing: "guard-missing"
         case .notRecorded: "not-recorded"
         case .contested: "contested"
+        case .otherNat: "other-nat"
         case .unreadable: "unreadable"
         case .truncated, .furtherSteps, .omittedBypasses: "truncated"
         case .unseen: "unseen"
@@ -115,6 +118,9 @@ package enum Warning: Hashable, Sendable {
         case .contested(let seconds):
             "another program keeps changing these rules: the daemon repairs them again in \(seconds) s; find that program, "
                 + "or turn the bypass off"
+        case .otherNat(let chain, let rule):
+            "another program's rule in \(chain) has no effect on connections that are bypassed: \(rule); leave them out of "
+                + "the bypass"
         case .unreadable(let rules, let reason):
             "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
         case .truncated(let count):

@@ -169,6 +169,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             var observation = ruleset.observation.merging(
                 legacy: legacy ?? LegacyTables(), entry: try entry(), now: BootClock.now)
             observation.lacksMask = cache.lacksMask.load(ordering: .relaxed) && !retriesMask
+            let others = ruleset.nat.others + (legacy?.nat.others ?? [])
+            observation.otherNat = others.filter { !leadsHome($0) }.map(Observation.OtherNat.init)
+            observation.furtherOtherNat = ruleset.nat.furtherOthers + (legacy?.nat.furtherOthers ?? 0)
             return observation
         } catch {
             throw .refused(error)
@@ -252,6 +255,12 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             throw .refused(BypassError(error))
         }
         if wasRepaired { throw .rulesetChanged }
+    }
+
+    /// Whether a rule may lead to a proxy: to another address of the namespace than that which it is for.
+    private mutating func leadsHome(_ other: OtherNat) -> Bool {
+        if other.destination == other.target { return false }
+        return (try? addresses())?.contains(other.target) == true
     }
 
     /// Enters the namespace again, which most calls need not.

@@ -1,4 +1,6 @@
 internal import Bypass
+internal import BypassAPI
+internal import Linux
 internal import Netfilter
 
 extension Observation {
@@ -146,6 +148,28 @@ extension Ruleset.Rule {
             case .destinationNat(let family) = rule.last
         else { return nil }
         return family == .ip ? (.ip, traffic) : family == .ip6 ? (.ip6, traffic) : nil
+    }
+}
+
+extension Observation.OtherNat {
+    init(_ found: OtherNat) {
+        let hooks = found.hooks.map { $0 == .output ? Bypass.Hook.output : .prerouting }
+        self.init(
+            hooks: HookSet(hooks), chain: found.chain.forPeople, rule: found.description, scope: Scope(found))
+    }
+}
+
+extension Scope {
+    /// The connections that a rule is for, as far as ports and the other side tell. Of inbound ones the rule's destination is
+    /// not the other side.
+    fileprivate init(_ found: OtherNat) {
+        let ports = found.ports.flatMap { try? PortRange(Int($0.lowerBound), to: Int($0.upperBound)) }
+        let destination = found.hooks == [.output] ? found.destination : nil
+        let address = destination.flatMap { InternetAddress(bytes: $0.bytes) }
+        self.init(
+            only: try? ConnectionSet(
+                ports: ports.map { [$0] } ?? [],
+                networks: address.map { [IPNetwork(containing: $0, length: 128)] } ?? []))
     }
 }
 

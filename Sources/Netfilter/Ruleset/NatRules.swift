@@ -69,6 +69,25 @@ package struct OtherNat: Hashable, Sendable {
     package var targetPort: UInt16?
 }
 
+extension OtherNat: CustomStringConvertible {
+    /// As iptables writes it, as far as it was read.
+    package var description: String {
+        var words: [String] = []
+        if let destination { words.append("-d \(destination)") }
+        if let transport {
+            words.append("-p \(transport == 6 ? "tcp" : transport == 17 ? "udp" : String(transport))")
+        }
+        if let ports {
+            let range = ports.count == 1 ? "\(ports.lowerBound)" : "\(ports.lowerBound):\(ports.upperBound)"
+            words.append("--dport \(range)")
+        }
+        let isIPv6 = target.bytes.count == 16
+        let port = targetPort.map { ":\($0)" } ?? ""
+        let place = isIPv6 && !port.isEmpty ? "[\(target)]" : "\(target)"
+        return (words + ["-j DNAT --to-destination \(place)\(port)"]).joined(separator: " ")
+    }
+}
+
 /// What one rule of a nat chain does, as far as it could be read. What is nil was not there, or was not understood.
 struct NatRule: Hashable {
     /// Where destination nat leads: to no address of its own for `redirect`.
