@@ -40,6 +40,22 @@ extension KernelTests {
             }
         }
 
+        @Test(
+            arguments: [
+                ["only": ["ports": [8080]]], ["only": ["ports": ["1-8079"]]], ["except": ["ports": [8080]]],
+                ["only": ["networks": ["10.89.0.2/32"]]], ["except": ["networks": ["10.89.0.0/24"]]],
+                ["only": ["networks": ["fd89::2/128"], "ports": [8080]]],
+            ] as [JSONValue])
+        func aScopeIsFollowed(_ scope: JSONValue) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                let request: JSONValue = ["netns": .string(rig.sandbox.pod), "state": "on"]
+                let members = (request.object?.members ?? []) + (scope.object?.members ?? [])
+                _ = try await rig.call("bypass", .object(JSONObject(uniqueMembers: members.map { ($0.key, $0.value) })))
+                try await Self.compare(rig, "\(scope)")
+            }
+        }
+
         @Test(arguments: MeshSandbox.Mesh.redirecting)
         func inboundTPROXYIsFollowed(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with { rig in

@@ -86,12 +86,6 @@ struct ExplainRequest {
     }
 }
 
-extension IPAddress {
-    fileprivate var isLoopback: Bool {
-        bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
-    }
-}
-
 extension PacketContext {
     /// Those of the same family that others can reach: neither of the loopback nor of the link alone.
     fileprivate func ownAddresses(like example: IPAddress) -> [IPAddress] {

@@ -1,4 +1,5 @@
 package import Bypass
+internal import BypassAPI
 package import Linux
 package import Netfilter
 internal import SystemPackage
@@ -39,7 +40,19 @@ package struct NamespaceRules: Sendable {
     private func matches(_ packet: FirstPacket) -> Bool? {
         guard let entry else { return false }
         // Rules that hold another program ask a map that is not known.
-        return entry.isCurrent ? entry.isLive(at: now) : nil
+        guard entry.isCurrent else { return nil }
+        guard entry.isLive(at: now) else { return false }
+        let scope = entry.scope
+        if scope == .all { return true }
+        let sets = [scope.only, scope.except].compactMap(\.self)
+        let remote = sets.allSatisfy(\.networks.isEmpty) ? packet.to : remote(of: packet)
+        return remote.flatMap { InternetAddress(bytes: $0.bytes) }.map { scope.contains(port: packet.port, remote: $0) }
+    }
+
+    /// The other side: of what only comes through, too, it is the destination. nil if it is not known.
+    private func remote(of packet: FirstPacket) -> IPAddress? {
+        if packet.origin == .local { return packet.to }
+        return context.isLocal(packet.to.bytes).flatMap { $0 ? packet.from : packet.to }
     }
 
     /// Whether iptables-legacy has rules for what leaves the namespace's sockets.
