@@ -54,7 +54,7 @@ extension LegacyTable {
         if invertedFlags != 0 || (source + interfaces).contains(where: { $0 != 0 }) { rule.isExact = false }
         let end = offset + targetOffset(of: offset)
         var match = offset + version.entrySize
-        // struct xt_entry_match: size, name, revision, then what the match is told.
+        // struct xt_entry_match: size, name, revision, then the match's own data.
         while match + 32 <= end {
             let size = Int(number(at: match) as UInt16)
             guard size >= 32, match + size <= end else { break }

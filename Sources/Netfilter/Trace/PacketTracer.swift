@@ -27,7 +27,7 @@ package struct PacketTracer: ~Copyable {
     /// The table is ours.
     private var isStarted = false
 
-    /// To be closed where nobody waits.
+    /// To be closed by a thread that no call waits for.
     package var sockets: [SharedDescriptor] { [owner.shared, listener.shared] }
 
     private static let table = "kmesh_bypass_trace"
