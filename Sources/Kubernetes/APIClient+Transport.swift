@@ -10,7 +10,9 @@ extension APIError {
         switch error {
         case let error as APIError: self = error
         case is CancellationError: self = .cancelled
-        case let error as HTTPClientError where error == .cancelled: self = .cancelled
+        // A client that was replaced cancels its requests, too: only the task's own cancellation ends anything.
+        case let error as HTTPClientError where error == .cancelled:
+            self = Task.isCancelled ? .cancelled : .unreachable("the connection was closed")
         case let error as HTTPClientError
         where [.deadlineExceeded, .readTimeout, .connectTimeout].contains(error): self = .timedOut
         case let error as NIOConnectionError:

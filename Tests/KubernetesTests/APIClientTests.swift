@@ -139,6 +139,45 @@ import Testing
         }
     }
 
+    @Test("A watch goes on when the client's credentials are replaced")
+    func watchAfterReplacement() async throws {
+        try await TemporaryFolder.with("kmesh-access") { folder in try await watchAfterReplacement(folder.path) }
+    }
+
+    private func watchAfterReplacement(_ folder: String) async throws {
+        try await APIServer.with { server in
+            func write(token: String) throws {
+                let text = """
+                    {current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}],
+                    clusters: [{name: k, cluster: {server: "\(server.url)"}}], users: [{name: u, user: {token: \(token)}}]}
+                    """
+                try Files.write(Array(text.utf8), to: folder + "/config")
+            }
+            server.allow(["first"])
+            try write(token: "first")
+            let access = try ClusterAccess.find(kubeconfig: folder + "/config", environment: { _ in nil })
+            try await with(access) { client in
+                let watch = Task { () -> Bool in
+                    for await element in ResourceWatch<Pod>(client, "/api/v1/pods", selectors: []) {
+                        switch element {
+                        case .snapshot(let pods) where pods.contains { $0.metadata.name == "late" }: return true
+                        case .changed(let pod) where pod.metadata.name == "late": return true
+                        default: continue
+                        }
+                    }
+                    return false
+                }
+                while !server.requests.contains(where: \.isWatch) { try await Task.sleep(for: .milliseconds(5)) }
+                server.allow(["second"])
+                try write(token: "second")
+                // It is refused, and has the credentials read again.
+                _ = try await client.get("/api/v1/pods")
+                server.put("late")
+                #expect(await watch.value)
+            }
+        }
+    }
+
     @Test("The server's certificate is verified for the right name, and the client's is sent")
     func certificates() async throws {
         try await APIServer.with(tls: try TestCertificates.serverConfiguration(requiresClientCertificate: true)) {

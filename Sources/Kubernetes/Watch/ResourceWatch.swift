@@ -68,7 +68,7 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
                         return element
                     }
                 } catch {
-                    if error == .cancelled { return nil }
+                    if error == .cancelled, Task.isCancelled { return nil }
                     guard let reported = handleFailure(error) else { continue }
                     return .disconnected(reported)
                 }
