@@ -44,7 +44,7 @@ extension BypassClient {
         try await call(StatusMethod.self, with: .init(netns: netns))
     }
 
-    /// Shows the way of a connection's first packet through one network namespace. Changes nothing.
+    /// Shows the path of a connection's first packet through one network namespace. Changes nothing.
     ///
     /// - Parameters:
     ///   - to: Address and port, such as `192.0.2.1:80` or `[2001:db8::1]:80`; several examples if left out.

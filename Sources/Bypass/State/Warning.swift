@@ -96,15 +96,15 @@ package enum Warning: Hashable, Sendable {
         case .outboundTransparentProxy(let chain):
             "outbound connections still go to the proxy: \(chain) marks them for TPROXY, which cannot be bypassed"
         case .forwardedTraffic(let chain):
-            "\(chain) takes what an interface brings that it names by TPROXY: of that, connections that are only forwarded, "
+            "\(chain) takes packets from an interface that it names by TPROXY: connections that are only forwarded, "
                 + "such as a virtual machine's, still go to the proxy"
         case .maskUnsupported(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY, and this kernel lacks nft_fib_inet or "
-                + "nft_ct, which it takes to bypass that; load them (modprobe), then turn the bypass on again"
+                + "nft_ct, which the bypass needs for that; load them (modprobe), then turn the bypass on again"
         case .redirect(let chain):
             "\(chain) still redirects connections to the proxy: \(Self.remedy)"
         case .earlierRedirect(let chain):
-            "\(chain) redirects before the bypass is asked (its priority is \(Guard.priority) or lower)"
+            "\(chain) redirects before the bypass is evaluated (its priority is \(Guard.priority) or lower)"
         case .ruleMissing(let natChain):
             "the bypass rule is missing from \(natChain.name): \(Self.remedy)"
         case .ruleNotFirst(let natChain):
@@ -126,7 +126,7 @@ package enum Warning: Hashable, Sendable {
         case .truncated(let count):
             "and \(count) more warnings like these, which are not shown"
         case .furtherSteps(let count):
-            "and \(count) more steps of the packets' ways, which are not shown"
+            "and \(count) more steps of the packets' paths, which are not shown"
         case .omittedBypasses(let count):
             "\(count) more bypasses are not shown, since the answer would be too large: ask for the status of each, or end "
                 + "bypasses that are no longer needed"

@@ -129,7 +129,7 @@ public enum ExplainMethod: RPCMethod {
     }
 
     public static let name = "explain"
-    public static let summary = "Shows the way of a connection's first packet through one network namespace."
+    public static let summary = "Shows the path of a connection's first packet through one network namespace."
     public static let description = """
         The hooks that it crosses in their order, the rules that match, the one that decides, and where the packet ends. \
         Bypassed or not; nothing is changed.

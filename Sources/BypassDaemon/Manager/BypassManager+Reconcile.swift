@@ -256,7 +256,9 @@ extension AuditRecord {
             case .gone: "gone"
             case .off: "bypass off"
             }
-        self.init(method: method, netns: record.netns, inode: inode, owner: record.owner, reason: record.reason)
+        self.init(
+            method: method, netns: record.netns, inode: inode, scope: record.scope ?? .all, owner: record.owner,
+            reason: record.reason)
     }
 }
 

@@ -149,7 +149,8 @@ final class BypassManager: Sendable {
         for (inode, record) in store.all where owner == nil || record.owner == owner {
             let began = Instant.now
             let audited = AuditRecord(
-                peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, owner: record.owner)
+                peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, scope: record.scope ?? .all,
+                owner: record.owner)
             do throws(BypassError) {
                 try turnOff(inode, record, as: principal, &after)
                 transition.complete(audited.taking(since: began), &after)

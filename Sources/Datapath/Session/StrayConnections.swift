@@ -120,10 +120,13 @@ struct StrayConnections: ~Copyable {
         let kept = targets.filter { $0.isInProxy && isRefused.contains($0.socket) }
         let forgotten = kept.compactMap(\.flow) + withoutSocket
         if forgotten.isEmpty { return error.map { "\($0)" } }
-        _ = try conntrack.forget(forgotten)
+        let staying =
+            try conntrack.forget(forgotten).refused + refused.count
+            - kept.count { $0.flow != nil }
         let reason =
             error == .notSupported
             ? "the kernel has no SOCK_DESTROY (CONFIG_INET_DIAG_DESTROY)" : error.map { "\($0)" }
         return (reason.map { $0 + ": " } ?? "") + "\(forgotten.count) end only with their next packet"
+            + (staying > 0 ? ", but \(staying) could not be ended" : "")
     }
 }

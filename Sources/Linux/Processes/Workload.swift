@@ -1,3 +1,5 @@
+internal import SystemPackage
+
 /// What a container runtime runs in control groups of its own: a Kubernetes pod, or one container.
 ///
 /// The kubelet names a pod's group after the pod's UID: `kubepods-burstable-pod3f1c_....slice` with the systemd driver
@@ -194,7 +196,12 @@ private struct CgroupSearch {
                 // A pod has one group for each controller, which hold the same processes; so has a container, unless other
                 // ids begin with the same digits.
                 if !found.isEmpty, workload.isWhole { return }
-            } else if folder.depth < Self.maxDepth, folders.count < Self.maxFolders, workload.mayBe(below: name) {
+            } else if folder.depth < Self.maxDepth, workload.mayBe(below: name) {
+                // What is not found in the first of very many may be in the others.
+                guard folders.count < Self.maxFolders else {
+                    unknown = unknown ?? SystemCallError("search \(Self.maxFolders) control groups", .noBufferSpace)
+                    continue
+                }
                 folders.append(Folder(path: path, depth: folder.depth + 1))
             }
         }

@@ -30,7 +30,7 @@ package struct PathEvaluation: Sendable {
         var ends: Set<PacketPath.End> = []
         var waiting: [[Bool]] = [[]]
         var walks = 0
-        var budget = PathWalk.maxRules
+        var budget = PathWalk.maxSteps
         while let decisions = waiting.popLast() {
             walks += 1
             guard walks <= Self.maxWalks else {

@@ -13,8 +13,8 @@ extension PathWalk {
                 (chain, index) = caller
                 continue
             }
-            try spend(1)
             let rule = rules[index]
+            try spend(1 + rule.parts.count)
             index += 1
             guard let verdict = try verdict(of: rule, index, in: chain, place, at: hook) else { continue }
             switch verdict {

@@ -16,17 +16,19 @@ extension PathWalk {
                 place = Place(table: table, name: message.chain.chain, chain: chain, base: base)
             }
             guard let place else { return false }
-            append(message, chain, place)
+            try append(message, chain, place)
             if message.verdict == .drop { throw .dropped }
         }
         return false
     }
 
-    private mutating func append(_ message: TraceMessage, _ chain: FilterChain, _ place: Place) {
+    private mutating func append(_ message: TraceMessage, _ chain: FilterChain, _ place: Place) throws(Stop) {
         guard message.kind == .rule else { return appendPolicy(of: place, at: .output) }
+        try spend(chain.rules.count)
         let index = chain.rules.firstIndex { $0.handle == message.handle }
         var outcome = message.verdict.map(RuleOutcome.decides) ?? .goesOn
         if let index {
+            try spend(chain.rules[index].parts.count)
             var evaluation = RuleEvaluation(packet, context, sets: place.table.sets)
             let evaluated = evaluation.evaluate(chain.rules[index])
             // To the kernel a target of x_tables only accepts what it redirects.

@@ -131,7 +131,7 @@ struct PathWalk {
                 places.append(Place(table: table, name: name, chain: chain, base: base))
             }
         }
-        try spend(places.count)
+        try spend(tables.reduce(0) { $0 + $1.chains.count })
         places.sort { a, b in
             let (first, second) = (a.order(at: hook), b.order(at: hook))
             return first == second ? (a.table.name, a.name) < (b.table.name, b.name) : first < second
@@ -150,7 +150,8 @@ struct PathWalk {
         if tracks { hasDestinationNat = true } else if hook != .forward { hasSourceNat = true }
     }
 
-    static let maxRules = 1 << 16
+    /// Rules and their conditions: a rule can have more than a thousand.
+    static let maxSteps = 1 << 18
     /// More than this leave more ways open than are followed.
     private static let maxDecisions = 16
 

@@ -7,7 +7,7 @@ struct Explain: DaemonCommand {
     typealias Method = ExplainMethod
 
     static let configuration = CommandConfiguration(
-        abstract: "Show the way of a connection's first packet through a network namespace, and where it ends.",
+        abstract: "Show the path of a connection's first packet through a network namespace, and where it ends.",
         discussion: """
             Without --to, examples in both directions. Each line is a rule that matches, or the end of a base chain; '>' \
             marks what decides. Nothing is changed.
