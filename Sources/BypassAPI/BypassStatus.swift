@@ -179,7 +179,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
 }
 
 extension BypassStatus.Warning {
-    fileprivate static func list(_ description: String? = nil) -> Schema {
+    static func list(_ description: String? = nil) -> Schema {
         .array(
             of: .object(nil, [.init("code", .string("for programs")), .init("message", .string("for people"))]),
             description)

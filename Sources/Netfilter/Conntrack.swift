@@ -81,48 +81,14 @@ extension NetlinkSocket {
     ///
     /// - Returns: the first error with which the kernel refused one, and how many it refused.
     package mutating func forget(_ flows: [TrackedFlow]) throws(NetfilterError) -> (refused: Int, error: Errno?) {
-        var outcome: (refused: Int, error: Errno?) = (0, nil)
-        var rest = flows[...]
-        while !rest.isEmpty {
-            let part = rest.prefix(Self.maxRequests)
-            rest = rest.dropFirst(part.count)
-            var requests = MessageBuffer(messages: part.count, largest: Self.largestDeletion)
-            let first = takeSequence(part.count)
-            for (index, flow) in part.enumerated() {
-                flow.appendDeletion(to: &requests, sequence: first &+ UInt32(index))
-            }
-            try exchange(requests, count: part.count, first: first, for: "forgetting flows") { _, errno in
-                if errno == .noSuchFileOrDirectory { return }
-                outcome.refused += 1
-                outcome.error = outcome.error ?? errno
-            }
+        let (refused, error) = try acknowledged(flows, largest: Self.largestDeletion, for: "forgetting flows") {
+            $0.appendDeletion(to: &$1, sequence: $2)
         }
-        return outcome
+        return (refused.count, error)
     }
 
-    /// In one exchange: the socket has room for so many acknowledgements.
-    static let maxRequests = 64
     /// Headers and some 20 attributes.
     private static let largestDeletion = 512
-
-    /// Sends requests that are acknowledged one by one.
-    ///
-    /// - Parameters:
-    ///   - first: the sequence number of the first request.
-    ///   - refused: is called with the index of each request that failed.
-    mutating func exchange(
-        _ requests: borrowing MessageBuffer, count: Int, first: UInt32, for operation: StaticString,
-        _ refused: (Int, Errno) -> Void
-    ) throws(NetfilterError) {
-        var answers = 0
-        try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
-            let index = Int(message.sequence &- first)
-            guard index < count, let error = message.acknowledgement else { return .more }
-            if error != 0 { refused(index, Errno(rawValue: error)) }
-            answers += 1
-            return answers == count ? .done : .more
-        }
-    }
 }
 
 extension TrackedFlow {

@@ -77,25 +77,12 @@ extension NetlinkSocket {
     package mutating func destroy(
         _ sockets: [TCPSocket]
     ) throws(NetfilterError) -> (refused: [TCPSocket], error: Errno?) {
-        var outcome: (refused: [TCPSocket], error: Errno?) = ([], nil)
-        var rest = sockets[...]
-        while !rest.isEmpty {
-            let part = rest.prefix(Self.maxRequests)
-            rest = rest.dropFirst(part.count)
-            var requests = MessageBuffer(messages: part.count, largest: Self.largestRequest)
-            let first = takeSequence(part.count)
-            for (index, socket) in part.enumerated() {
-                requests.append(
-                    Self.destroy, flags: .acknowledge, sequence: first &+ UInt32(index),
-                    payload: Self.request(socket.family, states: Self.established | Self.listening, id: socket.id))
-            }
-            try exchange(requests, count: part.count, first: first, for: "ending connections") { index, errno in
-                if errno == .noSuchFileOrDirectory { return }
-                outcome.refused.append(part[part.startIndex + index])
-                outcome.error = outcome.error ?? errno
-            }
+        try acknowledged(sockets, largest: Self.largestRequest, for: "ending connections") {
+            socket, requests, sequence in
+            requests.append(
+                Self.destroy, flags: .acknowledge, sequence: sequence,
+                payload: Self.request(socket.family, states: Self.established | Self.listening, id: socket.id))
         }
-        return outcome
     }
 
     /// SOCK_DIAG_BY_FAMILY and SOCK_DESTROY of linux/sock_diag.h.

@@ -156,11 +156,7 @@ extension ExplainMethod {
             .init("netns", .string("the namespace, as the caller named it")),
             .init("inode", .integer("the namespace's inode number")),
             .init("probes", .array(of: .object("one first packet", probe))),
-            .init(
-                "warnings",
-                .array(
-                    of: .object(nil, [.init("code", .string("for programs")), .init("message", .string("for people"))]))
-            ),
+            .init("warnings", BypassStatus.Warning.list()),
         ])
 
     private static let probe: [Schema.Property] = [

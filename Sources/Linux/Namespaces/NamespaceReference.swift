@@ -80,7 +80,7 @@ package enum NamespaceReference: Hashable, Sendable {
     /// Resolves the reference once. What is returned is the namespace itself, whatever happens to the name afterwards.
     ///
     /// - Parameters:
-    ///   - user: the caller. Only root is told what is in a folder that not every user may search.
+    ///   - user: the caller. Errors describe the content of a private folder to root only.
     ///   - addresses: of the pod or container, if the caller knows them: of several namespaces of its processes the one that
     ///     has one of them is meant.
     package func open(

@@ -72,7 +72,7 @@ enum RulePart: Hashable, Sendable {
     case redirect(port: Int?)
     case transparentProxy(port: Int?)
     case exceptFromConntrack
-    /// Nobody knows before the packet is there whether it is met.
+    /// Whether it is met is not known before the packet is there.
     case openCondition
     /// Counts, logs, or does something else that neither ends the rule nor changes the packet's way.
     case nothing

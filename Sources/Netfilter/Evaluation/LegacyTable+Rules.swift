@@ -134,7 +134,7 @@ extension LegacyTable {
         return FilterRule(handle: nil, parts: parts)
     }
 
-    /// The name of the user's chain that begins behind this entry; nil if it is no head of a chain.
+    /// The name of the user's chain that begins behind this entry; nil if no chain begins there.
     func headName(of offset: Int) -> String? {
         let target = offset + targetOffset(of: offset)
         return text(at: target + 2) == "ERROR" ? text(at: target + 32) : nil

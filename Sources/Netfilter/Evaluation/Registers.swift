@@ -4,7 +4,7 @@ struct Registers {
     /// What begins at a byte, where it is one of several values: names and numbers of interfaces.
     private var alternatives: [Int: [[UInt8]]] = [:]
 
-    /// NFT_REG_1 to 4 have 16 bytes, NFT_REG32_00 to 15 have 4; nil for the verdict and for what is no register.
+    /// NFT_REG_1 to 4 have 16 bytes, NFT_REG32_00 to 15 have 4; nil for the verdict and for any other number.
     static func offset(_ register: UInt32) -> Int? {
         switch register {
         case 1...4: Int(register - 1) * 16

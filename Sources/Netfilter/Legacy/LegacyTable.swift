@@ -54,7 +54,7 @@ struct LegacyTable {
     /// jumps can lead into the middle of chains, and there can be as many jumps as entries.
     ///
     /// - Parameter countingOthers: whether destination nat counts that is certainly not a mesh's.
-    /// - Returns: where the packets come in that reach such a target; nil if there is no entry where a jump leads.
+    /// - Returns: the interfaces of the packets that reach such a target; nil if a jump leads to no entry.
     func sources(
         of mechanism: Redirect.Mechanism, countingOthers: Bool = false, from start: Int
     ) -> Redirect.Sources? {

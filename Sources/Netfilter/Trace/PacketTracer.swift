@@ -9,7 +9,7 @@ internal import SystemPackage
 /// The table that does it belongs to the socket (NFT_TABLE_F_OWNER, Linux 5.12): the kernel removes it when the socket is
 /// closed, also if the process is killed.
 package struct PacketTracer: ~Copyable {
-    /// A packet that is traced, by what the kernel finds in its headers: a port that a socket of ours holds is no other's.
+    /// A packet that is traced, by its headers: no other socket has a port that a socket of ours holds.
     package struct Flow: Hashable, Sendable {
         package var family: Family
         package var transport: UInt8
