@@ -16,36 +16,35 @@ struct {
 
 static __always_inline bool contains_port(const struct bypass_set *set, __u16 port)
 {
-	if (set->port_count == 0)
-		return true;
-	for (int i = 0; i < BYPASS_SET_PORTS && i < set->port_count; i++) {
-		if (set->ports[i].first <= port && port <= set->ports[i].last)
-			return true;
-	}
-	return false;
+	__u64 matches = set->port_count == 0;
+
+	for (int i = 0; i < BYPASS_SET_PORTS && i < set->port_count; i++)
+		matches |= is_negative(((__s64)set->ports[i].first - port - 1) & ((__s64)port - set->ports[i].last - 1));
+	return matches;
 }
 
-/* The first bits of 64. */
-static __always_inline __u64 mask(int bits)
+/* The first bits of 64, from none to all. No shift is by 64, which BPF takes for 0. */
+static __always_inline __u64 mask(__u64 bits)
 {
-	return bits <= 0 ? 0 : bits >= 64 ? ~0ULL : ~0ULL << (64 - bits);
+	return ~(~0ULL >> bits / 2 >> (bits - bits / 2));
 }
 
 static __always_inline bool contains_remote(const struct bypass_set *set, const struct connection *connection)
 {
-	if (set->network_count == 0)
-		return true;
-	for (int i = 0; i < BYPASS_SET_NETWORKS && i < set->network_count; i++) {
-		int length = set->lengths[i];
+	__u64 matches = set->network_count == 0;
 
-		if (connection->is_ipv4 != (i < set->ipv4_count))
+	for (int i = 0; i < BYPASS_SET_NETWORKS && i < set->network_count; i++) {
+		__s64 beyond = (__s64)set->lengths[i] - 64;
+		__u64 low_bits = beyond & (is_negative(beyond) - 1);
+
+		if ((set->networks[i].high ^ connection->remote.high) & mask(set->lengths[i] - low_bits))
 			continue;
-		if ((set->networks[i].high ^ connection->remote.high) & mask(length))
-			continue;
-		if (length <= 64 || !((set->networks[i].low ^ connection->remote.low) & mask(length - 64)))
-			return true;
+		__u64 differs = ((set->networks[i].low ^ connection->remote.low) & mask(low_bits)) |
+				(is_negative(i - (__s64)set->ipv4_count) ^ connection->is_ipv4);
+
+		matches |= 1 ^ is_negative(differs | -differs);
 	}
-	return false;
+	return matches;
 }
 
 static __always_inline bool contains(const struct bypass_set *set, const struct connection *connection)
