@@ -152,6 +152,11 @@ switch_transparent() {
     call root bypass "[\"$pod\",\"$1\"]"
 }
 
+# bypass_only SET: a bypass for some connections.
+bypass_only() {
+    call root bypass "{\"netns\":\"$pod\",\"state\":\"on\",\"only\":$1}"
+}
+
 check "a pod for TPROXY can be made" make_transparent_pod
 for tool in iptables-nft iptables-legacy nft; do
     check "$tool: TPROXY can be set" take_connections $tool
@@ -193,6 +198,15 @@ check "it starts" systemctl start kmesh-bypassd.service
 check "the pins are the same" is "$before" pins
 check "the bypass is as it was" is "on true" field '"\(.state) \(.effective)"' call root status "[\"$pod\"]"
 check "connections reach the app after it" is "app app" inbound_answers
+# The matcher reads packets by itself where a bypass has a scope.
+check "a bypass can be for a port" is on field .state bypass_only '{"ports":["8000-8080"]}'
+check "connections to the port reach the app" is "app app" inbound_answers
+check "a bypass can be for other ports" is on field .state bypass_only '{"ports":["1-8079",8081]}'
+check "connections to the port are the sidecar's" is "sidecar sidecar" inbound_answers
+check "a bypass can be for networks" is on field .state bypass_only '{"networks":["10.71.0.2","fd71::/64"]}'
+check "connections from there reach the app" is "app app" inbound_answers
+check "a bypass can be for other networks" is on field .state bypass_only '{"networks":["10.72.0.0/16","fd71::3"]}'
+check "connections from there are the sidecar's" is "sidecar sidecar" inbound_answers
 check "it can be turned off" is off field .state switch_transparent off
 for namespace in $pod $client $behind; do
     ip netns pids "$namespace" | xargs -r kill
