@@ -139,6 +139,39 @@ extension KernelTests {
             }
         }
 
+        private static let redirect = "-A OUTPUT -p tcp -j REDIRECT --to-ports 15001"
+
+        /// Where new connections will go after `off` is what all rules say, in their order.
+        @Test(
+            arguments: [
+                // A chain that is left without a verdict exempts nothing.
+                (["-N MESH", "-A OUTPUT -j MESH", "-A MESH -d 10.80.0.0/12 -j RETURN", redirect], true),
+                ([redirect, "-A OUTPUT -d 10.80.0.0/12 -j RETURN"], true),
+                (["-A OUTPUT ! -d 10.80.0.0/12 -j RETURN", redirect], true),
+                (["-A OUTPUT -p tcp -m multiport --dports 80,8080 -j RETURN", redirect], false),
+                (["-A OUTPUT ! -d 10.80.0.0/12 -p tcp -j REDIRECT --to-ports 15001"], false),
+                (["-N MESH", "-A OUTPUT -j MESH", "-A MESH -d 10.80.0.0/12 -j ACCEPT", redirect], false),
+                // Either way is possible.
+                (["-A OUTPUT -p tcp --sport 1:2 -j RETURN", redirect], nil),
+                (["-A OUTPUT -p tcp -m statistic --mode random --probability 0.5 -j RETURN", redirect], nil),
+            ] as [([String], Bool?)], ["iptables", "iptables-legacy"])
+        func offEndsExactlyWhatWillBeRedirected(_ given: (rules: [String], isEnded: Bool?), _ tool: String) async throws
+        {
+            try await Rig.with { rig in
+                for rule in given.rules { try await rig.sandbox.iptables(rule, tool: tool) }
+                try await rig.on()
+                let connection = try await rig.sandbox.connect(.outbound, .ipv4)
+                #expect(connection.greeting == .app)
+                let off = try await Self.set(rig, "off")
+                #expect(off.ended == (given.isEnded == true ? 1 : 0))
+                #expect(try await Open.ask([connection]) == [given.isEnded == true ? nil : .app])
+                let warning = off.answer.warnings.first { $0.code == "established-connections" }?.message
+                #expect(
+                    (warning?.contains("it is not known") == true) == (given.isEnded == nil), "\(off.answer.warnings)")
+                connection.close()
+            }
+        }
+
         /// The proxy's own connections go past it by rules of the mesh, with a bypass and without.
         @Test func theProxysOwnConnectionsStay() async throws {
             try await Rig.with { rig in

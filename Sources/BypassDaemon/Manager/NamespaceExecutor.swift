@@ -47,7 +47,11 @@ final class NamespaceExecutor: Sendable {
     }
 
     fileprivate func rules(of namespace: borrowing NetworkNamespace) throws(BypassError) -> NamespaceRules {
-        try NamespaceRules(namespace, matcher: matcher, closer: closer)
+        do throws(SystemCallError) {
+            return try NamespaceRules(namespace, matcher: matcher, closer: closer)
+        } catch {
+            throw BypassError(error)
+        }
     }
 
     // MARK: opening

@@ -2,7 +2,7 @@ package import Linux
 package import Netfilter
 
 /// The first packet of a connection, whose way is to be explained.
-package struct FirstPacket: Sendable {
+package struct FirstPacket: Hashable, Sendable {
     package var to: IPAddress
     package var port: UInt16
     /// nil if any address may send it.

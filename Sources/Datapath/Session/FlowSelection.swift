@@ -33,6 +33,18 @@ package struct BypassedConnections: Hashable, Sendable {
     }
 }
 
+extension Scope {
+    /// - Parameter remote: the other side; nil if it is not known.
+    /// - Returns: nil if the scope depends on what is not known.
+    func contains(port: UInt16, remote: IPAddress?) -> Bool? {
+        if self == .all { return true }
+        let hasNetworks = [only, except].contains { $0?.networks.isEmpty == false }
+        // Without networks, any address serves.
+        let address = remote?.bytes ?? (hasNetworks ? nil : [0, 0, 0, 0])
+        return address.flatMap { InternetAddress(bytes: $0) }.map { contains(port: port, remote: $0) }
+    }
+}
+
 /// Which flows take another way than new ones would.
 struct FlowSelection {
     var change: FlowChange
@@ -74,11 +86,8 @@ struct FlowSelection {
     private func isIn(_ bypassed: BypassedConnections, _ flow: TrackedFlow) -> Bool {
         let direction = hook(of: flow)
         let other = direction == .output ? flow.destination : flow.source
-        guard bypassed.hooks.contains(direction) else { return false }
-        if bypassed.scope == .all { return true }
-        return InternetAddress(bytes: other.address.bytes).map {
-            bypassed.scope.contains(port: flow.destination.port, remote: $0)
-        } ?? false
+        return bypassed.hooks.contains(direction)
+            && bypassed.scope.contains(port: flow.destination.port, remote: other.address) == true
     }
 
     /// The direction. What comes in and is for another address, as a virtual machine in the pod sends it, is outbound.

@@ -1,4 +1,4 @@
-package import Bypass
+internal import Bypass
 internal import BypassAPI
 package import Linux
 package import Netfilter
@@ -26,14 +26,23 @@ package struct NamespaceRules: Sendable {
         let traces = traces(of: packets, in: namespace)
         return packets.enumerated().map { index, first in
             let (packet, origin) = (first.packet, first.origin)
-            var context = context
-            context.matcher.matches = matches(first)
-            let evaluation = PathEvaluation(tables, context, isComplete: unreadable.isEmpty)
+            let evaluation = evaluation(of: first)
             if let trace = traces[index], let path = evaluation.path(of: packet, from: origin, following: trace) {
                 return Way(path: path, isTraced: true)
             }
             return Way(path: evaluation.path(of: packet, from: origin), isTraced: false)
         }
+    }
+
+    /// Where a packet ends, from the rules alone.
+    func end(of first: FirstPacket) -> PacketPath.End {
+        evaluation(of: first).path(of: first.packet, from: first.origin).end
+    }
+
+    private func evaluation(of first: FirstPacket) -> PathEvaluation {
+        var context = context
+        context.matcher.matches = matches(first)
+        return PathEvaluation(tables, context, isComplete: unreadable.isEmpty)
     }
 
     /// Whether the matcher matches a packet; nil if that is not known.
@@ -42,11 +51,7 @@ package struct NamespaceRules: Sendable {
         // Rules that hold another program ask a map that is not known.
         guard entry.isCurrent else { return nil }
         guard entry.isLive(at: now) else { return false }
-        let scope = entry.scope
-        if scope == .all { return true }
-        let sets = [scope.only, scope.except].compactMap(\.self)
-        let remote = sets.allSatisfy(\.networks.isEmpty) ? packet.to : remote(of: packet)
-        return remote.flatMap { InternetAddress(bytes: $0.bytes) }.map { scope.contains(port: packet.port, remote: $0) }
+        return entry.scope.contains(port: packet.port, remote: remote(of: packet))
     }
 
     /// The other side: of what only comes through, too, it is the destination. nil if it is not known.
@@ -68,24 +73,20 @@ package struct NamespaceRules: Sendable {
     /// - Parameter closer: closes the socket later, so that no call waits for that.
     package init(
         _ namespace: borrowing NetworkNamespace, matcher: Matcher, closer: DeferredCloser
-    ) throws(BypassError) {
+    ) throws(SystemCallError) {
         self.closer = closer
-        do throws(SystemCallError) {
-            entry = try matcher.entry(of: namespace.inode)
-            now = BootClock.now
-            context = PacketContext(
-                addresses: Set(try namespace.addresses().map(\.bytes)),
-                interfaces: try namespace.interfaces()?.map { Packet.Interface(name: $0.name, index: $0.index) },
-                matcher: (matcher.pin, nil))
-            let legacy = try namespace.withEntered { () throws(SystemCallError) in try LegacyTables.filterTables() }
-            var socket = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket() }
-            defer { closer.add(socket.shared) }
-            let found = try Self.tables(by: &socket)
-            tables = found.tables + legacy.tables
-            unreadable = found.unreadable + legacy.unreadable
-        } catch {
-            throw BypassError(error)
-        }
+        entry = try matcher.entry(of: namespace.inode)
+        now = BootClock.now
+        context = PacketContext(
+            addresses: Set(try namespace.addresses().map(\.bytes)),
+            interfaces: try namespace.interfaces()?.map { Packet.Interface(name: $0.name, index: $0.index) },
+            matcher: (matcher.pin, nil))
+        let legacy = try namespace.withEntered { () throws(SystemCallError) in try LegacyTables.filterTables() }
+        var socket = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket() }
+        defer { closer.add(socket.shared) }
+        let found = try Self.tables(by: &socket)
+        tables = found.tables + legacy.tables
+        unreadable = found.unreadable + legacy.unreadable
     }
 
     private static func tables(by socket: inout NetlinkSocket) throws(SystemCallError) -> FilterTables {

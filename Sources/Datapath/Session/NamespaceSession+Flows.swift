@@ -94,7 +94,9 @@ extension NamespaceSession {
         if ending.hasSuspects { ending.judgeSuspects(try self.selection(change, nat, &selection)) }
         strays.connections = inProxy.flatMap { counted in ending.transparent.map { $0 + counted } }
         if handling.endedHooks.isEmpty { return }
-        if !change.ended.isEmpty { ending.exempt(try socket.natExemptions().union(try legacy(\.natExemptions))) }
+        if ending.hasDirect {
+            ending.judgeDirect(try rulesNow(), try self.selection(change, nat, &selection), until: socket.deadline)
+        }
         strays.notEnded = try ending.end(&socket)
         strays.ended = ending.ended
         strays.connections = strays.connections.map { $0 - ending.endedInProxy }
@@ -139,6 +141,14 @@ extension NamespaceSession {
     private mutating func legacy<Value>(_ value: (LegacyTables) -> Value) throws(NetfilterError) -> Value {
         do throws(SystemCallError) {
             return value(try legacyTables())
+        } catch {
+            throw .systemCall(error)
+        }
+    }
+
+    private func rulesNow() throws(NetfilterError) -> NamespaceRules {
+        do throws(SystemCallError) {
+            return try NamespaceRules(NetworkNamespace(of: socket.shared.descriptor), matcher: matcher, closer: closer)
         } catch {
             throw .systemCall(error)
         }

@@ -19,10 +19,10 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     package let inode: UInt64
     /// What the namespace was opened by.
     package let path: String
-    private let matcher: Matcher
+    let matcher: Matcher
     private let cache: RulesetCache
     private let detail: Detail
-    private let closer: DeferredCloser
+    let closer: DeferredCloser
     /// nil until they have been read.
     private(set) var legacy: LegacyTables?
     /// The namespace's own number, never given twice; nil before Linux 5.14.

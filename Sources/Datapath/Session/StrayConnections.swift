@@ -1,4 +1,5 @@
 internal import Bypass
+internal import Linux
 internal import Netfilter
 internal import SystemPackage
 
@@ -12,6 +13,8 @@ struct StrayConnections: ~Copyable {
     private(set) var ended = 0
     /// Those of them that were in the proxy.
     private(set) var endedInProxy = 0
+    /// Of which it is not known where new ones would go: they are not ended.
+    private var undecided = 0
 
     private struct Target {
         var socket: TCPSocket
@@ -100,11 +103,29 @@ struct StrayConnections: ~Copyable {
         return Pair(local: flow.responder, remote: flow.source)
     }
 
-    /// Leaves alone what is past the proxy, and would be without a bypass.
-    mutating func exempt(_ exemptions: Set<NatExemption>) {
+    /// Whether some are past the proxy.
+    var hasDirect: Bool { targets.contains { !$0.isInProxy } }
+
+    /// Leaves alone what is past the proxy and would be without the bypass, as the proxy's own connections would be.
+    ///
+    /// - Parameter rules: as they are now.
+    mutating func judgeDirect(_ rules: NamespaceRules, _ selection: FlowSelection, until deadline: Instant) {
+        var ends: [FirstPacket: PacketPath.End] = [:]
         targets.removeAll { target in
             guard !target.isInProxy, let flow = target.flow else { return false }
-            return exemptions.contains { $0.covers(flow, ofUser: target.socket.user) }
+            // The group of a socket cannot be asked for.
+            let packet = FirstPacket(
+                to: flow.destination.address, port: flow.destination.port, from: flow.source.address, isTCP: true,
+                uid: target.socket.user, origin: selection.hook(of: flow) == .output ? .local : .outside)
+            let end = ends[packet] ?? (Instant.now < deadline ? rules.end(of: packet) : .unknown)
+            ends[packet] = end
+            switch end {
+            case .sidecar: return false
+            case .application, .dropped: return true
+            case .unknown:
+                undecided += 1
+                return true
+            }
         }
     }
 
@@ -113,6 +134,14 @@ struct StrayConnections: ~Copyable {
     /// - Parameter conntrack: a socket of nfnetlink's.
     /// - Returns: why some could not be ended at once; nil if all were.
     mutating func end(_ conntrack: inout NetlinkSocket) throws(NetfilterError) -> String? {
+        let reasons = [
+            undecided > 0 ? "it is not known whether new ones would go to the sidecar instead of \(undecided)" : nil,
+            try endTargets(&conntrack),
+        ].compactMap(\.self)
+        return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
+    }
+
+    private mutating func endTargets(_ conntrack: inout NetlinkSocket) throws(NetfilterError) -> String? {
         let (refused, error) = try diagnostics.destroy(targets.map(\.socket))
         let isRefused = Set(refused)
         let done = targets.filter { !isRefused.contains($0.socket) }

@@ -1,25 +1,18 @@
 internal import Linux
 
 extension LegacyTable {
-    /// The rules of destination nat, with the chains that hold them, and those that leave connections alone.
+    /// The rules of destination nat, with the chains that hold them.
     func natRules() -> [(rule: NatRule, chain: ChainName)] {
         var found: [(rule: NatRule, chain: ChainName)] = []
-        // Of both kinds a bounded number is looked at: of destination nat, more may be anything.
-        var room = (nat: Self.maxNatRules, exemptions: NatExemption.maxCount)
         var chain = ""
         for offset in offsets {
             if let hook = chains.start.first(where: { $0.value == offset })?.key { chain = hook.chain }
             switch target(of: offset) {
             case .error: chain = headName(of: offset) ?? ""
-            case .redirect(.nat) where room.nat >= 0:
-                let rule = room.nat > 0 ? natRule(of: offset) : NatRule(anyIn: version.family)
+            case .redirect(.nat) where found.count <= Self.maxNatRules:
+                // A bounded number is looked at: one more may be anything.
+                let rule = found.count < Self.maxNatRules ? natRule(of: offset) : NatRule(anyIn: version.family)
                 found.append((rule, ChainName(version.family, name, chain)))
-                room.nat -= 1
-            case .other where room.exemptions > 0 && isReturn(offset):
-                let rule = natRule(of: offset)
-                if NatExemption(rule) == nil { break }
-                found.append((rule, ChainName(version.family, name, chain)))
-                room.exemptions -= 1
             default: break
             }
         }
@@ -48,10 +41,6 @@ extension LegacyTable {
         if mask.contains(where: { $0 != 0 }), invertedFlags & 0x10 == 0 {
             rule.network = NatRule.Network(value: bytes(offset + ip.destination, ip.size), mask: mask)
         }
-        // A source's mask stands before a destination's; after that, two interfaces and their masks.
-        let source = bytes(offset + ip.destination + ip.size, ip.size)
-        let interfaces = bytes(offset + ip.destination + 3 * ip.size + 32, 32)
-        if invertedFlags != 0 || (source + interfaces).contains(where: { $0 != 0 }) { rule.isExact = false }
         let end = offset + targetOffset(of: offset)
         var match = offset + version.entrySize
         // struct xt_entry_match: size, name, revision, then the match's own data.
@@ -63,16 +52,7 @@ extension LegacyTable {
         }
         let size = Int(number(at: end) as UInt16)
         guard size >= 32, end + size <= offset + self.size(of: offset) else { return rule }
-        if isReturn(offset) {
-            rule.isExempting = true
-        } else {
-            rule.readTarget(text(at: end + 2), revision: bytes(end + 31, 1)[0], bytes(end + 32, size - 32))
-        }
+        rule.readTarget(text(at: end + 2), revision: bytes(end + 31, 1)[0], bytes(end + 32, size - 32))
         return rule
-    }
-
-    /// A RETURN, whose verdict is -NF_REPEAT - 1.
-    private func isReturn(_ offset: Int) -> Bool {
-        text(at: offset + targetOffset(of: offset) + 2).isEmpty && verdictNumber(of: offset) == -5
     }
 }

@@ -8,7 +8,6 @@ internal import SystemPackage
 package struct LegacyTables: Sendable {
     package private(set) var redirects: [Redirect] = []
     package private(set) var nat = NatRules()
-    package private(set) var natExemptions: Set<NatExemption> = []
     /// What may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
@@ -57,10 +56,7 @@ package struct LegacyTables: Sendable {
             switch try Self.read(name, version, places) {
             case .redirects(let found, let rules, let natHooks):
                 redirects += found
-                for (rule, chain) in rules {
-                    nat.add(rule, in: chain, natHooks)
-                    if let exemption = NatExemption(rule) { natExemptions.insert(exemption) }
-                }
+                for (rule, chain) in rules { nat.add(rule, in: chain, natHooks) }
                 return
             case .unreadable(let why): reason = why
             }

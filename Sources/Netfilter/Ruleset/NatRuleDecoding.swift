@@ -37,16 +37,15 @@ extension NatRule {
                 registers[data.number(NFTA_BITWISE_DREG.rawValue)] =
                     registers[data.number(NFTA_BITWISE_SREG.rawValue)]?.masked(by: data)
             } else if !name.isString("counter") {
-                // It may have written to any register, and may be a condition.
+                // It may have written to any register.
                 registers = [:]
-                isExact = false
             }
         }
     }
 
     /// What is in a register.
     private enum Content {
-        case transport, destinationPort, user
+        case transport, destinationPort
         case destination(mask: [UInt8])
         case value([UInt8])
         case other
@@ -54,7 +53,6 @@ extension NatRule {
         init(metaKey key: UInt32) {
             switch key {
             case NFT_META_L4PROTO.rawValue: self = .transport
-            case NFT_META_SKUID.rawValue: self = .user
             default: self = .other
             }
         }
@@ -104,20 +102,13 @@ extension NatRule {
         let content = data.first(NFTA_IMMEDIATE_DATA.rawValue)
         if let value = content?.first(NFTA_DATA_VALUE.rawValue) {
             registers[data.number(NFTA_IMMEDIATE_DREG.rawValue)] = .value(value.bytes)
-        } else if let code = content?.first(NFTA_DATA_VERDICT.rawValue)?.first(NFTA_VERDICT_CODE.rawValue)?.uint32 {
-            isExempting = [NFT_RETURN.rawValue, NF_ACCEPT].contains(Int32(bitPattern: code))
         }
     }
 
     private mutating func compare(_ content: Content?, _ operation: UInt32, _ value: Attribute?) {
-        guard let value else {
-            isExact = false
-            return
-        }
+        guard let value else { return }
         switch (content, operation) {
         case (.transport, NFT_CMP_EQ.rawValue): transport = value.uint8
-        // A register holds it in the machine's own byte order.
-        case (.user, NFT_CMP_EQ.rawValue): user = value.uint32.map(UInt32.init(bigEndian:))
         case (.destination(let mask), NFT_CMP_EQ.rawValue):
             let bytes = value.bytes
             network = Network(value: mask.indices.map { $0 < bytes.count ? bytes[$0] & mask[$0] : 0 }, mask: mask)
@@ -125,7 +116,7 @@ extension NatRule {
         case (.destinationPort, NFT_CMP_GTE.rawValue): ports = value.uint16.map { $0...UInt16.max }
         case (.destinationPort, NFT_CMP_LTE.rawValue):
             ports = value.uint16.flatMap { [low = ports?.lowerBound ?? 0] last in low <= last ? low...last : nil }
-        default: isExact = false
+        default: break
         }
     }
 
@@ -133,10 +124,7 @@ extension NatRule {
         guard case .destinationPort = content, range.number(NFTA_RANGE_OP.rawValue) == NFT_RANGE_EQ.rawValue,
             let low = range.first(NFTA_RANGE_FROM_DATA.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.uint16,
             let high = range.first(NFTA_RANGE_TO_DATA.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.uint16, low <= high
-        else {
-            isExact = false
-            return
-        }
+        else { return }
         ports = low...high
     }
 
@@ -161,21 +149,12 @@ extension NatRule {
     mutating func readMatch(_ name: String, _ information: [UInt8]) {
         switch name {
         case "udp" where information.count >= 9, "tcp" where information.count >= 12:
-            // Four ports in the machine's own byte order (struct xt_udp, xt_tcp), then flags; the last byte inverts.
+            // Four ports in the machine's own byte order (struct xt_udp, xt_tcp); the last byte inverts.
             let low: UInt16 = information.number(at: 4)
             let high: UInt16 = information.number(at: 6)
             let inverted = information[name == "udp" ? 8 : 11]
             if inverted & 2 == 0, low <= high { ports = low...high }
-            // Nor is a condition known of source ports, flags or options.
-            let isAnySource = information[..<4] == [0, 0, 255, 255]
-            let hasOthers = !isAnySource || name == "tcp" && information[8] | information[9] != 0
-            if inverted != 0 || low > high || hasOthers { isExact = false }
-        case "owner" where information.count >= 18:
-            // struct xt_owner_match_info: users, groups, what is compared, what is inverted.
-            let (first, last): (UInt32, UInt32) = (information.number(at: 0), information.number(at: 4))
-            if information[16] == 1, information[17] == 0, first == last { user = first } else { isExact = false }
-        case "comment": break
-        default: isExact = false
+        default: break
         }
     }
 

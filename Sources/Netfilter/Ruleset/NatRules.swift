@@ -102,11 +102,6 @@ struct NatRule: Hashable {
     struct Network: Hashable {
         var value: [UInt8]
         var mask: [UInt8]
-
-        func contains(_ address: IPAddress) -> Bool {
-            let bytes = address.bytes
-            return bytes.count == value.count && zip(bytes, zip(mask, value)).allSatisfy { $0 & $1.0 == $1.1 }
-        }
     }
 
     /// IPPROTO_*.
@@ -115,12 +110,6 @@ struct NatRule: Hashable {
     var ports: ClosedRange<UInt16>?
     /// The destinations that the rule is for.
     var network: Network?
-    /// The one user that the rule is for.
-    var user: UInt32?
-    /// Its verdict ends the chain for those that it matches.
-    var isExempting = false
-    /// Whether all of its conditions are known.
-    var isExact = true
     /// nil for a rule without destination nat.
     var target: Target?
 
@@ -144,44 +133,5 @@ struct NatRule: Hashable {
     var isOthers: Bool {
         guard let destination, target?.address == destination else { return false }
         return destination != IPAddress("127.0.0.1") && destination != IPAddress("::1")
-    }
-}
-
-/// Connections that a rule of nat leaves alone, as a mesh's do with the proxy's own. What is nil does not matter.
-package struct NatExemption: Hashable, Sendable {
-    var user: UInt32?
-    var ports: ClosedRange<UInt16>?
-    var network: NatRule.Network?
-
-    static let maxCount = 256
-
-    /// nil for a rule that redirects, is not for TCP, has conditions that are not known, or is for everything.
-    init?(_ rule: NatRule) {
-        let tcp = TrackedFlow.Transport.tcp.rawValue
-        guard rule.isExempting, rule.isExact, rule.target == nil, rule.transport ?? tcp == tcp else { return nil }
-        (user, ports, network) = (rule.user, rule.ports, rule.network)
-        if user == nil && ports == nil && network == nil { return nil }
-    }
-
-    /// - Parameter user: whose socket it is in the namespace.
-    package func covers(_ flow: TrackedFlow, ofUser user: UInt32) -> Bool {
-        (self.user ?? user) == user && ports?.contains(flow.destination.port) != false
-            && network?.contains(flow.destination.address) != false
-    }
-}
-
-extension NetlinkSocket {
-    /// What rules of nf_tables leave alone.
-    package mutating func natExemptions() throws(NetfilterError) -> Set<NatExemption> {
-        var exemptions: Set<NatExemption> = []
-        try dump(MessageType.getRule, "reading exemptions", acceptingChanges: true) { message in
-            guard message.type == MessageType.newRule, let family = message.family,
-                let expressions = message.attributes.first(where: { $0.type == CInt(NFTA_RULE_EXPRESSIONS.rawValue) }),
-                let exemption = NatExemption(NatRule(expressions.nested, of: family)),
-                exemptions.count < NatExemption.maxCount
-            else { return }
-            exemptions.insert(exemption)
-        }
-        return exemptions
     }
 }

@@ -22,7 +22,6 @@ public enum NetlinkReplies {
             }
         case 4: try checkCounters(rest)
         case 5: ask(rest) { socket in _ = try? socket.tcpSockets { _ in true } }
-        case 6: ask(rest) { socket in _ = try? socket.natExemptions() }
         default: readMessages(rest)
         }
     }
