@@ -60,7 +60,7 @@ if [ "$mode" = release ]; then
     Tests/binaries.sh "$built"
     exit
 fi
-need_packages "${use_packages[@]}" conntrack bpftool python3-venv shellcheck
+need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
 command -v kubectl >/dev/null || need_packages kubernetes-client
 
 # need_from_pypi FOLDER FILE: a virtual environment with the packages that the file lists.

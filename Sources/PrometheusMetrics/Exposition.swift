@@ -33,7 +33,8 @@ struct Exposition {
 
     /// Whole numbers without a point.
     static func number(_ value: Double) -> String {
-        value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)"
+        if value.isNaN { return "NaN" }
+        return value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)"
     }
 
     private static func escaped(_ text: String, quotes: Bool) -> String {

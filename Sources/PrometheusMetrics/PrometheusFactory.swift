@@ -77,7 +77,10 @@ package final class PrometheusFactory: MetricsFactory {
     package var text: String {
         let families = families.withLock(\.self)
         var exposition = Exposition()
-        for (name, series) in families.sorted(by: { $0.key < $1.key }) {
+        for (name, all) in families.sorted(by: { $0.key < $1.key }) {
+            // Without histograms of nothing, which have many series.
+            let series = all.filter { !$0.value.isEmpty }
+            if series.isEmpty { continue }
             exposition.begin(name, help: help[name], series.first?.value.type ?? "untyped")
             for (labels, series) in series.sorted(by: { $0.key < $1.key }) {
                 switch series {
@@ -92,6 +95,10 @@ package final class PrometheusFactory: MetricsFactory {
 }
 
 extension PrometheusFactory.Series {
+    fileprivate var isEmpty: Bool {
+        if case .histogram(let histogram) = self { histogram.snapshot.counts.allSatisfy { $0 == 0 } } else { false }
+    }
+
     fileprivate var type: String {
         switch self {
         case .counter: "counter"

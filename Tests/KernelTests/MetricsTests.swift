@@ -47,6 +47,51 @@ extension KernelTests {
             }
         }
 
+        /// What an alert needs: how many bypasses there are of each kind, since when, and until when.
+        @Test func gaugesSayHowBypassesFare() async throws {
+            try await Rig.with(Rig.unattended) { rig in
+                func value(_ series: String) async throws -> String? {
+                    try await Self.metrics(rig).first { $0.hasPrefix("kmesh_bypass_" + series + " ") }
+                        .map { String($0.split(separator: " ")[1]) }
+                }
+                func kind(_ state: String, _ effect: String, _ ends: String) -> String {
+                    #"namespaces{effect="\#(effect)",ends="\#(ends)",state="\#(state)"}"#
+                }
+                let never = #"oldest_start_time_seconds{ends="never"}"#
+                let expires = #"oldest_start_time_seconds{ends="expires"}"#
+                #expect(try await value(never) == "NaN")
+                #expect(try await value("next_expiry_time_seconds") == "NaN")
+                #expect(try await Self.metrics(rig).count { $0.hasPrefix("kmesh_bypass_namespaces{") } == 16)
+
+                try await rig.on()
+                #expect(try await value(kind("on", "nothing-to-bypass", "never")) == "1")
+                try await rig.sandbox.install(.iptables)
+                try await rig.on(ttl: 600)
+                #expect(try await value(kind("on", "all", "expires")) == "1")
+                #expect(try await value(kind("on", "nothing-to-bypass", "never")) == "0")
+                #expect(try await value(never) == "NaN")
+                let start = try #require(try await Int(value(expires) ?? ""))
+                let end = try #require(try await Int(value("next_expiry_time_seconds") ?? ""))
+                #expect(abs(start - Int(WallClock.now / 1_000_000_000)) < 60)
+                #expect((599...601).contains(end - start))
+                #expect(try await value("contested_namespaces") == "0")
+                #expect(try await value("leftover_namespaces") == "0")
+                try await rig.off()
+                #expect(try await value(expires) == "NaN")
+            }
+        }
+
+        @Test func aHistogramIsNotMostOfAllSeries() async throws {
+            try await Rig.with { rig in
+                for method in ["info", "list", "metrics"] { _ = try await rig.call(method) }
+                try await rig.on()
+                try await rig.off()
+                let series = try await Self.metrics(rig).filter { !$0.hasPrefix("#") }
+                let ofHistograms = series.count { $0.contains("call_duration") }
+                #expect(ofHistograms > 0 && ofHistograms * 2 < series.count, "\(ofHistograms) of \(series.count)")
+            }
+        }
+
         @Test func whatTheKernelRefusedIsCountedByOperation() async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)

@@ -148,6 +148,9 @@ final class EventLog: Sendable {
         state.withLock { $0.keep(bypass, of: bypass.inode) }
     }
 
+    /// All that is bypassed after the last event, in no order.
+    var bypasses: [BypassStatus] { state.withLock { Array($0.bypasses.values) } }
+
     /// The bypass of a namespace after the last event.
     subscript(inode: UInt64) -> BypassStatus? { state.withLock { $0.bypasses[inode] } }
 

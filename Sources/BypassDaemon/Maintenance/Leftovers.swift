@@ -48,6 +48,9 @@ final class Leftovers: Sendable {
         }
     }
 
+    /// Of how many namespaces there are some.
+    var count: Int { remnants.withLock(\.count) }
+
     /// What has to be reported of a namespace, if it is still the one that has this number.
     func warnings(of inode: UInt64, cookie: UInt64?) -> [Warning] {
         remnant(of: inode, cookie: cookie)?.warnings ?? []

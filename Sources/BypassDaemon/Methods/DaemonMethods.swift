@@ -21,7 +21,7 @@ extension Router {
     /// `metrics`
     mutating func addMetrics(_ manager: BypassManager) {
         add(MetricsMethod.self) { _, _ in
-            MetricsMethod.Result(text: manager.metrics.text(bypassed: manager.store.count))
+            MetricsMethod.Result(text: manager.metricsText)
         }
     }
 

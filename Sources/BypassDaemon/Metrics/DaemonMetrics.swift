@@ -13,6 +13,11 @@ final class DaemonMetrics: Sendable {
             "calls_total": "Method calls by method and result: ok, or the error's kind.",
             "call_duration_seconds": "From a request to its answer, by method.",
             "bypassed_namespaces": "Network namespaces that are bypassed.",
+            "namespaces": "Bypassed network namespaces by state, effect, and whether the bypass expires.",
+            "oldest_start_time_seconds": "When the oldest bypass began, since 1970. NaN if there is none.",
+            "next_expiry_time_seconds": "When the next bypass expires, since 1970. NaN if none does.",
+            "contested_namespaces": "Bypasses that another program keeps damaging.",
+            "leftover_namespaces": "Ended bypasses of which something could not be removed yet.",
             "expiries_total": "Bypasses that expired.",
             "repairs_total": "Bypasses repaired after another program had damaged them.",
             "denials_total": "Calls that the policy did not allow.",
@@ -41,8 +46,20 @@ final class DaemonMetrics: Sendable {
     }
 
     /// All of it, in Prometheus' text format.
-    func text(bypassed count: Int) -> String {
+    func text(bypassed count: Int, _ gauges: BypassGauges) -> String {
         bypassed.set(Int64(count))
+        for kind in BypassGauges.kinds {
+            let labels = [
+                ("state", kind.state.rawValue), ("effect", kind.effect.rawValue), ("ends", kind.ends.rawValue),
+            ]
+            registry.meter("namespaces", labels).set(Int64(gauges.namespaces[kind] ?? 0))
+        }
+        for ends in BypassGauges.Ends.allCases {
+            registry.meter("oldest_start_time_seconds", [("ends", ends.rawValue)]).set(gauges.oldest[ends])
+        }
+        registry.meter("next_expiry_time_seconds").set(gauges.nextExpiry)
+        registry.meter("contested_namespaces").set(Int64(gauges.contested))
+        registry.meter("leftover_namespaces").set(Int64(gauges.leftovers))
         return registry.text
     }
 
@@ -102,4 +119,9 @@ final class DaemonMetrics: Sendable {
             return counter
         }
     }
+}
+
+extension Meter {
+    /// NaN for none: no comparison in a query holds for it.
+    fileprivate func set(_ time: Timestamp?) { set(time.map { Double($0.secondsSince1970) } ?? .nan) }
 }

@@ -30,7 +30,7 @@ final class MetricsFile: Sendable {
     private func write() {
         let failure: String?
         do throws(SystemCallError) {
-            let text = manager.metrics.text(bypassed: manager.store.count)
+            let text = manager.metricsText
             try Files.write(Array(text.utf8), to: path, mode: 0o644)
             failure = nil
         } catch {
