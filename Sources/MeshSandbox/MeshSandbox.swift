@@ -22,6 +22,17 @@ package final class MeshSandbox: Sendable {
     /// The peer's namespace: a name under /run/netns.
     package let peer: String
 
+    /// A namespace that the sandbox did not make has a name that the sandbox needs.
+    package struct NameTaken: Error, CustomStringConvertible {
+        package var name: String
+
+        package var description: String {
+            "/run/netns/\(name) exists already, and is left alone: if it is not needed, 'ip netns delete \(name)'"
+        }
+    }
+
+    /// The names of the namespaces that are this sandbox's, and that `tearDown` removes.
+    private let claimed = Mutex<[String]>([])
     private let servers = Mutex<RoleServers?>(nil)
     /// Set by the first `tearDown`; later calls wait for the same task.
     private let teardown = Mutex<Task<Void, any Error>?>(nil)
@@ -47,12 +58,12 @@ package final class MeshSandbox: Sendable {
 
     /// Makes a sandbox that lives until `tearDown`.
     ///
-    /// - Parameter prefix: what the names of the namespaces begin with; nil for one that no other sandbox has. What a
-    ///   sandbox with the same prefix has left behind, after a crash, is removed first.
+    /// - Parameter prefix: what the names of the namespaces begin with; nil for one that no other sandbox has.
+    /// - Throws: ``NameTaken`` if a namespace has one of the names already. It is left alone.
     package static func make(prefix: String? = nil) async throws -> MeshSandbox {
         let sandbox = MeshSandbox(prefix: prefix ?? uniquePrefix())
         do {
-            try await sandbox.removeNamespaces()
+            try sandbox.claimNames()
             try await sandbox.makeNamespaces()
             try await sandbox.startServers()
         } catch {
@@ -99,6 +110,12 @@ package final class MeshSandbox: Sendable {
 
     private static func uniquePrefix() -> String {
         "kbt-\(getpid())-\(made.add(1, ordering: .relaxed).newValue)"
+    }
+
+    /// Before anything is made: also a command that is interrupted may have made a namespace.
+    private func claimNames() throws {
+        for name in [pod, peer] where Files.exists("/run/netns/" + name) { throw NameTaken(name: name) }
+        claimed.withLock { $0 = [pod, peer] }
     }
 
     private func makeNamespaces() async throws {
@@ -156,13 +173,13 @@ package final class MeshSandbox: Sendable {
         }
     }
 
-    /// The veth pair goes with the namespaces.
+    /// The veth pair goes with the namespaces. One that cannot be removed does not keep the other.
     private func removeNamespaces() async throws {
-        try await scoped {
-            try await removeNamespace(pod)
-        } cleanUp: {
-            try await removeNamespace(peer)
+        var failure: (any Error)?
+        for name in claimed.withLock(\.self) {
+            do { try await removeNamespace(name) } catch { failure = failure ?? error }
         }
+        if let failure { throw failure }
     }
 
     private func removeNamespace(_ name: String) async throws {

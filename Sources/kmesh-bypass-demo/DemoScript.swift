@@ -16,11 +16,12 @@ struct DemoScript: Sendable {
         var description: String { "after '\(act)' the \(expected) should have answered everywhere" }
     }
 
-    private static let prefix = "bypass-demo"
+    /// Names of its own: what is called as an earlier demo's is not touched.
+    private let prefix = "bypass-demo-" + String(UInt32.random(in: .min ... .max), radix: 36)
     private static let width = 16
 
     func play() async throws {
-        try await MeshSandbox.with(prefix: Self.prefix) { sandbox in
+        try await MeshSandbox.with(prefix: prefix) { sandbox in
             let client = try await BypassClient.connect(to: daemon.socket)
             do {
                 try await play(sandbox, client)

@@ -27,6 +27,36 @@ extension EndToEndTests {
             }
         }
 
+        /// What is called as an earlier demo's namespaces were is not the demo's.
+        @Test func theDemoDeletesNothingThatItDidNotMake() async throws {
+            try await Rig.with { rig in
+                let names = ["bypass-demo-pod", "bypass-demo-peer"]
+                try await scoped {
+                    for name in names { try await rig.sandbox.run(["ip", "netns", "add", name], in: .host) }
+                    let before = try await rig.sandbox.run(["ls", "-i", "/run/netns"], in: .host)
+                    let demo = try await rig.sandbox.result(of: [rig.controlTool, "demo", "--socket", rig.socket])
+                    #expect(demo.code == 0, "\(demo)")
+                    #expect(try await rig.sandbox.run(["ls", "-i", "/run/netns"], in: .host) == before)
+                } cleanUp: {
+                    for name in names { try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host) }
+                }
+            }
+        }
+
+        @Test func aNameThatIsTakenIsAnErrorAndIsLeftAlone() async throws {
+            try await Rig.withoutDaemon { rig in
+                let prefix = rig.sandbox.pod.replacing("-pod", with: "-taken")
+                try await rig.sandbox.run(["ip", "netns", "add", prefix + "-peer"], in: .host)
+                try await scoped {
+                    await #expect(throws: MeshSandbox.NameTaken.self) { try await MeshSandbox.make(prefix: prefix) }
+                    let left = try await rig.sandbox.run(["sh", "-c", "ls -d /run/netns/\(prefix)*"], in: .host)
+                    #expect(left == "/run/netns/\(prefix)-peer\n")
+                } cleanUp: {
+                    try await rig.sandbox.run(["ip", "netns", "delete", prefix + "-peer"], in: .host)
+                }
+            }
+        }
+
         @Test func theDemoUsesTheDaemonThatRunsAndLeavesNoBypass() async throws {
             try await Rig.with { rig in
                 let ending = try await rig.sandbox.result(of: [rig.controlTool, "demo", "--socket", rig.socket])
