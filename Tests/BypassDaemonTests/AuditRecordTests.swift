@@ -34,7 +34,7 @@ import Testing
     @Test(arguments: characters)
     func `A line of the log is bounded in the same way`(_ character: String) {
         let text = longText(character)
-        let line = JournalLogHandler.line(.warning, text, ["error": "\(text)", "netns": "\(text)"])
+        let line = JournalLogHandler.line("<4>", text, ["error": "\(text)", "netns": "\(text)"])
         #expect(line.utf8.count < 3 * (2048 + 32), "\(line.utf8.count) bytes")
         #expect(line.split(separator: "\n").count == 1 && line.hasSuffix("\n"))
     }

@@ -1,8 +1,11 @@
 internal import Bypass
+internal import BypassAPI
 internal import Glibc
+internal import Linux
 package import Logging
 
-/// Log lines for the journal: one a record, with its priority in front (sd-daemon(3)) and what is known as key=value.
+/// Log lines on standard error: one a record, with what is known as key=value. In front is the priority, for the journal
+/// (sd-daemon(3)), or else the time and the level.
 package struct JournalLogHandler: LogHandler {
     package var logLevel = Logger.Level.info
     package var metadata: Logger.Metadata = [:]
@@ -19,13 +22,20 @@ package struct JournalLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
-        var line = Self.line(event.level, event.message.description, fields)
+        var line = Self.line(Self.prefix(event.level), event.message.description, fields)
         // One write a line: lines of different threads do not mix.
         _ = line.withUTF8 { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
-    static func line(_ level: Logger.Level, _ message: String, _ fields: Logger.Metadata) -> String {
-        var line = "<\(priority(level))>\(message.printable(upTo: maxField))"
+    /// The journal has the times, and takes the priority from the line; in a terminal or a file there is neither.
+    private static func prefix(_ level: Logger.Level) -> String {
+        isJournal ? "<\(priority(level))>" : "\(Timestamp.now) \(level): "
+    }
+
+    private static let isJournal = Systemd.journal != nil
+
+    static func line(_ prefix: String, _ message: String, _ fields: Logger.Metadata) -> String {
+        var line = prefix + message.printable(upTo: maxField)
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
             line += " \(key)=\(quoted("\(value)"))"
         }
