@@ -36,18 +36,45 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
         }
     }
 
+    /// Who ended a bypass, and why. Of one that ended by itself: who had turned it on.
+    public struct Cause: Codable, JSONWritableObject, Hashable, Sendable {
+        public var by: BypassStatus.Peer?
+        public var owner: String?
+        public var reason: String?
+
+        public init(by: BypassStatus.Peer? = nil, owner: String? = nil, reason: String? = nil) {
+            self.by = by
+            self.owner = owner
+            self.reason = reason
+        }
+
+        public func writeMembers(to text: inout JSONText) {
+            text.member("by", by)
+            text.member("owner", owner)
+            text.member("reason", reason)
+        }
+    }
+
     /// One more than the event before.
     public var sequence: Int
     /// The bypass as it is after the event.
     public var bypass: BypassStatus
+    /// Of `off`, `expired` and `gone`.
+    public var cause: Cause?
+    /// Of `repaired`: the codes of the warnings that said what was damaged.
+    public var damage: [String]?
 
-    public init(sequence: Int, bypass: BypassStatus) {
+    public init(sequence: Int, bypass: BypassStatus, cause: Cause? = nil, damage: [String]? = nil) {
         self.sequence = sequence
         self.bypass = bypass
+        self.cause = cause
+        self.damage = damage
     }
 
     public func writeMembers(to text: inout JSONText) {
         text.member("sequence", sequence)
         text.member("bypass", bypass)
+        text.member("cause", cause)
+        text.member("damage", damage)
     }
 }

@@ -91,6 +91,9 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var effective: Bool
     /// How much of it does. nil from a daemon of a version without it.
     public var effect: Effect?
+    /// Whether rules of the namespace redirect connections to a proxy, unless a bypass overrides them. nil if that is not
+    /// known, or was not read: an `off` reads no more than it needs.
+    public var redirected: Bool?
     public var direction: Direction?
     /// The connections that the bypass is for; nil for all.
     public var only: ConnectionSet?
@@ -108,7 +111,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var warnings: [Warning]
 
     public init(
-        netns: String, inode: UInt64, state: State, effective: Bool, effect: Effect? = nil,
+        netns: String, inode: UInt64, state: State, effective: Bool, effect: Effect? = nil, redirected: Bool? = nil,
         direction: Direction? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil, since: Timestamp? = nil,
         expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
         setBy: Peer? = nil, generation: Int? = nil, rules: [Rule] = [], warnings: [Warning] = []
@@ -118,6 +121,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         self.state = state
         self.effective = effective
         self.effect = effect
+        self.redirected = redirected
         self.direction = direction
         self.only = only
         self.except = except
@@ -148,6 +152,12 @@ public struct BypassStatus: Codable, Hashable, Sendable {
                 "how much of that direction it takes precedence in; `effective` is true for `all` and `nothing-to-bypass`"
             )
         ),
+        .init(
+            "redirected",
+            .boolean(
+                "whether rules of the namespace redirect connections to a proxy; null if that is not known, and of `off`"
+            )
+            .orNull),
         .init("direction", .oneOf(Direction.self).orNull),
         .init("only", ConnectionSet.schema("the connections that the bypass is for; null for all").orNull),
         .init("except", ConnectionSet.schema("connections that the bypass is not for").orNull),
@@ -201,6 +211,7 @@ extension BypassStatus: JSONWritableObject {
         text.member("state", state)
         text.member("effective", effective)
         text.member("effect", effect)
+        text.member("redirected", redirected)
         text.member("direction", direction)
         text.member("only", only)
         text.member("except", except)

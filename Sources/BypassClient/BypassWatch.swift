@@ -14,8 +14,8 @@ public struct BypassWatch: AsyncSequence, Sendable {
     public enum Element: Hashable, Sendable {
         /// All bypasses, by inode; they replace everything before.
         case snapshot([BypassStatus])
-        /// One bypass has changed; its status is the one after the change.
-        case change(BypassEvent.Name, BypassStatus)
+        /// One bypass has changed.
+        case change(BypassEvent.Name, BypassEvent)
         /// The connection was lost: changes from here to the next element are unknown.
         case disconnected(BypassClientError)
         /// Connected again, and nothing was missed: the changes of the meantime follow.
@@ -97,7 +97,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
                 throw .invalidAnswer("event \(event.sequence) does not follow the one before")
             }
             lastEvent?.sequence = event.sequence
-            return .change(name, event.bypass)
+            return .change(name, event)
         }
     }
 }

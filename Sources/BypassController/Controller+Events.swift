@@ -87,8 +87,8 @@ extension Controller {
             for uid in entries.keys { entries[uid]?.bypass = nil }
             for bypass in bypasses { attach(bypass) }
             daemonConnected()
-        case .change(let event, let bypass):
-            bypassChanged(event, bypass)
+        case .change(let name, let event):
+            bypassChanged(name, event.bypass)
         case .disconnected(let error):
             if bypassesSynced { metrics.recordDisconnection("daemon") }
             bypassesSynced = false

@@ -29,6 +29,7 @@ import Testing
         var state: BypassStatus.State
         var effective: Bool
         var effect: String?
+        var redirected: Bool?
         var direction: Direction?
         var only: ConnectionSet?
         var except: ConnectionSet?
@@ -47,6 +48,7 @@ import Testing
             state = status.state
             effective = status.effective
             effect = status.effect?.rawValue
+            redirected = status.redirected
             direction = status.direction
             only = status.only
             except = status.except
@@ -66,8 +68,15 @@ import Testing
     }
 
     private struct Event: Codable {
+        struct Cause: Codable {
+            var by: Reference.Peer?
+            var owner: String?
+            var reason: String?
+        }
         var sequence: Int
         var bypass: Reference
+        var cause: Cause?
+        var damage: [String]?
     }
 
     @Test("Random statuses and all that holds them")
@@ -86,10 +95,12 @@ import Testing
             let back = try JSONDecoding.decode(
                 BypassMethod.Result.self, from: JSONReader.read(text(result)), unknownMembers: .ignore)
             #expect(back == result)
-            let event = BypassEvent(sequence: .random(in: .min ... .max, using: &random), bypass: status)
-            #expect(
-                try text(event)
-                    == JSONEncoding.text(of: Event(sequence: event.sequence, bypass: Reference(status))))
+            var event = BypassEvent(sequence: .random(in: .min ... .max, using: &random), bypass: status)
+            var other = Event(sequence: event.sequence, bypass: Reference(status))
+            #expect(try text(event) == JSONEncoding.text(of: other))
+            (event.cause, event.damage) = (.init(by: status.setBy, owner: status.owner), status.warnings.map(\.code))
+            (other.cause, other.damage) = (.init(by: other.bypass.setBy, owner: status.owner), event.damage)
+            #expect(try text(event) == JSONEncoding.text(of: other))
             let list = ListMethod.Result(bypasses: [status, status])
             #expect(text(list) == "{\"bypasses\":[\(reference),\(reference)],\"warnings\":[]}")
         }
@@ -155,6 +166,7 @@ extension BypassStatus {
             netns: text(&random), inode: number(&random), state: State.allCases.randomElement(using: &random) ?? .on,
             effective: .random(using: &random),
             effect: BypassStatus.Effect.allCases.randomElement(using: &random),
+            redirected: maybe(&random) { .random(using: &$0) },
             direction: Direction.allCases.randomElement(using: &random),
             only: maybe(&random, set) ?? nil, except: maybe(&random, set) ?? nil,
             since: maybe(&random, moment), expiresAt: maybe(&random, moment), owner: maybe(&random, text),

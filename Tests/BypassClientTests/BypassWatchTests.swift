@@ -69,7 +69,7 @@ import Testing
             for _ in 0..<6 {
                 switch await watch.next() {
                 case .snapshot(let bypasses): names.append("snapshot of " + bypasses.map(\.netns).joined())
-                case .change(let name, let bypass): names.append("\(name) \(bypass.netns)")
+                case .change(let name, let event): names.append("\(name) \(event.bypass.netns)")
                 case .disconnected: names.append("disconnected")
                 case .resumed: names.append("resumed")
                 case nil: names.append("the end")

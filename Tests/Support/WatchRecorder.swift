@@ -78,7 +78,8 @@ package final class WatchRecorder: Sendable {
             case .snapshot(let bypasses):
                 state.snapshots += 1
                 state.set = Dictionary(uniqueKeysWithValues: bypasses.map { ($0.inode, $0) })
-            case .change(let name, let bypass):
+            case .change(let name, let event):
+                let bypass = event.bypass
                 let change = Change(name: name.rawValue, bypass: Known(bypass))
                 state.changes.append(change)
                 if !name.leavesBypass && state.set[bypass.inode] == nil { state.strayEnds.append(change) }

@@ -92,6 +92,11 @@ package struct Health: Hashable, Sendable {
         }
     }
 
+    /// Those codes of warnings that say what another program has damaged, each once.
+    package static func damageCodes(in codes: [String]) -> [String] {
+        ["rule-missing", "rule-not-first", "guard-missing", "redirect", "unseen"].filter(codes.contains)
+    }
+
     private static func damage(_ hooks: HookSet, _ observation: Observation) -> [Warning] {
         var damage: [Warning] = []
         for hook in Hook.all {

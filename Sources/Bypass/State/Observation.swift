@@ -220,3 +220,11 @@ package struct Observation: Hashable, Sendable {
         return ipOnly && guardChains?.isEmpty == false && !hasOwnIP6 ? [.ip] : Family.all
     }
 }
+
+extension Observation {
+    /// Whether something redirects connections to a proxy, unless it is overridden; nil if that is not known.
+    package var isRedirected: Bool? {
+        if !redirects.isEmpty { return true }
+        return unreadable.isEmpty && isSettled ? false : nil
+    }
+}

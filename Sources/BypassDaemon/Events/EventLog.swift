@@ -18,7 +18,7 @@ final class EventLog: Sendable {
         /// About how many bytes it takes.
         var size: Int {
             switch self {
-            case .event(_, let event): event.bypass.size
+            case .event(_, let event): event.size
             case .line(let line): line.count
             case .none: 0
             }
@@ -125,9 +125,16 @@ final class EventLog: Sendable {
     }
 
     /// Adds an event. Subscribers hear of it with ``wakeSubscribers()``.
-    func publish(_ name: BypassEvent.Name, _ bypass: BypassStatus) {
+    ///
+    /// - Parameters:
+    ///   - cause: of the end of a bypass.
+    ///   - damage: that was repaired, as codes of warnings.
+    func publish(
+        _ name: BypassEvent.Name, _ bypass: BypassStatus, cause: BypassEvent.Cause? = nil, damage: [String]? = nil
+    ) {
         state.withLock { state in
-            let entry = Entry.event(name, BypassEvent(sequence: state.sequence + 1, bypass: bypass))
+            let event = BypassEvent(sequence: state.sequence + 1, bypass: bypass, cause: cause, damage: damage)
+            let entry = Entry.event(name, event)
             if state.entries.count < capacity { state.entries.append(.none) }
             state.replace(at: state.sequence % capacity, with: entry)
             state.sequence += 1
@@ -196,6 +203,14 @@ struct Subscription {
     mutating func end() {
         log?.remove(handle)
         log = nil
+    }
+}
+
+extension BypassEvent {
+    /// About how many bytes it takes.
+    fileprivate var size: Int {
+        let texts = [cause?.owner ?? "", cause?.reason ?? ""] + (damage ?? [])
+        return bypass.size + texts.reduce(0) { $0 + $1.utf8.count }
     }
 }
 

@@ -96,7 +96,11 @@ extension BypassManager {
     ) {
         let wasDegraded = transition.repairs.markHealthy(session.inode)
         if wasDegraded {
-            transition.publish(.repaired, status(of: observation, record.netns, in: &session), &after)
+            // By another program, or by this one after a restart.
+            let damage = transition.events[session.inode]?.warnings.map(\.code) ?? []
+            transition.publish(
+                .repaired, status(of: observation, record.netns, in: &session), damage: Health.damageCodes(in: damage),
+                &after)
         } else if isFirst {
             transition.events.recover(status(of: observation, record.netns, in: &session))
         }
@@ -113,13 +117,16 @@ extension BypassManager {
                 let outcome = try Reconciler.reconcile(state, in: &session)
                 transition.repairs.markHealthy(inode)
                 metrics.repairs.increment()
-                let damage = Health(observation).warnings.map(\.code).joined(separator: ",")
+                let damage = Health.damageCodes(in: Health(observation).warnings.map(\.code))
                 logger.notice(
                     "bypass repaired",
-                    metadata: ["netns": "\(record.netns)", "inode": "\(inode)", "damage": "\(damage)"])
+                    metadata: [
+                        "netns": "\(record.netns)", "inode": "\(inode)",
+                        "damage": "\(damage.joined(separator: ","))",
+                    ])
                 let strays = settleFlows(before: observation.bypassed, outcome.after, in: &session)
                 let status = status(of: outcome.after, record.netns, in: &session, strays: strays)
-                return transition.publish(.repaired, status, &after)
+                return transition.publish(.repaired, status, damage: damage, &after)
             } catch {
                 logOnce("a bypass could not be repaired", of: inode, record, error)
             }

@@ -20,7 +20,8 @@ extension BypassManager {
         let health = Health(observation)
         var status = BypassStatus(
             netns: netns, inode: session.inode, state: health.state, effective: health.effective,
-            effect: health.effect, generation: store.generation(of: session.inode, cookie: session.cookie),
+            effect: health.effect, redirected: observation.isRedirected,
+            generation: store.generation(of: session.inode, cookie: session.cookie),
             rules: session.rules.map(BypassStatus.Rule.init).sorted {
                 ($0.family, $0.chain, $0.handle) < ($1.family, $1.chain, $1.handle)
             })

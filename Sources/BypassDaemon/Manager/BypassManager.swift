@@ -50,6 +50,9 @@ final class BypassManager: Sendable {
             self.netns = netns
             self.peer = peer
         }
+
+        /// Of an end that it asks for.
+        var cause: BypassEvent.Cause { .init(by: .init(peer.credentials), owner: owner, reason: reason) }
     }
 
     // MARK: verbs
@@ -94,7 +97,7 @@ final class BypassManager: Sendable {
         defer { turn.end() }
         _ = try authorizer.authorize(.off, in: turn.resolved, netns: request.netns, by: request.peer)
         var session = try enter(turn, .ownRules, for: request, &after)
-        return try turnOff(request.netns, connections, in: &session, &after)
+        return try turnOff(request.netns, connections, because: request.cause, in: &session, &after)
     }
 
     /// Moves the end of a bypass, and nothing else: it never expires sooner by this.
@@ -152,7 +155,7 @@ final class BypassManager: Sendable {
                 peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, scope: record.scope ?? .all,
                 owner: record.owner)
             do throws(BypassError) {
-                try turnOff(inode, record, as: principal, &after)
+                try turnOff(inode, record, because: .init(by: .init(peer.credentials)), as: principal, &after)
                 transition.complete(audited.taking(since: began), &after)
                 result.cleared.append(.init(netns: record.netns, inode: inode))
             } catch {
@@ -214,25 +217,29 @@ final class BypassManager: Sendable {
     }
 
     private func turnOff(
-        _ inode: UInt64, _ record: BypassRecord, as principal: FairScheduler.Principal, _ after: inout AfterAnswer
+        _ inode: UInt64, _ record: BypassRecord, because cause: BypassEvent.Cause,
+        as principal: FairScheduler.Principal, _ after: inout AfterAnswer
     ) throws(BypassError) {
         let turn = try executor.turn(in: .known(inode, record), as: principal)
         defer { turn.end() }
         var session = try turn.enter(.ownRules)
         dropStaleRecord(session, &after)
-        _ = try turnOff(record.netns, .keep, in: &session, &after)
+        _ = try turnOff(record.netns, .keep, because: cause, in: &session, &after)
     }
 
     private func turnOff(
-        _ netns: String, _ connections: OpenConnections, in session: inout NamespaceSession,
-        _ after: inout AfterAnswer
+        _ netns: String, _ connections: OpenConnections, because cause: BypassEvent.Cause,
+        in session: inout NamespaceSession, _ after: inout AfterAnswer
     ) throws(BypassError) -> BypassMethod.Result {
         let ending = try end(netns, in: &session)
         let record = store[session.inode]
         let strays = settleFlows(after: ending, connections, in: &session)
         var status = status(of: ending.after, netns, in: &session, strays: strays)
+        // Only the daemon's own rules were read.
+        status.redirected = nil
         if record != nil || ending.changed {
-            transition.end(.off, session.inode, record, cookie: session.cookie, status: &status, audit: nil, &after)
+            transition.end(
+                .off, session.inode, record, cookie: session.cookie, status: &status, cause: cause, audit: nil, &after)
         }
         return BypassMethod.Result(status: status, changed: ending.changed, ended: strays.ended)
     }

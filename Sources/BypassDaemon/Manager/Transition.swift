@@ -103,10 +103,11 @@ final class Transition: Sendable {
     ///   - record: nil if there was none; its end is then not an event.
     ///   - cookie: of the namespace, if that is still there.
     ///   - status: as it is now; gets the generation that goes with the end.
+    ///   - cause: whose call ended it; nil if it ended by itself.
     ///   - auditRecord: who ended it; nil if nothing changed.
     func end(
         _ ending: Ending, _ inode: UInt64, _ record: BypassRecord?, cookie: UInt64?, status: inout BypassStatus,
-        audit auditRecord: AuditRecord?, _ after: inout AfterAnswer
+        cause: BypassEvent.Cause? = nil, audit auditRecord: AuditRecord?, _ after: inout AfterAnswer
     ) {
         timers.cancel(inode)
         repairs.remove(inode)
@@ -121,7 +122,9 @@ final class Transition: Sendable {
             status.generation = store.end(inode, cookie: cookie)
             if ending == .expired { metrics.expiries.increment() }
         }
-        if record != nil { publish(ending.event, status, &after) }
+        if let record {
+            publish(ending.event, status, cause: cause ?? BypassEvent.Cause(record), &after)
+        }
         after.add { [self] in
             store.flush(inode)
             if let auditRecord { audit.write(auditRecord) }
@@ -132,8 +135,11 @@ final class Transition: Sendable {
     // MARK: telling others
 
     /// Adds an event for subscribers, who are woken after the answer.
-    func publish(_ event: BypassEvent.Name, _ status: BypassStatus, _ after: inout AfterAnswer) {
-        events.publish(event, status)
+    func publish(
+        _ event: BypassEvent.Name, _ status: BypassStatus, cause: BypassEvent.Cause? = nil, damage: [String]? = nil,
+        _ after: inout AfterAnswer
+    ) {
+        events.publish(event, status, cause: cause, damage: damage)
         after.add { [events] in events.wakeSubscribers() }
     }
 
@@ -143,5 +149,12 @@ final class Transition: Sendable {
             audit.write(auditRecord)
             notifier.bypassed(store.count)
         }
+    }
+}
+
+extension BypassEvent.Cause {
+    /// Of a bypass that ended by itself.
+    fileprivate init(_ record: BypassRecord) {
+        self.init(by: record.setBy, owner: record.owner, reason: record.reason)
     }
 }

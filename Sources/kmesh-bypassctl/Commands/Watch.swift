@@ -38,7 +38,8 @@ struct Watch: AsyncParsableCommand {
                 let list = ListMethod.Result(bypasses: bypasses)
                 try Console.print(
                     common.json ? JSONEncoding.text(of: list) + "\n" : bypassTable(bypasses, .ofStandardOutput))
-            case .change(let name, let bypass):
+            case .change(let name, let event):
+                let bypass = event.bypass
                 let change = Change(event: name, bypass: bypass)
                 try Console.print(
                     common.json
