@@ -111,7 +111,7 @@ let package = Package(
             swiftSettings: strict),
 
         // What the command line tools share.
-        .target(name: "Console", dependencies: ["Bypass", "BypassAPI"], swiftSettings: strict),
+        .target(name: "Console", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
         .target(name: "SignalHandling", dependencies: [signals], swiftSettings: strict),
 
         .target(
@@ -127,7 +127,7 @@ let package = Package(
             name: "kmesh-bypassctl",
             dependencies: [
                 "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux",
-                "StrictJSON",
+                "StrictJSON", "JSONRPC",
                 subprocess, system, arguments,
             ],
             swiftSettings: strict),

@@ -105,7 +105,8 @@ package struct LeftoverChecks {
             return [
                 .warning(
                     "repair", "a daemon uses \(bpffs), or it cannot be locked",
-                    "systemctl restart \(Product.name): the daemon removes leftovers when it starts, bypasses stay on")
+                    "\(Systemd.isBooted ? "systemctl restart \(Product.name)" : "restart the daemon"): it removes leftovers "
+                        + "when it starts, bypasses stay on")
             ]
         }
         defer { withExtendedLifetime(lock) {} }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
+#include <locale.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <errno.h>
 
@@ -241,4 +243,27 @@ uint64_t clinux_boottime_ns(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int clinux_columns(uint32_t scalar)
+{
+	static _Thread_local locale_t utf8;
+	locale_t previous;
+	int columns;
+
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (!utf8)
+		return 1;
+	previous = uselocale(utf8);
+	columns = wcwidth((wchar_t)scalar);
+	uselocale(previous);
+	return columns;
+}
+
+int clinux_terminal_columns(int fd)
+{
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) < 0 ? 0 : size.ws_col;
 }

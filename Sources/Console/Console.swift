@@ -1,6 +1,7 @@
 internal import Bypass
 package import BypassAPI
 internal import Glibc
+internal import Linux
 
 /// What a command line tool gets from and gives to its surroundings. The only file of the tools with unsafe code: there is
 /// no other way to these without Foundation.
@@ -18,7 +19,17 @@ package enum Console {
 
     package static var isRoot: Bool { geteuid() == 0 }
 
+    package static var userID: UInt32 { getuid() }
+
     package static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+    package static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
+
+    /// How many columns standard output has; nil if it is not a terminal. Some terminals, such as a serial line, do not say.
+    package static var outputWidth: Int? {
+        guard isOutputTerminal else { return nil }
+        return Terminal.width(of: STDOUT_FILENO) ?? environment("COLUMNS").flatMap(Int.init) ?? 80
+    }
 
     // MARK: - Output
 

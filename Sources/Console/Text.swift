@@ -12,15 +12,21 @@ package struct Style: Sendable {
     package var isColored: Bool
     /// For times that are shown relative to the present.
     package var now: Timestamp
+    /// How many columns a table may take; nil for as many as it needs.
+    package var width: Int?
 
-    package init(isColored: Bool, now: Timestamp) {
+    package init(isColored: Bool, now: Timestamp, width: Int? = nil) {
         self.isColored = isColored
         self.now = now
+        self.width = width
     }
 
-    /// Colors are for terminals, unless NO_COLOR is set (no-color.org).
+    /// Colors are for terminals, unless NO_COLOR is set (no-color.org) or the terminal has none. What is not for a terminal
+    /// is shown as a whole.
     package static var ofStandardOutput: Style {
-        Style(isColored: Console.isOutputTerminal && Console.environment("NO_COLOR") == nil, now: Console.now)
+        let isColored =
+            Console.isOutputTerminal && Console.environment("NO_COLOR") == nil && Console.environment("TERM") != "dumb"
+        return Style(isColored: isColored, now: Console.now, width: Console.outputWidth)
     }
 
     package func paint(_ text: String, _ color: Color?) -> String {
@@ -43,31 +49,54 @@ package struct Cell {
 /// Rows with aligned columns.
 package struct TextTable {
     package var rows: [[Cell]]
+    /// The columns that are cut where the table is wider than the terminal, the least important first.
+    package var cuttable: [Int]
 
-    package init(rows: [[Cell]]) {
+    package init(rows: [[Cell]], cuttable: [Int] = []) {
         self.rows = rows
+        self.cuttable = cuttable
     }
+
+    /// Between two columns.
+    private static let gap = 2
+    /// No column is cut further, as long as there is another one to cut.
+    private static let minWidth = 10
 
     /// The rows as lines. The last cell of a row is not padded, so no line ends in blanks.
     package func text(_ style: Style) -> String {
-        var widths: [Int] = []
-        for row in rows {
-            for (column, cell) in row.enumerated() {
-                if column == widths.count { widths.append(0) }
-                widths[column] = max(widths[column], cell.text.count)
-            }
-        }
+        let widths = widths(fitting: style.width)
         return rows.map { row in
             var line = ""
             for (column, cell) in row.enumerated() {
+                let text = cell.text.fitting(widths[column])
                 // Padding goes by what is seen, so it stays outside the color.
-                line += style.paint(cell.text, cell.color)
+                line += style.paint(text, cell.color)
                 if column < row.count - 1 {
-                    line += String(repeating: " ", count: widths[column] - cell.text.count + 2)
+                    line += String(repeating: " ", count: widths[column] - text.columns + Self.gap)
                 }
             }
             return line + "\n"
         }.joined()
+    }
+
+    private func widths(fitting limit: Int?) -> [Int] {
+        var widths: [Int] = []
+        for row in rows {
+            for (column, cell) in row.enumerated() {
+                if column == widths.count { widths.append(0) }
+                widths[column] = max(widths[column], cell.text.columns)
+            }
+        }
+        guard let limit else { return widths }
+        var excess = widths.reduce(0, +) + Self.gap * (widths.count - 1) - limit
+        for least in [Self.minWidth, 1] {
+            for column in cuttable where excess > 0 && column < widths.count {
+                let cut = min(excess, max(0, widths[column] - least))
+                widths[column] -= cut
+                excess -= cut
+            }
+        }
+        return widths
     }
 }
 

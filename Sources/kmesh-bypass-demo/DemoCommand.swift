@@ -17,6 +17,9 @@ struct DemoCommand: AsyncParsableCommand {
             own on a private socket. At the end, and after Ctrl-C, it removes everything that it made. Needs root.
 
             Exit codes: 0 done; 1 failed; 4 not root; 64 the command line is wrong; 130 interrupted.
+
+            EXAMPLE
+              sudo kmesh-bypassctl demo --mesh nftables
             """,
         version: Product.version)
 

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
+internal import JSONRPC
 
 /// The command line client. Each subcommand is one call of the daemon, except where its file says otherwise.
 @main
@@ -11,7 +12,14 @@ struct Bypassctl: AsyncParsableCommand {
         discussion: """
             NETNS names a network namespace: 'web' for /run/netns/web, a path such as /proc/4711/ns/net, 'pid:4711' for \
             that of a process, 'pod:UID' for that of a Kubernetes pod on this node, 'container:ID' for that of a container \
-            (12 digits of its id are enough), or 'host' for the host's own, where the policy allows it.
+            (12 digits of its id are enough), or 'host' for the host's own, where the policy allows it. Where kubectl has a \
+            kubeconfig, 'NAMESPACE/POD' and 'pod/NAME' name a pod, too. 'kmesh-bypassctl namespaces' lists what there is.
+
+            EXAMPLES
+              kmesh-bypassctl status
+              kmesh-bypassctl on web --for 15m --reason INC-4711
+              kmesh-bypassctl explain web --to 192.0.2.1:80
+              kmesh-bypassctl off web
 
             EXIT CODES
               0   done
@@ -26,11 +34,40 @@ struct Bypassctl: AsyncParsableCommand {
             """,
         version: Product.version,
         subcommands: [
-            On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Watch.self, Clear.self, Info.self,
-            Metrics.self,
-            PolicyCommand.self, Manifest.self, Doctor.self, Demo.self,
+            On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Namespaces.self, Watch.self,
+            Clear.self, Info.self, Metrics.self,
+            PolicyCommand.self, Manifest.self, Doctor.self, Support.self, Demo.self,
         ]
     )
+
+    static func main() async {
+        do {
+            var command: any ParsableCommand
+            do {
+                command = try await asyncParseAsRoot(nil)
+            } catch {
+                throw usageFailure(Array(CommandLine.arguments.dropFirst()), error) ?? error
+            }
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    /// Reports a wrong command line where the parser does not say enough.
+    ///
+    /// - Returns: how to exit; nil if it is the parser that reports the error.
+    private static func usageFailure(_ arguments: [String], _ error: any Error) -> ExitCode? {
+        guard exitCode(for: error).rawValue == ExitStatus.usage.rawValue else { return nil }
+        let asJSON = arguments.contains("--json")
+        let message = CommandHint(Self.self, arguments).text
+        if message == nil && !asJSON { return nil }
+        return CommandFailure(message ?? self.message(for: error), .usage, kind: "usage").report(asJSON: asJSON)
+    }
 }
 
 /// Exit codes other than 0; the command's help lists them.
@@ -40,11 +77,14 @@ enum ExitStatus: Int32 {
     case noDaemon = 3
     case denied = 4
     case noNamespace = 5
+    /// EX_USAGE of sysexits(3).
+    case usage = 64
 
     init(_ error: BypassClientError) {
         switch error {
         case .daemonNotRunning: self = .noDaemon
         case .accessDenied: self = .denied
+        case .refused(let error) where error.code == ErrorObject.invalidParams.code: self = .usage
         case .refused(let error): self.init(error.known)
         case .connectFailed, .connectionClosed, .timedOut, .cancelled, .invalidAnswer, .invalidRequest: self = .failed
         }
@@ -62,21 +102,5 @@ enum ExitStatus: Int32 {
         case .netnsNotFound, .notANetns: self = .noNamespace
         case .kernelRefused, .unsupported, .limitExceeded, .conflict, .netnsMismatch, nil: self = .failed
         }
-    }
-}
-
-/// What is wrong, and what can be done about it.
-func advice(on error: BypassClientError) -> String {
-    switch error {
-    case .daemonNotRunning(Product.socketPath):
-        "\(error): start it with 'systemctl start \(Product.name)'"
-    case .daemonNotRunning:
-        "\(error): start it, or name another socket with --socket or \(Product.socketVariable)"
-    case .accessDenied:
-        "\(error): become root or a member of the group 'kmesh'"
-    case .connectionClosed, .timedOut, .invalidAnswer:
-        "\(error): 'journalctl -u \(Product.name)' may say why"
-    case .connectFailed, .cancelled, .refused, .invalidRequest:
-        error.description
     }
 }

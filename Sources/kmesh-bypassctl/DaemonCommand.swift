@@ -9,6 +9,10 @@ protocol DaemonCommand: AsyncParsableCommand {
 
     var common: CommonOptions { get }
     var parameters: Method.Parameters { get throws }
+    /// The name of the namespace that the call is about, as it was written.
+    var netns: String? { get }
+    /// Completes what was written by what only this machine knows, before the call.
+    mutating func prepare() async throws
     /// The result for people, with a line feed at its end.
     func text(of result: Method.Result, _ style: Style) -> String
     /// How to exit although the daemon has answered with a result, if not with 0.
@@ -16,22 +20,42 @@ protocol DaemonCommand: AsyncParsableCommand {
 }
 
 extension DaemonCommand {
+    var netns: String? { nil }
+
+    mutating func prepare() async throws {}
+
     func failure(in result: Method.Result) -> ExitStatus? { nil }
 
-    func run() async throws {
-        do {
-            let client = try await BypassClient.connect(to: common.path)
-            let answer = try await client.answer(Method.self, with: try parameters)
-            try Console.print(common.json ? answer.json + "\n" : text(of: answer.result, .ofStandardOutput))
-            if let failure = failure(in: answer.result) { throw ExitCode(failure.rawValue) }
-        } catch let error as BypassClientError {
-            Console.printError(advice(on: error))
-            throw ExitCode(ExitStatus(error).rawValue)
-        } catch let error as OutputError {
-            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
-            throw ExitCode(ExitStatus.failed.rawValue)
+    mutating func run() async throws {
+        try await reportingFailures(asJSON: common.json, naming: netns) {
+            try await prepare()
+            try await call(Method.self, with: try parameters, common, text: text, failure: failure)
         }
     }
+}
+
+/// Makes one call, prints its result, and throws how to exit if not with 0.
+func call<Method: RPCMethod>(
+    _: Method.Type, with parameters: Method.Parameters, _ common: CommonOptions,
+    text: (Method.Result, Style) -> String, failure: (Method.Result) -> ExitStatus?
+) async throws {
+    let client = try await BypassClient.connect(to: common.path)
+    let answer = try await client.answer(Method.self, with: parameters)
+    try Console.print(common.json ? answer.json + "\n" : text(answer.result, .ofStandardOutput))
+    if let failure = failure(answer.result) { throw ExitCode(failure.rawValue) }
+}
+
+/// A subcommand about one namespace.
+protocol NamespaceCommand: DaemonCommand {
+    associatedtype Namespace: NamespaceOperand
+
+    var namespace: Namespace { get set }
+}
+
+extension NamespaceCommand {
+    var netns: String? { namespace.netns }
+
+    mutating func prepare() async throws { try await namespace.resolve() }
 }
 
 /// Options that every subcommand has.
@@ -43,7 +67,10 @@ struct CommonOptions: ParsableArguments {
         completion: .file())
     var socket: String?
 
-    @Flag(help: "Print the result as the line of JSON that the daemon sent.")
+    @Flag(
+        help: """
+            Print the result as one line of JSON, as the daemon sent it where it did; an error as {"error":...}, too.
+            """)
     var json = false
 
     var path: String { socket ?? Self.defaultPath }
@@ -51,11 +78,32 @@ struct CommonOptions: ParsableArguments {
     static var defaultPath: String { Console.environment(Product.socketVariable) ?? Product.socketPath }
 }
 
-/// The argument that names a namespace. It is passed on unchanged: the daemon knows which names there are.
-struct NamespaceArgument: ParsableArguments {
+/// The argument that names a namespace. It is passed on unchanged, but for a pod's name: the daemon knows which names there
+/// are.
+protocol NamespaceOperand: ParsableArguments {
+    var netns: String { get set }
+}
+
+extension NamespaceOperand {
+    /// Replaces the name of a pod, which only the cluster knows, by its UID.
+    mutating func resolve() async throws { netns = try await PodName.resolving(netns) }
+}
+
+/// Any namespace.
+struct NamespaceArgument: NamespaceOperand {
     @Argument(
-        help: "The network namespace: web, /run/netns/web, /proc/4711/ns/net, pid:4711, pod:UID, container:ID or host.",
-        completion: .shellCommand("ls /run/netns 2>/dev/null"))
+        help: .init(
+            "The network namespace: web, /run/netns/web, pid:4711, pod:UID, container:ID, NAMESPACE/POD or host.",
+            valueName: "netns"),
+        completion: .shellCommand("kmesh-bypassctl namespaces --names 2>/dev/null"))
+    var netns: String
+}
+
+/// A namespace with a bypass.
+struct BypassedNamespaceArgument: NamespaceOperand {
+    @Argument(
+        help: .init("The network namespace, as list shows it, or by another of its names.", valueName: "netns"),
+        completion: .shellCommand("kmesh-bypassctl list --names 2>/dev/null"))
     var netns: String
 }
 
@@ -67,9 +115,14 @@ struct Precondition: ParsableArguments {
 
 /// Who asks for a change, and why.
 struct Attribution: ParsableArguments {
-    @Option(help: "Who wants it, such as kubernetes:default/web-0.")
+    @Option(help: "Who wants it, such as kubernetes:default/web-0 (default: at a terminal, your login).")
     var owner: String?
 
     @Option(help: "Why, for the audit log.")
     var reason: String?
+
+    /// At a terminal there is a person: readers of the list see who turned it on.
+    mutating func setDefaultOwner() {
+        if owner == nil && Console.isInputTerminal { owner = Accounts.login }
+    }
 }

@@ -55,7 +55,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["on"], ["off"], ["status"], ["on", "web", "--direction", "up"], ["on", "web", "--for", "0"], ["list", "web"],
+        ["on"], ["off"], ["status", "a", "b"], ["on", "web", "--direction", "up"], ["on", "web", "--for", "0"],
+        ["list", "web"],
         ["on", "web", "--port", "0"], ["on", "web", "--port", "80,"], ["on", "web", "--network", "10.0.0.1/8"],
         ["on", "web", "--except-port", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"], ["off", "web", "--port", "80"],
         ["policy", "explain", "--user", "u", "--port", "80"], ["nonsense"], ["policy", "check", "a", "b"],
@@ -71,7 +72,7 @@ import Testing
 
     @Test func `Every subcommand takes the socket and asks for JSON`() throws {
         let commands = [
-            ["on", "web"], ["off", "web"], ["status", "web"], ["list"], ["info"], ["metrics"],
+            ["on", "web"], ["off", "web"], ["list"], ["info"], ["metrics"],
             ["extend", "web", "--for", "1m"],
         ]
         for arguments in commands {
@@ -84,5 +85,15 @@ import Testing
 
     private func parse<Command: ParsableCommand>(_: Command.Type, _ arguments: String...) throws -> Command {
         try #require(try Bypassctl.parseAsRoot(arguments) as? Command)
+    }
+
+    @Test func `Every help screen has an example`() throws {
+        func commands(_ command: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
+            [command] + command.configuration.subcommands.flatMap(commands)
+        }
+        for command in commands(Bypassctl.self) {
+            let words = [command.configuration.abstract, command.configuration.discussion].joined()
+            #expect(words.contains("EXAMPLE"), "\(command)")
+        }
     }
 }

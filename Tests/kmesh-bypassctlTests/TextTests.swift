@@ -36,13 +36,33 @@ import Testing
             warnings: [.init(code: "rule-missing", message: "gone")])
         let style = Style(isColored: false, now: Timestamp(secondsSince1970: 0))
         #expect(
-            Watch.line(.degraded, bypass, style) == """
+            Watch.line(.degraded, .init(sequence: 1, bypass: bypass), style) == """
                 1970-01-01T00:00:00Z  degraded  we\\u{1b}b  inbound  expires in 15m  for me\\nand you
                 warning: we\\u{1b}b: gone (rule-missing)
 
                 """)
         bypass.warnings = []
-        #expect(Watch.line(.gone, bypass, style) == "1970-01-01T00:00:00Z  gone  we\\u{1b}b\n")
+        #expect(
+            Watch.line(.gone, .init(sequence: 2, bypass: bypass), style)
+                == "1970-01-01T00:00:00Z  gone  we\\u{1b}b\n")
+    }
+
+    @Test func `An end says who and why, and a repair what was damaged`() {
+        let style = Style(isColored: false, now: Timestamp(secondsSince1970: 0))
+        let bypass = BypassStatus(netns: "web", inode: 7, state: .off, effective: false)
+        let cause = BypassEvent.Cause(by: .init(uid: 1000, gid: 1, pid: 1), owner: "me", reason: "it\nworks")
+        func line(_ name: BypassEvent.Name, _ event: BypassEvent) -> String {
+            String(Watch.line(name, event, style, accounts: alice).dropFirst("1970-01-01T00:00:00Z  ".count))
+        }
+        #expect(
+            line(.off, .init(sequence: 1, bypass: bypass, cause: cause))
+                == "off  web  by alice (uid 1000)  for me: it\\nworks\n")
+        #expect(
+            line(.expired, .init(sequence: 1, bypass: bypass, cause: cause))
+                == "expired  web  set by alice (uid 1000)  for me: it\\nworks\n")
+        #expect(
+            line(.repaired, .init(sequence: 1, bypass: bypass, damage: ["rule-missing", "guard-missing"]))
+                == "repaired  web  after rule-missing, guard-missing\n")
     }
 
     @Test func `What is over, and clocks that were set back, give no negative times`() {
@@ -70,39 +90,60 @@ import Testing
             ], warnings: [.init(code: "established-connections", message: "some\nstay")])
     }
 
-    @Test func `A bypass is shown with its state first and warnings last`() {
+    private let alice = Accounts { $0 == 1000 ? "alice" : nil }
+
+    @Test func `A bypass is six lines, its state first, and warnings below`() {
         #expect(
-            describe(bypass, changed: true, plain) == """
-                state:      on
+            describe(bypass, changed: true, plain, accounts: alice) == """
+                state:      on, since 2026-11-23T21:12:07Z (2h ago)
                 effective:  yes
                 namespace:  web (inode 4026532281)
                 direction:  both
-                since:      2026-11-23T21:12:07Z (2h ago)
                 expires:    2026-11-23T23:26:39Z (in 14m 32s)
-                owner:      me\\u{1b}[2J
-                set by:     uid 1000, gid 100, pid 4711
-                rules:      ip nat OUTPUT handle 7: packets 12, bytes 720
-                            ip6 nat OUTPUT handle 9: packets 0, bytes 0
+                set by:     alice (uid 1000) for me\\u{1b}[2J
                 warning: some\\nstay (established-connections)
 
                 """)
+        let rules = describe(bypass, changed: true, withRules: true, plain, accounts: alice)
+        #expect(
+            rules.contains(
+                """
+
+                rules:      ip nat OUTPUT handle 7: packets 12, bytes 720
+                            ip6 nat OUTPUT handle 9: packets 0, bytes 0
+                warning:
+                """))
+    }
+
+    @Test(
+        arguments: [
+            (1000, "me", "why", "alice (uid 1000) for me: why"), (1000, nil, "why", "alice (uid 1000): why"),
+            (7, nil, nil, "uid 7"), (nil, "me", nil, "unknown for me"),
+        ] as [(UInt32?, String?, String?, String)])
+    func `Who turned it on is an account's name`(uid: UInt32?, owner: String?, reason: String?, text: String) {
+        var bypass = bypass
+        bypass.setBy = uid.map { .init(uid: $0, gid: 1, pid: 1) }
+        (bypass.owner, bypass.reason) = (owner, reason)
+        #expect(describe(bypass, changed: nil, plain, accounts: alice).contains("\nset by:     \(text)\n"))
     }
 
     @Test func `A scope is shown where there is one`() throws {
         var bypass = bypass
         bypass.except = try ConnectionSet(ports: [PortRange(22)])
-        #expect(describe(bypass, changed: nil, plain).contains("\nscope:      all but port 22\nsince:"))
-        #expect(bypassTable([bypass], plain).contains("both       all but port 22  2026"))
-        #expect(Watch.line(.on, bypass, plain).contains("both  all but port 22  expires"))
+        #expect(describe(bypass, changed: nil, plain).contains("\ndirection:  both: all but port 22\n"))
+        #expect(bypassTable([bypass], plain).contains("both: all but port 22  14m 32s"))
+        #expect(
+            Watch.line(.on, .init(sequence: 1, bypass: bypass), plain).contains("both: all but port 22  expires"))
     }
 
-    @Test func `What has no effect is said next to the state`() {
+    @Test func `What has no effect, or no end, is said`() {
         var bypass = bypass
-        (bypass.effective, bypass.expiresAt, bypass.state) = (false, nil, .degraded)
+        (bypass.effective, bypass.expiresAt, bypass.state, bypass.since) = (false, nil, .degraded, nil)
+        bypass.netns = "a b"
         let lines = describe(bypass, changed: nil, plain).split(separator: "\n")
         #expect(lines[0] == "state:      degraded")
         #expect(lines[1] == "effective:  no, some traffic still goes to the sidecar: see the warnings")
-        #expect(lines[5] == "expires:    never")
+        #expect(lines[4] == "expires:    never: 'kmesh-bypassctl on 'a b' --for 15m' makes it expire")
     }
 
     @Test(
@@ -128,12 +169,91 @@ import Testing
     @Test func `The list is a table with warnings below`() throws {
         let list = try #require(try Bypassctl.parseAsRoot(["list"]) as? List)
         #expect(list.text(of: .init(bypasses: []), plain) == "no namespace is bypassed\n")
+        var bypass = bypass
+        bypass.reason = "INC-4711"
         #expect(
             list.text(of: .init(bypasses: [bypass]), plain) == """
-                NETNS  INODE       STATE  EFFECTIVE  DIRECTION  SCOPE  SINCE                 EXPIRES     OWNER
-                web    4026532281  on     yes        both       all    2026-11-23T21:12:07Z  in 14m 32s  me\\u{1b}[2J
+                NETNS  STATE  DIRECTION  LEFT     OWNER        REASON
+                web    on     both       14m 32s  me\\u{1b}[2J  INC-4711
                 warning: web: some\\nstay (established-connections)
 
                 """)
+        #expect(
+            bypassTable([bypass], isWide: true, plain, accounts: alice).hasPrefix(
+                """
+                NETNS  INODE       STATE  DIRECTION  SINCE                 LEFT     SET BY  OWNER        REASON
+                web    4026532281  on     both       2026-11-23T21:12:07Z  14m 32s  alice   me\\u{1b}[2J  INC-4711
+
+                """))
+        #expect(
+            try (Bypassctl.parseAsRoot(["list", "--names"]) as? List)?.text(of: .init(bypasses: [bypass]), plain)
+                == "web\n")
+    }
+
+    @Test func `An equal warning of many namespaces is one line`() {
+        let bypasses = (1...6).map { number in
+            var bypass = bypass
+            bypass.netns = "web-\(number)"
+            if number == 2 { bypass.warnings.append(.init(code: "hbone", message: "it listens")) }
+            return bypass
+        }
+        let warnings = bypassTable(bypasses, plain).split(separator: "\n").filter { $0.hasPrefix("warning: ") }
+        #expect(
+            warnings == [
+                "warning: web-1, web-2, web-3 and 3 more: some\\nstay (established-connections)",
+                "warning: web-2: it listens (hbone)",
+            ])
+        #expect(enumeration(of: ["a", "b"]) == "a and b")
+        #expect(enumeration(of: ["a", "b", "c", "d"]) == "a, b, c and d")
+    }
+
+    @Test(arguments: [20, 40, 60, 80, 120, 200])
+    func `The list fits the terminal, whatever the texts are made of`(width: Int) {
+        var style = plain
+        style.width = width
+        var wide = bypass
+        (wide.netns, wide.owner) = (
+            String(repeating: "网络", count: 10), "e\u{301}quipe " + String(repeating: "é", count: 40)
+        )
+        (wide.reason, wide.warnings) = (String(repeating: "a reason ", count: 20), [])
+        let lines = bypassTable([wide, wide], style).split(separator: "\n").map(String.init)
+        #expect(lines.count == 3)
+        for line in lines where width >= 40 { #expect(line.columns <= width, "\(line.columns): \(line)") }
+        if width < 120 { #expect(lines[1].contains("…")) }
+        #expect(lines[1] == lines[2])
+        #expect(bypassTable([wide], isWide: true, style).contains(wide.reason ?? "-"))
+    }
+
+    @Test(arguments: [
+        ("web", 3), ("网络", 4), ("e\u{301}", 1), ("é", 1), ("👍", 2), ("👍🏽", 2), ("🇩🇪", 2), ("ｗｅｂ", 6), ("한", 2),
+    ])
+    func `Columns are counted as a terminal shows them`(text: String, columns: Int) {
+        #expect(text.columns == columns)
+    }
+
+    @Test(arguments: [("网络x", 5, "网络x"), ("网络x", 4, "网…"), ("网络x", 3, "网…"), ("abc", 2, "a…"), ("abc", 0, "")])
+    func `What is cut ends with an ellipsis and is not wider`(text: String, limit: Int, shown: String) {
+        #expect(text.fitting(limit) == shown)
+    }
+
+    @Test func `The summary is a few lines, however many bypasses there are`() {
+        let bypasses = (1...50).map { number in
+            var bypass = bypass
+            bypass.netns = "web-\(number)"
+            if number > 1 { bypass.expiresAt = nil }
+            if number > 48 { (bypass.effective, bypass.effect) = (false, .partial) }
+            return bypass
+        }
+        let info = InfoMethod.Result(
+            version: "1", kernel: "6.1", uptimeSeconds: 7501, bypassed: 50, matcher: .init(pin: "p", tag: "t"))
+        #expect(
+            summary(of: info, .init(bypasses: bypasses), plain) == """
+                daemon:     kmesh-bypassd 1, up 2h 5m, kernel 6.1
+                bypassed:   50 namespaces
+                attention:  web-49 and web-50: some connections still go to the sidecar
+                            web-2, web-3, web-4 and 46 more: never expires
+
+                """)
+        #expect(summary(of: info, .init(bypasses: [bypass]), plain).hasSuffix("\nattention:  none\n"))
     }
 }

@@ -136,6 +136,13 @@ void clinux_wake(uint64_t thread);
 int clinux_wait(int fd, int16_t events, int milliseconds);
 /* SO_PASSRIGHTS off (Linux 6.16): who sends descriptors to the socket gets EPERM. ENOPROTOOPT on older kernels. */
 int clinux_refuse_descriptors(int fd);
+/*
+ * wcwidth(3) in UTF-8, whatever the locale of the process is: how many columns of a terminal a Unicode scalar takes; -1 for
+ * one that a terminal does not print.
+ */
+int clinux_columns(uint32_t scalar);
+/* TIOCGWINSZ: how many columns the terminal has that fd is on; 0 if it is not on one, or the terminal does not say. */
+int clinux_terminal_columns(int fd);
 /* The name of an error number, such as "EPERM"; NULL if it has none. */
 const char *clinux_errno_name(int number);
 /* CLOCK_BOOTTIME in nanoseconds. */

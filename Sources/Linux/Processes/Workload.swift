@@ -34,7 +34,7 @@ package enum Workload: Hashable, Sendable {
 
     private static let idLength = 64
 
-    private static func isHexadecimal(_ text: some StringProtocol) -> Bool {
+    static func isHexadecimal(_ text: some StringProtocol) -> Bool {
         text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 
@@ -109,7 +109,7 @@ package enum Workload: Hashable, Sendable {
 
     /// The id in the name of a container's group: `ID`, `cri-containerd-ID.scope`, `crio-ID.scope`, `docker-ID.scope`,
     /// `libpod-ID.scope`. That of CRI-O's and Podman's monitor, a process of the host, also has it.
-    private static func containerID(in folder: String) -> String? {
+    static func containerID(in folder: String) -> String? {
         let name = folder.hasSuffix(".scope") ? folder.dropLast(6) : folder[...]
         let id = name.suffix(idLength)
         guard id.utf8.count == idLength, isHexadecimal(id), !name.contains("conmon-") else { return nil }
@@ -126,7 +126,7 @@ package enum Workload: Hashable, Sendable {
 }
 
 /// One walk over the control groups for those of a workload, the outermost first.
-private struct CgroupSearch {
+struct CgroupSearch {
     struct Found {
         var containerID: String?
         var processes: [Workload.Process]
@@ -147,9 +147,9 @@ private struct CgroupSearch {
     private var unknown: SystemCallError?
 
     /// mount, controller, what the kubelet's service or container is in, kubepods, QoS class, pod, container.
-    private static let maxDepth = 14
+    static let maxDepth = 14
     /// In each part of the tree that is one user's.
-    private static let maxFolders = 8192
+    static let maxFolders = 8192
 
     init(_ workload: Workload, below root: String, owner: UInt32) {
         self.workload = workload
@@ -213,7 +213,7 @@ private struct CgroupSearch {
     }
 
     /// nil for a folder that has gone.
-    private static func status(of path: String) throws(SystemCallError) -> FileStatus? {
+    static func status(of path: String) throws(SystemCallError) -> FileStatus? {
         do {
             return try FileStatus(path: path)
         } catch {
@@ -227,7 +227,7 @@ private struct CgroupSearch {
     private static let maxGroups = 1024
     private static let maxProcesses = 4096
 
-    private static func processes(below path: String) throws(SystemCallError) -> [Workload.Process] {
+    static func processes(below path: String) throws(SystemCallError) -> [Workload.Process] {
         var found: [Workload.Process] = []
         var groups = [path]
         var next = 0

@@ -3,6 +3,9 @@ internal import Glibc
 /// What systemd and a service of its say to each other (sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3)). All of it
 /// does nothing without systemd.
 package enum Systemd {
+    /// Whether systemd runs on this machine (sd_booted(3)): without it no message names `systemctl`.
+    package static var isBooted: Bool { Files.exists("/run/systemd/system") }
+
     /// Sends systemd assignments of sd_notify(3), such as `READY=1`.
     package static func notify(_ assignments: String...) {
         guard let path = ProcessEnvironment["NOTIFY_SOCKET"], let socket = try? DatagramSocket(connectedTo: path) else {

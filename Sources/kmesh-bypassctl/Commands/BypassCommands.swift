@@ -4,7 +4,7 @@ public import BypassAPI
 internal import Console
 
 /// `on NETNS`
-struct On: DaemonCommand {
+struct On: NamespaceCommand {
     typealias Method = BypassMethod
 
     static let configuration = CommandConfiguration(
@@ -14,6 +14,10 @@ struct On: DaemonCommand {
             --reset ends them. If the bypass is on already, direction, scope, time limit, owner and reason are replaced. A \
             connection that is not in the scope goes to the sidecar as without a bypass. The exit code is 2 if some or all \
             connections of that direction and scope still go to the sidecar: the warnings say why.
+
+            EXAMPLES
+              kmesh-bypassctl on web --for 15m --reason INC-4711
+              kmesh-bypassctl on default/web-0 --direction inbound --port 8080
             """)
 
     @OptionGroup var namespace: NamespaceArgument
@@ -32,9 +36,17 @@ struct On: DaemonCommand {
     @Flag(help: "End open TCP connections that are still in the sidecar, so that they are made again.")
     var reset = false
 
+    @Flag(help: "Show the daemon's rules, with their counters.")
+    var rules = false
+
     @OptionGroup var attribution: Attribution
     @OptionGroup var precondition: Precondition
     @OptionGroup var common: CommonOptions
+
+    mutating func prepare() async throws {
+        try await namespace.resolve()
+        attribution.setDefaultOwner()
+    }
 
     var parameters: BypassMethod.Parameters {
         get throws {
@@ -47,7 +59,8 @@ struct On: DaemonCommand {
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {
-        describe(result.status, changed: result.changed, ended: reset ? result.ended : nil, style)
+        describe(
+            result.status, changed: result.changed, ended: reset ? result.ended : nil, withRules: rules, style)
     }
 
     func failure(in result: BypassMethod.Result) -> ExitStatus? { ExitStatus(result.status) }
@@ -56,7 +69,7 @@ struct On: DaemonCommand {
 extension Direction: ExpressibleByArgument {}
 
 /// `off NETNS`
-struct Off: DaemonCommand {
+struct Off: NamespaceCommand {
     typealias Method = BypassMethod
 
     static let configuration = CommandConfiguration(
@@ -64,9 +77,13 @@ struct Off: DaemonCommand {
         discussion: """
             New connections pass the sidecar again, and UDP at once; established connections keep their path, unless \
             --reset ends them. Succeeds if the bypass is off already.
+
+            EXAMPLES
+              kmesh-bypassctl off web
+              kmesh-bypassctl off web --reset --reason 'INC-4711 is over'
             """)
 
-    @OptionGroup var namespace: NamespaceArgument
+    @OptionGroup var namespace: BypassedNamespaceArgument
 
     @Flag(help: "End open TCP connections that bypass the sidecar, so that they are made again.")
     var reset = false
@@ -74,6 +91,11 @@ struct Off: DaemonCommand {
     @OptionGroup var attribution: Attribution
     @OptionGroup var precondition: Precondition
     @OptionGroup var common: CommonOptions
+
+    mutating func prepare() async throws {
+        try await namespace.resolve()
+        attribution.setDefaultOwner()
+    }
 
     var parameters: BypassMethod.Parameters {
         .init(
@@ -87,14 +109,19 @@ struct Off: DaemonCommand {
 }
 
 /// `extend NETNS`
-struct Extend: DaemonCommand {
+struct Extend: NamespaceCommand {
     typealias Method = ExtendMethod
 
     static let configuration = CommandConfiguration(
         abstract: "Give the bypass of a network namespace more time.",
-        discussion: "This never makes it expire sooner. Nothing else about it changes.")
+        discussion: """
+            This never makes it expire sooner. Nothing else about it changes.
 
-    @OptionGroup var namespace: NamespaceArgument
+            EXAMPLE
+              kmesh-bypassctl extend web --for 1h
+            """)
+
+    @OptionGroup var namespace: BypassedNamespaceArgument
 
     @Option(
         name: .customLong("for"),
@@ -123,6 +150,10 @@ struct Clear: DaemonCommand {
         discussion: """
             For an administrator, before the software is removed or in an emergency. A failure does not stop the rest; \
             the exit code is then 1.
+
+            EXAMPLES
+              kmesh-bypassctl clear --owner kubernetes:default/web-0
+              kmesh-bypassctl clear
             """)
 
     @Option(help: "Only those of this owner, as list shows it.")

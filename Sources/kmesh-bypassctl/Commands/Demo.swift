@@ -5,7 +5,12 @@ internal import Console
 struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a bypass at work, in two network namespaces made for it.",
-        discussion: "Executes \(program) with the same arguments: 'demo --help' shows them. Needs root.")
+        discussion: """
+            Executes \(program) with the same arguments: 'demo --help' shows them. Needs root.
+
+            EXAMPLE
+              sudo kmesh-bypassctl demo --mesh nftables
+            """)
 
     private static let program = "kmesh-bypass-demo"
 

@@ -3,7 +3,7 @@ public import BypassAPI
 internal import Console
 
 /// `explain NETNS`
-struct Explain: DaemonCommand {
+struct Explain: NamespaceCommand {
     typealias Method = ExplainMethod
 
     static let configuration = CommandConfiguration(
@@ -11,6 +11,10 @@ struct Explain: DaemonCommand {
         discussion: """
             Without --to, examples in both directions. Each line is a rule that matches, or the end of a base chain; '>' \
             marks what decides. Nothing is changed.
+
+            EXAMPLES
+              kmesh-bypassctl explain web
+              kmesh-bypassctl explain web --to 192.0.2.1:80 --uid 1000
             """)
 
     @OptionGroup var namespace: NamespaceArgument

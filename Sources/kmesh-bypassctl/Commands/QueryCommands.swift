@@ -1,30 +1,7 @@
 internal import ArgumentParser
+internal import Bypass
 internal import BypassAPI
 internal import Console
-
-/// `status NETNS`
-struct Status: DaemonCommand {
-    typealias Method = StatusMethod
-
-    static let configuration = CommandConfiguration(
-        abstract: "Show whether a network namespace is bypassed, and whether the bypass is effective.",
-        discussion: """
-            Shows the kernel's current state. 'degraded' means that the bypass is on, but a rule is missing or no longer \
-            first: the warnings say which. The exit code is 2 if a bypass is on, and some or all connections still go to the \
-            sidecar.
-            """)
-
-    @OptionGroup var namespace: NamespaceArgument
-    @OptionGroup var common: CommonOptions
-
-    var parameters: StatusMethod.Parameters { .init(netns: namespace.netns) }
-
-    func text(of result: BypassStatus, _ style: Style) -> String {
-        describe(result, changed: nil, style)
-    }
-
-    func failure(in result: BypassStatus) -> ExitStatus? { ExitStatus(result) }
-}
 
 /// `list`
 struct List: DaemonCommand {
@@ -32,15 +9,30 @@ struct List: DaemonCommand {
 
     static let configuration = CommandConfiguration(
         abstract: "List the bypassed network namespaces.",
-        discussion: "Warnings follow below the table, each with its namespace.")
+        discussion: """
+            At a terminal, texts that do not fit are cut. Warnings follow below the table, each with the namespaces that it \
+            is about.
+
+            EXAMPLES
+              kmesh-bypassctl list
+              kmesh-bypassctl list --json | jq -r '.bypasses[].netns'
+            """)
+
+    @Flag(help: "Show all columns, and cut nothing.")
+    var wide = false
+
+    // For shell completion.
+    @Flag(help: .private)
+    var names = false
 
     @OptionGroup var common: CommonOptions
 
     var parameters: NoParameters { .init() }
 
     func text(of result: ListMethod.Result, _ style: Style) -> String {
-        let warnings = (result.warnings ?? []).map { "\nwarning: \($0.message)" }
-        return bypassTable(result.bypasses, style) + warnings.joined()
+        if names { return result.bypasses.map { $0.netns.printable + "\n" }.joined() }
+        let warnings = (result.warnings ?? []).map { style.warning($0) }
+        return bypassTable(result.bypasses, isWide: wide, style) + warnings.joined()
     }
 }
 
@@ -50,7 +42,12 @@ struct Info: DaemonCommand {
 
     static let configuration = CommandConfiguration(
         abstract: "Show the daemon's version and kernel.",
-        discussion: "'bypassed' counts the namespaces whose bypass is on; 'list' names them.")
+        discussion: """
+            'bypassed' counts the namespaces whose bypass is on; 'list' names them.
+
+            EXAMPLE
+              kmesh-bypassctl info --json
+            """)
 
     @OptionGroup var common: CommonOptions
 
@@ -73,7 +70,13 @@ struct Metrics: DaemonCommand {
     typealias Method = MetricsMethod
 
     static let configuration = CommandConfiguration(
-        abstract: "Print the daemon's metrics in the Prometheus text format.")
+        abstract: "Print the daemon's metrics in the Prometheus text format.",
+        discussion: """
+            With --json, the text is a member of an object.
+
+            EXAMPLE
+              kmesh-bypassctl metrics | grep kmesh_bypass_calls_total
+            """)
 
     @OptionGroup var common: CommonOptions
 

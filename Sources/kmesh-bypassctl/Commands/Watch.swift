@@ -13,18 +13,21 @@ struct Watch: AsyncParsableCommand {
         discussion: """
             It reconnects when the daemon restarts or the connection ends, and resumes with the next change if the daemon \
             still has it, or else with the whole list.
+
+            EXAMPLES
+              kmesh-bypassctl watch
+              kmesh-bypassctl watch --json | jq -r 'select(.event == "degraded").bypass.netns'
             """)
 
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        do {
-            try await Interruption.cancelling { [self] in try await watch() }
-        } catch is Interruption {
-            // That is how it ends.
-        } catch let error as OutputError {
-            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
-            throw ExitCode(ExitStatus.failed.rawValue)
+        try await reportingFailures(asJSON: common.json) {
+            do {
+                try await Interruption.cancelling { [self] in try await watch() }
+            } catch is Interruption {
+                // That is how it ends.
+            }
         }
     }
 
@@ -39,16 +42,11 @@ struct Watch: AsyncParsableCommand {
                 try Console.print(
                     common.json ? JSONEncoding.text(of: list) + "\n" : bypassTable(bypasses, .ofStandardOutput))
             case .change(let name, let event):
-                let bypass = event.bypass
-                let change = Change(event: name, bypass: bypass)
+                let change = Change(event: name, bypass: event.bypass, cause: event.cause, damage: event.damage)
                 try Console.print(
-                    common.json
-                        ? JSONEncoding.text(of: change) + "\n" : Self.line(name, bypass, .ofStandardOutput))
+                    common.json ? JSONEncoding.text(of: change) + "\n" : Self.line(name, event, .ofStandardOutput))
             case .disconnected(let error):
-                if !hasConnected {
-                    Console.printError(advice(on: error))
-                    throw ExitCode(ExitStatus(error).rawValue)
-                }
+                if !hasConnected { throw error }
                 // Once for each outage.
                 if isConnected { Console.printError("\(Self.reason(error)); trying again until the daemon is back") }
                 isConnected = false
@@ -65,12 +63,24 @@ struct Watch: AsyncParsableCommand {
     }
 
     /// A change as one line, with its warnings below.
-    static func line(_ name: BypassEvent.Name, _ bypass: BypassStatus, _ style: Style) -> String {
+    static func line(
+        _ name: BypassEvent.Name, _ event: BypassEvent, _ style: Style, accounts: Accounts = .ofThisMachine
+    ) -> String {
+        let bypass = event.bypass
         var words = [style.now.description, style.paint(name.rawValue, name.color), bypass.netns.printable]
         if name.leavesBypass {
-            words += [bypass.direction?.rawValue, bypass.scope == .all ? nil : "\(bypass.scope)"].compactMap(\.self)
+            words += [bypass.directionAndScope].compactMap(\.self)
             if let end = bypass.expiresAt { words.append("expires \(remaining(until: end, now: style.now))") }
-            if let owner = bypass.owner { words.append("for \(owner.printable)") }
+            let why = [bypass.owner, bypass.reason].compactMap(\.self)
+            if !why.isEmpty { words.append("for \(why.joined(separator: ": ").printable)") }
+        }
+        if let damage = event.damage, !damage.isEmpty { words.append("after \(damage.joined(separator: ", "))") }
+        if let cause = event.cause {
+            // What ended by itself was turned on by that account.
+            let verb = name == .off ? "by" : "set by"
+            if let by = cause.by { words.append("\(verb) \(accounts.description(of: by.uid).printable)") }
+            let why = [cause.owner, cause.reason].compactMap(\.self)
+            if !why.isEmpty { words.append("for \(why.joined(separator: ": ").printable)") }
         }
         let warnings = bypass.warnings.map { style.warning($0, about: bypass.netns) }
         return words.joined(separator: "  ") + "\n" + warnings.joined()
@@ -79,6 +89,8 @@ struct Watch: AsyncParsableCommand {
     private struct Change: Encodable {
         let event: BypassEvent.Name
         let bypass: BypassStatus
+        let cause: BypassEvent.Cause?
+        let damage: [String]?
     }
 }
 

@@ -12,7 +12,16 @@ struct ServiceChecks {
     let socket: String
 
     func findings() async -> [Finding] {
-        await [policy()] + units() + [daemon()]
+        let units = units()
+        let (daemon, isAnswering) = await daemon()
+        // That a unit is missing, or not enabled, is why nothing listens: one cause is one finding.
+        guard !isAnswering, units.level != .ok, let daemon = daemon.first else { return [policy(), units] + daemon }
+        return [
+            policy(),
+            Finding(
+                check: "daemon", level: daemon.level, message: "\(daemon.message): \(units.message)",
+                advice: units.advice),
+        ]
     }
 
     private func policy() -> Finding {
@@ -38,43 +47,59 @@ struct ServiceChecks {
     }
 
     /// Read from the file system: systemctl is not executed.
-    private func units() -> [Finding] {
-        guard Files.exists("/run/systemd/system") else {
-            return [.ok("units", "systemd does not run here")]
-        }
+    private func units() -> Finding {
+        guard Systemd.isBooted else { return .ok("units", "systemd does not run here") }
         let folders = ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"]
         let missing = ["kmesh-bypassd.socket", "kmesh-bypassd.service"].filter { unit in
             !folders.contains { Files.exists($0 + "/" + unit) }
         }
         guard missing.isEmpty else {
-            return [
-                .problem(
-                    "units", "not installed: \(missing.joined(separator: ", "))", "systemd/install.sh installs them")
-            ]
+            return .problem(
+                "units", "not installed: \(missing.joined(separator: ", "))", "systemd/install.sh installs them")
         }
         guard Files.exists("/etc/systemd/system/sockets.target.wants/kmesh-bypassd.socket") else {
-            return [
-                .warning(
-                    "units", "kmesh-bypassd.socket is not enabled: after a reboot nothing listens",
-                    "systemctl enable --now kmesh-bypassd.socket")
-            ]
+            return .warning(
+                "units", "kmesh-bypassd.socket is not enabled: after a reboot nothing listens",
+                "systemctl enable --now kmesh-bypassd.socket")
         }
-        return [.ok("units", "installed and enabled")]
+        return .ok("units", "installed and enabled")
     }
 
-    private func daemon() async -> Finding {
+    /// The daemon's findings, and whether it has answered.
+    private func daemon() async -> ([Finding], isAnswering: Bool) {
         do throws(BypassClientError) {
             let client = try await BypassClient.connect(to: socket, timeout: .seconds(5))
             let info = try await client.info()
+            let list = try await client.list()
             await client.close()
-            guard info.version == Product.version else {
-                return .warning(
-                    "daemon", "version \(info.version) answers, but this tool is \(Product.version)",
-                    "systemctl restart kmesh-bypassd: bypasses stay on")
-            }
-            return .ok("daemon", "version \(info.version) answers on \(socket), bypassed namespaces: \(info.bypassed)")
+            return ([version(info)] + bypasses(list), true)
         } catch {
-            return .problem("daemon", "\(error)", "\(advice(on: error))")
+            return ([.problem("daemon", "\(error)", remedy(error))], false)
         }
+    }
+
+    private func version(_ info: InfoMethod.Result) -> Finding {
+        guard info.version == Product.version else {
+            let restart = Systemd.isBooted ? "systemctl restart \(Product.name)" : "stop it and start the new one"
+            return .warning(
+                "daemon", "version \(info.version) answers, but this tool is \(Product.version)",
+                "\(restart): bypasses stay on")
+        }
+        return .ok("daemon", "version \(info.version) answers on \(socket), bypassed namespaces: \(info.bypassed)")
+    }
+
+    /// What is wrong with bypasses, each fault once for all that have it.
+    private func bypasses(_ list: [BypassStatus]) -> [Finding] {
+        let concerns = Concern.all(of: list).map { concern, names in
+            Finding.warning(
+                "bypasses", "\(enumeration(of: names)): \(concern.clause)", concern.advice(names.first ?? "NETNS"))
+        }
+        return concerns.isEmpty ? [.ok("bypasses", list.isEmpty ? "none" : "\(list.count), all effective")] : concerns
+    }
+
+    /// Without what the finding says.
+    private func remedy(_ error: BypassClientError) -> String {
+        let (words, finding) = (advice(on: error), "\(error): ")
+        return words.hasPrefix(finding) ? String(words.dropFirst(finding.count)) : words
     }
 }

@@ -12,6 +12,9 @@ struct Manifest: ParsableCommand {
             It is YAML for 'kubectl apply -f -': a ServiceAccount, the permissions that it needs, and a DaemonSet. The \
             nodes must have kmesh-bypassd installed. Build the image yourself: it must have kmesh-bypass-controller in its \
             PATH.
+
+            EXAMPLE
+              kmesh-bypassctl manifest --image registry.example/kmesh-bypass-controller:1 | kubectl apply -f -
             """)
 
     @Option(

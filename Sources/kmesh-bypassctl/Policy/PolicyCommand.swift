@@ -8,7 +8,13 @@ struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
         abstract: "Check the policy file, and show who may do what.",
-        discussion: "Needs neither root nor the daemon.",
+        discussion: """
+            Needs neither root nor the daemon.
+
+            EXAMPLES
+              kmesh-bypassctl policy check
+              kmesh-bypassctl policy explain --user alice --netns web
+            """,
         subcommands: [PolicyCheck.self, PolicyExplain.self]
     )
 }
@@ -22,6 +28,9 @@ struct PolicyCheck: ParsableCommand {
             Reports every error with its line number, and ends with 1 if there is one. A name that this machine does not know \
             is a warning, and ends with 0. A FILE that is named need not \
             belong to root: it may be a draft.
+
+            EXAMPLE
+              kmesh-bypassctl policy check && systemctl reload kmesh-bypassd
             """)
 
     @Argument(help: "The policy file.", completion: .file(extensions: ["toml"]))

@@ -13,6 +13,10 @@ struct PolicyExplain: ParsableCommand {
         discussion: """
             With --netns it shows whether the user may turn the bypass of that namespace on and off. The user's groups are \
             those of a new login; a running process may have others.
+
+            EXAMPLES
+              kmesh-bypassctl policy explain --user alice
+              kmesh-bypassctl policy explain --user alice --netns web --for 8h
             """)
 
     @Option(help: "The user, by name or number.")
@@ -22,7 +26,7 @@ struct PolicyExplain: ParsableCommand {
         help: .init(
             "A network namespace: web, /proc/4711/ns/net, pid:4711, pod:UID, container:ID or host.",
             valueName: "netns"),
-        completion: .shellCommand("ls /run/netns 2>/dev/null"))
+        completion: .shellCommand("kmesh-bypassctl namespaces --names 2>/dev/null"))
     var netns: String?
 
     @Option(help: "Which connections bypass the sidecar.")

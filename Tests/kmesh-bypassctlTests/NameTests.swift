@@ -1,0 +1,59 @@
+import Testing
+
+@testable import kmesh_bypassctl
+
+@Suite struct NameTests {
+    private static let files = ["web", "database", "cache-1"]
+
+    @Test(
+        arguments: [
+            ("wbe", "did you mean 'web'?"), ("weeb", "did you mean 'web'?"), ("databse", "did you mean 'database'?"),
+            ("cache1", "did you mean 'cache-1'?"),
+            ("nothing-like-it", "'kmesh-bypassctl namespaces' lists what can be named"),
+            ("4711", "did you mean 'pid:4711', the namespace of that process?"),
+            ("9c1d0f3b2a4e", "did you mean 'container:9c1d0f3b2a4e'?"),
+            ("containerd://9c1d0f3b2a4e", "did you mean 'container:containerd://9c1d0f3b2a4e'?"),
+            (
+                "pod:web-0",
+                "pod: takes a UID, which 'kubectl get pod web-0 --output jsonpath={.metadata.uid}' prints"
+            ),
+            ("pod:3f1c5a52-0d5c-4b8e-9d30-9a4a4c1d2e3f", nil), ("pid:1", nil), ("/run/netns/wbe", nil),
+        ] as [(String, String?)])
+    func `A name that the daemon refuses comes with what may be meant`(name: String, hint: String?) {
+        #expect(NameHint(refused: name, names: Self.files).text == hint)
+    }
+
+    @Test(
+        arguments: [
+            ("default/web-0", "kubectl get pod web-0 --namespace default --output jsonpath={.metadata.uid}"),
+            ("pod/web-0", "kubectl get pod web-0 --output jsonpath={.metadata.uid}"),
+            ("web", nil), ("/run/netns/web", nil), ("a/b/c", nil), ("pod/--all", nil), ("a/", nil), ("A/b", nil),
+        ] as [(String, String?)])
+    func `A pod is named by its name, and by nothing that kubectl takes for an option`(name: String, command: String?) {
+        #expect(PodName(name)?.command.joined(separator: " ") == command)
+    }
+
+    @Test(
+        arguments: [
+            (["lst"], "there is no command 'lst': did you mean 'list'?"),
+            (["polcy", "check"], "there is no command 'polcy': did you mean 'policy'?"),
+            (["policy", "chekc"], "there is no command 'chekc': did you mean 'check'?"),
+            (["namespace"], "there is no command 'namespace': did you mean 'namespaces'?"),
+            (["turn", "web"], nil), (["on"], nil), (["--help"], nil), ([], nil),
+        ] as [([String], String?)])
+    func `A misspelt command comes with the nearest one`(arguments: [String], hint: String?) {
+        #expect(CommandHint(Bypassctl.self, arguments).text == hint)
+    }
+
+    @Test func `A report leaves out the names of others, and comments`() {
+        let redaction = Redaction(names: ["db", "web", "kubernetes:shop/cart"], except: "web")
+        #expect(
+            redaction.apply(to: "web and /run/netns/db: db-1, dbx\n\"db\"")
+                == "web and /run/netns/OTHER: db-1, dbx\n\"OTHER\"")
+        #expect(redaction.apply(to: "for kubernetes:shop/cart") == "for OTHER")
+        #expect(
+            redaction.apply(to: #"accept comment "a \"secret\"" # handle 7"#) == #"accept comment "OMITTED" # handle 7"#
+        )
+        #expect(redaction.apply(to: "-m comment --comment secret -j X") == #"-m comment --comment "OMITTED" -j X"#)
+    }
+}
