@@ -128,6 +128,19 @@ import Testing
         }
     }
 
+    @Test("Every link of a document to another file leads to one")
+    func links() throws {
+        let pages = try Files.entries(in: Repository.root + "/proto-docs").map { "proto-docs/" + $0.name }
+        for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] + pages
+        where page.hasSuffix(".md") {
+            let folder = page.hasPrefix("proto-docs/") ? "/proto-docs/" : "/"
+            let text = try Files.text(Repository.root + "/" + page)
+            for match in text.matches(of: #/\]\(([^)#:]+)(#[^)]*)?\)/#) {
+                #expect(Files.exists(Repository.root + folder + match.1), "\(page): \(match.1)")
+            }
+        }
+    }
+
     @Test("ARCHITECTURE names every module")
     func modules() throws {
         let text = try Files.text(Repository.root + "/ARCHITECTURE.md")

@@ -7,7 +7,7 @@ internal import Logging
 struct JournalEntry {
     let bytes: [UInt8]
 
-    /// Documented in the README: `journalctl MESSAGE_ID=...` finds what the daemon did, and what it refused to do.
+    /// Documented in proto-docs/policy.md: `journalctl MESSAGE_ID=...` finds what the daemon did, and what it refused to do.
     private static func messageID(_ outcome: AuditRecord.Outcome) -> String {
         switch outcome {
         case .changed: "6f0f3a1d5e6b4a7f9c2d8b41e7a05c93"
