@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Bypass
 internal import BypassAPI
 internal import BypassClient
 internal import Console
@@ -95,7 +96,7 @@ struct NamespaceArgument: NamespaceOperand {
         help: .init(
             "The network namespace: web, /run/netns/web, pid:4711, pod:UID, container:ID, NAMESPACE/POD or host.",
             valueName: "netns"),
-        completion: .shellCommand("kmesh-bypassctl namespaces --names 2>/dev/null"))
+        completion: .namespaces)
     var netns: String
 }
 
@@ -103,7 +104,7 @@ struct NamespaceArgument: NamespaceOperand {
 struct BypassedNamespaceArgument: NamespaceOperand {
     @Argument(
         help: .init("The network namespace, as list shows it, or by another of its names.", valueName: "netns"),
-        completion: .shellCommand("kmesh-bypassctl list --names 2>/dev/null"))
+        completion: .bypassedNamespaces)
     var netns: String
 }
 
@@ -125,4 +126,15 @@ struct Attribution: ParsableArguments {
     mutating func setDefaultOwner() {
         if owner == nil && Console.isInputTerminal { owner = Accounts.login }
     }
+}
+
+extension CompletionKind {
+    static let namespaces = CompletionKind.shellCommand("kmesh-bypassctl namespaces --names 2>/dev/null")
+    static let bypassedNamespaces = CompletionKind.shellCommand("kmesh-bypassctl list --names 2>/dev/null")
+}
+
+/// Names as the completion scripts read them, a line each. What follows a colon, zsh would take for a description.
+func completions(_ names: [String]) -> String {
+    let isForZsh = Console.environment("SAP_SHELL") == "zsh"
+    return names.map { (isForZsh ? $0.printable.replacing(":", with: #"\:"#) : $0.printable) + "\n" }.joined()
 }

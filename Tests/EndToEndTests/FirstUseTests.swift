@@ -134,6 +134,9 @@ extension EndToEndTests {
                         #expect(table.code == 0 && table.output.hasPrefix("NETNS "), "\(table)")
                         let names = try await Self.run(rig, ["namespaces", "--names"]).output.split(separator: "\n")
                         #expect(names.contains(pod[...]) && names.contains("pod:\(group.uid)"), "\(names)")
+                        let zsh = try await Self.output(
+                            rig, ["namespaces", "--names"], environment: ["SAP_SHELL=zsh"])
+                        #expect(zsh.text.contains("pod\\:\(group.uid)\n"), "\(zsh)")
                     }
                 }
                 let bypassed = try await Self.run(rig, ["list", "--names"])

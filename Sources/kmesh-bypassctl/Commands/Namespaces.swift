@@ -27,7 +27,7 @@ struct Namespaces: AsyncParsableCommand {
     func run() async throws {
         try await reportingFailures(asJSON: common.json) {
             let (namespaces, unknown) = KnownNamespace.all()
-            if names { return try Console.print(namespaces.map { $0.name.printable + "\n" }.joined()) }
+            if names { return try Console.print(completions(namespaces.map(\.name))) }
             let client = try await BypassClient.connect(to: common.path)
             var rows: [Row] = []
             for namespace in namespaces {

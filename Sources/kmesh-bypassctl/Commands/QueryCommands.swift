@@ -30,7 +30,7 @@ struct List: DaemonCommand {
     var parameters: NoParameters { .init() }
 
     func text(of result: ListMethod.Result, _ style: Style) -> String {
-        if names { return result.bypasses.map { $0.netns.printable + "\n" }.joined() }
+        if names { return completions(result.bypasses.map(\.netns)) }
         let warnings = (result.warnings ?? []).map { style.warning($0) }
         return bypassTable(result.bypasses, isWide: wide, style) + warnings.joined()
     }

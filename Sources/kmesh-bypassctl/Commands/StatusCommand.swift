@@ -21,7 +21,7 @@ struct Status: AsyncParsableCommand {
         help: .init(
             "The network namespace: web, /run/netns/web, pid:4711, pod:UID, container:ID, NAMESPACE/POD or host.",
             valueName: "netns"),
-        completion: .shellCommand("kmesh-bypassctl namespaces --names 2>/dev/null"))
+        completion: .namespaces)
     var netns: String?
 
     @Flag(help: "Show the daemon's rules, with their counters.")

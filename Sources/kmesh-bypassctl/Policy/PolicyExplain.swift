@@ -26,7 +26,7 @@ struct PolicyExplain: ParsableCommand {
         help: .init(
             "A network namespace: web, /proc/4711/ns/net, pid:4711, pod:UID, container:ID or host.",
             valueName: "netns"),
-        completion: .shellCommand("kmesh-bypassctl namespaces --names 2>/dev/null"))
+        completion: .namespaces)
     var netns: String?
 
     @Option(help: "Which connections bypass the sidecar.")

@@ -47,21 +47,39 @@ struct SupportReport {
 
     private mutating func add(_ name: String, _ text: String) { files.append((name, text)) }
 
-    /// In an archive that only this user can read.
+    /// Writes an archive that only this user can read. It is made in a folder that is this user's alone, and then moved:
+    /// where others may write, they could have put a file of their own in its place.
     func write(to archive: String, folder: String) async throws {
+        let temporary = String(try await Self.run("mktemp", "--directory").dropLast())
         do {
-            let temporary = await Self.output(of: ["mktemp", "--directory"]).filter { $0 != "\n" }
-            guard temporary.hasPrefix("/") else { throw CommandFailure(temporary, .failed, kind: "archive") }
+            let made = temporary + "/archive"
             try Files.makeFolder(temporary + "/" + folder)
             for file in files { try Files.write(Array(file.text.utf8), to: "\(temporary)/\(folder)/\(file.name)") }
             // tar keeps the mode of a file that is there.
-            try Files.write([], to: archive)
-            let said = await Self.output(of: ["tar", "-czf", archive, "-C", temporary, folder])
-            _ = await Self.output(of: ["rm", "-r", "--", temporary])
-            if !said.isEmpty { throw CommandFailure("tar: \(said)", .failed, kind: "archive") }
-        } catch let error as SystemCallError {
+            try Files.write([], to: made)
+            try await Self.run("tar", "-czf", made, "-C", temporary, folder)
+            try await Self.run("mv", "--no-target-directory", "--", made, archive)
+        } catch {
+            _ = try? await Self.run("rm", "-r", "--", temporary)
+            guard let error = error as? SystemCallError else { throw error }
             throw CommandFailure("the archive cannot be written: \(error)", .failed, kind: "archive")
         }
+        try await Self.run("rm", "-r", "--", temporary)
+    }
+
+    @discardableResult
+    private static func run(_ command: String...) async throws -> String {
+        let reason: String
+        do {
+            let result = try await Subprocess.run(
+                .name(command[0]), arguments: Arguments(Array(command.dropFirst())), output: .string(limit: 1 << 16),
+                error: .string(limit: 1 << 16))
+            if result.terminationStatus.isSuccess { return result.standardOutput }
+            reason = result.standardError
+        } catch {
+            reason = "\(error)"
+        }
+        throw CommandFailure("the archive cannot be written: \(command[0]): \(reason)", .failed, kind: "archive")
     }
 
     // MARK: parts
