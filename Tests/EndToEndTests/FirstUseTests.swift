@@ -150,6 +150,31 @@ extension EndToEndTests {
             }
         }
 
+        @Test func aUserLearnsNoMoreThanThePolicyAllows() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withUsers(others: ["stranger"]) { users in
+                    let stranger = try #require(users["stranger"]).name
+                    try await rig.start()
+                    try await rig.sandbox.install(.iptables)
+                    try await rig.on(owner: "me")
+                    try await rig.openSocket()
+                    try await rig.sandbox.run(["cp", rig.controlTool, rig.folder.path], in: .host)
+                    let tool = ["runuser", "--user", stranger, "--", rig.folder.path + "/kmesh-bypassctl"]
+                    let command = tool + ["namespaces", "--json", "--socket", rig.socket]
+                    let rows =
+                        try rig.lines(try await rig.sandbox.run(command, in: .host))
+                        .first?.object?["namespaces"]?.array ?? []
+                    #expect(rows.contains { $0.object?["netns"] == .string(rig.sandbox.pod) }, "\(rows)")
+                    for row in rows {
+                        #expect(row.object?["error"] == "permission-denied", "\(row)")
+                        #expect(row.object?["redirected"] == .null && row.object?["state"] == .null, "\(row)")
+                    }
+                    let status = try await rig.sandbox.result(of: tool + ["status", "--socket", rig.socket])
+                    #expect(status.code == 4, "\(status)")
+                }
+            }
+        }
+
         @Test func programsGetErrorsAsJSONToo() async throws {
             try await Rig.with { rig in
                 for (words, code, kind) in [
