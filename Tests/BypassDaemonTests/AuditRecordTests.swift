@@ -38,4 +38,10 @@ import Testing
         #expect(line.utf8.count < 3 * (2048 + 32), "\(line.utf8.count) bytes")
         #expect(line.split(separator: "\n").count == 1 && line.hasSuffix("\n"))
     }
+
+    @Test func `The journal gets priorities, and everything else times and levels`() {
+        #expect(JournalLogHandler.prefix(.warning, forJournal: true) == "<4>")
+        let prefix = JournalLogHandler.prefix(.warning, forJournal: false)
+        #expect(prefix.hasPrefix("20") && prefix.hasSuffix("Z warning: ") && prefix.count == 30)
+    }
 }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// What standard error gets, which is a file here: times and levels. For the journal: `ServiceManagerTests`.
+    /// What standard error gets, which is a file here: times and levels. For the journal: `AuditRecordTests`.
     @Suite struct LogTests {
         @Test func aChangeIsOneLineWhateverTheClientSays() async throws {
             try await Rig.with { rig in

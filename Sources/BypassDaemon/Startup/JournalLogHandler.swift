@@ -28,11 +28,11 @@ package struct JournalLogHandler: LogHandler {
     }
 
     /// The journal has the times, and takes the priority from the line; in a terminal or a file there is neither.
-    private static func prefix(_ level: Logger.Level) -> String {
-        isJournal ? "<\(priority(level))>" : "\(Timestamp.now) \(level): "
+    static func prefix(_ level: Logger.Level, forJournal: Bool = isJournal) -> String {
+        forJournal ? "<\(priority(level))>" : "\(Timestamp.now) \(level): "
     }
 
-    private static let isJournal = Systemd.journal != nil
+    static let isJournal = Systemd.journal != nil
 
     static func line(_ prefix: String, _ message: String, _ fields: Logger.Metadata) -> String {
         var line = prefix + message.printable(upTo: maxField)
