@@ -182,7 +182,7 @@ let package = Package(
         // Tests of the controller have an API server of their own.
         .target(
             name: "ControllerTestSupport", dependencies: ["StrictJSON", nioCore, nioPosix, nioHTTP, nioTLS],
-            path: "Tests/ControllerTestSupport", swiftSettings: strict),
+            path: "Tests/ControllerTestSupport", exclude: ["Admission"], swiftSettings: strict),
         .testTarget(
             name: "KubernetesTests",
             dependencies: ["Kubernetes", "ControllerTestSupport", "StrictJSON", "Linux", "MeshSandbox", nioTLS],
@@ -215,9 +215,8 @@ let package = Package(
         .testTarget(
             name: "ControllerTests",
             dependencies: [
-                "kmesh-bypassd", "kmesh-bypass-controller", "ControllerTestSupport", "TestSupport", "MeshSandbox",
-                "Linux",
-                "StrictJSON",
+                "kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-controller", "ControllerTestSupport", "TestSupport",
+                "MeshSandbox", "Linux", "StrictJSON",
             ], exclude: ["kmock_server.py", "kmock_requirements.txt"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

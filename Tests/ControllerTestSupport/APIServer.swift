@@ -29,7 +29,8 @@ public final class APIServer: Sendable {
     /// Between two bookmarks of a watch, in milliseconds.
     public let bookmarkInterval: Int
     private let tokens = Mutex<Set<String>?>(nil)
-    private let tls: NIOSSLContext?
+    private let tls: Mutex<NIOSSLContext?>
+    let authorization = Mutex(Authorization())
     private let log = Mutex<[Request]>([])
     /// The version of the last bookmark that was sent.
     let lastBookmark = Mutex(0)
@@ -43,7 +44,13 @@ public final class APIServer: Sendable {
 
     public init(bookmarkInterval: Int = 60_000, tls: TLSConfiguration? = nil) throws {
         self.bookmarkInterval = bookmarkInterval
-        self.tls = try tls.map { try NIOSSLContext(configuration: $0) }
+        self.tls = Mutex(try tls.map { try NIOSSLContext(configuration: $0) })
+    }
+
+    /// Has connections that are accepted from now on use another certificate.
+    public func setCertificate(_ configuration: TLSConfiguration) throws {
+        let context = try NIOSSLContext(configuration: configuration)
+        tls.withLock { $0 = context }
     }
 
     /// Runs a server while `body` runs.
@@ -66,7 +73,7 @@ public final class APIServer: Sendable {
     public func allow(_ tokens: Set<String>) { self.tokens.withLock { $0 = tokens } }
 
     public var port: Int { lastPort.withLock(\.self) }
-    public var url: String { "\(tls == nil ? "http" : "https")://127.0.0.1:\(port)" }
+    public var url: String { "\(tls.withLock(\.self) == nil ? "http" : "https")://127.0.0.1:\(port)" }
 
     /// Returns the requests that were received, and clears the list.
     public func takeRequests() -> [Request] {
@@ -79,12 +86,13 @@ public final class APIServer: Sendable {
     public var requests: [Request] { log.withLock(\.self) }
 
     public func start() async throws {
-        let tls = tls
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+                    if let tls = self.tls.withLock(\.self) {
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
+                    }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     self.begin(try Connection(wrappingChannelSynchronously: channel))
                 }
@@ -143,13 +151,18 @@ public final class APIServer: Sendable {
         if let tokens = tokens.withLock(\.self), !tokens.contains(request.token ?? "") {
             return try await Response.status(401, "Unauthorized", "Unauthorized").write(to: outbound)
         }
+        if let refusal = authorization.withLock({ $0.refusal(of: request) }) {
+            return try await refusal.write(to: outbound)
+        }
         switch faults.next(for: request) {
         case .status(let code, let reason, let message)?:
             return try await Response.status(code, reason, message).write(to: outbound)
         case .statusWithRetry(let code, let seconds)?:
             let status = Response.object(code, "TooManyRequests", "come again later")
             let details: JSONValue = ["retryAfterSeconds": .number(JSONNumber(seconds))]
-            return try await Response(code, status.setting("details", details)).write(to: outbound)
+            var response = Response(code, status.setting("details", details))
+            response.retryAfter = seconds
+            return try await response.write(to: outbound)
         case .silence?: try await Task.sleep(for: .seconds(3600))
         case .delay(let milliseconds)?: try await Task.sleep(for: .milliseconds(milliseconds))
         case .drop?: throw FaultScript.CutOff()
@@ -159,7 +172,8 @@ public final class APIServer: Sendable {
         case .inWatch?, nil: break
         }
         if request.isWatch { return try await watch(request, outbound, nil) }
-        try await respond(to: request).write(to: outbound)
+        let denied = try await denial(of: request)
+        try await (denied ?? respond(to: request)).write(to: outbound)
     }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BypassAPI
 import Linux
+import MeshSandbox
 import Testing
 import Yams
 
@@ -12,22 +13,29 @@ import Yams
         let objects = try manifest()
         #expect(
             objects.map { $0["kind"]?.string } == [
-                "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet",
+                "Namespace", "ServiceAccount", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+                "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding",
+                "DaemonSet",
             ])
+        let (policy, role) = ("admissionregistration.k8s.io/v1", "rbac.authorization.k8s.io/v1")
         #expect(
             objects.map { $0["apiVersion"]?.string } == [
-                "v1", "v1", "rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1", "apps/v1",
+                "v1", "v1", policy, policy, policy, policy, role, role, "apps/v1",
             ])
         #expect(
             objects.map { $0["metadata"]?["name"]?.string } == [
                 "kmesh-system", "bypass-controller", "kmesh-bypass-controller", "kmesh-bypass-controller",
-                "bypass-controller",
+                "kmesh-bypass-controller-events", "kmesh-bypass-controller-events", "kmesh-bypass-controller",
+                "kmesh-bypass-controller", "bypass-controller",
             ])
+        let kinds = try manifest("--no-admission-policy").map { $0["kind"]?.string }
+        #expect(kinds == ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet"])
     }
 
     @Test func `The controller has the rights that it needs, and no others`() throws {
         let objects = try manifest()
-        let rules = try #require(objects[2]["rules"]?.sequence).map { rule in
+        let role = try object("ClusterRole", of: objects)
+        let rules = try #require(role["rules"]?.sequence).map { rule in
             ["apiGroups", "resources", "verbs"].map { rule[$0]?.array().map { $0.string } }
         }
         #expect(
@@ -36,8 +44,8 @@ import Yams
                 [[""], ["events"], ["create", "patch"]],
                 [["security.istio.io"], ["peerauthentications"], ["list"]],
             ])
-        let binding = objects[3]
-        #expect(binding["roleRef"]?["name"] == objects[2]["metadata"]?["name"])
+        let binding = try object("ClusterRoleBinding", of: objects)
+        #expect(binding["roleRef"]?["name"] == role["metadata"]?["name"])
         #expect(binding["subjects"]?[0]?["name"] == objects[1]["metadata"]?["name"])
         #expect(binding["subjects"]?[0]?["namespace"]?.string == "kmesh-system")
         let pod = try pod(of: objects)
@@ -97,14 +105,16 @@ import Yams
 
     @Test func `No mesh takes the controller in, and the DaemonSet finds its pods`() throws {
         let objects = try manifest()
-        let template = try #require(objects[4]["spec"]?["template"]?["metadata"])
+        let template = try #require(object("DaemonSet", of: objects)["spec"]?["template"]?["metadata"])
         #expect(template["labels"]?["sidecar.istio.io/inject"]?.string == "false")
         // A boolean here is refused by the API server.
         #expect(template["labels"]?["sidecar.istio.io/inject"]?.tag.rawValue == "tag:yaml.org,2002:str")
         #expect(template["labels"]?["istio.io/dataplane-mode"]?.string == "none")
         #expect(template["labels"]?["kuma.io/sidecar-injection"]?.string == "disabled")
         #expect(template["annotations"]?["linkerd.io/inject"]?.string == "disabled")
-        for (name, value) in try #require(objects[4]["spec"]?["selector"]?["matchLabels"]?.mapping) {
+        for (name, value) in try #require(
+            object("DaemonSet", of: objects)["spec"]?["selector"]?["matchLabels"]?.mapping)
+        {
             #expect(template["labels"]?[name] == value)
         }
     }
@@ -112,7 +122,7 @@ import Yams
     @Test func `Removing it by its label leaves the namespace alone`() throws {
         let label = "app.kubernetes.io/name"
         let names = try manifest().map { $0["metadata"]?["labels"]?[label]?.string }
-        #expect(names == [nil] + Array(repeating: "kmesh-bypass-controller", count: 4))
+        #expect(names == [nil] + Array(repeating: "kmesh-bypass-controller", count: 8))
     }
 
     @Test(arguments: ["null", "true", "1e3", "007", "a-b"])
@@ -120,7 +130,8 @@ import Yams
         let objects = try manifest("--namespace", name)
         let found = [
             objects[0]["metadata"]?["name"], objects[1]["metadata"]?["namespace"],
-            objects[3]["subjects"]?[0]?["namespace"], objects[4]["metadata"]?["namespace"],
+            try object("ClusterRoleBinding", of: objects)["subjects"]?[0]?["namespace"],
+            try object("DaemonSet", of: objects)["metadata"]?["namespace"],
         ]
         for node in found {
             #expect(node?.scalar?.string == name)
@@ -150,7 +161,7 @@ import Yams
         ["--namespace", "a\n"], ["--namespace", "a\"\nb"], ["--namespace", String(repeating: "a", count: 64)],
         ["--gid", "0"], ["--gid=-1"], ["--gid", "2147483648"], ["--gid", "kmesh"], ["--gid", "1]"],
         ["--gid", "\u{661}"],
-        ["--gid", ""], ["more"],
+        ["--gid", ""], ["--label-policy", ""], ["--label-policy", "a'b"], ["--label-policy", "a\nb"], ["more"],
     ])
     func `Whatever is no value is a fault of the command line`(arguments: [String]) throws {
         let error = try #require(throws: (any Error).self) { try Bypassctl.parseAsRoot(["manifest"] + arguments) }
@@ -167,12 +178,28 @@ import Yams
         }
     }
 
+    @Test(arguments: [("controller", []), ("label", ["--label-policy", "sre", "--label-policy", "mesh:operators"])])
+    func `The policies allow and deny what they say, as an evaluator of CEL sees them`(
+        cases: String, arguments: [String]
+    ) async throws {
+        let command = try #require(try Bypassctl.parseAsRoot(["manifest"] + arguments) as? Manifest)
+        let root = #filePath.prefix(#filePath.count - "/Tests/kmesh-bypassctlTests/ManifestTests.swift".count)
+        let folder = root + "/Tests/ControllerTestSupport/Admission"
+        let python = root + "/.build-cel/bin/python"
+        try #require(Files.exists(String(python)), "no evaluator of CEL is installed: Tests/run.sh does that")
+        // Cases that came out in another way, and last the number of all.
+        let lines = try await Command.run(
+            ["env", String(python), folder + "/admission.py", "cases", "\(folder)/\(cases)_cases.yaml"],
+            input: command.text
+        ).split(separator: "\n")
+        #expect(lines.dropLast() == [])
+        #expect(lines.last.flatMap { Int($0) } ?? 0 >= 16)
+    }
+
     /// What the command would print, as objects.
     private func manifest(_ arguments: String...) throws -> [Node] {
         let command = try #require(try Bypassctl.parseAsRoot(["manifest"] + arguments) as? Manifest)
-        let text = ControllerManifest(
-            image: command.image, group: command.gid ?? .usual, namespace: command.namespace
-        ).text
+        let text = command.text
         let lines = text.split(separator: "\n")
         #expect(lines.allSatisfy { ($0.utf8.count <= 130 || $0.contains(command.image.description)) && $0.last != " " })
         // The sequence is a value: in a copy of it, as Array makes one, nobody would see that it ended with an error.
@@ -183,7 +210,11 @@ import Yams
         return objects
     }
 
+    private func object(_ kind: String, of objects: [Node]) throws -> Node {
+        try #require(objects.first { $0["kind"]?.string == kind })
+    }
+
     private func pod(of objects: [Node]) throws -> Node {
-        try #require(objects[4]["spec"]?["template"]?["spec"])
+        try #require(try object("DaemonSet", of: objects)["spec"]?["template"]?["spec"])
     }
 }

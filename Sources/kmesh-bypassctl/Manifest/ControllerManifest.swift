@@ -6,6 +6,8 @@ struct ControllerManifest {
     let image: ImageReference
     let group: GroupNumber
     let namespace: NamespaceName
+    /// Whether policies limit the controller's token.
+    var hasAdmissionPolicies = true
 
     /// Of the cluster's objects, whose names all namespaces share.
     private static let name = "kmesh-bypass-controller"
@@ -13,7 +15,9 @@ struct ControllerManifest {
     private static let shortName = "bypass-controller"
 
     var text: String {
-        [head + namespaceObject, account, role, binding, daemonSet].joined(separator: "---\n")
+        // The policies first: no token shall have the role without them.
+        let policies = hasAdmissionPolicies ? [AdmissionPolicies(namespace: namespace).ofController] : []
+        return ([head + namespaceObject, account] + policies + [role, binding, daemonSet]).joined(separator: "---\n")
     }
 
     private var labels: String {
@@ -24,14 +28,16 @@ struct ControllerManifest {
     }
 
     private var head: String {
-        """
-        # kmesh-bypass-controller \(Product.version): bypasses the sidecars of pods with kmesh.net/bypass=enabled.
-        # Apply it:   kmesh-bypassctl manifest | kubectl apply -f -
-        # Remove it, and leave the namespace and what else is in it alone:
-        #   kubectl delete daemonset,serviceaccount,clusterrolebinding,clusterrole \\
-        #     --namespace \(namespace) --selector app.kubernetes.io/name=\(Self.name)
+        let kind = "validatingadmissionpolicy"
+        let policies = hasAdmissionPolicies ? ",\\\n#     \(kind),\(kind)binding" : ""
+        return """
+            # kmesh-bypass-controller \(Product.version): bypasses the sidecars of pods with kmesh.net/bypass=enabled.
+            # Apply it:   kmesh-bypassctl manifest | kubectl apply -f -
+            # Remove it, and leave the namespace and what else is in it alone:
+            #   kubectl delete daemonset,serviceaccount,clusterrolebinding,clusterrole\(policies) \\
+            #     --namespace \(namespace) --selector app.kubernetes.io/name=\(Self.name)
 
-        """
+            """
     }
 
     /// Has no label of the controller's, by which it would be deleted with it.
@@ -72,15 +78,16 @@ struct ControllerManifest {
           labels:
         \(labels)
         rules:
-          # Finds the node's labelled pods, and notes on them how their bypass stands. RBAC cannot say "of this node".
+          # Finds the node's labelled pods, and writes their status. RBAC cannot say "of this node", nor which fields: the
+          # policy does, for patches. Reading is not limited: the token can list every pod of the cluster.
           - apiGroups: [""]
             resources: [pods]
             verbs: [list, watch, patch]
-          # Tells of it in `kubectl describe pod`; an Event that happens again is counted up.
+          # Reports changes in `kubectl describe pod`; a repeated Event increments its count.
           - apiGroups: [""]
             resources: [events]
             verbs: [create, patch]
-          # Warns where peers insist on mTLS, which a bypassed pod does not speak. Without Istio it does nothing.
+          # Warns where peers use mTLS, which a bypassed pod does not speak. Without Istio it does nothing.
           - apiGroups: [security.istio.io]
             resources: [peerauthentications]
             verbs: [list]

@@ -9,9 +9,9 @@ struct Manifest: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print the manifest that runs kmesh-bypass-controller on every node of a Kubernetes cluster.",
         discussion: """
-            It is YAML for 'kubectl apply -f -': a ServiceAccount, the permissions that it needs, and a DaemonSet. The \
-            nodes must have kmesh-bypassd installed. Build the image yourself: it must have kmesh-bypass-controller in its \
-            PATH.
+            It is YAML for 'kubectl apply -f -': a ServiceAccount, the permissions that it needs, policies that limit them to \
+            its own node, and a DaemonSet. The nodes must have kmesh-bypassd installed. Build the image yourself: it must \
+            have kmesh-bypass-controller in its PATH.
 
             EXAMPLE
               kmesh-bypassctl manifest --image registry.example/kmesh-bypass-controller:1 | kubectl apply -f -
@@ -33,10 +33,33 @@ struct Manifest: ParsableCommand {
         transform: parse)
     var namespace = NamespaceName.usual
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Limit the controller's token to what it writes, on its own node, by ValidatingAdmissionPolicies. They need \
+            Kubernetes 1.30.
+            """)
+    var admissionPolicy = true
+
+    @Option(
+        name: .customLong("label-policy"),
+        help: .init(
+            "Print only a sample policy: no one but members of this group may set the label. Repeatable.",
+            valueName: "group"),
+        transform: parse)
+    var labelGroups: [GroupName] = []
+
+    /// What is printed.
+    var text: String {
+        if !labelGroups.isEmpty { return AdmissionPolicies(namespace: namespace).forLabel(groups: labelGroups) }
+        return ControllerManifest(
+            image: image, group: gid ?? Self.group(), namespace: namespace, hasAdmissionPolicies: admissionPolicy
+        ).text
+    }
+
     func run() throws {
-        let manifest = ControllerManifest(image: image, group: gid ?? Self.group(), namespace: namespace)
         do throws(OutputError) {
-            try Console.print(manifest.text)
+            try Console.print(text)
         } catch {
             if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)

@@ -84,3 +84,16 @@ struct GroupNumber: ManifestValue {
 
     var description: String { "\(value)" }
 }
+
+/// The name of a group of the cluster's users, as the API server's authenticator reports it.
+struct GroupName: ManifestValue {
+    let description: String
+
+    init(_ text: String) throws(Malformed) {
+        guard (try? #/[A-Za-z0-9._:@\/\-]{1,253}/#.wholeMatch(in: text)) != nil else {
+            throw Malformed(
+                description: "a group of users is named with letters, digits and . _ : @ / -, such as mesh-operators")
+        }
+        description = text
+    }
+}
