@@ -12,8 +12,9 @@ internal import StrictJSON
 /// The daemon disconnects a watch that falls too far behind; a new snapshot follows.
 public struct BypassWatch: AsyncSequence, Sendable {
     public enum Element: Hashable, Sendable {
-        /// All bypasses, by inode; they replace everything before.
-        case snapshot([BypassStatus])
+        /// All bypasses, by inode, or as many as fit into an answer (``ListMethod/Result/isComplete``); they replace
+        /// everything before.
+        case snapshot(ListMethod.Result)
         /// One bypass has changed.
         case change(BypassEvent.Name, BypassEvent)
         /// The connection was lost: changes from here to the next element are unknown.
@@ -61,7 +62,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
         }
 
         /// - Returns: nil if the earlier subscription is resumed.
-        private mutating func subscribe() async throws(BypassClientError) -> [BypassStatus]? {
+        private mutating func subscribe() async throws(BypassClientError) -> ListMethod.Result? {
             if let pause {
                 do {
                     try await Task.sleep(for: pause)
@@ -76,7 +77,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
             lastEvent = (answer.stream, answer.sequence)
             pause = nil
             backoff.reset()
-            return answer.bypasses
+            return answer.bypasses.map { ListMethod.Result(bypasses: $0, warnings: answer.warnings ?? []) }
         }
 
         private mutating func change(_ notification: Notification) throws(BypassClientError) -> Element {

@@ -47,13 +47,19 @@ extension Controller {
         let known = entries[pod.metadata.uid]?.pod
         // The kubelet updates a pod's status often, and most updates change nothing that a decision depends on.
         let isRelevant = known.map { !isEquivalent($0, pod) } ?? true
-        var entry = entries[pod.metadata.uid] ?? PodEntry(reference: PodReference(pod))
+        var entry = entries[pod.metadata.uid] ?? newEntry(PodReference(pod))
         entry.pod = pod
         entry.lastSeen = pod
         if known == nil { entry.wasOn = false }
         if isRelevant { entry.backoff.reset() }
         entries[pod.metadata.uid] = entry
         if isRelevant { enqueue(pod.metadata.uid) }
+    }
+
+    private func newEntry(_ reference: PodReference) -> PodEntry {
+        var entry = PodEntry(reference: reference)
+        entry.isBypassUnknown = !isListComplete
+        return entry
     }
 
     /// Whether everything that a decision depends on is the same.
@@ -82,10 +88,19 @@ extension Controller {
 extension Controller {
     func handle(_ element: BypassWatch.Element) {
         switch element {
-        case .snapshot(let bypasses):
+        case .snapshot(let list):
             latestGenerations = [:]
-            for uid in entries.keys { entries[uid]?.bypass = nil }
-            for bypass in bypasses { attach(bypass) }
+            isListComplete = list.isComplete
+            if !isListComplete {
+                logger.warning(
+                    "the daemon's list does not show all bypasses: one of a pod that has lost its label may stay on",
+                    metadata: ["shown": "\(list.bypasses.count)", "hint": "kmesh-bypassctl status pod:UID"])
+            }
+            for uid in entries.keys {
+                entries[uid]?.bypass = nil
+                entries[uid]?.isBypassUnknown = !isListComplete
+            }
+            for bypass in list.bypasses { attach(bypass) }
             daemonConnected()
         case .change(let name, let event):
             bypassChanged(name, event.bypass)

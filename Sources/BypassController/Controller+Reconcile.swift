@@ -12,7 +12,16 @@ extension Controller {
 
     /// Takes one step towards the desired state of a pod.
     func reconcile(_ uid: String) async {
-        guard let entry = entries[uid], podsSynced else { return }
+        guard var entry = entries[uid], podsSynced else { return }
+        if entry.isBypassUnknown, bypassesSynced {
+            do throws(DaemonClient.Failure) {
+                try await findBypass(entry)
+            } catch {
+                return await handleFailure(uid, error)
+            }
+            guard let found = entries[uid] else { return }
+            entry = found
+        }
         let action = entry.snapshot(sidecars).action(at: .now)
         guard bypassesSynced else { return await waitForDaemon(entry, action) }
         do throws(DaemonClient.Failure) {
@@ -32,7 +41,8 @@ extension Controller {
                 }
             case .turnOff:
                 guard let bypass = entry.bypass else { return }
-                let status = try await daemon.turnOff(bypass, addresses: entry.lastSeen?.addresses ?? [])
+                let status = try await daemon.turnOff(
+                    bypass, addresses: entry.lastSeen?.addresses ?? [], connections: entry.connections)
                 logger.info("no longer bypassed", metadata: ["pod": "\(entry.reference)", "inode": "\(bypass.inode)"])
                 entries[uid]?.wasOn = true
                 entries[uid]?.clearBypass(generation: status?.generation)
@@ -41,6 +51,21 @@ extension Controller {
             entries[uid]?.needsReconcile = true
         } catch {
             await handleFailure(uid, error)
+        }
+    }
+
+    /// Asks the daemon for the bypass of a pod that its list did not show.
+    private func findBypass(_ entry: PodEntry) async throws(DaemonClient.Failure) {
+        let uid = entry.reference.uid
+        do throws(DaemonClient.Failure) {
+            let status = try await daemon.status(of: "pod:" + (entry.lastSeen?.kubeletUID ?? uid))
+            // An event may have come first.
+            guard entries[uid]?.isBypassUnknown == true else { return }
+            entries[uid]?.isBypassUnknown = false
+            if status.state != .off, PodReference(owner: status.owner)?.uid == uid { entries[uid]?.setBypass(status) }
+        } catch {
+            guard case .call(.refused(let refusal)) = error, refusal.known == .netnsNotFound else { throw error }
+            entries[uid]?.isBypassUnknown = false
         }
     }
 
@@ -108,7 +133,20 @@ extension Controller {
         if case .off = condition, pod.metadata.deletionTimestamp != nil { return }
         await statusReporter.report(
             .init(
-                pod: entry.reference, condition: condition, direction: entry.bypass?.direction ?? .both, object: pod),
+                pod: entry.reference, condition: condition, spec: entry.presentSpec, object: pod),
             replacing: pod.metadata.annotations[Annotations.status])
+    }
+}
+
+extension Controller.PodEntry {
+    /// What the pod's bypass is, as far as an Event says it.
+    fileprivate var presentSpec: BypassSpec {
+        BypassSpec(
+            direction: bypass?.direction ?? .both, only: bypass?.only, connections: appliedSpec?.connections)
+    }
+
+    /// What happens to open connections when the bypass ends: as the pod said last.
+    fileprivate var connections: OpenConnections? {
+        lastSeen.flatMap { pod in try? BypassSpec(annotations: pod.metadata.annotations).connections }
     }
 }

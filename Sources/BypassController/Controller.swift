@@ -18,6 +18,8 @@ actor Controller {
         /// The object as it was seen last, for status reports.
         var lastSeen: Pod?
         var bypass: BypassStatus?
+        /// Whether `bypass` is nil because the daemon's list was too long to show it, if there is one.
+        var isBypassUnknown = false
         /// What was last asked of the daemon; nil if this process did not ask.
         var appliedSpec: BypassSpec?
         /// When the bypass expired, as reported by the daemon.
@@ -42,6 +44,8 @@ actor Controller {
     /// Nothing is reconciled before the pods are listed, nor while the daemon is disconnected.
     var podsSynced = false
     var bypassesSynced = false
+    /// Whether the list that the daemon has sent first had all bypasses.
+    var isListComplete = true
     /// Since when the watch of pods does not work, and why; nil while it does.
     var watchFailure: (since: ContinuousClock.Instant, reason: String)? = (.now, "the pods are not synced yet")
     /// Why the bypasses are not synced.
@@ -118,7 +122,7 @@ actor Controller {
     func refreshStatus(_ uid: String, after delay: Duration) {
         setRequeueTimer(uid, after: delay) { controller in
             guard let bypass = controller.entries[uid]?.bypass else { return }
-            if let status = try? await controller.daemon.status(of: bypass), status.owner == bypass.owner {
+            if let status = try? await controller.daemon.status(of: bypass.netns), status.owner == bypass.owner {
                 controller.entries[uid]?.setBypass(status)
             }
             controller.enqueue(uid)
@@ -169,6 +173,7 @@ extension Controller.PodEntry {
     mutating func setBypass(_ status: BypassStatus) {
         if let bypass, bypass.inode == status.inode, (bypass.generation ?? 0) > (status.generation ?? 0) { return }
         bypass = status
+        isBypassUnknown = false
         expiredAt = nil
     }
 
@@ -176,6 +181,7 @@ extension Controller.PodEntry {
     mutating func clearBypass(generation: Int?) {
         if let known = bypass?.generation, let generation, known > generation { return }
         bypass = nil
+        isBypassUnknown = false
     }
 }
 

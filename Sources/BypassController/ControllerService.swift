@@ -110,11 +110,12 @@ package struct ControllerService: Service {
         logger.notice("the bypass is not enabled (--enable-bypass=true): labels are ignored")
         await retrying("earlier bypasses cannot be turned off yet") {
             do throws(DaemonClient.Failure) {
-                for bypass in try await daemon.list() where PodReference(owner: bypass.owner) != nil {
+                let list = try await daemon.list()
+                for bypass in list.bypasses where PodReference(owner: bypass.owner) != nil {
                     _ = try await daemon.turnOff(bypass)
                     logger.notice("no longer bypassed", metadata: ["owner": "\(bypass.owner ?? "")"])
                 }
-                return nil
+                return list.isComplete ? nil : "the daemon's list does not show all bypasses"
             } catch {
                 return error.reason
             }

@@ -37,7 +37,7 @@ struct DaemonClient: Sendable {
                 return try await client.bypass(
                     netns: netns, state: .on, direction: spec.direction, ttl: ttl, owner: pod.owner,
                     reason: spec.reason, ifGeneration: known?.generation, ifOwner: pod.owner,
-                    expectAddresses: addresses
+                    expectAddresses: addresses, only: spec.only, connections: spec.connections
                 ).status
             } catch {
                 if known == nil, case .refused(let error) = error, error.known == .conflict {
@@ -52,24 +52,29 @@ struct DaemonClient: Sendable {
     ///
     /// - Parameter addresses: of the pod, if they are known. They are asked for only if the pod's processes are in several
     ///   namespaces: one that has lost its address is turned off all the same.
+    /// - Parameter connections: what happens to open connections that bypass the sidecar.
     /// - Returns: the namespace's status afterwards; nil if the namespace no longer exists.
-    func turnOff(_ known: BypassStatus, addresses: [String] = []) async throws(Failure) -> BypassStatus? {
+    func turnOff(
+        _ known: BypassStatus, addresses: [String] = [], connections: OpenConnections? = nil
+    ) async throws(Failure) -> BypassStatus? {
         do throws(Failure) {
-            return try await turnOff(known, expecting: nil)
+            return try await turnOff(known, expecting: nil, connections)
         } catch {
             guard case .call(.refused(let refusal)) = error, refusal.known == .netnsMismatch, !addresses.isEmpty else {
                 throw error
             }
-            return try await turnOff(known, expecting: addresses)
+            return try await turnOff(known, expecting: addresses, connections)
         }
     }
 
-    private func turnOff(_ known: BypassStatus, expecting addresses: [String]?) async throws(Failure) -> BypassStatus? {
+    private func turnOff(
+        _ known: BypassStatus, expecting addresses: [String]?, _ connections: OpenConnections?
+    ) async throws(Failure) -> BypassStatus? {
         try await call("off") { client throws(Failure) in
             do throws(BypassClientError) {
                 return try await client.bypass(
                     netns: known.netns, state: .off, owner: known.owner, ifGeneration: known.generation,
-                    ifOwner: known.owner, expectAddresses: addresses
+                    ifOwner: known.owner, expectAddresses: addresses, connections: connections
                 ).status
             } catch {
                 if case .refused(let error) = error, error.known == .netnsNotFound { return nil }
@@ -78,17 +83,19 @@ struct DaemonClient: Sendable {
         }
     }
 
-    /// The present status of a bypass.
-    func status(of known: BypassStatus) async throws(Failure) -> BypassStatus {
+    /// The present status of a namespace.
+    func status(of netns: String) async throws(Failure) -> BypassStatus {
         try await call("status") { client throws(Failure) in
-            try await Self.wrapErrors { () throws(BypassClientError) in try await client.status(netns: known.netns) }
+            try await Self.wrapErrors { () throws(BypassClientError) in try await client.status(netns: netns) }
         }
     }
 
-    /// All bypasses on the node.
-    func list() async throws(Failure) -> [BypassStatus] {
+    /// All bypasses on the node, or as many as fit into an answer.
+    func list() async throws(Failure) -> ListMethod.Result {
         try await call("list") { client throws(Failure) in
-            try await Self.wrapErrors { () throws(BypassClientError) in try await client.list() }
+            try await Self.wrapErrors { () throws(BypassClientError) in
+                try await client.call(ListMethod.self, with: .init())
+            }
         }
     }
 

@@ -68,7 +68,7 @@ import Testing
             var names: [String] = []
             for _ in 0..<6 {
                 switch await watch.next() {
-                case .snapshot(let bypasses): names.append("snapshot of " + bypasses.map(\.netns).joined())
+                case .snapshot(let list): names.append("snapshot of " + list.bypasses.map(\.netns).joined())
                 case .change(let name, let event): names.append("\(name) \(event.bypass.netns)")
                 case .disconnected: names.append("disconnected")
                 case .resumed: names.append("resumed")

@@ -67,6 +67,44 @@ import Testing
         #expect(reason.contains(words))
     }
 
+    @Test("Annotations name the connections that are bypassed, and what happens to open ones")
+    func scope() throws {
+        let spec = try BypassSpec(annotations: [
+            "kmesh.net/bypass-ports": "8080, 9000-9100", "kmesh.net/bypass-networks": "10.0.0.0/8,fd00::/8",
+            "kmesh.net/bypass-connections": "reset",
+        ])
+        #expect(spec.only?.description == "ports 8080, 9000-9100 in networks 10.0.0.0/8, fd00::/8")
+        #expect(spec.connections == .reset)
+        let ports = try BypassSpec(annotations: [
+            "kmesh.net/bypass-ports": "80", "kmesh.net/bypass-connections": "keep",
+        ])
+        #expect(ports.only?.description == "port 80" && ports.connections == .keep)
+        #expect(try BypassSpec(annotations: ["kmesh.net/bypass-networks": "10.0.0.7"]).only?.ports == [])
+    }
+
+    @Test(
+        "A wrong scope is refused, in words",
+        arguments: [
+            ("ports", "", #""" must be a port from 1 to 65535, or a range such as 9000-9100"#),
+            ("ports", "8080,", #""" must be a port"#), ("ports", "0", #""0" must be a port"#),
+            ("ports", "70000", #""70000" must be a port"#), ("ports", "http", #""http" must be a port"#),
+            ("ports", "9-8", #""9-8" is empty: the lower port of a range comes first"#),
+            ("ports", "80 443", #""80 443" must be a port"#),
+            ("ports", (1...17).map(String.init).joined(separator: ","), "has more than 16 ports"),
+            ("networks", "10.0.0.1/8", #""10.0.0.1/8" has bits behind its length: 10.0.0.0/8 is the network"#),
+            ("networks", "db", #""db" is not an IPv4 or IPv6 network"#), ("networks", " ", #""" is not an IPv4"#),
+            ("networks", (1...17).map { "10.0.0.\($0)" }.joined(separator: ","), "has more than 16 networks"),
+            ("connections", "drop", #"is "drop": it must be keep or reset"#), ("connections", "", "it must be keep"),
+        ])
+    func wrongScope(_ name: String, _ value: String, _ words: String) {
+        let annotations = ["kmesh.net/bypass-\(name)": value]
+        guard case .ineligible(let reason) = Eligibility(of: pod(annotations: annotations), sidecars: Sidecars()) else {
+            Issue.record("it is accepted")
+            return
+        }
+        #expect(reason.hasPrefix("annotation kmesh.net/bypass-\(name)") && reason.contains(words), "\(reason)")
+    }
+
     @Test("A terminating pod is left alone")
     func leaves() {
         #expect(Eligibility(of: pod(deletionTimestamp: "2026-01-01T00:00:00Z"), sidecars: Sidecars()) == .terminating)

@@ -31,7 +31,7 @@ import Testing
             #expect(await controller.notReadyReason == "the API server refused with 403: RBAC: not loaded")
             await controller.handle(.snapshot([Pod]()))
             #expect(await controller.notReadyReason == "the daemon has not answered yet")
-            await controller.handle(.snapshot([BypassStatus]()))
+            await controller.handle(.snapshot(ListMethod.Result(bypasses: [])))
             #expect(await controller.notReadyReason == nil)
         }
     }
@@ -45,7 +45,7 @@ import Testing
     func withoutWatch(_ error: APIError) async throws {
         try await with { controller in
             await controller.handle(.snapshot([Pod]()))
-            await controller.handle(.snapshot([BypassStatus]()))
+            await controller.handle(.snapshot(ListMethod.Result(bypasses: [])))
             #expect(await controller.watchAge == .zero)
             await controller.handle(.disconnected(error))
             await controller.setBack(.seconds(59))

@@ -45,7 +45,7 @@ import Testing
     func ended(_ wasOn: Bool) {
         let action = action(.ended, wasOn: wasOn)
         #expect(action == .upToDate(.off(wasOn: false)))
-        #expect(BypassCondition.off(wasOn: false).event(direction: .both) == nil)
+        #expect(BypassCondition.off(wasOn: false).event(of: BypassSpec()) == nil)
     }
 
     @Test("A terminating pod keeps its bypass, and starts none")
@@ -61,6 +61,42 @@ import Testing
         #expect(action(.eligible(BypassSpec(reason: "r")), bypass()) == .turnOn(BypassSpec(reason: "r"), ttl: nil))
         #expect(action(Self.plain, bypass(reason: "r")) == .turnOn(BypassSpec(), ttl: nil))
         #expect(action(Self.short, bypass()) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
+    }
+
+    @Test("A changed scope changes the bypass, and a reset that is asked for later is done")
+    func scope() throws {
+        let only = try ConnectionSet(ports: [PortRange(8080)])
+        let scoped = BypassSpec(only: only)
+        #expect(action(.eligible(scoped), bypass()) == .turnOn(scoped, ttl: nil))
+        #expect(action(.eligible(scoped), bypass(only: only)) == .upToDate(.on(until: nil)))
+        #expect(action(Self.plain, bypass(only: only)) == .turnOn(BypassSpec(), ttl: nil))
+        let resetting = BypassSpec(connections: .reset)
+        let eligibility = Eligibility.eligible(resetting)
+        #expect(action(eligibility, bypass(), applied: BypassSpec()) == .turnOn(resetting, ttl: nil))
+        #expect(action(eligibility, bypass(), applied: resetting) == .upToDate(.on(until: nil)))
+        // After a restart it is not known, and connections that were opened since are not ended again.
+        #expect(action(eligibility, bypass()) == .upToDate(.on(until: nil)))
+        #expect(action(Self.plain, bypass(), applied: resetting) == .upToDate(.on(until: nil)))
+    }
+
+    @Test("The Event says which connections, and what became of open ones")
+    func scopeEvent() throws {
+        let only = try ConnectionSet(ports: [PortRange(8080)], networks: [IPNetwork("10.0.0.0/8")])
+        let spec = BypassSpec(direction: .inbound, only: only, connections: .reset)
+        #expect(
+            BypassCondition.on(until: at(0)).event(of: spec)?.message
+                == "New inbound connections (only port 8080 in network 10.0.0.0/8) bypass the sidecar until "
+                + "1970-01-01T00:00:00Z. Existing connections that went through it were ended.")
+    }
+
+    @Test("How much of what was asked for takes effect is said where it says something")
+    func partialEffect() {
+        let partial = BypassCondition(of: bypass(effective: false, effect: .partial, warnings: ["tproxy"]))
+        #expect(partial.annotation == "on, not effective for some connections: tproxy")
+        let none = BypassCondition(of: bypass(effective: false, effect: .ineffective, warnings: ["tproxy"]))
+        #expect(none.annotation == "on, not effective: tproxy")
+        #expect(BypassCondition(of: bypass(effect: .all)).annotation == "on")
+        #expect(BypassCondition(of: bypass(effect: .nothingToBypass)).annotation == "on, nothing to bypass")
     }
 
     @Test("A changed TTL counts from the change; a later expiry that was set by other means is kept")
@@ -105,11 +141,13 @@ import Testing
         #expect(BypassCondition(of: bypass(warnings: ["not-recorded", "other-nat"])) == .on(until: nil))
         let contested = BypassCondition(of: bypass(state: .degraded, warnings: ["contested", "rule-missing"]))
         #expect(contested.annotation == "on, contested")
-        #expect(contested.event(direction: .both)?.message == "The bypass is on, but about contested")
+        #expect(contested.event(of: BypassSpec())?.message == "The bypass is on, but about contested")
         let gateway = BypassCondition(of: bypass(until: 60, warnings: ["no-interception"]))
         #expect(gateway.annotation == "on until 1970-01-01T00:01:00Z, nothing to bypass")
-        #expect(gateway.event(direction: .inbound)?.isWarning == false)
-        #expect(gateway.event(direction: .inbound)?.message.contains("inbound connections to a sidecar") == true)
+        #expect(gateway.event(of: BypassSpec(direction: .inbound))?.isWarning == false)
+        #expect(
+            gateway.event(of: BypassSpec(direction: .inbound))?.message.contains("inbound connections to a sidecar")
+                == true)
     }
 
     @Test("The annotation records when a bypass expires")
@@ -125,7 +163,7 @@ import Testing
     @Test("Each condition has an Event of its own")
     func events() {
         func event(_ state: BypassCondition) -> (String, Bool)? {
-            state.event(direction: .both).map { ($0.reason, $0.isWarning) }
+            state.event(of: BypassSpec()).map { ($0.reason, $0.isWarning) }
         }
         #expect(event(.on(until: nil)) ?? ("", true) == ("BypassEnabled", false))
         #expect(event(.off(wasOn: true)) ?? ("", true) == ("BypassDisabled", false))
@@ -135,7 +173,7 @@ import Testing
         #expect(event(.failed("x")) ?? ("", false) == ("BypassFailed", true))
         let odd = BypassCondition(of: bypass(effective: false, warnings: ["redirect"]))
         #expect(event(odd) ?? ("", false) == ("BypassNotEffective", true))
-        #expect(odd.event(direction: .both)?.message.contains("about redirect") == true)
+        #expect(odd.event(of: BypassSpec())?.message.contains("about redirect") == true)
         #expect(event(.waiting("x")) == nil)
     }
 }

@@ -24,10 +24,12 @@ func pod(
 
 func bypass(
     _ direction: Direction = .both, until end: Int64? = nil, reason: String? = nil, state: BypassStatus.State = .on,
-    effective: Bool = true, warnings: [String] = [], generation: Int = 7, inode: UInt64 = 42
+    effective: Bool = true, effect: BypassStatus.Effect? = nil, only: ConnectionSet? = nil, warnings: [String] = [],
+    generation: Int = 7, inode: UInt64 = 42
 ) -> BypassStatus {
     BypassStatus(
-        netns: "pod:u-1", inode: inode, state: state, effective: effective, direction: direction,
+        netns: "pod:u-1", inode: inode, state: state, effective: effective, effect: effect, direction: direction,
+        only: only,
         since: Timestamp(secondsSince1970: 0), expiresAt: end.map { Timestamp(secondsSince1970: $0) },
         owner: "kubernetes:default/web/u-1", reason: reason, generation: generation,
         warnings: warnings.map { .init(code: $0, message: "about \($0)") })

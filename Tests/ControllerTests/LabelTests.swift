@@ -70,6 +70,60 @@ extension ControllerTests {
             }
         }
 
+        @Test("Annotations limit the bypass to some connections, change them while it is on, and reset open ones")
+        func scope() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                // The peer's app listens on 8080: first another port, then that one.
+                it.server.annotate("web", ["kmesh.net/bypass-ports": "9000-9100, 7777"])
+                it.server.label("web")
+                try await it.says("on")
+                #expect(try await it.sandbox.paths == .sidecar)
+                it.server.annotate("web", ["kmesh.net/bypass-ports": "8080"])
+                try await it.becomes(.app)
+                try await eventually("its Event says so: \(it.server.events(about: "web"))") {
+                    it.server.events(about: "web").contains {
+                        $0["message"]?.string?.contains("(only ports 7777, 9000-9100) bypass") == true
+                    }
+                }
+                // A wrong one is reported, and the bypass stays as it is.
+                it.server.annotate("web", ["kmesh.net/bypass-networks": "10.89.0.1/8"])
+                try await eventually("it is refused: \(it.log)") {
+                    it.server.annotation("kmesh.net/bypass-status", of: "web")?
+                        .hasPrefix(#"on, unchanged: annotation kmesh.net/bypass-networks: "10.89.0.1/8" has bits"#)
+                        == true
+                }
+                try await it.hasEvent("BypassFailed")
+                #expect(try await it.sandbox.paths == .app)
+                it.server.annotate("web", ["kmesh.net/bypass-networks": "192.0.2.0/24"])
+                try await it.becomes(.sidecar)
+                it.server.annotate("web", ["kmesh.net/bypass-networks": .null, "kmesh.net/bypass-ports": .null])
+                try await it.becomes(.app)
+                try await it.says("on")
+            }
+        }
+
+        @Test("Open connections stay as they are, unless the annotation says that they are ended")
+        func openConnections() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                let old = try await it.sandbox.connect(.inbound, .ipv4)
+                it.server.label("web")
+                try await it.becomes(.app)
+                #expect(try await old.ask() == .sidecar)
+                // On a live bypass, too.
+                it.server.annotate("web", ["kmesh.net/bypass-connections": "reset"])
+                try await eventually("it is ended: \(it.log)") { try await old.ask() != .sidecar }
+                let new = try await it.sandbox.connect(.inbound, .ipv4)
+                #expect(try await new.ask() == .app)
+                it.server.label("web", nil)
+                try await it.becomes(.sidecar)
+                try await eventually("it is ended: \(it.log)") { try await new.ask() != .app }
+                old.close()
+                new.close()
+            }
+        }
+
         @Test("When the bypass expires, the sidecar is back and the label is removed")
         func time() async throws {
             try await ControllerRig.with { it in

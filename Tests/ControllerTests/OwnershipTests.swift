@@ -61,7 +61,7 @@ extension ControllerTests {
                 try await it.start()
                 try await it.sandbox.installTPROXY(.nftables, priority: -160)
                 it.server.label("web")
-                try await it.says("on, not effective: tproxy")
+                try await it.says("on, not effective for some connections: tproxy")
                 try await it.hasEvent("BypassNotEffective")
                 try await it.sandbox.removeTPROXY(.nftables)
                 try await it.says("on", within: .seconds(25))

@@ -75,9 +75,9 @@ package final class WatchRecorder: Sendable {
     private func apply(_ element: BypassWatch.Element) {
         state.withLock { state in
             switch element {
-            case .snapshot(let bypasses):
+            case .snapshot(let list):
                 state.snapshots += 1
-                state.set = Dictionary(uniqueKeysWithValues: bypasses.map { ($0.inode, $0) })
+                state.set = Dictionary(uniqueKeysWithValues: list.bypasses.map { ($0.inode, $0) })
             case .change(let name, let event):
                 let bypass = event.bypass
                 let change = Change(name: name.rawValue, bypass: Known(bypass))

@@ -10,6 +10,9 @@ public enum ListMethod: RPCMethod {
         /// `truncated` if these are not all; nil from a daemon that does not say.
         public var warnings: [BypassStatus.Warning]?
 
+        /// Whether these are all; one that does not show may still be on.
+        public var isComplete: Bool { !(warnings ?? []).contains { $0.code == "truncated" } }
+
         public init(bypasses: [BypassStatus], warnings: [BypassStatus.Warning] = []) {
             self.bypasses = bypasses
             self.warnings = warnings

@@ -3,8 +3,9 @@ internal import BypassAPI
 /// The state of a pod's bypass, as the pod's status annotation and its Events report it.
 enum BypassCondition: Hashable, Sendable {
     case on(until: Timestamp?)
-    /// Bypassed, but something still takes traffic to the sidecar, or may: codes for the annotation, sentences for the Event.
-    case notEffective(until: Timestamp?, codes: String, sentences: String)
+    /// Bypassed, but something still takes traffic to the sidecar, or may: codes for the annotation, sentences for the Event;
+    /// whether that is so for some of the connections only.
+    case notEffective(until: Timestamp?, isPartial: Bool = false, codes: String, sentences: String)
     /// Bypassed, but another program keeps changing the rules, which the daemon repairs; sentences for the Event.
     case contested(until: Timestamp?, sentences: String)
     /// Bypassed, but nothing takes the pod's connections to a sidecar: a gateway's proxy is its application.
@@ -22,7 +23,8 @@ enum BypassCondition: Hashable, Sendable {
     var annotation: String? {
         switch self {
         case .on(let until): "on" + Self.suffix(until)
-        case .notEffective(let until, let codes, _): "on\(Self.suffix(until)), not effective: \(codes)"
+        case .notEffective(let until, let isPartial, let codes, _):
+            "on\(Self.suffix(until)), not effective\(isPartial ? " for some connections" : ""): \(codes)"
         case .contested(let until, _): "on\(Self.suffix(until)), contested"
         case .nothingToBypass(let until): "on\(Self.suffix(until)), nothing to bypass"
         case .unchanged(let until, let reason): "on\(Self.suffix(until)), unchanged: \(reason)"
@@ -57,12 +59,13 @@ enum BypassCondition: Hashable, Sendable {
             // What concerns existing connections, or the daemon's state file, is not why.
             let reasons = bypass.warnings.filter { !["established-connections", "not-recorded"].contains($0.code) }
             self = .notEffective(
-                until: until, codes: Set(reasons.map(\.code)).sorted().joined(separator: " "),
+                until: until, isPartial: bypass.effect == .partial,
+                codes: Set(reasons.map(\.code)).sorted().joined(separator: " "),
                 sentences: reasons.map(\.message).joined(separator: "; "))
         } else if codes.contains("contested") {
             let reasons = bypass.warnings.filter { $0.code == "contested" }
             self = .contested(until: until, sentences: reasons.map(\.message).joined(separator: "; "))
-        } else if codes.contains("no-interception") {
+        } else if bypass.effect == .nothingToBypass || codes.contains("no-interception") {
             self = .nothingToBypass(until: until)
         } else {
             self = .on(until: until)
@@ -87,15 +90,22 @@ extension BypassCondition {
     }
 
     /// The Event that reports a change to this condition; nil if none does.
-    func event(direction: Direction) -> Event? {
-        let which = direction == .both ? "" : "\(direction.rawValue) "
+    ///
+    /// - Parameter spec: of the bypass that there is, as far as it is known.
+    func event(of spec: BypassSpec) -> Event? {
+        let which = spec.direction == .both ? "" : "\(spec.direction.rawValue) "
         switch self {
         case .on(let until):
             let end = until.map { "until \($0)" } ?? "until label \(BypassLabel.key) is removed"
+            let scope = spec.only.map { " (only \($0))" } ?? ""
+            let existing =
+                spec.connections == .reset
+                ? "Existing connections that went through it were ended."
+                : "Existing connections still go through it."
             return Event(
                 reason: "BypassEnabled", isWarning: false,
-                message: "New \(which)connections bypass the sidecar \(end). Existing connections still go through it.")
-        case .notEffective(_, _, let sentences):
+                message: "New \(which)connections\(scope) bypass the sidecar \(end). \(existing)")
+        case .notEffective(_, _, _, let sentences):
             return Event(reason: "BypassNotEffective", isWarning: true, message: "The bypass is on, but \(sentences)")
         case .contested(_, let sentences):
             return Event(reason: "BypassContested", isWarning: true, message: "The bypass is on, but \(sentences)")

@@ -3,7 +3,8 @@ internal import BypassAPI
 /// The label that users set on a pod.
 enum BypassLabel {
     static let key = "kmesh.net/bypass"
-    static let selector = "\(key)=enabled"
+    static let enabled = "enabled"
+    static let selector = "\(key)=\(enabled)"
 }
 
 /// The annotations that users set on a pod, and the one that the controller writes.
@@ -11,6 +12,9 @@ enum Annotations {
     static let direction = "kmesh.net/bypass-direction"
     static let ttl = "kmesh.net/bypass-ttl"
     static let reason = "kmesh.net/bypass-reason"
+    static let ports = "kmesh.net/bypass-ports"
+    static let networks = "kmesh.net/bypass-networks"
+    static let connections = "kmesh.net/bypass-connections"
     /// Written by the controller: a ``BypassCondition``.
     static let status = "kmesh.net/bypass-status"
 }
@@ -21,16 +25,25 @@ struct BypassSpec: Hashable, Sendable {
     /// Seconds.
     var ttl: Int?
     var reason: String?
+    /// The connections that it is for; nil: all.
+    var only: ConnectionSet?
+    /// What happens to open connections; nil: they are kept.
+    var connections: OpenConnections?
 
     /// An annotation has an invalid value; the message says which values are valid.
     struct Malformed: Error, Hashable, Sendable {
         var message: String
     }
 
-    init(direction: Direction = .both, ttl: Int? = nil, reason: String? = nil) {
+    init(
+        direction: Direction = .both, ttl: Int? = nil, reason: String? = nil, only: ConnectionSet? = nil,
+        connections: OpenConnections? = nil
+    ) {
         self.direction = direction
         self.ttl = ttl
         self.reason = reason
+        self.only = only
+        self.connections = connections
     }
 
     init(annotations: [String: String]) throws(Malformed) {
@@ -51,6 +64,51 @@ struct BypassSpec: Hashable, Sendable {
         guard (reason?.utf8.count ?? 0) <= 256 else {
             throw Malformed(message: "annotation \(Annotations.reason) is longer than 256 bytes")
         }
+        only = try Self.scope(annotations)
+        if let text = annotations[Annotations.connections] {
+            guard let connections = OpenConnections(rawValue: text) else {
+                throw Self.malformed(Annotations.connections, text, "it must be keep or reset")
+            }
+            self.connections = connections
+        }
+    }
+
+    private static func scope(_ annotations: [String: String]) throws(Malformed) -> ConnectionSet? {
+        let ports = try list(Annotations.ports, annotations) { (text) throws(PortRange.Malformed) in
+            try PortRange(text)
+        }
+        let networks = try list(Annotations.networks, annotations) { (text) throws(IPNetwork.Malformed) in
+            try IPNetwork(text)
+        }
+        if ports.isEmpty && networks.isEmpty { return nil }
+        do throws(ConnectionSet.Malformed) {
+            return try ConnectionSet(ports: ports, networks: networks)
+        } catch {
+            switch error {
+            case .exceeds(let limit):
+                let annotation = limit == .scopePorts ? Annotations.ports : Annotations.networks
+                throw Malformed(message: "annotation \(annotation) has more than \(Limits().allowance(limit))")
+            case .empty: return nil
+            }
+        }
+    }
+
+    /// The elements of a list with commas; spaces around them are ignored.
+    private static func list<Element, Failure: Error & CustomStringConvertible>(
+        _ annotation: String, _ annotations: [String: String], _ read: (String) throws(Failure) -> Element
+    ) throws(Malformed) -> [Element] {
+        guard let text = annotations[annotation] else { return [] }
+        var elements: [Element] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let part = String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+            do throws(Failure) {
+                elements.append(try read(part))
+            } catch {
+                let value = String(reflecting: String(part.prefix(64)))
+                throw Malformed(message: "annotation \(annotation): \(value) \(error)")
+            }
+        }
+        return elements
     }
 
     private static func malformed(_ annotation: String, _ value: String, _ hint: String) -> Malformed {

@@ -50,8 +50,13 @@ struct PodSnapshot: Hashable, Sendable {
     /// Whether the bypass is as the spec wants it. Only the process that asked for a bypass knows its TTL: another one checks
     /// whether it expires at all, and accepts a later expiry that was set by other means.
     private func matches(_ spec: BypassSpec, _ bypass: BypassStatus) -> Bool {
-        guard bypass.direction == spec.direction, bypass.reason == spec.reason else { return false }
-        if let appliedSpec { return appliedSpec.ttl == spec.ttl }
+        guard bypass.direction == spec.direction, bypass.reason == spec.reason,
+            bypass.scope == Scope(only: spec.only)
+        else { return false }
+        if let appliedSpec {
+            // The daemon keeps no record of what was done with open connections.
+            return appliedSpec.ttl == spec.ttl && (spec.connections != .reset || appliedSpec.connections == .reset)
+        }
         return spec.ttl == nil || bypass.expiresAt != nil
     }
 }

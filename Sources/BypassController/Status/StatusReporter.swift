@@ -11,7 +11,8 @@ actor StatusReporter {
     struct StatusUpdate: Sendable {
         var pod: PodReference
         var condition: BypassCondition
-        var direction = Direction.both
+        /// What the bypass is, as far as it is known.
+        var spec = BypassSpec()
         /// The pod as it was seen last, to check for more to report.
         var object: Pod?
     }
@@ -124,7 +125,7 @@ actor StatusReporter {
         let hasExpired = if case .expired = update.condition { true } else { false }
         let patch = PodPatch(update.pod, annotation: update.condition.annotation, removesLabel: hasExpired)
         guard try await patch.apply(with: client) else { return }
-        guard let event = update.condition.event(direction: update.direction) else { return }
+        guard let event = update.condition.event(of: update.spec) else { return }
         await record(event, about: update.pod)
         guard case .on = update.condition, let pod = update.object, Sidecars().mesh(of: pod) == .istio,
             let policy = await peerAuthentication.strictPolicy(for: pod)

@@ -36,11 +36,13 @@ struct Watch: AsyncParsableCommand {
         var isConnected = false
         for await element in BypassWatch(common.path) {
             switch element {
-            case .snapshot(let bypasses):
+            case .snapshot(let list):
                 (hasConnected, isConnected) = (true, true)
-                let list = ListMethod.Result(bypasses: bypasses)
                 try Console.print(
-                    common.json ? JSONEncoding.text(of: list) + "\n" : bypassTable(bypasses, .ofStandardOutput))
+                    common.json ? JSONEncoding.text(of: list) + "\n" : bypassTable(list.bypasses, .ofStandardOutput))
+                if !common.json {
+                    for warning in list.warnings ?? [] { try Console.print(Style.ofStandardOutput.warning(warning)) }
+                }
             case .change(let name, let event):
                 let change = Change(event: name, bypass: event.bypass, cause: event.cause, damage: event.damage)
                 try Console.print(

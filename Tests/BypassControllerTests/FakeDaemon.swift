@@ -1,0 +1,77 @@
+import BypassAPI
+import Glibc
+import NIOCore
+import NIOPosix
+import StrictJSON
+import Synchronization
+
+/// A socket that answers `status` and `bypass` with a given status, and records what it was asked.
+final class FakeDaemon: Sendable {
+    let path: String
+    private let answer: BypassStatus
+    private let requests = Mutex<[(method: String, netns: String)]>([])
+
+    private init(_ path: String, answer: BypassStatus) {
+        self.path = path
+        self.answer = answer
+    }
+
+    /// The methods that were called, each with its namespace.
+    var calls: [String] { requests.withLock { $0.map { "\($0.method) \($0.netns)" } } }
+
+    static func with(answer: BypassStatus, _ body: (FakeDaemon) async throws -> Void) async throws {
+        // Below the limit of a socket's path, and removed when it is closed.
+        let daemon = FakeDaemon("/tmp/kmesh-fake-daemon-\(UInt32.random(in: 0 ... .max))", answer: answer)
+        let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .childChannelInitializer { child in
+                child.eventLoop.makeCompletedFuture {
+                    try child.pipeline.syncOperations.addHandler(Handler(daemon))
+                }
+            }
+            .bind(unixDomainSocketPath: daemon.path, cleanupExistingSocketFile: true).get()
+        do {
+            try await body(daemon)
+        } catch {
+            try await daemon.remove(listener)
+            throw error
+        }
+        try await daemon.remove(listener)
+    }
+
+    private func remove(_ listener: any Channel) async throws {
+        try await listener.close()
+        unsafe unlink(path)
+    }
+
+    private func respond(to line: [UInt8]) -> String? {
+        guard let request = (try? JSONReader.read(line))?.object, case .number(let id)? = request["id"] else {
+            return nil
+        }
+        let netns = request["params"]?.object?["netns"]?.string ?? ""
+        requests.withLock { $0.append((request["method"]?.string ?? "", netns)) }
+        guard let status = try? JSONEncoding.text(of: answer) else { return nil }
+        let result = status.dropLast() + #","changed":true}"#
+        return #"{"jsonrpc":"2.0","id":\#(id.text),"result":\#(result)}"# + "\n"
+    }
+
+    private final class Handler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let daemon: FakeDaemon
+        private var received: [UInt8] = []
+
+        init(_ daemon: FakeDaemon) {
+            self.daemon = daemon
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            received += Array(unwrapInboundIn(data).readableBytesView)
+            while let end = received.firstIndex(of: UInt8(ascii: "\n")) {
+                let line = Array(received[..<end])
+                received.removeFirst(end + 1)
+                guard let text = daemon.respond(to: line) else { continue }
+                context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
+            }
+        }
+    }
+}
