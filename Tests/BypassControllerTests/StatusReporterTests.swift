@@ -173,7 +173,7 @@ import Testing
         }
     }
 
-    @Test("A STRICT policy of Istio's is reported; without the resource, or the permission, nothing is")
+    @Test("Istio's mTLS is reported, also by default and where it is not known, unless it is disabled")
     func mutualTLS() async throws {
         try await reporting { reporter, server in
             let linkerd = pod(containers: ["app", "linkerd-proxy"])
@@ -188,5 +188,31 @@ import Testing
             #expect(event?["message"]?.string?.contains("istio-system/mesh") == true)
             #expect(event?["type"]?.string == "Warning")
         }
+        func warning(_ prepare: (APIServer) -> Void) async throws -> String? {
+            var found: String?
+            try await reporting { reporter, server in
+                prepare(server)
+                await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: pod()), replacing: nil)
+                try await until("asked") { server.requests.contains { $0.path.contains("istio-system") } }
+                for _ in 0..<20 where server.reasons(about: "web").count < 2 {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                found = server.reasons(about: "web").first { $0 != "BypassEnabled" }
+            }
+            return found
+        }
+        #expect(try await warning { _ in } == "BypassPermissiveMTLS")
+        #expect(try await warning { $0.requireMutualTLS("PERMISSIVE", in: "default") } == "BypassPermissiveMTLS")
+        #expect(try await warning { $0.requireMutualTLS("DISABLE", in: "default") } == nil)
+        #expect(
+            try await warning { server in
+                server.requireMutualTLS("DISABLE", in: "default")
+                server.fail(.status(403, "Forbidden", "no")) { $0.path.contains("istio-system") }
+            } == "BypassUnknownMTLS")
+        // Before Istio 1.22, and without it.
+        #expect(
+            try await warning { server in
+                server.fail(.status(404, "NotFound", "no"), times: 9) { $0.path.contains("peerauthentications") }
+            } == "BypassPermissiveMTLS")
     }
 }

@@ -1,7 +1,8 @@
+internal import BypassAPI
 internal import Kubernetes
 internal import StrictJSON
 
-/// Finds out whether Istio requires mTLS of a pod's peers: a bypassed pod does not speak it.
+/// Finds out whether Istio has a pod's peers use mTLS: a bypassed pod does not speak it.
 actor PeerAuthenticationChecker {
     private let client: APIClient
     /// By namespace. Kept for a short time, for pods that are labelled together.
@@ -14,55 +15,43 @@ actor PeerAuthenticationChecker {
         self.client = client
     }
 
-    /// The policy that applies to a pod, if it is STRICT.
-    func strictPolicy(for pod: Pod) async -> PeerAuthentication? {
-        let own = await policies(in: pod.metadata.namespace)
-        let mesh = pod.metadata.namespace == Self.rootNamespace ? [] : await policies(in: Self.rootNamespace)
-        let policy = Self.effectivePolicy(for: pod.metadata.labels, namespace: own, mesh: mesh)
-        return policy?.spec?.mtls?.mode == "STRICT" ? policy : nil
+    /// nil if mTLS is disabled for the pod.
+    func warning(for pod: Pod, _ direction: Direction) async -> MutualTLSPolicy.Warning? {
+        do throws(APIError) {
+            let own = try await policies(in: pod.metadata.namespace)
+            let mesh =
+                pod.metadata.namespace == Self.rootNamespace ? [] : try await policies(in: Self.rootNamespace)
+            return MutualTLSPolicy(for: pod.metadata.labels, namespace: own, mesh: mesh)
+                .warning(inbound: direction != .outbound, outbound: direction != .inbound)
+        } catch {
+            return error == .cancelled ? nil : MutualTLSPolicy.unknown(error.description)
+        }
     }
 
-    /// The most specific policy that sets a mode: of the workload, the namespace, the mesh. Among several the oldest.
-    static func effectivePolicy(
-        for labels: [String: String], namespace: [PeerAuthentication], mesh: [PeerAuthentication]
-    ) -> PeerAuthentication? {
-        func oldest(_ policies: [PeerAuthentication]) -> PeerAuthentication? {
-            policies.filter { ![nil, "UNSET"].contains($0.spec?.mtls?.mode) }.min {
-                ($0.metadata.creationTimestamp ?? "", $0.metadata.name)
-                    < ($1.metadata.creationTimestamp ?? "", $1.metadata.name)
-            }
-        }
-        func selects(_ policy: PeerAuthentication) -> Bool {
-            policy.selector.allSatisfy { labels[$0.key] == $0.value }
-        }
-        return oldest(namespace.filter { !$0.selector.isEmpty && selects($0) })
-            ?? oldest(namespace.filter(\.selector.isEmpty)) ?? oldest(mesh.filter(\.selector.isEmpty))
-    }
-
-    private func policies(in namespace: String) async -> [PeerAuthentication] {
+    private func policies(in namespace: String) async throws(APIError) -> [PeerAuthentication] {
         if let cached = cache[namespace], cached.expiry > .now { return cached.policies }
-        let policies = await items(in: namespace).compactMap {
-            try? JSONDecoding.decode(PeerAuthentication.self, from: $0, unknownMembers: .ignore)
+        let policies = try await items(in: namespace).map { item throws(APIError) in
+            do {
+                return try JSONDecoding.decode(PeerAuthentication.self, from: item, unknownMembers: .ignore)
+            } catch {
+                throw .invalidAnswer("a PeerAuthentication in \(namespace): \(error)")
+            }
         }
         cache[namespace] = (policies, .now + .seconds(30))
         return policies
     }
 
-    /// Without the resource, or without permission to list it, there are none: neither is an error.
-    private func items(in namespace: String) async -> [JSONValue] {
+    /// Without the resource there are none: the sidecar is then left from an Istio that is gone, or an older one.
+    private func items(in namespace: String) async throws(APIError) -> [JSONValue] {
         // v1 since Istio 1.22.
         for version in ["v1", "v1beta1"] {
             let path = "/apis/security.istio.io/\(version)/namespaces/\(namespace)/peerauthentications"
             do throws(APIError) {
                 return try await client.get(path).object?["items"]?.array ?? []
             } catch {
-                if error.code != 404 { break }
+                if error.code != 404 { throw error }
             }
         }
         return []
     }
-}
-
-extension PeerAuthentication {
-    fileprivate var selector: [String: String] { spec?.selector?.matchLabels ?? [:] }
 }

@@ -128,15 +128,9 @@ actor StatusReporter {
         guard let event = update.condition.event(of: update.spec) else { return }
         await record(event, about: update.pod)
         guard case .on = update.condition, let pod = update.object, Sidecars().mesh(of: pod) == .istio,
-            let policy = await peerAuthentication.strictPolicy(for: pod)
+            let warning = await peerAuthentication.warning(for: pod, update.spec.direction)
         else { return }
-        await record(
-            BypassCondition.Event(
-                reason: "BypassStrictMTLS", isWarning: true,
-                message:
-                    "PeerAuthentication \(policy.metadata.namespace)/\(policy.metadata.name) requires mTLS (STRICT) here. "
-                    + "A bypassed pod sends plaintext, which peers that require mTLS refuse, and it cannot read the mTLS "
-                    + "of its clients."), about: update.pod)
+        await record(.init(reason: warning.reason, isWarning: true, message: warning.message), about: update.pod)
     }
 
     /// Events are best effort: one that cannot be written is logged and dropped.

@@ -6,10 +6,13 @@ package struct PeerAuthentication: KubernetesObject, Hashable {
     package struct Spec: Decodable, Hashable, Sendable {
         package var selector: Selector?
         package var mtls: Mode?
+        /// By the port of the container.
+        package var portLevelMtls: [String: Mode]?
 
-        package init(matchLabels: [String: String]? = nil, mode: String?) {
+        package init(matchLabels: [String: String]? = nil, mode: String?, ports: [String: String?] = [:]) {
             selector = matchLabels.map { Selector(matchLabels: $0) }
             mtls = mode.map { Mode(mode: $0) }
+            portLevelMtls = ports.mapValues { Mode(mode: $0) }
         }
     }
 
