@@ -67,6 +67,7 @@ package struct ControllerService: Service {
                 if configuration.isEnabled {
                     group.addTask { await watchPods(controller) }
                     group.addTask { await watchBypasses(controller) }
+                    group.addTask { await removeStaleStatuses() }
                 } else {
                     group.addTask { await disableAll(daemon) }
                 }
@@ -120,9 +121,22 @@ package struct ControllerService: Service {
                 return error.reason
             }
         }
-        await retrying("the status of pods cannot be removed yet") {
+        // That of an expired bypass, too: without a controller nothing keeps it true.
+        await removeStatuses { _, _ in true }
+    }
+
+    /// Pods that have lost their label while no controller ran are not in its watch.
+    private func removeStaleStatuses() async {
+        await removeStatuses { status, pod in
+            pod.metadata.labels[BypassLabel.key] != BypassLabel.enabled
+                && BypassCondition.off(wasOn: false).replaces(status)
+        }
+    }
+
+    private func removeStatuses(where isStale: (_ status: String, Pod) -> Bool) async {
+        await retrying("statuses of pods cannot be removed yet") {
             do throws(APIError) {
-                try await PodPatch.removeStatuses(on: configuration.node, with: client)
+                try await PodPatch.removeStatuses(on: configuration.node, with: client, where: isStale)
                 return nil
             } catch {
                 return error.description

@@ -42,7 +42,12 @@ import Testing
         try await with(bypass()) { controller, daemon in
             await controller.handle(.snapshot([pod()]))
             try await until(["status pod:u-1"], daemon)
+            // The answer may take a moment.
+            for _ in 0..<2000 where await controller.entries["u-1"]?.bypass == nil {
+                try await Task.sleep(for: .milliseconds(5))
+            }
             #expect(await controller.entries["u-1"]?.bypass?.inode == 42)
+            #expect(daemon.calls == ["status pod:u-1"])
             // A pod that loses its label now is turned off.
             await controller.handle(.snapshot([Pod]()))
             try await until(["status pod:u-1", "bypass pod:u-1"], daemon)

@@ -100,7 +100,9 @@ import Testing
     @Test("A conflict is retried")
     func conflict() async throws {
         try await reporting { reporter, server in
-            server.fail(.status(409, "Conflict", "the object has been modified"), times: 2) { $0.verb == "PATCH" }
+            // The name has the letters of what a conflict of UIDs names.
+            let message = #"Operation cannot be fulfilled on pods "fluid": the object has been modified"#
+            server.fail(.status(409, "Conflict", message), times: 2) { $0.verb == "PATCH" }
             await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
             try await until("reported") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
         }

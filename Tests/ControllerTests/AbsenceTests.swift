@@ -47,6 +47,27 @@ extension ControllerTests {
             }
         }
 
+        @Test("A status is removed whose pod has lost its label while no controller ran; `expired` stays")
+        func staleStatus() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "soon"])
+                it.server.label("web")
+                try await it.hasEvent("BypassFailed")
+                try await leave(.controller, it)
+                it.server.label("web", nil)
+                it.server.put("old", annotations: ["kmesh.net/bypass-status": "expired 2026-01-01T00:00:00Z"])
+                it.server.put("elsewhere", node: "node-b", annotations: ["kmesh.net/bypass-status": "on"])
+                // The pod changes between the list and the patch, and roles are loaded late.
+                it.server.fail(.status(409, "Conflict", "the object has been modified")) { $0.verb == "PATCH" }
+                it.server.fail(.status(403, "Forbidden", "RBAC: not loaded")) { $0.verb == "GET" && !$0.isWatch }
+                try await comeBack(.controller, it)
+                try await it.says(nil)
+                try await it.says("expired 2026-01-01T00:00:00Z", "old")
+                try await it.says("on", "elsewhere")
+            }
+        }
+
         @Test("A label that is set while one of them is down starts the bypass", arguments: Part.allCases)
         func labelled(_ part: Part) async throws {
             try await ControllerRig.with { it in

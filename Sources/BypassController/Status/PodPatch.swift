@@ -6,13 +6,16 @@ struct PodPatch {
     private let pod: PodReference
     private let changes: JSONValue
 
-    /// - Parameter annotation: the status; nil removes it.
-    init(_ pod: PodReference, annotation: String?, removesLabel: Bool) {
+    /// - Parameters:
+    ///   - annotation: the status; nil removes it.
+    ///   - version: the pod must not have changed since this resource version.
+    init(_ pod: PodReference, annotation: String?, removesLabel: Bool, version: String? = nil) {
         self.pod = pod
         var metadata: [(String, JSONValue)] = [
             // A precondition: UIDs are immutable, so the API server refuses to patch another pod of that name.
             ("uid", .string(pod.uid)), ("annotations", [Annotations.status: annotation.map { .string($0) } ?? .null]),
         ]
+        if let version { metadata.append(("resourceVersion", .string(version))) }
         if removesLabel { metadata.append(("labels", [BypassLabel.key: .null])) }
         changes = ["metadata": .object(JSONObject(uniqueMembers: metadata))]
     }
@@ -32,13 +35,20 @@ struct PodPatch {
 }
 
 extension PodPatch {
-    /// Removes the status from every pod of a node, that of an expired bypass, too: without a controller nothing keeps it
-    /// true.
-    static func removeStatuses(on node: String, with client: APIClient) async throws(APIError) {
+    /// Removes the statuses of a node's pods that nothing keeps true.
+    ///
+    /// - Parameter isStale: whether one is, given its pod. It is removed only if the pod has not changed since.
+    static func removeStatuses(
+        on node: String, with client: APIClient, where isStale: (_ status: String, Pod) -> Bool
+    ) async throws(APIError) {
         let pods = ResourceWatch<Pod>(client, "/api/v1/pods", selectors: [("fieldSelector", "spec.nodeName=\(node)")])
-        for pod in try await pods.list(notOlderThan: nil).items
-        where pod.metadata.annotations[Annotations.status] != nil {
-            try await PodPatch(PodReference(pod), annotation: nil, removesLabel: false).apply(with: client)
+        // What the server has cached is enough, and all that a thousand nodes should ask for at once: an older state of a pod
+        // is not patched.
+        for pod in try await pods.list(notOlderThan: "0").items {
+            guard let status = pod.metadata.annotations[Annotations.status], isStale(status, pod) else { continue }
+            try await PodPatch(
+                PodReference(pod), annotation: nil, removesLabel: false, version: pod.metadata.resourceVersion
+            ).apply(with: client)
         }
     }
 }
@@ -52,7 +62,8 @@ extension APIError {
         return switch status.code {
         case 404: true
         case 422: status.causes.contains("metadata.uid")
-        case 409: status.message.lowercased().contains("uid")
+        // The message names the pod, too: its name may have these letters.
+        case 409: status.message.contains("UID") || status.message.contains("metadata.uid")
         default: false
         }
     }
