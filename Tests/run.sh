@@ -7,6 +7,8 @@
 #   run.sh --crash [KILLS]   kills the daemon at a system call, 500 times by default, and fails each call
 #   run.sh --soak [SECONDS]  20 clients and 200 namespaces, for ten minutes by default
 #   run.sh --fuzz [SECONDS]  the fuzzers, a minute each by default
+#   run.sh --walk [STEPS]    a random walk over all that can fail around the controller, 1000 steps by default, and a
+#                            connection whose packets vanish
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
 #                            checks how they are linked
@@ -47,6 +49,10 @@ case ${1:-} in
 --soak)
     export KMESH_SOAK=${2:-600}
     set -- --filter SoakTests
+    ;;
+--walk)
+    export KMESH_WALK=${2:-1000}
+    set -- --filter 'RandomWalkTests|VanishedPacketsTests'
     ;;
 --envoy)
     set -- --filter EnvoyTests

@@ -80,11 +80,55 @@ public enum TestCertificates {
         -----END PRIVATE KEY-----
         """.utf8)
 
-    /// - Parameter requiresClientCertificate: whether clients have to show a certificate.
-    public static func serverConfiguration(requiresClientCertificate: Bool) throws -> TLSConfiguration {
+    /// Another authority, which has signed another certificate of the same server.
+    public static let secondAuthority = Array(
+        """
+        -----BEGIN CERTIFICATE-----
+        MIIBeTCCAR+gAwIBAgIUP0QRCr8dGut0V9FvG26YrblLdskwCgYIKoZIzj0EAwIw
+        ETEPMA0GA1UEAwwGc2Vjb25kMCAXDTI2MTEyODA0MTUzMFoYDzIxMjYxMTA0MDQx
+        NTMwWjARMQ8wDQYDVQQDDAZzZWNvbmQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+        AASj2OGe44xJHeDTxXJwawT2uobR6oxRFynO3yvlZkVrVP15oVtR9t6fpAzCh3FJ
+        M6qU2pba2gVIaXLGPU7vXCPEo1MwUTAdBgNVHQ4EFgQUyoKMmNehabh+on2zdUm1
+        ZozdRWIwHwYDVR0jBBgwFoAUyoKMmNehabh+on2zdUm1ZozdRWIwDwYDVR0TAQH/
+        BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEA1YhXkRJx3avJAYCRxxO4b9+uSPCM
+        Obn0/L21yxhhGBYCIETWO8t3pf51SPuyREJXZK++yA85+BgiLIadzjtWKjUq
+        -----END CERTIFICATE-----
+        """.utf8)
+
+    static let secondServer = Array(
+        """
+        -----BEGIN CERTIFICATE-----
+        MIIBmjCCAUCgAwIBAgIUVcEplquRxNIBEFlbk/uRBQGvv4cwCgYIKoZIzj0EAwIw
+        ETEPMA0GA1UEAwwGc2Vjb25kMCAXDTI2MTEyODA0MTUzMFoYDzIxMjYxMTA0MDQx
+        NTMwWjAsMRUwEwYDVQQKDAxzeXN0ZW06bm9kZXMxEzARBgNVBAMMCmt1YmVybmV0
+        ZXMwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARrXEdZ1GdGnmeygIWnrjVvnppJ
+        PIdNR5N1g5xCXAic0k0QBNp4kdBdkIL96/OAmwL8ulXp/WKy8UP2ZGTCudwzo1kw
+        VzAVBgNVHREEDjAMggprdWJlcm5ldGVzMB0GA1UdDgQWBBTHessJ+p7vix84qUUS
+        bidXfjGuGDAfBgNVHSMEGDAWgBTKgoyY16FpuH6ifbN1SbVmjN1FYjAKBggqhkjO
+        PQQDAgNIADBFAiBTbCpJn5W7XbsB/8O2Lbeb98q6nSnEEtW/GK33t+12xQIhAI7u
+        blzlqxrJsPeCz27yVxPLONDWjopxcK6l59DCLg+B
+        -----END CERTIFICATE-----
+        """.utf8)
+
+    static let secondServerKey = Array(
+        """
+        -----BEGIN PRIVATE KEY-----
+        MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgnm35dMfyfupedD5N
+        TlKCPZ3z3jwnGkraBoW1QGQR9IyhRANCAARrXEdZ1GdGnmeygIWnrjVvnppJPIdN
+        R5N1g5xCXAic0k0QBNp4kdBdkIL96/OAmwL8ulXp/WKy8UP2ZGTCudwz
+        -----END PRIVATE KEY-----
+        """.utf8)
+
+    /// - Parameters:
+    ///   - requiresClientCertificate: whether clients have to show a certificate.
+    ///   - bySecond: whether the second authority has signed the server's certificate.
+    public static func serverConfiguration(
+        requiresClientCertificate: Bool, bySecond: Bool = false
+    ) throws -> TLSConfiguration {
+        let (server, key) = bySecond ? (secondServer, secondServerKey) : (server, serverKey)
         var tls = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMBytes(server).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: serverKey, format: .pem)))
+            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem)))
         if requiresClientCertificate {
             tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority))
             tls.certificateVerification = .noHostnameVerification

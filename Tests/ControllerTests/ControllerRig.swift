@@ -101,7 +101,7 @@ final class ControllerRig: Sendable {
         _ arguments: [String] = ["--enable-bypass=true"], waits: Bool = true, kubeconfig other: String? = nil
     ) async throws {
         try Files.write(Array((other ?? kubeconfig).utf8), to: folder + "/kubeconfig", mode: 0o644)
-        try Files.write(TestCertificates.authority, to: folder + "/ca.pem", mode: 0o644)
+        try writeAuthority()
         let child = try Child(
             executable: "/usr/bin/setpriv",
             arguments: [
@@ -116,6 +116,27 @@ final class ControllerRig: Sendable {
         try await eventually("the controller is ready: \(child.standardError)") {
             try await self.probe("readyz").code == 0
         }
+    }
+
+    /// Whether the API server's certificate is signed by the second authority.
+    private let hasSecondAuthority = Mutex(false)
+
+    /// Changes the API server's certificate; the controller's file keeps the other authority until it is written.
+    func changeCertificate() throws {
+        let isSecond = hasSecondAuthority.withLock { isSecond in
+            isSecond.toggle()
+            return isSecond
+        }
+        try server.setCertificate(
+            TestCertificates.serverConfiguration(requiresClientCertificate: false, bySecond: isSecond))
+    }
+
+    /// Writes the authority that has signed the API server's certificate into the file that the controller reads.
+    func writeAuthority() throws {
+        let isSecond = hasSecondAuthority.withLock(\.self)
+        try Files.write(
+            isSecond ? TestCertificates.secondAuthority : TestCertificates.authority, to: folder + "/ca.pem",
+            mode: 0o644)
     }
 
     /// A port that only this test uses, derived from its namespaces' names.
