@@ -19,9 +19,9 @@ extension ControllerTests {
                     #"custom-columns=NAME:.metadata.name,BYPASS:.metadata.annotations.kmesh\.net/bypass-status"#
                 let pods = try await it.kubectl("get", "pods", "-l", "kmesh.net/bypass=enabled", "-o", columns)
                 #expect(pods == "NAME   BYPASS\nweb    on\n")
-                try await it.hasEvent("BypassEnabled")
+                try await it.hasEvent("BypassPermissiveMTLS")
                 let events = try await it.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-                #expect(events == "BypassEnabled")
+                #expect(events == "BypassEnabled BypassPermissiveMTLS")
                 _ = try await it.kubectl("annotate", "pod", "web", "kmesh.net/bypass-direction=inbound")
                 try await it.becomes(.bypassed("inbound"))
                 #expect(try await it.kubectl("label", "pod", "web", "kmesh.net/bypass-") == "pod/web unlabeled\n")
