@@ -97,6 +97,33 @@ import Testing
         }
     }
 
+    @Test("A status that was lost on the pod after it was written is written again")
+    func lost() async throws {
+        try await reporting { reporter, server in
+            func seen() throws -> Pod {
+                try JSONDecoding.decode(from: try #require(server.pod("web")), unknownMembers: .ignore)
+            }
+            func report() async throws {
+                let object = try seen()
+                await reporter.report(
+                    .init(pod: Self.name, condition: .on(until: nil), object: object),
+                    replacing: object.metadata.annotations["kmesh.net/bypass-status"])
+            }
+            let before = try seen()
+            try await report()
+            try await until("reported") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+            try await until("events") { server.reasons(about: "web").count == 2 }
+            // The watch lags behind the own write: nothing is written again.
+            _ = server.takeRequests()
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: before), replacing: nil)
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(!server.requests.contains { $0.verb == "PATCH" })
+            server.annotate("web", ["kmesh.net/bypass-status": .null])
+            try await report()
+            try await until("reported again") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+        }
+    }
+
     @Test("A conflict is retried")
     func conflict() async throws {
         try await reporting { reporter, server in

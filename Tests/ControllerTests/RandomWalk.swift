@@ -196,7 +196,8 @@ struct RandomWalk {
             let pod = it.server.pod(name)
             if Self.isAsDesired(pod, own, status) { return nil }
             let bypass = own.map { "\($0.state) \($0.direction ?? "") \($0.only) \($0.expiresAt ?? "")" }
-            return "\(name): \(pod?["metadata"] ?? "deleted") \(pod?["status"] ?? .null) is bypassed \(bypass)"
+            let object = pod.flatMap { try? JSONEncoding.text(of: $0) } ?? "deleted"
+            return "\(name) is bypassed \(bypass) and \(object)"
         }
     }
 

@@ -20,18 +20,25 @@ struct PodPatch {
         changes = ["metadata": .object(JSONObject(uniqueMembers: metadata))]
     }
 
-    /// - Returns: false if the pod was deleted, even if another one has its name now.
+    /// - Returns: the pod's metadata afterwards; nil if the pod was deleted, even if another one has its name now.
     @discardableResult
-    func apply(with client: APIClient) async throws(APIError) -> Bool {
+    func apply(with client: APIClient) async throws(APIError) -> ObjectMeta? {
         do throws(APIError) {
-            _ = try await client.patch(
+            let changed = try await client.patch(
                 "/api/v1/namespaces/\(pod.namespace)/pods/\(pod.name)", with: changes, retrying: .byCaller)
-            return true
+            return ObjectMeta(
+                name: pod.name,
+                resourceVersion: changed.object?["metadata"]?.object?["resourceVersion"]?.string)
         } catch {
-            if error.isUIDMismatch { return false }
+            if error.isUIDMismatch { return nil }
             throw error
         }
     }
+}
+
+extension ObjectMeta {
+    /// Versions of one kind of objects are ordered where they are numbers, as the API server's are.
+    var version: Int? { resourceVersion.flatMap { Int($0) } }
 }
 
 extension PodPatch {

@@ -28,8 +28,15 @@ actor StatusReporter {
     /// What a worker waits for before a retry.
     private var retryTimers: [String: Task<Void, Never>] = [:]
     private let observer: @Sendable (_ result: String) -> Void
-    /// The annotations that this process has written. It is a cache: entries may be dropped.
-    private var written: [String: String?] = [:]
+    /// The annotations that this process has written, which the watch may not have shown yet. It is a cache: entries may be
+    /// dropped.
+    private var written: [String: Written] = [:]
+
+    private struct Written {
+        var annotation: String
+        /// Of the pod after the write; nil if the server has not said it.
+        var version: Int?
+    }
 
     private static let maxWritten = 4096
 
@@ -50,13 +57,23 @@ actor StatusReporter {
     /// - Parameter annotation: the pod's annotation, as far as the caller knows.
     func report(_ update: StatusUpdate, replacing annotation: String?) {
         let uid = update.pod.uid
-        if pending[uid] == nil, workers[uid] == nil, !update.condition.replaces(written[uid] ?? annotation) {
+        forgetWritten(uid, asOf: update.object)
+        if pending[uid] == nil, workers[uid] == nil,
+            !update.condition.replaces(written[uid]?.annotation ?? annotation)
+        {
             if update.condition.annotation == nil { written[uid] = nil }
             return
         }
         pending[uid] = update
         guard workers[uid] == nil else { return }
         workers[uid] = Task { await self.runWorker(uid) }
+    }
+
+    /// What was seen at the last write, or after it, is more than what was written: others may have changed the annotation, or
+    /// another pod may have the UID, as of a static pod.
+    private func forgetWritten(_ uid: String, asOf pod: Pod?) {
+        guard let version = written[uid]?.version, let seen = pod?.metadata.version, seen >= version else { return }
+        written[uid] = nil
     }
 
     /// Cancels all reports that are still pending.
@@ -76,16 +93,16 @@ actor StatusReporter {
         var backoff = ExponentialBackoff(longestDelay: .seconds(60))
         var lastDenial: String?
         while let update = pending.removeValue(forKey: uid), !Task.isCancelled {
-            if let known = written[uid], !update.condition.replaces(known) { continue }
+            if let known = written[uid], !update.condition.replaces(known.annotation) { continue }
             do throws(APIError) {
-                try await semaphore.withPermit(orThrow: .cancelled) { () throws(APIError) in try await write(update) }
+                let pod = try await semaphore.withPermit(orThrow: .cancelled) { () throws(APIError) in
+                    try await write(update)
+                }
                 observer("ok")
                 backoff.reset()
                 if written.count >= Self.maxWritten { written = [:] }
-                if let annotation = update.condition.annotation {
-                    written[uid] = .some(annotation)
-                } else {
-                    written[uid] = nil
+                written[uid] = pod.flatMap { pod in
+                    update.condition.annotation.map { Written(annotation: $0, version: pod.version) }
                 }
             } catch {
                 if error == .cancelled { break }
@@ -121,10 +138,16 @@ actor StatusReporter {
             message: "The API server does not accept this pod's bypass status, and it is tried again: \(denial)")
     }
 
-    private func write(_ update: StatusUpdate) async throws(APIError) {
+    /// - Returns: the pod's metadata afterwards; nil if the pod is gone.
+    private func write(_ update: StatusUpdate) async throws(APIError) -> ObjectMeta? {
         let hasExpired = if case .expired = update.condition { true } else { false }
         let patch = PodPatch(update.pod, annotation: update.condition.annotation, removesLabel: hasExpired)
-        guard try await patch.apply(with: client) else { return }
+        guard let pod = try await patch.apply(with: client) else { return nil }
+        await recordEvents(of: update)
+        return pod
+    }
+
+    private func recordEvents(of update: StatusUpdate) async {
         guard let event = update.condition.event(of: update.spec) else { return }
         await record(event, about: update.pod)
         guard case .on = update.condition, let pod = update.object, Sidecars().mesh(of: pod) == .istio,
