@@ -119,6 +119,8 @@ public enum ExplainMethod: RPCMethod {
 
         public var at: Place
         public var port: Int?
+        /// nil: not known. The daemon does not look: which process has a socket is only in the descriptors under /proc, and
+        /// those of other users' processes are not readable with the capabilities that it has in effect.
         public var process: String?
 
         public init(at place: Place, port: Int? = nil, process: String? = nil) {
@@ -171,7 +173,7 @@ extension ExplainMethod {
                 nil,
                 [
                     .init("at", .oneOf(End.Place.self)), .init("port", .integer().orNull),
-                    .init("process", .string("what listens there, if that is known").orNull),
+                    .init("process", .string("null: not known").orNull),
                 ])),
     ]
 

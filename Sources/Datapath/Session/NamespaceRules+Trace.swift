@@ -5,7 +5,8 @@ internal import SystemPackage
 
 extension NamespaceRules {
     /// The kernel's trace of those packets that can be sent here, by their index: as root, which the daemon is, and past no
-    /// rules of iptables-legacy, which the kernel does not trace.
+    /// rules of iptables-legacy, which the kernel does not trace. A socket of another user's would take CAP_SETUID or, to
+    /// give one away, CAP_CHOWN, and the unit leaves neither.
     ///
     /// Nothing of it leaves the namespace or arrives in it. If something fails the packets have no trace: their ways are
     /// evaluated from the rules.
