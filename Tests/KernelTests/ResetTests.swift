@@ -56,6 +56,27 @@ extension KernelTests {
             return (try BypassAnswer(result), ended)
         }
 
+        /// `on` replaces expiry, owner and reason: the command in the warning has them, too.
+        @Test func theNamedCommandKeepsTheBypassAsItIs() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                let open = try await Open(rig, .sidecar)
+                let on = try await rig.on(
+                    direction: "outbound", ttl: 3600, owner: "it's me", reason: "INC 1", only: ["ports": [8080]])
+                let warning = try #require(on.warnings.first { $0.code == "established-connections" })
+                let command = try #require(warning.message.split(separator: "`").dropFirst().first)
+                let tool = rig.executable.replacing("kmesh-bypassd", with: "kmesh-bypassctl")
+                let line = command.replacing("kmesh-bypassctl", with: tool) + " --socket \(rig.socket)"
+                let output = try await rig.sandbox.run(["sh", "-c", String(line)], in: .host)
+                #expect(output.contains("2 connections ended"), "\(line): \(output)")
+                let after = try await rig.status()
+                #expect(after.owner == on.owner && after.reason == on.reason && after.only == on.only)
+                #expect(after.direction == "outbound" && after.codes == [])
+                #expect(after.expiresAt != nil && command.contains(" --for 3"), "\(command)")
+                open.close()
+            }
+        }
+
         @Test(arguments: MeshSandbox.Mesh.allCases)
         func onEndsWhatIsInTheProxy(_ mesh: MeshSandbox.Mesh) async throws {
             try await Rig.with { rig in

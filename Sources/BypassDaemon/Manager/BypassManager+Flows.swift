@@ -52,7 +52,8 @@ extension BypassManager {
         if let reason = strays.notEnded { warnings.append(.connectionsNotEnded(reason)) }
         if let direction = status.direction, strays.connections != 0 {
             let option = direction == .both ? "" : " --direction \(direction.rawValue)"
-            let command = "kmesh-bypassctl on \(netns.asPartOfSentence)\(option)\(status.scope.options) --reset"
+            let options = option + status.scope.options + status.attributionOptions
+            let command = "kmesh-bypassctl on \(netns.asPartOfSentence)\(options) --reset"
             warnings.append(.establishedConnections(strays.connections, command: command))
         }
         if strays.datagrams != 0 {
@@ -73,6 +74,22 @@ extension BypassedConnections {
     fileprivate init(_ entry: MapEntry?) {
         self.init(entry?.hooks ?? [], entry?.scope ?? .all)
     }
+}
+
+extension BypassStatus {
+    /// What `kmesh-bypassctl on` has to be given so that the bypass keeps its expiry, owner and reason: `on` replaces them.
+    fileprivate var attributionOptions: String {
+        let left = expiresAt.map { max(1, $0.secondsSince1970 - Timestamp.now.secondsSince1970) }
+        let options: [(String, String?)] = [
+            ("--for", left.map { "\($0)s" }), ("--owner", owner?.shellQuoted), ("--reason", reason?.shellQuoted),
+        ]
+        return options.map { option, value in value.map { " \(option) \($0)" } ?? "" }.joined()
+    }
+}
+
+extension String {
+    /// As a shell takes it for this one word; control characters as people see them.
+    fileprivate var shellQuoted: String { "'\(printable.replacing("'", with: #"'\''"#))'" }
 }
 
 extension Scope {
