@@ -92,6 +92,13 @@ extension Int: ParameterValue {
     }
 }
 
+extension Bool: ParameterValue {
+    public init?(parameter: JSONValue) {
+        guard case .bool(let flag) = parameter else { return nil }
+        self = flag
+    }
+}
+
 extension Array: ParameterValue where Element == String {
     public init?(parameter: JSONValue) {
         guard case .array(let elements) = parameter else { return nil }

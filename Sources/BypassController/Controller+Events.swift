@@ -50,7 +50,7 @@ extension Controller {
         var entry = entries[pod.metadata.uid] ?? newEntry(PodReference(pod))
         entry.pod = pod
         entry.lastSeen = pod
-        if known == nil { entry.wasOn = false }
+        if known == nil { (entry.wasOn, entry.foreignBypass) = (false, nil) }
         if isRelevant { entry.backoff.reset() }
         entries[pod.metadata.uid] = entry
         if isRelevant { enqueue(pod.metadata.uid) }

@@ -45,6 +45,7 @@ extension Controller {
                     bypass, addresses: entry.lastSeen?.addresses ?? [], connections: entry.connections)
                 logger.info("no longer bypassed", metadata: ["pod": "\(entry.reference)", "inode": "\(bypass.inode)"])
                 entries[uid]?.wasOn = true
+                entries[uid]?.foreignBypass = status.flatMap(BypassCondition.sentences(ofForeignBypassesIn:))
                 entries[uid]?.clearBypass(generation: status?.generation)
             }
             entries[uid]?.isForeign = false
@@ -130,7 +131,7 @@ extension Controller {
                 .init(pod: entry.reference, condition: condition), replacing: "unknown")
         }
         // A pod that is being deleted needs no report that its bypass is off.
-        if case .off = condition, pod.metadata.deletionTimestamp != nil { return }
+        if condition.isOff, pod.metadata.deletionTimestamp != nil { return }
         await statusReporter.report(
             .init(
                 pod: entry.reference, condition: condition, spec: entry.presentSpec, object: pod),

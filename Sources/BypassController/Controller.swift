@@ -26,6 +26,8 @@ actor Controller {
         var expiredAt: Timestamp?
         /// Whether this controller has turned the pod's bypass off.
         var wasOn = false
+        /// What the daemon reported then of rules of another program that bypass the sidecar.
+        var foreignBypass: String?
         /// Whether another owner has bypassed the pod.
         var isForeign = false
         var backoff = ExponentialBackoff(firstDelay: .milliseconds(100), longestDelay: .seconds(60))
@@ -165,7 +167,7 @@ extension Controller.PodEntry {
         let annotated = BypassCondition.expiry(in: pod?.metadata.annotations[Annotations.status])
         return PodSnapshot(
             eligibility: pod.map { Eligibility(of: $0, sidecars: sidecars) }, bypass: bypass, appliedSpec: appliedSpec,
-            expiry: expiredAt ?? annotated, wasOn: wasOn)
+            expiry: expiredAt ?? annotated, wasOn: wasOn, foreignBypass: foreignBypass)
     }
 
     /// Sets the pod's bypass to what the daemon reports, unless a newer generation is known: answers and events use different

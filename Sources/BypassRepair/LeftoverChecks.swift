@@ -16,6 +16,8 @@ package struct LeftoverChecks {
     private struct Leftovers {
         /// Rules without an entry.
         var rules: [OrphanedRules] = []
+        /// By the namespace's path.
+        var foreign: [(path: String, rule: ForeignBypass)] = []
         /// Entries of namespaces that no longer exist.
         var entries: [UInt64] = []
         /// Namespaces that could not be scanned.
@@ -45,7 +47,9 @@ package struct LeftoverChecks {
             found.scanned += 1
             do {
                 let namespace = try NetworkNamespace(path: path)
-                let chains = try OrphanScan.ownChains(in: namespace, pin: pin)
+                let standing = try OrphanScan.scan(namespace, pin: pin)
+                let chains = standing.ownChains
+                found.foreign += standing.foreignBypasses.map { (path, $0) }
                 let entry = entries.contains(inode) ? try matcher?.entry(of: inode) : nil
                 let isWanted = entry.map { isDaemonRunning || $0.isLive(at: BootClock.now) } ?? false
                 if !chains.isEmpty && !isWanted && namespace.inode == inode {
@@ -91,7 +95,14 @@ package struct LeftoverChecks {
         if let unknown = found.unknown {
             findings.append(.warning("leftovers", "not all namespaces can be listed: \(unknown)", "try again"))
         }
-        return findings.isEmpty ? [.ok("leftovers", "none in \(found.scanned) namespaces")] : findings
+        if findings.isEmpty { findings = [.ok("leftovers", "none in \(found.scanned) namespaces")] }
+        return findings
+            + found.foreign.map { path, rule in
+                .warning(
+                    "foreign-bypass",
+                    "\(path): another program's rule, such as Kmesh's, bypasses the sidecar: \(rule.description)",
+                    rule.remedy(in: path))
+            }
     }
 
     // MARK: - Repair

@@ -70,9 +70,9 @@ enum Sample {
             BypassMethod.Parameters(
                 netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
                 reason: "test", ifGeneration: 17, ifOwner: "me", expectAddresses: ["10.0.0.1"],
-                only: scope.only, except: scope.except, connections: .reset),
+                only: scope.only, except: scope.except, connections: .reset, foreign: true),
             [
-                BypassMethod.Result(status: status, changed: true),
+                BypassMethod.Result(status: status, changed: true, removed: ["ip nat OUTPUT: -A OUTPUT -j RETURN"]),
                 BypassMethod.Result(status: statusOff, changed: false),
             ]
         ),

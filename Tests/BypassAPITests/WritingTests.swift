@@ -90,7 +90,7 @@ import Testing
             #expect(try JSONDecoding.decode(BypassStatus.self, from: JSONReader.read(reference)) == status)
             let result = BypassMethod.Result(
                 status: status, changed: .random(using: &random), ended: .random(in: 0...9, using: &random))
-            let members = "\"changed\":\(result.changed),\"ended\":\(result.ended)"
+            let members = "\"changed\":\(result.changed),\"ended\":\(result.ended),\"removed\":[]"
             #expect(text(result) == "{\(members),\(reference.dropFirst())")
             let back = try JSONDecoding.decode(
                 BypassMethod.Result.self, from: JSONReader.read(text(result)), unknownMembers: .ignore)

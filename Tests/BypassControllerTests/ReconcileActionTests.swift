@@ -150,6 +150,19 @@ import Testing
                 == true)
     }
 
+    @Test("A pod in which rules of another program bypass the sidecar is not said to be in the mesh")
+    func foreignBypass() {
+        let status = bypass(warnings: ["udp-flows", "foreign-bypass"])
+        let sentences = BypassCondition.sentences(ofForeignBypassesIn: status)
+        #expect(sentences == "about foreign-bypass")
+        let action = PodSnapshot(wasOn: true, foreignBypass: sentences).action(at: at(1000))
+        #expect(action == .upToDate(.offNotEffective(sentences: "about foreign-bypass")))
+        let condition = BypassCondition.offNotEffective(sentences: "about foreign-bypass")
+        #expect(condition.annotation == "off, not effective: foreign-bypass")
+        #expect(condition.event(direction: .both)?.message == "The bypass is off, but about foreign-bypass")
+        #expect(BypassCondition.sentences(ofForeignBypassesIn: bypass(warnings: ["udp-flows"])) == nil)
+    }
+
     @Test("The annotation records when a bypass expires")
     func memory() {
         for bypass in [bypass(until: 60), bypass(until: 60, effective: false, warnings: ["redirect"])] {
@@ -168,6 +181,7 @@ import Testing
         #expect(event(.on(until: nil)) ?? ("", true) == ("BypassEnabled", false))
         #expect(event(.off(wasOn: true)) ?? ("", true) == ("BypassDisabled", false))
         #expect(event(.off(wasOn: false)) == nil)
+        #expect(event(.offNotEffective(sentences: "x")) ?? ("", false) == ("BypassNotEffective", true))
         #expect(event(.expired(at(0))) ?? ("", true) == ("BypassExpired", false))
         #expect(event(.refused("x")) ?? ("", false) == ("BypassFailed", true))
         #expect(event(.failed("x")) ?? ("", false) == ("BypassFailed", true))

@@ -45,6 +45,21 @@ import Testing
         #expect(health.warnings == [])
     }
 
+    @Test("Rules of another program that bypass the sidecar are named, on and off")
+    func foreignBypass() {
+        let kmesh = ForeignBypass(ipOutput, .returnToCaller, handle: 7)
+        let legacy = ForeignBypass(ipOutput, .accept, handle: nil)
+        let on = health(of: [Self.nat(ipOutput)]) { $0.foreignBypasses = [kmesh, legacy] }
+        #expect(on.effective && on.warnings == [.foreignBypass(kmesh), .foreignBypass(legacy)])
+        let off = health(of: [Self.nat(ipOutput)]) { ($0.entry, $0.foreignBypasses) = (nil, [kmesh]) }
+        #expect(off.state == .off && off.warnings == [.foreignBypass(kmesh)])
+        #expect(kmesh.description == "ip nat OUTPUT: -A OUTPUT -j RETURN")
+        #expect(kmesh.remedy(in: "web") == "kmesh-bypassctl off web --foreign")
+        #expect(
+            legacy.remedy(in: "/run/netns/web")
+                == "nsenter --net=/run/netns/web iptables-legacy -t nat -D OUTPUT -j ACCEPT")
+    }
+
     @Test(
         "What comes before the guard still wins, and TPROXY is beaten by no nat",
         arguments: [

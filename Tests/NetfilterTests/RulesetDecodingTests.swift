@@ -81,7 +81,7 @@ import Testing
     private static let expressions: [(String, [UInt8], Expression)] = [
         ("jump", Reply.verdict(-3, "ISTIO_OUTPUT"), .jump(to: "ISTIO_OUTPUT")),
         ("goto", Reply.verdict(-4, "ISTIO_OUTPUT"), .jump(to: "ISTIO_OUTPUT")),
-        ("accept", Reply.verdict(1), .other), ("return", Reply.verdict(-5), .returnVerdict),
+        ("accept", Reply.verdict(1), .acceptVerdict), ("return", Reply.verdict(-5), .returnVerdict),
         ("redirect", Reply.expression("redir", Reply.number(1, 1)), .destinationNat(nil)),
         ("xt REDIRECT", Reply.expression("target", Reply.text(1, "REDIRECT")), .destinationNat(nil)),
         ("xt DNAT", Reply.expression("target", Reply.text(1, "DNAT")), .destinationNat(nil)),

@@ -12,7 +12,10 @@ package struct Health: Hashable, Sendable {
 
     package init(_ observation: Observation) {
         guard let entry = observation.entry, entry.isLive(at: observation.now) else {
-            self.init(state: .off, effect: .ineffective, warnings: observation.isSettled ? [] : [.unsettled])
+            let foreign = observation.foreignBypasses.map(Warning.foreignBypass)
+            self.init(
+                state: .off, effect: .ineffective,
+                warnings: Self.truncated((observation.isSettled ? [] : [.unsettled]) + foreign, further: 0))
             return
         }
         let damage = Self.damage(entry.hooks, observation)
@@ -45,6 +48,7 @@ package struct Health: Hashable, Sendable {
         for other in observation.otherNat where other.isOverridden(by: entry) {
             warnings.append(.otherNat(chain: other.chain, rule: other.rule))
         }
+        warnings += observation.foreignBypasses.map(Warning.foreignBypass)
         self.init(
             state: damage.isEmpty ? .on : .degraded, effect: effect,
             warnings: Self.truncated(warnings, further: further + observation.furtherOtherNat))

@@ -145,6 +145,7 @@ package struct Observation: Hashable, Sendable {
     package var otherNat: [OtherNat] = []
     /// How many more rules like those there are.
     package var furtherOtherNat = 0
+    package var foreignBypasses: [ForeignBypass] = []
     /// Whether the observation is consistent. If not, other programs changed the ruleset while it was read: redirects,
     /// and the order of rules, may be out of date.
     package var isSettled = true

@@ -34,6 +34,10 @@ package enum Warning: Hashable, Sendable {
     case contested(seconds: Int)
     /// Another program's rule has no effect while the bypass is on.
     case otherNat(chain: String, rule: String)
+    /// Another program's rule keeps redirects from taking effect, even while the bypass is off.
+    case foreignBypass(ForeignBypass)
+    /// Such rules were to be removed and are not, or not all.
+    case foreignNotRemoved(String)
     /// It is not known whether some rules take connections to a proxy.
     case unreadable(rules: String, reason: String)
     /// The number of warnings that are not shown, with those of redirects that were only counted.
@@ -66,6 +70,7 @@ package enum Warning: Hashable, Sendable {
         case .notRecorded: "not-recorded"
         case .contested: "contested"
         case .otherNat: "other-nat"
+        case .foreignBypass, .foreignNotRemoved: "foreign-bypass"
         case .unreadable: "unreadable"
         case .truncated, .furtherSteps, .omittedBypasses: "truncated"
         case .unseen: "unseen"
@@ -121,6 +126,10 @@ package enum Warning: Hashable, Sendable {
         case .otherNat(let chain, let rule):
             "another program's rule in \(chain) has no effect on connections that are bypassed: \(rule); leave them out of "
                 + "the bypass"
+        case .foreignBypass(let rule):
+            "another program's rule, such as Kmesh's, ends a chain for every connection, so no redirect after it has an "
+                + "effect even while the bypass is off: \(rule.description); `\(rule.remedy(in: "NETNS"))` removes it"
+        case .foreignNotRemoved(let reason): "not all rules of other programs could be removed: \(reason)"
         case .unreadable(let rules, let reason):
             "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
         case .truncated(let count):

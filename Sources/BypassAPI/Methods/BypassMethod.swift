@@ -23,12 +23,14 @@ public enum BypassMethod: RPCMethod {
         public var except: ConnectionSet?
         /// What happens to open TCP connections that take the other way than new ones; they are kept if left out.
         public var connections: OpenConnections?
+        /// Whether rules of other programs that keep redirects from taking effect are removed.
+        public var foreign: Bool?
 
         public init(
             netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
             reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil,
             expectAddresses: [String]? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil,
-            connections: OpenConnections? = nil
+            connections: OpenConnections? = nil, foreign: Bool? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -42,6 +44,7 @@ public enum BypassMethod: RPCMethod {
             self.only = only
             self.except = except
             self.connections = connections
+            self.foreign = foreign
         }
 
         public init(from bound: inout BoundParameters) throws(ErrorObject) {
@@ -57,6 +60,7 @@ public enum BypassMethod: RPCMethod {
             only = try bound.optional("only")
             except = try bound.optional("except")
             connections = try bound.optional("connections")
+            foreign = try bound.optional("foreign")
         }
     }
 
@@ -67,11 +71,14 @@ public enum BypassMethod: RPCMethod {
         public var changed: Bool
         /// How many open TCP connections this call ended.
         public var ended: Int
+        /// The rules of other programs that this call removed, as iptables writes them, each behind its chain.
+        public var removed: [String]
 
-        public init(status: BypassStatus, changed: Bool, ended: Int = 0) {
+        public init(status: BypassStatus, changed: Bool, ended: Int = 0, removed: [String] = []) {
             self.status = status
             self.changed = changed
             self.ended = ended
+            self.removed = removed
         }
 
         public subscript<Value>(dynamicMember member: KeyPath<BypassStatus, Value>) -> Value {
@@ -81,11 +88,12 @@ public enum BypassMethod: RPCMethod {
         public func writeMembers(to text: inout JSONText) {
             text.member("changed", changed)
             text.member("ended", ended)
+            text.member("removed", removed)
             status.writeMembers(to: &text)
         }
 
         private enum CodingKeys: CodingKey {
-            case changed, ended
+            case changed, ended, removed
         }
 
         public init(from decoder: any Decoder) throws {
@@ -94,6 +102,7 @@ public enum BypassMethod: RPCMethod {
             changed = try container.decode(Bool.self, forKey: .changed)
             // A daemon of an earlier version ends none.
             ended = try container.decodeIfPresent(Int.self, forKey: .ended) ?? 0
+            removed = try container.decodeIfPresent([String].self, forKey: .removed) ?? []
         }
     }
 
@@ -125,6 +134,10 @@ public enum BypassMethod: RPCMethod {
             "connections",
             "`keep` if left out; `reset` ends open TCP connections that take the other way than new ones",
             .oneOf(OpenConnections.self)),
+        Parameter(
+            "foreign",
+            "with `off` only: remove the rules that `foreign-bypass` warns of, as Kmesh's controller inserts them",
+            .boolean()),
     ]
     static let generation = Parameter(
         "ifGeneration", "fail with `conflict` unless the namespace is at this generation",
@@ -134,6 +147,7 @@ public enum BypassMethod: RPCMethod {
         [
             .init("changed", .boolean("whether this call changed anything")),
             .init("ended", .integer("how many open TCP connections this call ended")),
+            .init("removed", .array(of: .string(), "the rules of other programs that this call removed")),
         ] + BypassStatus.properties)
     public static let errors: [ErrorCode] = ErrorCode.allCases
 }

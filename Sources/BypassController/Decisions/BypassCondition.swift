@@ -16,6 +16,8 @@ enum BypassCondition: Hashable, Sendable {
     case refused(String)
     case failed(String)
     case expired(Timestamp)
+    /// The bypass is off, but rules of another program bypass the sidecar all the same; sentences for the Event.
+    case offNotEffective(sentences: String)
     /// The pod has neither label nor bypass; whether this controller has turned one off.
     case off(wasOn: Bool)
 
@@ -32,8 +34,24 @@ enum BypassCondition: Hashable, Sendable {
         case .refused(let reason): "refused: \(reason)"
         case .failed(let reason): "failed: \(reason)"
         case .expired(let time): "expired \(time)"
+        case .offNotEffective: "off, not effective: \(Self.foreignBypass)"
         case .off: nil
         }
+    }
+
+    var isOff: Bool {
+        switch self {
+        case .off, .offNotEffective: true
+        default: false
+        }
+    }
+
+    private static let foreignBypass = "foreign-bypass"
+
+    /// What the daemon reports of a bypass that it has turned off; nil if nothing bypasses the sidecar any more.
+    static func sentences(ofForeignBypassesIn status: BypassStatus) -> String? {
+        let reasons = status.warnings.filter { $0.code == foreignBypass }.map(\.message)
+        return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
     }
 
     /// Whether the annotation has to be replaced. That a bypass has expired stays on the pod for users to read.
@@ -128,6 +146,8 @@ extension BypassCondition {
                 message:
                     "The bypass expired at \(time), as set by \(Annotations.ttl) or the node's policy. The label was "
                     + "removed; set it again to start another bypass.")
+        case .offNotEffective(let sentences):
+            return Event(reason: "BypassNotEffective", isWarning: true, message: "The bypass is off, but \(sentences)")
         case .off(let wasOn):
             guard wasOn else { return nil }
             return Event(

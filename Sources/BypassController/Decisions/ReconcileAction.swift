@@ -21,11 +21,15 @@ struct PodSnapshot: Hashable, Sendable {
     var expiry: Timestamp?
     /// Whether this controller has turned the pod's bypass off.
     var wasOn = false
+    /// What bypasses the sidecar all the same, by rules of another program; nil if nothing does.
+    var foreignBypass: String?
 
     func action(at now: Timestamp) -> ReconcileAction {
         switch eligibility {
         case .terminating: return .upToDate(nil)
-        case nil: return bypass == nil ? .upToDate(.off(wasOn: wasOn)) : .turnOff
+        case nil:
+            if bypass != nil { return .turnOff }
+            return .upToDate(foreignBypass.map(BypassCondition.offNotEffective) ?? .off(wasOn: wasOn))
         case .ended: return bypass == nil ? .upToDate(.off(wasOn: false)) : .turnOff
         // Only the label, the TTL and the pod's end take a bypass away: it is needed most while the sidecar fails.
         case .notYet(let reason): return .upToDate(bypass.map(BypassCondition.init(of:)) ?? .waiting(reason))

@@ -30,6 +30,8 @@ struct AuditRecord: Sendable {
     var error: String?
     /// The codes of the warnings that the client got.
     var warnings: [String] = []
+    /// The rules of other programs that were removed.
+    var removed: [String] = []
     /// Microseconds.
     var duration: Int64?
     /// How many calls the record stands for: it describes the last of them. nil for the first of a burst.
@@ -63,6 +65,7 @@ struct AuditRecord: Sendable {
             ("pid", peer.map { "\($0.credentials.pid)" }), ("exe", origin?.executable), ("unit", origin?.unit),
             ("cgroup", origin?.controlGroup), ("owner", owner), ("reason", reason), ("error", error),
             ("warnings", warnings.isEmpty ? nil : warnings.joined(separator: ",")),
+            ("removed", removed.isEmpty ? nil : removed.joined(separator: ", ")),
             ("duration_usec", duration.map { "\($0)" }), ("times", times.map { "\($0)" }),
         ]
         return all.compactMap { name, value in value.map { (name, $0) } }

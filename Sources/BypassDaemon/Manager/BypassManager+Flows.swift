@@ -20,10 +20,17 @@ extension BypassManager {
     }
 
     /// The same after the end of a bypass.
+    ///
+    /// - Parameter removed: rules that kept connections from the proxy, too.
     func settleFlows(
-        after ending: Reconciler.Ending, _ connections: OpenConnections = .keep, in session: inout NamespaceSession
+        after ending: Reconciler.Ending, of removed: [ForeignBypass] = [], _ connections: OpenConnections = .keep,
+        in session: inout NamespaceSession
     ) -> StrayFlows {
-        settleFlows(before: BypassedConnections(ending.entry), ending.after, connections, in: &session)
+        var before = BypassedConnections(ending.entry)
+        if !removed.isEmpty {
+            before = BypassedConnections(before.hooks.union(HookSet(removed.map(\.natChain.hook))), .all)
+        }
+        return settleFlows(before: before, ending.after, connections, in: &session)
     }
 
     /// Counts them only.

@@ -45,6 +45,8 @@ final class BypassManager: Sendable {
         var reason: String?
         /// The connections that the bypass is to be for.
         var scope = Scope.all
+        /// Whether `off` removes rules of other programs that keep redirects from taking effect.
+        var removesForeign = false
 
         init(_ netns: String, by peer: Peer) {
             self.netns = netns
@@ -96,8 +98,11 @@ final class BypassManager: Sendable {
         let turn = try turn(for: request)
         defer { turn.end() }
         _ = try authorizer.authorize(.off, in: turn.resolved, netns: request.netns, by: request.peer)
-        var session = try enter(turn, .ownRules, for: request, &after)
-        return try turnOff(request.netns, connections, because: request.cause, in: &session, &after)
+        // With iptables-legacy's rules: a redirect in front of which another program's RETURN stands is reported.
+        var session = try enter(turn, .redirects, for: request, &after)
+        return try turnOff(
+            request.netns, connections, because: request.cause, removesForeign: request.removesForeign, in: &session,
+            &after)
     }
 
     /// Moves the end of a bypass, and nothing else: it never expires sooner by this.
@@ -188,6 +193,7 @@ final class BypassManager: Sendable {
             if result.changed || result.ended > 0 {
                 record.inode = result.inode
                 record.warnings = result.warnings.map(\.code)
+                record.removed = result.removed
                 transition.complete(record.taking(since: began), &after)
             }
             return result
@@ -228,20 +234,24 @@ final class BypassManager: Sendable {
     }
 
     private func turnOff(
-        _ netns: String, _ connections: OpenConnections, because cause: BypassEvent.Cause,
+        _ netns: String, _ connections: OpenConnections, because cause: BypassEvent.Cause, removesForeign: Bool = false,
         in session: inout NamespaceSession, _ after: inout AfterAnswer
     ) throws(BypassError) -> BypassMethod.Result {
-        let ending = try end(netns, in: &session)
+        var ending = try end(netns, in: &session)
+        let foreign = removesForeign ? removeForeignBypasses(netns, &ending, in: &session) : ForeignRemoval()
         let record = store[session.inode]
-        let strays = settleFlows(after: ending, connections, in: &session)
+        let strays = settleFlows(after: ending, of: foreign.removed, connections, in: &session)
         var status = status(of: ending.after, netns, in: &session, strays: strays)
-        // Only the daemon's own rules were read.
+        // Not each end has read the redirects.
         status.redirected = nil
+        status.warnings += foreign.warnings.map(BypassStatus.Warning.init)
         if record != nil || ending.changed {
             transition.end(
                 .off, session.inode, record, cookie: session.cookie, status: &status, cause: cause, audit: nil, &after)
         }
-        return BypassMethod.Result(status: status, changed: ending.changed, ended: strays.ended)
+        return BypassMethod.Result(
+            status: status, changed: ending.changed, ended: strays.ended,
+            removed: foreign.removed.map(\.description))
     }
 
     /// Makes what a record says so, and gives what then is.

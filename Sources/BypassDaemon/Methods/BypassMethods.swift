@@ -17,6 +17,7 @@ extension Router {
             request.owner = parameters.owner
             request.reason = parameters.reason
             request.scope = parameters.scope
+            request.removesForeign = parameters.foreign ?? false
             return try manager.audited(request, as: "bypass \(parameters.state.rawValue)", &call.afterAnswer) {
                 after throws(BypassError) in
                 let connections = parameters.connections ?? .keep
@@ -92,6 +93,7 @@ extension BypassMethod.Parameters {
             if only != nil { return .invalidParameter("only: goes with state on only") }
             if except != nil { return .invalidParameter("except: goes with state on only") }
         }
+        if state == .on && foreign != nil { return .invalidParameter("foreign: goes with state off only") }
         if except != nil && scope.isEmpty { return .invalidParameter("except: leaves no connection to bypass") }
         return nil
     }

@@ -21,6 +21,7 @@ extension Observation {
         isGuardOurs = Self.isGuardOurs(ruleset, pin)
         redirects = ruleset.redirects.all.compactMap(Redirect.init)
         unreadable = ruleset.unreadable.map(Unreadable.init)
+        foreignBypasses = ruleset.bareVerdicts.compactMap(ForeignBypass.init)
     }
 
     /// The same, with what is not in nf_tables.
@@ -29,6 +30,7 @@ extension Observation {
         // Adding nothing would copy what is there.
         if !legacy.redirects.isEmpty { whole.redirects += legacy.redirects.compactMap(Redirect.init) }
         if !legacy.unreadable.isEmpty { whole.unreadable += legacy.unreadable.map(Unreadable.init) }
+        if !legacy.bareVerdicts.isEmpty { whole.foreignBypasses += legacy.bareVerdicts.compactMap(ForeignBypass.init) }
         whole.entry = entry
         whole.now = now
         return whole
@@ -170,6 +172,15 @@ extension Scope {
             only: try? ConnectionSet(
                 ports: ports.map { [$0] } ?? [],
                 networks: address.map { [IPNetwork(containing: $0, length: 128)] } ?? []))
+    }
+}
+
+extension ForeignBypass {
+    /// nil for a rule in another chain than those that a bypass covers.
+    fileprivate init?(_ found: BareVerdict) {
+        let natChains = Bypass.Family.allCases.flatMap { family in Bypass.Hook.allCases.map { NATChain(family, $0) } }
+        guard let natChain = natChains.first(where: { $0.chainName == found.chain }) else { return nil }
+        self.init(natChain, found.verdict == .accept ? .accept : .returnToCaller, handle: found.handle)
     }
 }
 

@@ -5,13 +5,27 @@ internal import SystemPackage
 
 /// Finds what stands of a bypass in a namespace, without a matcher.
 package enum OrphanScan {
-    /// The chains in which rules stand that ask the matcher of a pin. Changes nothing.
-    package static func ownChains(
-        in namespace: borrowing NetworkNamespace, pin: String
-    ) throws(BypassError) -> [String] {
+    package struct Found: Sendable {
+        /// The chains in which rules stand that ask the matcher of a pin.
+        package var ownChains: [String]
+        package var foreignBypasses: [ForeignBypass]
+    }
+
+    private struct Inside: ~Copyable {
+        var socket: NetlinkSocket
+        let legacy: LegacyTables
+    }
+
+    /// Changes nothing.
+    package static func scan(_ namespace: borrowing NetworkNamespace, pin: String) throws(BypassError) -> Found {
         do throws(SystemCallError) {
-            var socket = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket() }
-            return Observation(try Self.ruleset(by: &socket, pin), pin: pin).ownChains
+            var inside = try namespace.withEntered { () throws(SystemCallError) in
+                let legacy = try LegacyTables.read()
+                return Inside(socket: try NetlinkSocket(), legacy: legacy)
+            }
+            let observation = Observation(try Self.ruleset(by: &inside.socket, pin), pin: pin)
+                .merging(legacy: inside.legacy, entry: nil, now: 0)
+            return Found(ownChains: observation.ownChains, foreignBypasses: observation.foreignBypasses)
         } catch {
             throw BypassError(error)
         }

@@ -151,7 +151,7 @@ extension LegacyTable {
 
 extension LegacyTables.InternetProtocol {
     /// Bytes of struct ipt_ip and struct ip6t_ip6.
-    fileprivate var headerSize: Int { self == .four ? 84 : 136 }
+    var headerSize: Int { self == .four ? 84 : 136 }
     fileprivate var flagsOffset: Int { self == .four ? 82 : 131 }
     /// IPT_F_GOTO and IP6T_F_GOTO.
     fileprivate var gotoFlag: UInt8 { self == .four ? 0x02 : 0x04 }

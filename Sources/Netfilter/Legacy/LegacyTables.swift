@@ -8,6 +8,7 @@ internal import SystemPackage
 package struct LegacyTables: Sendable {
     package private(set) var redirects: [Redirect] = []
     package private(set) var nat = NatRules()
+    package private(set) var bareVerdicts: [BareVerdict] = []
     /// What may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
@@ -54,8 +55,9 @@ package struct LegacyTables: Sendable {
         let reason: String
         do throws(SystemCallError) {
             switch try Self.read(name, version, places) {
-            case .redirects(let found, let rules, let natHooks):
+            case .redirects(let found, let rules, let natHooks, let bare):
                 redirects += found
+                bareVerdicts += bare
                 for (rule, chain) in rules { nat.add(rule, in: chain, natHooks) }
                 return
             case .unreadable(let why): reason = why
@@ -70,7 +72,7 @@ package struct LegacyTables: Sendable {
     }
 
     private enum Outcome {
-        case redirects([Redirect], [(rule: NatRule, chain: ChainName)], Set<Hook>)
+        case redirects([Redirect], [(rule: NatRule, chain: ChainName)], Set<Hook>, [BareVerdict])
         case unreadable(String)
     }
 
@@ -100,7 +102,8 @@ package struct LegacyTables: Sendable {
                 if found.contains(where: { $0 == nil }) { return .unreadable("its rules have an unknown format") }
                 let rules = places[.nat] == nil ? [] : table?.natRules() ?? []
                 let hooks = rules.isEmpty ? [] : table?.natHooks(among: places[.nat] ?? []) ?? []
-                return .redirects(found.compactMap(\.self).flatMap(\.self), rules, hooks)
+                let bare = places[.nat].map { table?.bareVerdicts(at: $0) ?? [] } ?? []
+                return .redirects(found.compactMap(\.self).flatMap(\.self), rules, hooks, bare)
             }
             let outcome =
                 size > largeBytes

@@ -73,7 +73,7 @@ package struct Ruleset: Hashable, Sendable {
         /// xt_addrtype: the packet is for an address of this namespace.
         case addressTypeIsLocal
         case counter(packets: UInt64, bytes: UInt64)
-        case returnVerdict
+        case returnVerdict, acceptVerdict
         /// A jump or goto.
         case jump(to: String)
         /// A verdict that is looked up in a map: it may lead to any chain of the table.
@@ -113,6 +113,8 @@ package struct Ruleset: Hashable, Sendable {
     /// The base chains from which a redirect can be reached, over whatever jumps.
     package var redirects = Redirects()
     package var nat = NatRules()
+    /// Those in front of a redirect in the chains in which rules of ours can stand.
+    package var bareVerdicts: [BareVerdict] = []
     package var unreadable: [UnreadableRules] = []
     /// Whether something is unreadable only now, since other large rulesets are being read.
     package var lacksMemory = false

@@ -134,6 +134,7 @@ extension Attribute {
         }
         switch verdict.first(NFTA_VERDICT_CODE.rawValue)?.uint32.map(Int32.init(bitPattern:)) {
         case NFT_RETURN.rawValue: return .returnVerdict
+        case NF_ACCEPT: return .acceptVerdict
         case NFT_JUMP.rawValue, NFT_GOTO.rawValue:
             return .jump(to: verdict.first(NFTA_VERDICT_CHAIN.rawValue)?.string ?? "")
         default: return .other

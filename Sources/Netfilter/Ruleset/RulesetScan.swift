@@ -7,6 +7,7 @@ struct RulesetScan {
     private let interest: Ruleset.Interest
     var graph = ChainGraph()
     private(set) var rules: [Ruleset.Rule] = []
+    private(set) var bareVerdicts: [BareVerdict] = []
     /// The rules of destination nat, but for how they are reached.
     private(set) var natRules: [(rule: NatRule, chain: ChainName)] = []
     /// So many of them are looked at: a node has thousands for its services, which a namespace of that kind is not for.
@@ -24,6 +25,8 @@ struct RulesetScan {
         /// How many of its rules may still be kept.
         var room: Int
         var lastJump: (target: String, input: InputInterface)?
+        /// Whether all rules before are ours, or bare verdicts.
+        var isHead: Bool
     }
 
     /// A bypass needs two rules of a chain at most. What a crash leaves, or a pod puts there to look like ours, is kept up to
@@ -37,11 +40,14 @@ struct RulesetScan {
     mutating func add(_ message: NetlinkMessage) {
         guard message.type == MessageType.newRule, let family = message.family else { return }
         var (table, chain, expressions): (Attribute?, Attribute?, Attribute?)
+        var (handle, hasComment): (UInt64?, Bool) = (nil, false)
         for attribute in message.attributes {
             switch attribute.type {
             case CInt(NFTA_RULE_TABLE.rawValue): table = attribute
             case CInt(NFTA_RULE_CHAIN.rawValue): chain = attribute
             case CInt(NFTA_RULE_EXPRESSIONS.rawValue): expressions = attribute
+            case CInt(NFTA_RULE_HANDLE.rawValue): handle = attribute.uint64
+            case CInt(NFTA_RULE_USERDATA.rawValue): hasComment = attribute.hasComment
             default: break
             }
         }
@@ -51,19 +57,34 @@ struct RulesetScan {
         var isOurs = (name.family, name.table) == interest.table
         if let expressions {
             var meaning = RuleMeaning()
+            var inHead: [Ruleset.Expression] = []
             for element in expressions.nested {
                 var expression = element.expression
                 if case .matchBPF(interest.pin) = expression { isOurs = true }
                 meaning.add(expression, element)
                 if case .destinationNat = expression, !isOurs, addNat(expressions, name) { expression = .other }
                 add(expression, meaning)
+                if current?.isHead == true { inHead.append(expression) }
             }
+            if current?.isHead == true, !isOurs { addToHead(inHead, handle, hasComment: hasComment) }
         }
         current?.rules.ruleCount += 1
         guard isOurs, current?.room ?? 0 > 0, var rule = message.rule else { return }
         current?.room -= 1
         rule.position = position
         rules.append(rule)
+    }
+
+    /// Adds a rule of another program that has only bare verdicts and our rules before it.
+    private mutating func addToHead(_ expressions: [Ruleset.Expression], _ handle: UInt64?, hasComment: Bool) {
+        guard let current else { return }
+        guard !hasComment, let verdict = BareVerdict.Verdict(expressions),
+            bareVerdicts.count(where: { $0.chain == current.name }) < BareVerdict.maxOfChain
+        else {
+            self.current?.isHead = false
+            return
+        }
+        bareVerdicts.append(BareVerdict(chain: current.name, verdict: verdict, handle: handle))
     }
 
     /// - Returns: whether the rule is certainly not a mesh's.
@@ -90,7 +111,10 @@ struct RulesetScan {
         case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy.by(meaning.input))
         case .sets(let mark) where !meaning.isCopied(to: mark):
             self.current?.rules.effects.insert(.mark.by(meaning.input))
-        case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .jump, .loads, .sets, .comparison, .other: break
+        case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .acceptVerdict, .jump, .loads, .sets,
+            .comparison,
+            .other:
+            break
         }
     }
 
@@ -112,9 +136,11 @@ struct RulesetScan {
         }
         leave()
         let name = ChainName(family, table?.string ?? "", chain?.string ?? "")
-        let room = interest.chains.contains(name) ? Self.maxRulesOfChain - rules.count { $0.chain == name } : 0
+        let isIptables = interest.chains.contains(name)
+        let room = isIptables ? Self.maxRulesOfChain - rules.count { $0.chain == name } : 0
         current = Current(
-            name: name, table: table?.text ?? [], chain: chain?.text ?? [], key: ChainGraph.key(name.chain), room: room)
+            name: name, table: table?.text ?? [], chain: chain?.text ?? [], key: ChainGraph.key(name.chain), room: room,
+            isHead: isIptables)
     }
 
     /// To be called when not all chains of the table were read.
@@ -208,7 +234,9 @@ extension Ruleset {
         for chain in chains {
             let key = ChainGraph.key(chain.name.chain)
             let reached = reaching.compactMap { effect, bases in bases[key].map { (effect, $0) } }
-            if let redirect = chain.redirect(by: reached) { redirects.insert(redirect) }
+            guard let redirect = chain.redirect(by: reached) else { continue }
+            redirects.insert(redirect)
+            if redirect.mechanism == .nat { bareVerdicts += scan.bareVerdicts.filter { $0.chain == chain.name } }
         }
     }
 

@@ -88,6 +88,9 @@ struct Off: NamespaceCommand {
     @Flag(help: "End open TCP connections that bypass the sidecar, so that they are made again.")
     var reset = false
 
+    @Flag(help: "Remove rules of other programs that bypass the sidecar, such as Kmesh's: those that a warning names.")
+    var foreign = false
+
     @OptionGroup var attribution: Attribution
     @OptionGroup var precondition: Precondition
     @OptionGroup var common: CommonOptions
@@ -100,11 +103,12 @@ struct Off: NamespaceCommand {
     var parameters: BypassMethod.Parameters {
         .init(
             netns: namespace.netns, state: .off, owner: attribution.owner, reason: attribution.reason,
-            ifGeneration: precondition.ifGeneration, connections: reset ? .reset : nil)
+            ifGeneration: precondition.ifGeneration, connections: reset ? .reset : nil, foreign: foreign ? true : nil)
     }
 
     func text(of result: BypassMethod.Result, _ style: Style) -> String {
         describe(result.status, changed: result.changed, ended: reset ? result.ended : nil, style)
+            + result.removed.map { "removed: \($0.printable)\n" }.joined()
     }
 }
 
