@@ -29,6 +29,19 @@ import Testing
         #expect(RawMapEntry(Self.entry(scope).value) == Self.entry(scope))
     }
 
+    @Test("A condition that only a later version knows ends the bypass, and does not widen it")
+    func laterVersion() throws {
+        for scope in [Scope.all, try #require(Self.full)] {
+            var value = Self.entry(scope).value
+            #expect(RawMapEntry(value).deadline == 7)
+            value.scope |= 4
+            #expect(RawMapEntry(value).deadline == MapEntry.ofLaterVersion)
+            value = Self.entry(scope).value
+            value.hooks |= 4
+            #expect(RawMapEntry(value).deadline == MapEntry.ofLaterVersion)
+        }
+    }
+
     @Test("What no daemon has written is read without harm")
     func damaged() throws {
         var value = Self.entry(try #require(Self.full)).value

@@ -64,6 +64,29 @@ extension KernelTests {
             }
         }
 
+        /// Without the condition it would be for more connections than was asked for.
+        @Test func aConditionOfALaterVersionEndsTheBypassInWords() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.on(only: ["ports": [8080]])
+                try await Self.restart(rig) {
+                    let file = "for file in \(rig.options.stateDirectory)/*; do "
+                    let edit = #"sed -i 's/"netns":/"needs":["later"],"netns":/' "$file"; done"#
+                    try await rig.sandbox.run(["sh", "-c", file + edit], in: .host)
+                    var value = try await rig.entry(of: rig.sandbox.pod)
+                    value[24] = "5"
+                    try await rig.setEntry(of: rig.sandbox.pod, value)
+                }
+                try await eventually("it is ended") { try await rig.entries == 0 }
+                #expect(try rig.daemon.standardError.contains("a condition that this one does not know"))
+                #expect(
+                    try rig.daemon.standardError.contains("1 records have conditions that only a later version knows"))
+                #expect(try await rig.list() == [])
+                #expect(try await rig.sandbox.paths == .sidecar)
+                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
+            }
+        }
+
         /// What the state folder can be, and how it is made usable again.
         enum Obstacle: String, CaseIterable {
             case immutable, readOnly, folder, garbage, file

@@ -55,7 +55,9 @@ struct bypass_set {
 /*
  * One bypassed namespace. A namespace without an entry is in the mesh.
  *
- * Members are only ever added, at the end: a daemon that finds the map of another version takes what both know.
+ * Members are only ever added, at the end: a daemon that finds the map of another version takes what both know. A new
+ * member that leaves connections out of a bypass has a bit of its own in `scope`: a version that does not know the bit ends
+ * the bypass, as it would be for more connections than was asked for.
  */
 struct bypass_value {
 	/* CLOCK_BOOTTIME in nanoseconds at which the matcher stops saying yes; 0 for never. */

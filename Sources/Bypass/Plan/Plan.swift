@@ -150,8 +150,7 @@ package struct Plan: Hashable, Sendable {
             }
         }
         if var entry = observation.entry {
-            // An implausible deadline counts as passed here, but not to the matcher.
-            if entry.isLive(at: observation.now) || entry.deadline == MapEntry.implausible {
+            if entry.isLive(at: observation.now) || entry.isRefused {
                 entry.deadline = MapEntry.expired
                 actions.append(.setEntry(entry))
             }

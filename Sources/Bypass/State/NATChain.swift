@@ -102,6 +102,13 @@ package struct MapEntry: Hashable, Sendable {
     /// Replaces an implausible deadline. It has always passed, too.
     package static let implausible: UInt64 = 2
 
+    /// Replaces the deadline of an entry with a condition that only a later version knows: without that condition the bypass
+    /// would be for more connections than was asked for. It has always passed, too.
+    package static let ofLaterVersion: UInt64 = 3
+
+    /// Whether the deadline has passed here, but perhaps not to the matcher.
+    package var isRefused: Bool { deadline == Self.implausible || deadline == Self.ofLaterVersion }
+
     /// A deadline as it was read from a file or the map. One beyond every ttl was never given: a bypass that ends too early is
     /// better than one that does not end.
     package static func checked(_ deadline: UInt64, at now: UInt64) -> UInt64 {

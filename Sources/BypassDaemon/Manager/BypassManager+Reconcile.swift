@@ -144,9 +144,14 @@ extension BypassManager {
     private func finish(_ record: BypassRecord, in session: inout NamespaceSession, _ after: inout AfterAnswer) {
         let deadline = (try? session.entry())?.deadline
         let ending: Transition.Ending = deadline == MapEntry.expired ? .off : .expired
-        if deadline == MapEntry.implausible {
+        let refusals = [
+            MapEntry.implausible: "its deadline in the matcher's map is beyond any ttl",
+            MapEntry.ofLaterVersion:
+                "a later version of the daemon has given it a condition that this one does not know; turn it on again",
+        ]
+        if let reason = deadline.flatMap({ refusals[$0] }) {
             logger.warning(
-                "a bypass is ended: its deadline in the matcher's map is beyond any ttl",
+                "a bypass is ended: \(reason)",
                 metadata: ["netns": "\(record.netns)", "inode": "\(session.inode)"])
         }
         do throws(BypassError) {

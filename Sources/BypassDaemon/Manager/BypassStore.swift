@@ -99,6 +99,9 @@ final class BypassStore: Sendable {
         var (contents, faults) = (RecordLog.Contents(), [String]())
         do throws(SystemCallError) {
             contents = try Self.read(log)
+            if contents.laterRecords > 0 {
+                faults.append("\(contents.laterRecords) records have conditions that only a later version knows")
+            }
             if contents.damagedLines > 0 { faults.append("\(contents.damagedLines) lines are not records") }
         } catch {
             faults.append("\(error)")
@@ -106,7 +109,7 @@ final class BypassStore: Sendable {
         var writeError: SystemCallError?
         do throws(SystemCallError) {
             // An unread log is not overwritten before there is something to write.
-            if faults.isEmpty || contents.damagedLines > 0 { try log.rewrite(contents.records) }
+            if faults.isEmpty || contents.damagedLines + contents.laterRecords > 0 { try log.rewrite(contents.records) }
         } catch {
             // On a full disk the old log stays, and says the same in more lines.
             try? log.open()

@@ -24,6 +24,8 @@ struct RecordLog: ~Copyable {
         var records: [UInt64: BypassRecord] = [:]
         /// How many lines are not what a daemon writes.
         var damagedLines = 0
+        /// How many records have a condition that only a later version knows.
+        var laterRecords = 0
     }
 
     private let folder: String
@@ -66,13 +68,24 @@ struct RecordLog: ~Copyable {
     ///
     /// - Parameter now: CLOCK_BOOTTIME in nanoseconds.
     static func contents(of bytes: [UInt8], at now: UInt64) -> Contents {
-        struct Subject: Decodable { var inode: UInt64 }
+        struct Subject: Decodable {
+            struct Record: Decodable { var needs: [String]? }
+            var inode: UInt64
+            var record: Record?
+        }
         var contents = Contents()
         for text in bytes.split(separator: UInt8(ascii: "\n")) {
             guard let value = try? JSONReader.read(text.span),
-                let inode = (try? JSONDecoding.decode(Subject.self, from: value, unknownMembers: .ignore))?.inode
+                let subject = try? JSONDecoding.decode(Subject.self, from: value, unknownMembers: .ignore)
             else {
                 contents.damagedLines += 1
+                continue
+            }
+            let inode = subject.inode
+            // This version writes no `needs`. A later one names there what a reader has to know of its other members.
+            if subject.record?.needs?.isEmpty == false {
+                contents.laterRecords += 1
+                contents.records[inode] = nil
                 continue
             }
             let line = try? JSONDecoding.decode(Line.self, from: value, unknownMembers: .ignore)

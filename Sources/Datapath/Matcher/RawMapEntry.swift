@@ -45,7 +45,8 @@ struct RawMapEntry: Hashable, Sendable {
 
     init(_ value: bypass_value) {
         self.init(
-            deadline: value.deadline_ns, hooks: Hooks(rawValue: value.hooks), created: Created(rawValue: value.made),
+            deadline: value.isUnderstood ? value.deadline_ns : MapEntry.ofLaterVersion,
+            hooks: Hooks(rawValue: value.hooks), created: Created(rawValue: value.made),
             program: value.program, scope: Scope(value))
     }
 
@@ -57,6 +58,14 @@ struct RawMapEntry: Hashable, Sendable {
         value.program = program
         value.set(scope)
         return value
+    }
+}
+
+extension bypass_value {
+    /// Whether this version knows every condition of the bypass.
+    fileprivate var isUnderstood: Bool {
+        scope & ~UInt64(BYPASS_SCOPE_ONLY | BYPASS_SCOPE_EXCEPT) == 0
+            && hooks & ~(BYPASS_HOOK_PREROUTING | BYPASS_HOOK_OUTPUT) == 0
     }
 }
 

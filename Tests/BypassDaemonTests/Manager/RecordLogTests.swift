@@ -83,6 +83,13 @@ import Testing
         #expect(contents.records[7]?.deadline == 1 && contents.damagedLines == 0)
     }
 
+    @Test("A record with a condition that only a later version knows is none")
+    func laterCondition() {
+        let contents = Self.contents(Self.line(""), Self.line(#","needs":["uids"],"uids":[7]"#), Self.line("", of: 8))
+        #expect(contents.records.keys.sorted() == [8] && contents.laterRecords == 1 && contents.damagedLines == 0)
+        #expect(Self.contents(Self.line(#","needs":[]"#)).records.keys.sorted() == [7])
+    }
+
     @Test("A deadline that was read counts as passed if no ttl gives it")
     func checkedDeadlines() {
         for deadline: UInt64 in [8_000_000_000_000_000_000, .max, UInt64(Int.max)] {
