@@ -159,7 +159,7 @@ import Testing
         #expect(action == .upToDate(.offNotEffective(sentences: "about foreign-bypass")))
         let condition = BypassCondition.offNotEffective(sentences: "about foreign-bypass")
         #expect(condition.annotation == "off, not effective: foreign-bypass")
-        #expect(condition.event(direction: .both)?.message == "The bypass is off, but about foreign-bypass")
+        #expect(condition.event(of: BypassSpec())?.message == "The bypass is off, but about foreign-bypass")
         #expect(BypassCondition.sentences(ofForeignBypassesIn: bypass(warnings: ["udp-flows"])) == nil)
     }
 

@@ -15,7 +15,8 @@ enum Requirements {
         "bpftool", "getent", "groupadd", "groupdel", "ip", "iptables", "iptables-save", "ip6tables", "ip6tables-save",
         "iptables-nft-restore",
         "ip6tables-nft-restore", "iptables-legacy-restore", "ip6tables-legacy-restore", "iptables-legacy-save",
-        "ip6tables-legacy-save", "mkfifo", "mount", "kubectl", "nft", "nsenter", "pgrep", "promtool", "python3", "runuser",
+        "ip6tables-legacy-save", "mkfifo", "mount", "kubectl", "nft", "nsenter", "pgrep", "promtool", "python3",
+        "runuser",
         "setpriv", "socat",
         "sysctl", "umount", "useradd", "userdel",
     ]
