@@ -1,4 +1,4 @@
-/// The time until a bypass expires, as people write it: `90`, `90s`, `15m` or `2h`.
+/// The time until a bypass expires, as people write it: `90`, `90s`, `15m`, `1h30m` or `1d`.
 public struct TimeToLive: Hashable, Sendable {
     public let seconds: Int
 
@@ -10,24 +10,38 @@ public struct TimeToLive: Hashable, Sendable {
         public let description: String
     }
 
+    private static let malformed = Malformed(
+        description: "give seconds, or whole numbers with d, h, m or s, the largest first, such as 15m or 1h30m")
+    private static let units: [(letter: UInt8, seconds: Int)] = [
+        (UInt8(ascii: "d"), 86400), (UInt8(ascii: "h"), 3600), (UInt8(ascii: "m"), 60), (UInt8(ascii: "s"), 1),
+    ]
+
     public init(_ text: String) throws(Malformed) {
-        var digits = text.utf8[...]
-        let unit: Int
-        switch digits.last {
-        case UInt8(ascii: "h"): unit = 3600
-        case UInt8(ascii: "m"): unit = 60
-        case UInt8(ascii: "s"): unit = 1
-        default: unit = 0
+        var rest = text.utf8[...]
+        var units = Self.units[...]
+        var total: Int?
+        while !rest.isEmpty {
+            // Int also takes a sign.
+            let digits = rest.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            rest = rest.dropFirst(digits.count)
+            let unit: Int
+            if let letter = rest.popFirst() {
+                guard let index = units.firstIndex(where: { $0.letter == letter }) else { throw Self.malformed }
+                unit = units[index].seconds
+                units = units[(index + 1)...]
+            } else {
+                // Without a unit it is seconds, and all that there is.
+                guard total == nil else { throw Self.malformed }
+                unit = 1
+            }
+            guard !digits.isEmpty else { throw Self.malformed }
+            let part = Int(Substring(digits))?.multipliedReportingOverflow(by: unit)
+            guard let (seconds, overflow) = part, !overflow, seconds <= Self.maxSeconds - (total ?? 0) else {
+                throw Malformed(description: "it must be 100 years (\(Self.maxSeconds) seconds) or less")
+            }
+            total = (total ?? 0) + seconds
         }
-        if unit > 0 { digits.removeLast() }
-        // Int also takes a sign.
-        guard !digits.isEmpty, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
-            throw Malformed(description: "give seconds, or a whole number with s, m or h, such as 15m")
-        }
-        let product = Int(Substring(digits))?.multipliedReportingOverflow(by: max(unit, 1))
-        guard let (seconds, overflow) = product, !overflow, seconds <= Self.maxSeconds else {
-            throw Malformed(description: "it must be 100 years (\(Self.maxSeconds) seconds) or less")
-        }
+        guard let seconds = total else { throw Self.malformed }
         guard seconds > 0 else { throw Malformed(description: "it must be at least one second") }
         self.seconds = seconds
     }

@@ -181,8 +181,10 @@ import Testing
         (bob + "max-ttl = 0", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
         (bob + "max-ttl = 3155760001", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
         (
-            bob + "max-ttl = \"1d\"",
-            ["f:4: max-ttl: \"1d\": give seconds, or a whole number with s, m or h, such as 15m"]
+            bob + "max-ttl = \"1w\"",
+            [
+                "f:4: max-ttl: \"1w\": give seconds, or whole numbers with d, h, m or s, the largest first, such as 15m or 1h30m"
+            ]
         ),
         // Contradictions
         (bob + "host = true", ["f:4: host: goes with role admin only"]),

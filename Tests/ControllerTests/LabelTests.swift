@@ -56,7 +56,8 @@ extension ControllerTests {
                 it.server.annotate("web", ["kmesh.net/bypass-ttl": "soon"])
                 it.server.label("web")
                 let words = #"annotation kmesh.net/bypass-ttl is "soon": "#
-                try await it.says("refused: \(words)give seconds, or a whole number with s, m or h, such as 15m")
+                let hint = "give seconds, or whole numbers with d, h, m or s, the largest first, such as 15m or 1h30m"
+                try await it.says("refused: \(words)\(hint)")
                 try await it.hasEvent("BypassFailed")
                 #expect(try await it.sandbox.paths == .sidecar)
                 it.server.annotate("web", ["kmesh.net/bypass-ttl": "1h"])

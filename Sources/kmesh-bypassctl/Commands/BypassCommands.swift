@@ -29,7 +29,7 @@ struct On: NamespaceCommand {
 
     @Option(
         name: .customLong("for"),
-        help: .init("Expire after this time: 90, 90s, 15m or 2h.", valueName: "time"),
+        help: .init("Expire after this time: 90, 90s, 15m, 1h30m or 1d.", valueName: "time"),
         transform: TimeToLive.parse)
     var timeToLive: TimeToLive?
 
@@ -129,7 +129,7 @@ struct Extend: NamespaceCommand {
 
     @Option(
         name: .customLong("for"),
-        help: .init("Expire that long from now: 90, 90s, 15m or 2h.", valueName: "time"),
+        help: .init("Expire that long from now: 90, 90s, 15m, 1h30m or 1d.", valueName: "time"),
         transform: TimeToLive.parse)
     var timeToLive: TimeToLive
 

@@ -36,7 +36,7 @@ struct PolicyExplain: ParsableCommand {
 
     @Option(
         name: .customLong("for"),
-        help: .init("When the bypass expires: 90, 90s, 15m or 2h.", valueName: "time"),
+        help: .init("When the bypass expires: 90, 90s, 15m, 1h30m or 1d.", valueName: "time"),
         transform: TimeToLive.parse)
     var timeToLive: TimeToLive?
 
