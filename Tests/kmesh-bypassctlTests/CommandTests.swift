@@ -7,7 +7,7 @@ import Testing
 @Suite struct CommandTests {
     @Test func `A malformed time is reported as a command line error`() throws {
         #expect(try TimeToLive.parse("15m").seconds == 900)
-        let error = try #require(throws: ValidationError.self) { try TimeToLive.parse("1d") }
+        let error = try #require(throws: ValidationError.self) { try TimeToLive.parse("1w") }
         #expect(error.message.contains("15m"))
     }
 
