@@ -105,6 +105,8 @@ extension ControllerTests {
                 it.server.label("web")
                 try await it.becomes(.app)
                 try await it.says("on")
+                // It comes after the status, and is not sent again.
+                try await it.hasEvent("BypassEnabled")
                 let witnesses = try await it.sandbox.watching {
                     for part in order { try await leave(part, it) }
                     for part in order { try await comeBack(part, it) }
