@@ -14,6 +14,10 @@ let strict: [SwiftSetting] = [
 /// Tests can have system calls fail, and the daemon die at them: in debug builds.
 let faultPoints = SwiftSetting.define("FAULT_POINTS", .when(configuration: .debug))
 
+/// The commit that is built, and `-modified` if files differ from it: systemd/setup.bash says. Not `Context.gitInformation`:
+/// SwiftPM keeps what a manifest has said until its text or the environment changes, so that may be of an earlier commit.
+let commit = Context.environment["KMESH_COMMIT"] ?? ""
+
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -37,21 +41,30 @@ let package = Package(
         .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
         .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON", "Retry"]),
     ],
+    // Exact, as Package.resolved is not kept; systemd/notice.py writes NOTICE and SBOM.spdx.json from them.
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
-        .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.12.0"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
     ],
     targets: [
         // C: shims and what the libraries declare.
         .target(name: "CLinux", cSettings: [.define("FAULT_POINTS", .when(configuration: .debug))]),
+        .target(
+            name: "CBuildVersion",
+            cSettings: [
+                // The commit's first eight digits, as a number; 0 if it is not known.
+                .define("COMMIT", to: "\(UInt32(commit.prefix(8), radix: 16) ?? 0)u"),
+                .define("MODIFIED", to: commit.hasSuffix("-modified") ? "true" : "false"),
+                .define("RELEASE", to: Context.environment["KMESH_RELEASE"] == "1" ? "true" : "false"),
+            ]),
         .target(name: "CBypassABI", path: "bpf/include", sources: [], publicHeadersPath: "."),
         .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CLibnftnl", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
@@ -68,7 +81,7 @@ let package = Package(
         .target(name: "Retry", swiftSettings: strict),
         .target(name: "StrictJSON", swiftSettings: strict),
         .target(name: "JSONRPC", dependencies: ["StrictJSON"], swiftSettings: strict),
-        .target(name: "BypassAPI", dependencies: ["StrictJSON", "JSONRPC"], swiftSettings: strict),
+        .target(name: "BypassAPI", dependencies: ["StrictJSON", "JSONRPC", "CBuildVersion"], swiftSettings: strict),
         .target(name: "Bypass", dependencies: ["BypassAPI"], swiftSettings: strict),
         .target(name: "BypassPolicy", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
 
@@ -144,7 +157,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests that need no root.
-        .testTarget(name: "LayeringTests", dependencies: ["Linux"], swiftSettings: strict),
+        .testTarget(name: "LayeringTests", dependencies: ["Linux", "StrictJSON"], swiftSettings: strict),
         .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: strict),
         .testTarget(name: "NetfilterTests", dependencies: ["Netfilter", "Linux", system], swiftSettings: strict),
         .testTarget(name: "RetryTests", dependencies: ["Retry"], swiftSettings: strict),
@@ -221,6 +234,34 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// What those depend on, at exact versions too: a build takes none that was not tested (`PinTests`). SwiftPM warns of packages
+// that no target names. So one target names a product of each, for a system that nothing is built for: that adds nothing.
+let indirect = [
+    ("apple/swift-algorithms", "1.2.1", "Algorithms"),
+    ("apple/swift-asn1", "1.7.4", "SwiftASN1"),
+    ("apple/swift-async-algorithms", "1.1.4", "AsyncAlgorithms"),
+    ("apple/swift-atomics", "1.3.0", "Atomics"),
+    ("apple/swift-certificates", "1.21.1", "X509"),
+    ("apple/swift-collections", "1.6.0", "Collections"),
+    ("apple/swift-configuration", "1.4.0", "Configuration"),
+    ("apple/swift-crypto", "4.5.2", "Crypto"),
+    ("apple/swift-distributed-tracing", "1.7.3", "Tracing"),
+    ("apple/swift-http-structured-headers", "1.7.0", "StructuredFieldValues"),
+    ("apple/swift-http-types", "1.8.0", "HTTPTypes"),
+    ("apple/swift-nio-extras", "1.35.2", "NIOExtras"),
+    ("apple/swift-nio-http2", "1.46.0", "NIOHTTP2"),
+    ("apple/swift-nio-transport-services", "1.28.0", "NIOTransportServices"),
+    ("apple/swift-numerics", "1.1.1", "RealModule"),
+    ("apple/swift-service-context", "1.5.1", "ServiceContextModule"),
+]
+let kubernetes = package.targets.first { $0.name == "Kubernetes" }
+for (name, version, product) in indirect {
+    package.dependencies.append(.package(url: "https://github.com/" + name, exact: Version(version)!))
+    let package = String(name.split(separator: "/")[1])
+    kubernetes?.dependencies.append(
+        .product(name: product, package: package, condition: .when(platforms: [.wasi])))
+}
 
 // A fuzzer's main function is libFuzzer's: an ordinary build has none of them, and tests that read their corpora instead.
 let fuzzed: [Target.Dependency] = [

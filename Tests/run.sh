@@ -88,6 +88,7 @@ need_from_pypi .build-cel Tests/ControllerTestSupport/Admission/requirements.txt
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
 
 "$swift" build --build-tests "${build[@]}"
+[ "$mode" = asan ] || systemd/notice.py --check
 if [ "$mode" = build ]; then exit; fi
 
 left_behind() {

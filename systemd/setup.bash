@@ -47,10 +47,28 @@ release_flags=(
     -Xswiftc -Xclang-linker -Xswiftc --config=systemd/release-link.cfg
 )
 
+# Exports what Package.swift puts into the programs for `--version`: the commit, and whether its tag makes it a release. Where
+# this is not a clone, such as in a source archive, that is what the caller has exported, or nothing.
+name_commit() {
+    local release tag
+    if [ ! -e .git ] || ! KMESH_COMMIT=$(git rev-parse --short=8 HEAD); then return 0; fi
+    export KMESH_COMMIT KMESH_RELEASE=
+    if [ -n "$(git status --porcelain)" ]; then
+        KMESH_COMMIT+=-modified
+        return
+    fi
+    release=$(sed -n 's/.* release = "\(.*\)"/\1/p' Sources/BypassAPI/Product.swift)
+    for tag in $(git tag --points-at HEAD 'v[0-9]*'); do
+        [ "$tag" = "v$release" ] || fail "the tag $tag is not for version $release, which Product.swift names"
+        KMESH_RELEASE=1
+    done
+}
+
 # Builds the programs for use, and sets `built` to the folder that they are in. The Swift runtime is linked in: the
 # machine that runs them needs no toolchain.
 build_release() {
     local flags=("${release_flags[@]}") program
+    name_commit
     if [[ " ${programs[*]} " == *" $controller "* ]]; then
         # These are all programs, and one build makes them in half the time: modules are compiled side by side.
         "$swift" build "${flags[@]}"

@@ -24,7 +24,7 @@ public struct OpenRPCDocument: Codable, JSONWritableObject, Sendable {
         text.member("info") { info in
             info.member("title", Product.name)
             info.member("description", "Takes the sidecar of a service mesh out of a network namespace's traffic.")
-            info.member("version", Product.version)
+            info.member("version", Product.release)
             info.member("license") { $0.member("name", "Apache-2.0") }
         }
         text.append(key: "methods")

@@ -61,6 +61,7 @@ package struct ControllerService: Service {
                 description: "cannot listen on \(configuration.healthHost):\(configuration.healthPort) for /healthz "
                     + "(\(error)): name another with --health-address")
         }
+        logger.notice("started", metadata: ["version": "\(Product.fullVersion)", "node": "\(configuration.node)"])
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
                 group.addTask { await health.run() }

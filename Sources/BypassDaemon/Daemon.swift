@@ -206,8 +206,9 @@ package final class Daemon: Sendable {
         logger.notice(
             "ready",
             metadata: [
-                "socket": "\(socket.path)", "pin": "\(manager.matcher.pin)", "tag": "\(manager.matcher.tagText)",
-                "bypassed": "\(manager.store.count)", "policy": "\(policy.summary)",
+                "version": "\(Product.fullVersion)", "socket": "\(socket.path)", "pin": "\(manager.matcher.pin)",
+                "tag": "\(manager.matcher.tagText)", "bypassed": "\(manager.store.count)",
+                "policy": "\(policy.summary)",
             ])
         logPolicyWarnings()
         if let error = HostNamespace.unknownFirstProcess {

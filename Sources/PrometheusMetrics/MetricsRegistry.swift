@@ -1,15 +1,16 @@
 package import CoreMetrics
 
-/// The metrics of one program: their names have a common prefix, and one of them, `build_info`, has the program's version.
+/// The metrics of one program: their names have a common prefix, and one of them, `build_info`, has the program's version
+/// and the commit that it was built from.
 package struct MetricsRegistry: Sendable {
     private let prefix: String
     private let factory: PrometheusFactory
 
     /// - Parameter help: what each metric means, by its name without the prefix.
-    package init(prefix: String, version: String, help: [String: String]) {
+    package init(prefix: String, version: String, commit: String?, help: [String: String]) {
         self.prefix = prefix
         factory = PrometheusFactory(help: Dictionary(uniqueKeysWithValues: help.map { (prefix + $0.key, $0.value) }))
-        meter("build_info", [("version", version)]).set(1)
+        meter("build_info", [("version", version), ("commit", commit ?? "unknown")]).set(1)
     }
 
     package func counter(_ name: String, _ labels: [(String, String)] = []) -> Counter {

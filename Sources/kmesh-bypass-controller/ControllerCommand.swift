@@ -21,7 +21,8 @@ struct ControllerCommand: AsyncParsableCommand {
             Exit status: 0 after SIGTERM; 64 wrong arguments; 69 the health port is not available; 78 no API server or \
             no node name is configured.
             """,
-        version: Product.version, subcommands: [Run.self, Probe.self], defaultSubcommand: Run.self)
+        version: "kmesh-bypass-controller " + Product.fullVersion,
+        subcommands: [Run.self, Probe.self], defaultSubcommand: Run.self)
 }
 
 struct Run: AsyncParsableCommand {

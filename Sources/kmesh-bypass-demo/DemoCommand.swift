@@ -21,7 +21,7 @@ struct DemoCommand: AsyncParsableCommand {
             EXAMPLE
               sudo kmesh-bypassctl demo --mesh nftables
             """,
-        version: Product.version)
+        version: "kmesh-bypass-demo " + Product.fullVersion)
 
     @Option(help: "Which redirect rules to simulate: iptables, iptablesLegacy, nftables or tproxy.")
     var mesh = MeshSandbox.Mesh.iptables

@@ -32,7 +32,7 @@ struct Bypassctl: AsyncParsableCommand {
               64  the command line is wrong
               130 the demo was interrupted
             """,
-        version: Product.version,
+        version: "kmesh-bypassctl " + Product.fullVersion,
         subcommands: [
             On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Namespaces.self, Watch.self,
             Clear.self, Info.self, Metrics.self,

@@ -21,7 +21,7 @@ struct Main {
         do throws(UsageError) {
             switch try parser.parse(arguments, into: defaults) {
             case .help: print(parser.help, terminator: "")
-            case .version: print(Product.version)
+            case .version: print(Product.name, Product.fullVersion)
             case .settings(let command):
                 try command.validate()
                 return command.run()

@@ -84,6 +84,16 @@ import Testing
         #expect(try JSONDecoding.decode(ErrorData.self, from: json(kernel)) == kernel)
     }
 
+    @Test("A commit is eight digits, and says whether it is all that was built")
+    func commit() {
+        #expect(Product.commitText(0x0aee_99a1, isModified: false) == "0aee99a1")
+        #expect(Product.commitText(0xaee, isModified: true) == "00000aee-modified")
+        #expect(Product.commitText(0, isModified: true) == nil)
+        #expect(Product.fullVersion("0.2.0-dev", commit: "0aee99a1") == "0.2.0-dev (commit 0aee99a1)")
+        #expect(Product.fullVersion("0.2.0", commit: nil) == "0.2.0 (commit unknown)")
+        #expect(Product.version == Product.release || Product.version == Product.release + "-dev")
+    }
+
     @Test("Limits and where to listen are the contract's")
     func defaults() {
         let limits = Limits()

@@ -42,6 +42,19 @@ extension EndToEndTests {
             }
         }
 
+        @Test(arguments: ["kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-demo", "kmesh-bypass-controller"])
+        func everyProgramSaysItsVersionAndCommit(_ program: String) async throws {
+            let path = try #require(DaemonProcess.builtExecutable(program), "\(program) is not built")
+            try await MeshSandbox.with { sandbox in
+                let version = try await sandbox.result(of: [path, "--version"])
+                #expect(version.code == 0)
+                #expect(
+                    version.output.contains(#/^[\w-]+ \d+\.\d+\.\d+(-dev)? \(commit \w+(-modified)?\)\n$/#),
+                    "\(version)")
+                #expect(version.output.hasPrefix(program + " "))
+            }
+        }
+
         @Test func statusListAndInfoTellWhatIs() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod

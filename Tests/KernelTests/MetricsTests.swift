@@ -47,6 +47,22 @@ extension KernelTests {
             }
         }
 
+        /// `--version`, `info`, metrics and log: one version, with its commit.
+        @Test func theVersionIsTheSameEverywhere() async throws {
+            try await Rig.with { rig in
+                let info = try await rig.call("info").object
+                let version = try #require(info?["version"]?.string)
+                let commit = info?["commit"]?.string ?? "unknown"
+                let shown = "\(version) (commit \(commit))"
+                let printed = try await rig.sandbox.result(of: [rig.executable, "--version"])
+                #expect(printed == CommandResult(code: 0, output: "kmesh-bypassd \(shown)\n"))
+                let series = #"kmesh_bypass_build_info{commit="\#(commit)",version="\#(version)"} 1"#
+                #expect(try await Self.metrics(rig).contains(series[...]))
+                let log = try rig.daemon.standardError
+                #expect(log.contains(#"version="\#(shown)""#), "\(log)")
+            }
+        }
+
         /// What an alert needs: how many bypasses there are of each kind, since when, and until when.
         @Test func gaugesSayHowBypassesFare() async throws {
             try await Rig.with(Rig.unattended) { rig in

@@ -47,7 +47,7 @@ import Testing
         "Datapath": ["Bypass", "BypassAPI", "Netfilter", "Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
         "BypassPolicy": ["Bypass", "BypassAPI", "Linux"],
         "Bypass": ["BypassAPI"],
-        "BypassAPI": ["StrictJSON", "JSONRPC"],
+        "BypassAPI": ["StrictJSON", "JSONRPC", "CBuildVersion"],
         "JSONRPC": ["StrictJSON"],
         "StrictJSON": [],
         "Retry": [],
@@ -55,7 +55,7 @@ import Testing
         "Linux": ["CLinux", "SystemPackage"],
     ]
 
-    private static let cTargets: Set<String> = ["CLinux", "CLibbpf", "CLibmnl", "CLibnftnl"]
+    private static let cTargets: Set<String> = ["CBuildVersion", "CLinux", "CLibbpf", "CLibmnl", "CLibnftnl"]
 
     @Test("Every file imports only what its layer may")
     func imports() throws {
@@ -106,7 +106,7 @@ import Testing
         #expect(
             Set(names) == [
                 "Package.swift", "Sources", "Tests", "bpf", "systemd", "proto-docs", "README.md", "ARCHITECTURE.md",
-                "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE",
+                "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "NOTICE", "SBOM.spdx.json",
             ])
     }
 

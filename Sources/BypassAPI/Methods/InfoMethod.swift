@@ -24,6 +24,8 @@ public enum InfoMethod: RPCMethod {
 
         public var name: String
         public var version: String
+        /// Of the source that the daemon was built from; nil if it is not known. Earlier daemons leave it out.
+        public var commit: String?
         /// The version of the wire contract.
         public var `protocol`: Int
         public var kernel: String
@@ -33,11 +35,12 @@ public enum InfoMethod: RPCMethod {
         public var matcher: Matcher
 
         public init(
-            name: String = Product.name, version: String = Product.version, protocol: Int = Product.protocolVersion,
-            kernel: String, uptimeSeconds: Int, bypassed: Int, matcher: Matcher
+            name: String = Product.name, version: String = Product.version, commit: String? = Product.commit,
+            protocol: Int = Product.protocolVersion, kernel: String, uptimeSeconds: Int, bypassed: Int, matcher: Matcher
         ) {
             self.name = name
             self.version = version
+            self.commit = commit
             self.protocol = `protocol`
             self.kernel = kernel
             self.uptimeSeconds = uptimeSeconds
@@ -48,12 +51,16 @@ public enum InfoMethod: RPCMethod {
         public func writeMembers(to text: inout JSONText) {
             text.member("name", name)
             text.member("version", version)
+            text.member("commit", commit)
             text.member("protocol", self.protocol)
             text.member("kernel", kernel)
             text.member("uptimeSeconds", uptimeSeconds)
             text.member("bypassed", bypassed)
             text.member("matcher", matcher)
         }
+
+        /// The version with its commit, as `--version` prints it.
+        package var fullVersion: String { Product.fullVersion(version, commit: commit) }
     }
 
     public static let name = "info"
@@ -65,6 +72,7 @@ public enum InfoMethod: RPCMethod {
         nil,
         [
             .init("name", .string()), .init("version", .string()),
+            .init("commit", .string("of the source that the daemon was built from; null if it is not known").orNull),
             .init("protocol", .integer("the version of the wire contract")),
             .init("kernel", .string("as `uname -r` prints it")), .init("uptimeSeconds", .integer()),
             .init("bypassed", .integer("how many namespaces are bypassed")),

@@ -5,7 +5,7 @@ internal import PrometheusMetrics
 /// The controller's metrics, by their names in Prometheus.
 final class ControllerMetrics: Sendable {
     private let registry = MetricsRegistry(
-        prefix: "kmesh_bypass_controller_", version: Product.version,
+        prefix: "kmesh_bypass_controller_", version: Product.version, commit: Product.commit,
         help: [
             "labelled_pods": "Labelled pods on this node.",
             "bypassed_pods": "Pods that the controller has bypassed.",
@@ -15,7 +15,7 @@ final class ControllerMetrics: Sendable {
             "disconnections_total": "Connections that were lost.",
             "status_updates_total": "Updates of pods' statuses, by result: ok, the response code, or unreachable.",
             "watch_age_seconds": "Seconds since the watch of pods last worked; 0 while it works.",
-            "build_info": "1, with the controller's version.",
+            "build_info": "1, with the controller's version and commit.",
         ])
 
     let pods: Meter

@@ -8,7 +8,7 @@ internal import Synchronization
 /// Everything that the daemon counts, by the names that Prometheus has for it.
 final class DaemonMetrics: Sendable {
     private let registry = MetricsRegistry(
-        prefix: "kmesh_bypass_", version: Product.version,
+        prefix: "kmesh_bypass_", version: Product.version, commit: Product.commit,
         help: [
             "calls_total": "Method calls by method and result: ok, or the error's kind.",
             "call_duration_seconds": "From a request to its answer, by method.",
@@ -24,7 +24,7 @@ final class DaemonMetrics: Sendable {
             "connections": "Connections of clients that are open.",
             "connections_ended_total": "Connections that were refused or ended for a limit, and requests refused.",
             "kernel_errors_total": "System calls and changes of a ruleset that the kernel refused.",
-            "build_info": "1, with the version of the daemon.",
+            "build_info": "1, with the daemon's version and commit.",
             "start_time_seconds": "When the daemon started, since 1970.",
         ])
     private let counters = Mutex<[String: Counter]>([:])

@@ -55,7 +55,7 @@ struct Info: DaemonCommand {
 
     func text(of result: InfoMethod.Result, _ style: Style) -> String {
         TextTable(rows: [
-            [Cell("daemon:"), Cell("\(result.name) \(result.version)", .bold)],
+            [Cell("daemon:"), Cell("\(result.name) \(result.fullVersion)", .bold)],
             [Cell("protocol:"), Cell("\(result.protocol)")],
             [Cell("kernel:"), Cell(result.kernel)],
             [Cell("uptime:"), Cell(spell(seconds: Int64(result.uptimeSeconds)))],

@@ -79,13 +79,13 @@ struct ServiceChecks {
     }
 
     private func version(_ info: InfoMethod.Result) -> Finding {
-        guard info.version == Product.version else {
+        guard info.fullVersion == Product.fullVersion else {
             let restart = Systemd.isBooted ? "systemctl restart \(Product.name)" : "stop it and start the new one"
             return .warning(
-                "daemon", "version \(info.version) answers, but this tool is \(Product.version)",
+                "daemon", "version \(info.fullVersion) answers, but this tool is \(Product.fullVersion)",
                 "\(restart): bypasses stay on")
         }
-        return .ok("daemon", "version \(info.version) answers on \(socket), bypassed namespaces: \(info.bypassed)")
+        return .ok("daemon", "version \(info.fullVersion) answers on \(socket), bypassed namespaces: \(info.bypassed)")
     }
 
     /// What is wrong with bypasses, each fault once for all that have it.

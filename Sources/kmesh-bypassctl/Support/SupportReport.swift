@@ -86,7 +86,7 @@ struct SupportReport {
 
     private static func versions() async -> String {
         let system = (try? Files.text("/etc/os-release"))?.split(separator: "\n").first { $0.hasPrefix("PRETTY_NAME=") }
-        return "kmesh-bypassctl \(Product.version)\n" + ((try? Files.text("/proc/version")) ?? "")
+        return "kmesh-bypassctl \(Product.fullVersion)\n" + ((try? Files.text("/proc/version")) ?? "")
             + "\(system ?? "")\n" + (await output(of: ["nft", "--version"]))
             + (await output(of: ["iptables", "--version"]))
     }
