@@ -127,6 +127,10 @@ def play():
     show("new after it", answers(connections(5)))
 
 
+# Envoy's connections to the app have the client's address and a port of the pod's (32768 and more): with the client's own
+# ports among these, two connections would now and then have the same ends.
+subprocess.run(["nsenter", f"--net=/run/netns/{prefix}-peer", "sysctl", "-qw",
+                "net.ipv4.ip_local_port_range=20000 29999"], check=True)
 server = inside("pod", lambda: Server(("::", 8080), App))
 threading.Thread(target=server.serve_forever, daemon=True).start()
 # As Istio runs it in this mode: as root, with the sidecar's group.
