@@ -121,36 +121,23 @@ extension NamespaceSession {
         _ change: FlowChange, _ nat: NatRules, _ known: inout FlowSelection?
     ) throws(NetfilterError) -> FlowSelection {
         if let known { return known }
-        do throws(SystemCallError) {
-            let selection = FlowSelection(change: change, own: try addresses(), nat: nat)
-            known = selection
-            return selection
-        } catch {
-            throw .systemCall(error)
-        }
+        let own = try translatingErrors { () throws(SystemCallError) in try addresses() }
+        let selection = FlowSelection(change: change, own: own, nat: nat)
+        known = selection
+        return selection
     }
 
     private mutating func natRules() throws(NetfilterError) -> NatRules {
         guard var nat = known?.nat else {
             throw .systemCall(SystemCallError("reading the rules that redirect", .noData))
         }
-        nat.merge(try legacy(\.nat))
+        nat.merge(try translatingErrors { () throws(SystemCallError) in try legacyTables().nat })
         return nat
     }
 
-    private mutating func legacy<Value>(_ value: (LegacyTables) -> Value) throws(NetfilterError) -> Value {
-        do throws(SystemCallError) {
-            return value(try legacyTables())
-        } catch {
-            throw .systemCall(error)
-        }
-    }
-
     private func rulesNow() throws(NetfilterError) -> NamespaceRules {
-        do throws(SystemCallError) {
-            return try NamespaceRules(NetworkNamespace(of: socket.shared.descriptor), matcher: matcher, closer: closer)
-        } catch {
-            throw .systemCall(error)
+        try translatingErrors { () throws(SystemCallError) in
+            try NamespaceRules(NetworkNamespace(of: socket.shared.descriptor), matcher: matcher, closer: closer)
         }
     }
 
@@ -162,11 +149,20 @@ extension NamespaceSession {
 
     /// A socket of sock_diag's in the namespace.
     func openDiagnostics() throws(NetfilterError) -> NetlinkSocket {
-        do throws(SystemCallError) {
-            return try withEntered { () throws(SystemCallError) in try NetlinkSocket(for: .socketDiagnostics) }
-        } catch {
-            throw .systemCall(error)
+        try translatingErrors { () throws(SystemCallError) in
+            try withEntered { () throws(SystemCallError) in try NetlinkSocket(for: .socketDiagnostics) }
         }
+    }
+}
+
+/// A failed system call, among what is asked of netfilter.
+private func translatingErrors<Result: ~Copyable>(
+    _ body: () throws(SystemCallError) -> Result
+) throws(NetfilterError) -> Result {
+    do throws(SystemCallError) {
+        return try body()
+    } catch {
+        throw .systemCall(error)
     }
 }
 

@@ -6,7 +6,8 @@ extension NetlinkSocket {
     /// In one exchange: the socket has room for so many acknowledgements.
     private static let maxRequests = 64
 
-    /// Sends a request for each item, which the kernel acknowledges one by one. ENOENT, of what has gone, is no refusal.
+    /// Sends a request for each item, which the kernel acknowledges one by one. ENOENT is not counted as a refusal: the item
+    /// has gone.
     ///
     /// - Parameters:
     ///   - largest: bytes of the largest request.
