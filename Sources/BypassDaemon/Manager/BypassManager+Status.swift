@@ -70,7 +70,7 @@ extension BypassManager {
     }
 
     /// That the daemon leaves a damaged bypass to another program for a while, if it does.
-    private func contest(_ inode: UInt64, at now: UInt64) -> Bypass.Warning? {
+    func contest(_ inode: UInt64, at now: UInt64) -> Bypass.Warning? {
         let next = transition.repairs[inode].nextAttempt
         return next > now ? .contested(seconds: Int((next - now) / 1_000_000_000) + 1) : nil
     }

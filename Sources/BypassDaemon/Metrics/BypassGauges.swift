@@ -54,7 +54,7 @@ extension BypassManager {
     var metricsText: String {
         let now = BootClock.now
         let gauges = BypassGauges(transition.events.bypasses, leftovers: transition.leftovers.count) { inode in
-            transition.repairs[inode].nextAttempt > now
+            contest(inode, at: now) != nil
         }
         return metrics.text(bypassed: store.count, gauges)
     }
