@@ -100,8 +100,9 @@ package final class Daemon: Sendable {
             let log = RateLimitedLog(metrics: metrics, logger: logger, queue: background)
             let notifier = SystemdNotifier(queue: background)
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
+            let masks = try Startup.makeMaskWatch(queue: maintenance, logger: logger)
             let transition = Transition(
-                store: store, events: EventLog(capacity: configuration.limits.events), matcher: matcher,
+                store: store, masks: masks, events: EventLog(capacity: configuration.limits.events), matcher: matcher,
                 rulesets: executor.rulesets, audit: audit, notifier: notifier, metrics: metrics, log: log,
                 logger: logger)
             let authorizer = Authorizer(policy: policy, audit: audit)
@@ -158,6 +159,11 @@ package final class Daemon: Sendable {
                     }
                 } stop: {
                     transition.timers.stop()
+                },
+                .thread("masks") {
+                    masks.run { inode in if let record = store[inode] { manager.resync(inode, record) } }
+                } stop: {
+                    masks.stop()
                 },
                 Service(stop: { connections.closeAll(within: Self.shutdownGrace) }),
                 Service {

@@ -46,6 +46,34 @@ int clinux_join_traces(int fd)
 	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
 }
 
+int clinux_join_all_rulesets(int fd)
+{
+	int group = NFNLGRP_NFTABLES;
+	int on = 1;
+
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) < 0)
+		return -1;
+	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+}
+
+int clinux_receive_namespace_number(int fd, int32_t *number)
+{
+	char content;
+	char control[CMSG_SPACE(sizeof *number)] __attribute__((aligned(__alignof__(struct cmsghdr))));
+	struct iovec place = { .iov_base = &content, .iov_len = sizeof content };
+	struct msghdr message = {
+		.msg_iov = &place, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control,
+	};
+
+	if (recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC) < 0)
+		return -1;
+	*number = -1;
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part))
+		if (part->cmsg_level == SOL_NETLINK && part->cmsg_type == NETLINK_LISTEN_ALL_NSID)
+			memcpy(number, CMSG_DATA(part), sizeof *number);
+	return 0;
+}
+
 /* A port in the machine's own byte order. */
 static socklen_t fill_address(struct sockaddr_storage *storage, const uint8_t *address, uint32_t size, uint16_t port)
 {

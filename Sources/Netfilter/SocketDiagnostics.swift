@@ -115,7 +115,7 @@ extension NetlinkMessage {
         guard let local = IPAddress(bytes: id[4..<4 + addressSize]),
             let remote = IPAddress(bytes: id[20..<20 + addressSize])
         else { return nil }
-        let attributes = unsafe Attributes(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(size)))
+        let attributes = attributes(after: size)
         return TCPSocket(
             local: Endpoint(local.unmapped, UInt16(id[0]) << 8 | UInt16(id[1])),
             remote: Endpoint(remote.unmapped, UInt16(id[2]) << 8 | UInt16(id[3])),

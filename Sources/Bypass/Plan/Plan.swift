@@ -19,6 +19,12 @@ package struct Plan: Hashable, Sendable {
         }
     }
 
+    /// Removes what is left of a mask that is not whole: one of its two chains alone breaks connections.
+    package init(removingDamagedMaskOf observation: Observation) {
+        guard !observation.isMasked(FamilySet(observation.families)) else { return }
+        Self.removeMask(observation, &actions)
+    }
+
     // MARK: on
 
     private mutating func planOn(

@@ -85,6 +85,7 @@ extension BypassManager {
             transition.record(record, of: inode)
         }
         let observation = try Reconciler.observe(&session)
+        watchMask(turn, &session)
         return record.reconcileDecision(given: observation) == .nothing && !transition.repairs[inode].isDegraded
             && !session.isOtherNamespace(by: observation)
     }
@@ -131,6 +132,9 @@ extension BypassManager {
                 logOnce("a bypass could not be repaired", of: inode, record, error)
             }
         }
+        // One of the mask's chains alone breaks the pod's inbound connections: until the repair they take the mesh's way.
+        let remains = Plan(removingDamagedMaskOf: observation)
+        if !remains.actions.isEmpty { try? session.execute(remains.actions) }
         let wasDegraded = transition.repairs.update(inode) { repair in
             defer { repair.isDegraded = true }
             return repair.isDegraded

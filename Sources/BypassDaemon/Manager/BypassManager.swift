@@ -83,10 +83,11 @@ final class BypassManager: Sendable {
             except: request.scope.except, deadline: permit.ttl.map(Self.deadline) ?? 0,
             generation: store.nextGeneration(),
             owner: request.owner, reason: request.reason, setBy: .init(request.peer.credentials))
-        if wasOn, let old, old.desiresTheSame(as: new) {
-            return try apply(old, insteadOf: old, isNew: false, connections, request.netns, in: &session, &after)
-        }
-        return try apply(new, insteadOf: old, isNew: true, connections, request.netns, in: &session, &after)
+        let isNew = !wasOn || old?.desiresTheSame(as: new) != true
+        let result = try apply(
+            isNew ? new : old ?? new, insteadOf: old, isNew: isNew, connections, request.netns, in: &session, &after)
+        watchMask(turn, &session)
+        return result
     }
 
     /// Ends the bypass of a namespace, whatever its owner.
@@ -280,6 +281,11 @@ final class BypassManager: Sendable {
         let changed = isNew || outcome.changed
         if changed { transition.publish(.on, status, &after) }
         return BypassMethod.Result(status: status, changed: changed, ended: strays.ended)
+    }
+
+    /// Of a bypass that has a mask: the damage of one is found at once.
+    func watchMask(_ turn: borrowing NamespaceTurn, _ session: inout NamespaceSession) {
+        if (try? session.entry())?.created.contains(.mask) == true { transition.masks.add(turn.namespace) }
     }
 
     func principal(of peer: Peer) -> FairScheduler.Principal {

@@ -27,6 +27,7 @@ final class Transition: Sendable {
 
     let store: BypassStore
     let timers = ExpiryTimers()
+    let masks: MaskWatch
     let repairs = RepairStates()
     let leftovers = Leftovers()
     let events: EventLog
@@ -39,10 +40,11 @@ final class Transition: Sendable {
     private let logger: Logger
 
     init(
-        store: BypassStore, events: EventLog, matcher: Matcher, rulesets: RulesetCache, audit: Audit,
+        store: BypassStore, masks: MaskWatch, events: EventLog, matcher: Matcher, rulesets: RulesetCache, audit: Audit,
         notifier: SystemdNotifier, metrics: DaemonMetrics, log: RateLimitedLog, logger: Logger
     ) {
         self.store = store
+        self.masks = masks
         self.events = events
         self.matcher = matcher
         self.rulesets = rulesets
@@ -110,6 +112,7 @@ final class Transition: Sendable {
         cause: BypassEvent.Cause? = nil, audit auditRecord: AuditRecord?, _ after: inout AfterAnswer
     ) {
         timers.cancel(inode)
+        masks.remove(inode)
         repairs.remove(inode)
         switch ending {
         case .gone:

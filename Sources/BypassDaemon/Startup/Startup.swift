@@ -121,6 +121,14 @@ enum Startup {
         }
     }
 
+    static func makeMaskWatch(queue: WorkQueue, logger: Logger) throws(StartError) -> MaskWatch {
+        do throws(SystemCallError) {
+            return try MaskWatch(queue: queue, logger: logger)
+        } catch {
+            throw StartError(error)
+        }
+    }
+
     /// As `uname -r` prints it.
     static func kernelRelease() -> String {
         String(((try? Files.text("/proc/sys/kernel/osrelease")) ?? "unknown").prefix { $0 != "\n" })

@@ -62,12 +62,23 @@ int clinux_setns_network(int fd);
  * process that sends to it gets ECONNREFUSED.
  */
 int clinux_netlink_socket(int protocol);
+#define CLINUX_NETLINK_ROUTE 0
 #define CLINUX_NETLINK_SOCK_DIAG 4
 #define CLINUX_NETLINK_NETFILTER 12
 /* ioctl(fd, SIOCGSKNS): a new descriptor of the network namespace that a socket is in. */
 int clinux_socket_namespace(int fd);
 /* NETLINK_ADD_MEMBERSHIP: from now on the socket receives the traces of nf_tables of its namespace. */
 int clinux_join_traces(int fd);
+/*
+ * The same for changes of rulesets, of its namespace and of every other one that has a number (nsid) there:
+ * NETLINK_LISTEN_ALL_NSID, which needs CAP_NET_BROADCAST.
+ */
+int clinux_join_all_rulesets(int fd);
+/*
+ * recvmsg(fd, ...) without waiting, on such a socket: drops the message and gives the number of the namespace that it comes
+ * from, which is -1 for the socket's own. EAGAIN if there is none, ENOBUFS if some were lost.
+ */
+int clinux_receive_namespace_number(int fd, int32_t *number);
 /*
  * socket(2) and bind(2) to an address of 4 or 16 bytes, and a free port, which is returned in the machine's byte order. The
  * packets of the socket are for one hop.

@@ -10,6 +10,9 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     /// What it was opened by.
     package let path: String
 
+    /// Its descriptor, for the kernel only.
+    package var rawValue: CInt { descriptor.rawValue }
+
     /// Opens what an absolute path names; see `NamespaceReference` for the care that is taken.
     package init(path: String) throws(NamespaceError) {
         guard path.utf8.first == 0x2f, let reference = NamespaceReference(path) else { throw .notFound(path) }

@@ -144,17 +144,27 @@ package struct EventDescriptor: ~Copyable, Sendable {
         descriptor = OwnedDescriptor(adopting: try systemCall("eventfd", clinux_eventfd))
     }
 
-    var rawValue: CInt { descriptor.rawValue }
-
     /// Raises the flag.
     package borrowing func signal() {
         var one: UInt64 = 1
         _ = unsafe write(descriptor.rawValue, &one, MemoryLayout<UInt64>.size)
     }
 
-    /// Lowers the flag.
-    borrowing func clear() {
+    /// Lowers the flag, which must be raised.
+    package borrowing func clear() {
         var count: UInt64 = 0
         _ = unsafe read(descriptor.rawValue, &count, MemoryLayout<UInt64>.size)
+    }
+
+    /// Waits until the flag is raised, another descriptor can be read, or the time is over.
+    ///
+    /// - Parameters:
+    ///   - other: -1 for none.
+    ///   - milliseconds: -1 for as long as it takes.
+    /// - Returns: whether the flag is raised.
+    package borrowing func wait(orFor other: CInt = -1, milliseconds: CInt = -1) throws(SystemCallError) -> Bool {
+        var questions = [descriptor.rawValue, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        try systemCall("poll") { unsafe poll(&questions, nfds_t(questions.count), milliseconds) }
+        return questions[0].revents != 0
     }
 }

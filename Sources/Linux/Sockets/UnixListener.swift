@@ -52,7 +52,7 @@ package final class UnixListener: Sendable {
     ///   others give some back.
     package func accept() throws(SystemCallError) -> AcceptedConnection? {
         while true {
-            if try wait(for: [wakeUp.rawValue, socket.rawValue], milliseconds: -1) {
+            if try wakeUp.wait(orFor: socket.rawValue) {
                 if answerChecks() { return nil }
                 continue
             }
@@ -65,7 +65,7 @@ package final class UnixListener: Sendable {
                 case .connectionAbort, .resourceTemporarilyUnavailable: continue
                 default: break
                 }
-                if try wait(for: [wakeUp.rawValue], milliseconds: 100), answerChecks() { return nil }
+                if try wakeUp.wait(milliseconds: 100), answerChecks() { return nil }
                 throw error
             }
             let descriptor = OwnedDescriptor(adopting: number)
@@ -100,12 +100,5 @@ package final class UnixListener: Sendable {
             checks.answered = checks.asked
             return checks.isStopping
         }
-    }
-
-    /// - Returns: whether the first descriptor is ready.
-    private func wait(for descriptors: [CInt], milliseconds: CInt) throws(SystemCallError) -> Bool {
-        var questions = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        try systemCall("poll") { unsafe poll(&questions, nfds_t(questions.count), milliseconds) }
-        return questions[0].revents != 0
     }
 }

@@ -48,6 +48,9 @@ struct Attribute {
     var uint16: UInt16? { integer() }
     var uint8: UInt8? { integer() }
 
+    /// Those of rtnetlink are in the machine's own byte order.
+    var hostUInt32: UInt32? { uint32.map { UInt32(bigEndian: $0) } }
+
     /// Up to the first NUL; bytes that are no UTF-8 become U+FFFD.
     var string: String {
         unsafe String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)

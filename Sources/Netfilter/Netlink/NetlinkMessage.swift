@@ -50,9 +50,13 @@ struct NetlinkMessage {
     var isInterruptedDump: Bool { header.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 }
 
     /// What stands behind the nfnetlink header (struct nfgenmsg).
-    var attributes: Attributes {
-        let size = MemoryLayout<nfgenmsg>.size
-        return unsafe Attributes(UnsafeRawBufferPointer(rebasing: payload.dropFirst(size)))
+    var attributes: Attributes { attributes(after: MemoryLayout<nfgenmsg>.size) }
+
+    /// What stands behind another subsystem's header.
+    ///
+    /// - Parameter size: the header's, padded to four bytes.
+    func attributes(after size: Int) -> Attributes {
+        unsafe Attributes(UnsafeRawBufferPointer(rebasing: payload.dropFirst(size)))
     }
 
     /// What follows netlink's own header.

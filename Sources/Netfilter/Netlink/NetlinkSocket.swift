@@ -3,7 +3,7 @@ internal import Glibc
 package import Linux
 package import SystemPackage
 
-/// A netlink socket for nfnetlink or sock_diag. It belongs to the network namespace in which it was opened and keeps that
+/// A netlink socket for nfnetlink, sock_diag or rtnetlink. It belongs to the network namespace in which it was opened and keeps that
 /// alive: let go of it soon, where closing may wait (after a rule was deleted closing can cost an RCU grace period).
 package struct NetlinkSocket: ~Copyable {
     /// Shared with the thread that closes it later: the last reference closes it.
@@ -25,6 +25,8 @@ package struct NetlinkSocket: ~Copyable {
         case netfilter
         /// The namespace's sockets.
         case socketDiagnostics
+        /// Routing rules, and the numbers of other namespaces.
+        case routing
     }
 
     /// Opens a socket in the calling thread's network namespace.
@@ -35,6 +37,8 @@ package struct NetlinkSocket: ~Copyable {
             number = try systemCall("socket NETLINK_NETFILTER") { clinux_netlink_socket(CLINUX_NETLINK_NETFILTER) }
         case .socketDiagnostics:
             number = try systemCall("socket NETLINK_SOCK_DIAG") { clinux_netlink_socket(CLINUX_NETLINK_SOCK_DIAG) }
+        case .routing:
+            number = try systemCall("socket NETLINK_ROUTE") { clinux_netlink_socket(CLINUX_NETLINK_ROUTE) }
         }
         self.init(adopting: OwnedDescriptor(adopting: number))
     }
