@@ -229,3 +229,22 @@ extension Observation {
         return unreadable.isEmpty && isSettled ? false : nil
     }
 }
+
+extension Observation {
+    /// Connections from here to single addresses and ports for which other programs have rules: if the mesh would not take
+    /// them, they can be left out of a bypass, and the rules go on working. nil if there are none. One set is for all of its
+    /// ports at all of its addresses, so of rules for several ports the first decides.
+    package func exemptable(with hooks: HookSet) -> ConnectionSet? {
+        guard hooks.contains(.output) else { return nil }
+        let sets = otherNat.compactMap { other -> ConnectionSet? in
+            guard other.hooks == [.output], let set = other.scope.only, let network = set.networks.first,
+                network == IPNetwork(containing: network.address, length: 128),
+                let ports = set.ports.first, ports.first == ports.last
+            else { return nil }
+            return set
+        }
+        guard let ports = sets.first?.ports else { return nil }
+        let networks = Set(sets.filter { $0.ports == ports }.flatMap(\.networks)).sorted()
+        return try? ConnectionSet(ports: ports, networks: Array(networks.prefix(ConnectionSet.maxNetworks)))
+    }
+}

@@ -110,7 +110,7 @@ final class Recovery: Sendable {
         for (inode, record) in store.all {
             guard let direction = record.direction, let deadline = record.deadline else { continue }
             let entry = MapEntry(
-                deadline: deadline, hooks: direction.hooks, scope: record.scope ?? .all, isCurrent: false)
+                deadline: deadline, hooks: direction.hooks, scope: record.matchedScope ?? .all, isCurrent: false)
             do throws(SystemCallError) {
                 try matcher.set(entry, of: inode)
             } catch {

@@ -86,6 +86,7 @@ extension BypassManager {
         }
         let observation = try Reconciler.observe(&session)
         watchMask(turn, &session)
+        if exemptOthers(in: observation, &record, turn) { transition.record(record, of: inode) }
         return record.reconcileDecision(given: observation) == .nothing && !transition.repairs[inode].isDegraded
             && !session.isOtherNamespace(by: observation)
     }

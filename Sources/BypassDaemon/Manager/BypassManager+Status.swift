@@ -34,7 +34,8 @@ extension BypassManager {
         } else if let entry = observation.entry {
             let record = store[session.inode]
             status.direction = Direction(entry.hooks)
-            (status.only, status.except) = (entry.scope.only, entry.scope.except)
+            let scope = record?.requested(entry.scope) ?? entry.scope
+            (status.only, status.except) = (scope.only, scope.except)
             status.expiresAt = Self.timestamp(ofDeadline: entry.deadline)
             status.since = record?.since
             status.owner = record?.owner

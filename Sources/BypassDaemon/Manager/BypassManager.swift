@@ -77,15 +77,16 @@ final class BypassManager: Sendable {
         session.retryMask()
         let old = store[session.inode]
         let wasOn = try session.entry()?.isLive(at: BootClock.now) ?? false
-        let new = BypassRecord(
+        var new = BypassRecord(
             netns: request.netns, path: session.path, cookie: session.cookie,
             since: wasOn ? old?.since ?? .now : .now, direction: direction, only: request.scope.only,
             except: request.scope.except, deadline: permit.ttl.map(Self.deadline) ?? 0,
             generation: store.nextGeneration(),
             owner: request.owner, reason: request.reason, setBy: .init(request.peer.credentials))
+        if new.except == nil { new.exempted = old?.exempted }
         let isNew = !wasOn || old?.desiresTheSame(as: new) != true
         let result = try apply(
-            isNew ? new : old ?? new, insteadOf: old, isNew: isNew, connections, request.netns, in: &session, &after)
+            isNew ? new : old ?? new, insteadOf: old, isNew: isNew, connections, request.netns, turn, &session, &after)
         watchMask(turn, &session)
         return result
     }
@@ -135,10 +136,11 @@ final class BypassManager: Sendable {
         }
         // What was found without a record has one from now on.
         new.direction = Direction(entry.hooks)
-        (new.only, new.except) = (entry.scope.only, entry.scope.except)
+        let scope = old.requested(entry.scope)
+        (new.only, new.except) = (scope.only, scope.except)
         new.deadline = new.deadline ?? entry.deadline
         let isNew = new.generation != old.generation
-        return try apply(new, insteadOf: old, isNew: isNew, .keep, request.netns, in: &session, &after)
+        return try apply(new, insteadOf: old, isNew: isNew, .keep, request.netns, turn, &session, &after)
     }
 
     /// What is, in one namespace.
@@ -253,39 +255,6 @@ final class BypassManager: Sendable {
         return BypassMethod.Result(
             status: status, changed: ending.changed, ended: strays.ended,
             removed: foreign.removed.map(\.description))
-    }
-
-    /// Makes what a record says so, and gives what then is.
-    ///
-    /// - Parameters:
-    ///   - old: what there was before, and is again if this fails.
-    ///   - isNew: whether the record differs, even if the kernel has nothing to do.
-    private func apply(
-        _ record: BypassRecord, insteadOf old: BypassRecord?, isNew: Bool, _ connections: OpenConnections,
-        _ netns: String,
-        in session: inout NamespaceSession, _ after: inout AfterAnswer
-    ) throws(BypassError) -> BypassMethod.Result {
-        let inode = session.inode
-        // Before anything is on: whatever happens to the daemon, it is known who wanted it.
-        transition.record(record, of: inode)
-        let outcome: Reconciler.Outcome
-        do throws(BypassError) {
-            outcome = try Reconciler.reconcile(record.desiredState, in: &session)
-        } catch {
-            transition.rollBack(to: old, of: inode)
-            throw error
-        }
-        transition.activate(record, of: inode)
-        let strays = settleFlows(before: outcome.before.bypassed, outcome.after, connections, in: &session)
-        let status = status(of: outcome.after, netns, in: &session, strays: strays)
-        let changed = isNew || outcome.changed
-        if changed { transition.publish(.on, status, &after) }
-        return BypassMethod.Result(status: status, changed: changed, ended: strays.ended)
-    }
-
-    /// Of a bypass that has a mask: the damage of one is found at once.
-    func watchMask(_ turn: borrowing NamespaceTurn, _ session: inout NamespaceSession) {
-        if (try? session.entry())?.created.contains(.mask) == true { transition.masks.add(turn.namespace) }
     }
 
     func principal(of peer: Peer) -> FairScheduler.Principal {

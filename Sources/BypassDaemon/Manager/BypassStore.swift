@@ -20,6 +20,8 @@ struct BypassRecord: Codable, Hashable, Sendable {
     /// The scope, with a direction.
     var only: ConnectionSet?
     var except: ConnectionSet?
+    /// What the bypass leaves to other programs' rules, since the mesh would not take it; only without `except`.
+    var exempted: ConnectionSet?
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not expire.
     var deadline: UInt64?
     /// nil in a record of a version without generations.
@@ -37,14 +39,22 @@ struct BypassRecord: Codable, Hashable, Sendable {
     /// nil for a bypass that was found without a record. A record of a version without scopes is for every connection.
     var scope: Scope? { direction.map { _ in Scope(only: only, except: except) } }
 
+    /// The same without what is left to other programs' rules: what the matcher's map holds.
+    var matchedScope: Scope? { direction.map { _ in Scope(only: only, except: except ?? exempted) } }
+
+    /// What was asked for, of what the matcher's map holds.
+    func requested(_ scope: Scope) -> Scope {
+        Scope(only: scope.only, except: scope.except == exempted ? except : scope.except)
+    }
+
     /// What the kernel has to do for it. One that was found without a record is reconciled by what the map holds instead.
     var desiredState: DesiredState {
-        .on((direction ?? .both).hooks, scope: scope ?? .all, deadline: deadline ?? 0)
+        .on((direction ?? .both).hooks, scope: matchedScope ?? .all, deadline: deadline ?? 0)
     }
 
     /// What is needed so that it is as it says.
     func reconcileDecision(given observation: Observation) -> ReconcileDecision {
-        ReconcileDecision(hooks: direction?.hooks, scope: scope, deadline: deadline, given: observation)
+        ReconcileDecision(hooks: direction?.hooks, scope: matchedScope, deadline: deadline, given: observation)
     }
 
     /// Whether it has ended, whatever its namespace holds.
@@ -62,6 +72,7 @@ extension BypassRecord: JSONWritableObject {
         text.member("direction", direction?.rawValue)
         text.member("only", only)
         text.member("except", except)
+        text.member("exempted", exempted)
         text.member("deadline", deadline)
         text.member("generation", generation)
         text.member("owner", owner)

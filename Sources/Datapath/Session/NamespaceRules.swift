@@ -1,5 +1,5 @@
 internal import Bypass
-internal import BypassAPI
+package import BypassAPI
 package import Linux
 package import Netfilter
 internal import SystemPackage
@@ -39,9 +39,29 @@ package struct NamespaceRules: Sendable {
         evaluation(of: first).path(of: first.packet, from: first.origin).end
     }
 
-    private func evaluation(of first: FirstPacket) -> PathEvaluation {
+    /// Whether no rule would give connections from here to these ports and addresses to a sidecar, if there was no bypass. What
+    /// is not known may.
+    package func isMeshFree(_ set: ConnectionSet) -> Bool {
+        for network in set.networks {
+            guard let to = IPAddress(network.address.description) else { return false }
+            for port in set.ports.map(\.first) {
+                // A mesh's rules leave its proxy's own user alone, and take others.
+                for (isTCP, uid) in [(true, 0), (true, Self.anyUser), (false, 0), (false, Self.anyUser)] {
+                    let first = FirstPacket(to: to, port: port, from: nil, isTCP: isTCP, uid: uid, origin: .local)
+                    let end = evaluation(of: first, isBypassed: false).path(of: first.packet, from: .local).end
+                    guard case .application = end else { return false }
+                }
+            }
+        }
+        return true
+    }
+
+    /// A user of whom no rule knows (nobody).
+    private static let anyUser: UInt32 = 65534
+
+    private func evaluation(of first: FirstPacket, isBypassed: Bool? = nil) -> PathEvaluation {
         var context = context
-        context.matcher.matches = matches(first)
+        context.matcher.matches = isBypassed ?? matches(first)
         return PathEvaluation(tables, context, isComplete: unreadable.isEmpty)
     }
 

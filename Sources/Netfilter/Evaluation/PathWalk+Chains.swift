@@ -108,6 +108,6 @@ extension PathWalk {
             isLocal = context.isLocal(address)
         }
         let isToItself = !isRedirect && (port == nil || port == before.1) && (address == nil || address == before.0)
-        if !isToItself { isRedirected = true }
+        if !isToItself && !staysAtLoopback(before.0) { isRedirected = true }
     }
 }

@@ -52,8 +52,9 @@ extension PathWalk {
         packet.isTracked = true
         hasDestinationNat = true
         isLocal = context.isLocal(packet.destination)
-        isRedirected =
+        let isElsewhere =
             packet.destination != original.destination || packet.destinationPort != original.destinationPort
+        isRedirected = isElsewhere && !staysAtLoopback(original.destination)
         return true
     }
 }

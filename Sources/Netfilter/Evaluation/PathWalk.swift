@@ -90,6 +90,12 @@ struct PathWalk {
         return isRedirected && isLocal == true ? .sidecar(port: port) : .application(port: port)
     }
 
+    /// Whether another program than a mesh has changed the port: a proxy listens at 127.0.0.1 or an address of the pod's. Docker
+    /// has its name server at 127.0.0.11.
+    func staysAtLoopback(_ original: [UInt8?]) -> Bool {
+        packet.family == .ip && packet.destination == original && original.first == 127 && original != [127, 0, 0, 1]
+    }
+
     /// Whether a chain takes packets by TPROXY.
     private var takesFromLoopback: Bool {
         tables.contains { table in
