@@ -106,13 +106,17 @@ let package = Package(
         // The controller, a client of the socket: nothing of it is in the daemon.
         .target(
             name: "Kubernetes",
-            dependencies: ["StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml],
+            dependencies: [
+                "StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml,
+            ],
             swiftSettings: strict
         ),
+        .target(name: "PodBypass", dependencies: ["BypassAPI"], swiftSettings: strict),
         .target(
             name: "BypassController",
             dependencies: [
-                "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics", nioCore,
+                "PodBypass", "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry",
+                "PrometheusMetrics", nioCore,
                 nioPosix,
                 nioHTTP, http, logging, metrics, lifecycle,
             ], swiftSettings: strict),
@@ -203,7 +207,8 @@ let package = Package(
         .testTarget(
             name: "BypassControllerTests",
             dependencies: [
-                "BypassController", "BypassAPI", "ControllerTestSupport", "StrictJSON", "Kubernetes", logging, nioCore,
+                "BypassController", "PodBypass", "BypassAPI", "ControllerTestSupport", "StrictJSON", "Kubernetes",
+                logging, nioCore,
                 nioPosix,
             ],
             swiftSettings: strict),

@@ -3,6 +3,7 @@ internal import BypassClient
 internal import CoreMetrics
 internal import Kubernetes
 internal import Logging
+internal import PodBypass
 internal import Retry
 
 // MARK: events from the API server

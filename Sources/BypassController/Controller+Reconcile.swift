@@ -2,6 +2,7 @@ internal import BypassAPI
 internal import BypassClient
 internal import Kubernetes
 internal import Logging
+internal import PodBypass
 internal import Retry
 
 // MARK: what is done for one pod, and what is reported about it

@@ -2,6 +2,7 @@ internal import BypassAPI
 internal import Kubernetes
 internal import Linux
 internal import Logging
+internal import PodBypass
 internal import Retry
 
 /// Makes the bypasses on the node match the labels of its pods.

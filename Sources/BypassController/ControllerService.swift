@@ -3,6 +3,7 @@ internal import BypassClient
 internal import CoreMetrics
 package import Kubernetes
 package import Logging
+internal import PodBypass
 internal import Retry
 internal import ServiceLifecycle
 

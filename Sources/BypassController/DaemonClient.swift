@@ -1,5 +1,6 @@
 internal import BypassAPI
 internal import BypassClient
+internal import PodBypass
 
 /// Calls the daemon to bypass pods.
 ///

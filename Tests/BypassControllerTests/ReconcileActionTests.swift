@@ -1,5 +1,6 @@
 import BypassAPI
 import Kubernetes
+import PodBypass
 import Testing
 
 @testable import BypassController

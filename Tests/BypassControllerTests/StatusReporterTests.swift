@@ -2,6 +2,7 @@ import BypassAPI
 import ControllerTestSupport
 import Kubernetes
 import Logging
+import PodBypass
 import StrictJSON
 import Synchronization
 import Testing

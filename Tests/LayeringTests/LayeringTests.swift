@@ -4,7 +4,7 @@ import Testing
 /// Who may import whom. SwiftPM does not notice a layer that is skipped: this does.
 @Suite struct LayeringTests {
     /// Targets that know no operating system.
-    private static let pure: Set<String> = ["Bypass", "BypassAPI", "JSONRPC", "Retry", "StrictJSON"]
+    private static let pure: Set<String> = ["Bypass", "BypassAPI", "JSONRPC", "PodBypass", "Retry", "StrictJSON"]
     /// What comes with the compiler, for all others.
     private static let toolchain: Set<String> = ["Glibc", "Synchronization"]
 
@@ -35,14 +35,15 @@ import Testing
             "Logging",
         ],
         "BypassController": [
-            "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics", "NIOCore",
-            "NIOPosix",
+            "PodBypass", "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics",
+            "NIOCore", "NIOPosix",
             "NIOHTTP1", "AsyncHTTPClient", "Logging", "CoreMetrics", "ServiceLifecycle",
         ],
         "Kubernetes": [
             "StrictJSON", "Linux", "Retry", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "AsyncHTTPClient", "Yams",
             "FoundationEssentials",
         ],
+        "PodBypass": ["BypassAPI"],
         "PrometheusMetrics": ["CoreMetrics"],
         "Datapath": ["Bypass", "BypassAPI", "Netfilter", "Linux", "CBypassABI", "CLibbpf", "SystemPackage"],
         "BypassPolicy": ["Bypass", "BypassAPI", "Linux"],

@@ -1,4 +1,5 @@
 internal import Kubernetes
+internal import PodBypass
 
 /// Whether a labelled pod can be bypassed.
 enum Eligibility: Hashable, Sendable {

@@ -1,4 +1,5 @@
 internal import BypassAPI
+internal import PodBypass
 
 /// What to do next for one pod.
 enum ReconcileAction: Hashable, Sendable {

@@ -1,6 +1,7 @@
 internal import BypassAPI
 internal import Kubernetes
 internal import Linux
+internal import PodBypass
 internal import StrictJSON
 
 /// Writes Events about pods as client-go's recorder does: a repeated Event increments the count of the existing one, and a

@@ -1,4 +1,5 @@
 internal import Kubernetes
+internal import PodBypass
 internal import StrictJSON
 
 /// A change of what the controller writes on a pod.

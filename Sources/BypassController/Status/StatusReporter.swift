@@ -1,6 +1,7 @@
 internal import BypassAPI
 internal import Kubernetes
 internal import Logging
+internal import PodBypass
 internal import Retry
 
 /// Reports the state of bypasses on their pods: as an annotation and as Events, and by removing the label of a bypass that has
@@ -151,7 +152,8 @@ actor StatusReporter {
         guard let event = update.condition.event(of: update.spec) else { return }
         await record(event, about: update.pod)
         guard case .on = update.condition, let pod = update.object, Sidecars().mesh(of: pod) == .istio,
-            let warning = await peerAuthentication.warning(for: pod, update.spec.direction)
+            let warning = await peerAuthentication.warning(
+                for: pod, inbound: update.spec.direction != .outbound, outbound: update.spec.direction != .inbound)
         else { return }
         await record(.init(reason: warning.reason, isWarning: true, message: warning.message), about: update.pod)
     }

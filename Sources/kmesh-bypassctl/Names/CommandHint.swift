@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Console
 
 /// What may have been meant by a subcommand that there is not.
 struct CommandHint {

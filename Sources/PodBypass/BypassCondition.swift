@@ -1,7 +1,7 @@
-internal import BypassAPI
+package import BypassAPI
 
 /// The state of a pod's bypass, as the pod's status annotation and its Events report it.
-enum BypassCondition: Hashable, Sendable {
+package enum BypassCondition: Hashable, Sendable {
     case on(until: Timestamp?)
     /// Bypassed, but something still takes traffic to the sidecar, or may: codes for the annotation, sentences for the Event;
     /// whether that is so for some of the connections only.
@@ -22,7 +22,7 @@ enum BypassCondition: Hashable, Sendable {
     case off(wasOn: Bool)
 
     /// The value of the status annotation; nil if there is none.
-    var annotation: String? {
+    package var annotation: String? {
         switch self {
         case .on(let until): "on" + Self.suffix(until)
         case .notEffective(let until, let isPartial, let codes, _):
@@ -39,7 +39,7 @@ enum BypassCondition: Hashable, Sendable {
         }
     }
 
-    var isOff: Bool {
+    package var isOff: Bool {
         switch self {
         case .off, .offNotEffective: true
         default: false
@@ -49,13 +49,13 @@ enum BypassCondition: Hashable, Sendable {
     private static let foreignBypass = "foreign-bypass"
 
     /// What the daemon reports of a bypass that it has turned off; nil if nothing bypasses the sidecar any more.
-    static func sentences(ofForeignBypassesIn status: BypassStatus) -> String? {
+    package static func sentences(ofForeignBypassesIn status: BypassStatus) -> String? {
         let reasons = status.warnings.filter { $0.code == foreignBypass }.map(\.message)
         return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
     }
 
     /// Whether the annotation has to be replaced. That a bypass has expired stays on the pod for users to read.
-    func replaces(_ annotation: String?) -> Bool {
+    package func replaces(_ annotation: String?) -> Bool {
         if case .off(wasOn: false) = self, annotation?.hasPrefix("expired ") == true { return false }
         return annotation != self.annotation
     }
@@ -63,14 +63,14 @@ enum BypassCondition: Hashable, Sendable {
     private static func suffix(_ until: Timestamp?) -> String { until.map { " until \($0)" } ?? "" }
 
     /// The expiry that a status annotation records: it outlives the memory of controller and daemon.
-    static func expiry(in annotation: String?) -> Timestamp? {
+    package static func expiry(in annotation: String?) -> Timestamp? {
         let prefix = "on until "
         guard let annotation, annotation.hasPrefix(prefix) else { return nil }
         return Timestamp(String(annotation.dropFirst(prefix.count).prefix { $0 != "," }))
     }
 
     /// The condition of a bypass that is as it was asked for.
-    init(of bypass: BypassStatus) {
+    package init(of bypass: BypassStatus) {
         let codes = Set(bypass.warnings.map(\.code))
         let until = bypass.expiresAt
         if !bypass.effective {
@@ -91,7 +91,7 @@ enum BypassCondition: Hashable, Sendable {
     }
 
     /// Whether the daemon sends no event when this ends, so that its status has to be read again.
-    var isObservedByAsking: Bool {
+    package var isObservedByAsking: Bool {
         switch self {
         case .notEffective, .contested, .nothingToBypass: true
         default: false
@@ -101,16 +101,22 @@ enum BypassCondition: Hashable, Sendable {
 
 extension BypassCondition {
     /// An Event (core/v1) about the pod.
-    struct Event: Hashable, Sendable {
-        var reason: String
-        var isWarning: Bool
-        var message: String
+    package struct Event: Hashable, Sendable {
+        package var reason: String
+        package var isWarning: Bool
+        package var message: String
+
+        package init(reason: String, isWarning: Bool, message: String) {
+            self.reason = reason
+            self.isWarning = isWarning
+            self.message = message
+        }
     }
 
     /// The Event that reports a change to this condition; nil if none does.
     ///
     /// - Parameter spec: of the bypass that there is, as far as it is known.
-    func event(of spec: BypassSpec) -> Event? {
+    package func event(of spec: BypassSpec) -> Event? {
         let which = spec.direction == .both ? "" : "\(spec.direction.rawValue) "
         switch self {
         case .on(let until):

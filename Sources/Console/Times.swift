@@ -1,7 +1,7 @@
-internal import BypassAPI
+package import BypassAPI
 
 /// A length of time in its two largest units, such as `2h 5m`: more digits only hide the ones that count.
-func spell(seconds: Int64) -> String {
+package func spell(seconds: Int64) -> String {
     let units: [(name: String, seconds: Int64)] = [("d", 86400), ("h", 3600), ("m", 60), ("s", 1)]
     guard let first = units.firstIndex(where: { seconds >= $0.seconds }) else { return "0s" }
     let large = "\(seconds / units[first].seconds)\(units[first].name)"
@@ -11,12 +11,12 @@ func spell(seconds: Int64) -> String {
 }
 
 /// How far away `moment` is, such as `in 14m 32s`.
-func remaining(until moment: Timestamp, now: Timestamp) -> String {
+package func remaining(until moment: Timestamp, now: Timestamp) -> String {
     let seconds = moment.secondsSince1970 - now.secondsSince1970
     return seconds > 0 ? "in \(spell(seconds: seconds))" : "now"
 }
 
 /// How long ago `moment` was, such as `2h 5m ago`. The clocks of two readings may differ by a step backwards.
-func elapsed(since moment: Timestamp, now: Timestamp) -> String {
+package func elapsed(since moment: Timestamp, now: Timestamp) -> String {
     "\(spell(seconds: max(0, now.secondsSince1970 - moment.secondsSince1970))) ago"
 }

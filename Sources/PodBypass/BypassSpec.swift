@@ -1,41 +1,41 @@
-internal import BypassAPI
+package import BypassAPI
 
 /// The label that users set on a pod.
-enum BypassLabel {
-    static let key = "kmesh.net/bypass"
-    static let enabled = "enabled"
-    static let selector = "\(key)=\(enabled)"
+package enum BypassLabel {
+    package static let key = "kmesh.net/bypass"
+    package static let enabled = "enabled"
+    package static let selector = "\(key)=\(enabled)"
 }
 
 /// The annotations that users set on a pod, and the one that the controller writes.
-enum Annotations {
-    static let direction = "kmesh.net/bypass-direction"
-    static let ttl = "kmesh.net/bypass-ttl"
-    static let reason = "kmesh.net/bypass-reason"
-    static let ports = "kmesh.net/bypass-ports"
-    static let networks = "kmesh.net/bypass-networks"
-    static let connections = "kmesh.net/bypass-connections"
+package enum Annotations {
+    package static let direction = "kmesh.net/bypass-direction"
+    package static let ttl = "kmesh.net/bypass-ttl"
+    package static let reason = "kmesh.net/bypass-reason"
+    package static let ports = "kmesh.net/bypass-ports"
+    package static let networks = "kmesh.net/bypass-networks"
+    package static let connections = "kmesh.net/bypass-connections"
     /// Written by the controller: a ``BypassCondition``.
-    static let status = "kmesh.net/bypass-status"
+    package static let status = "kmesh.net/bypass-status"
 }
 
 /// How a pod is to be bypassed, as its annotations say.
-struct BypassSpec: Hashable, Sendable {
-    var direction = Direction.both
+package struct BypassSpec: Hashable, Sendable {
+    package var direction = Direction.both
     /// Seconds.
-    var ttl: Int?
-    var reason: String?
+    package var ttl: Int?
+    package var reason: String?
     /// The connections that it is for; nil: all.
-    var only: ConnectionSet?
+    package var only: ConnectionSet?
     /// What happens to open connections; nil: they are kept.
-    var connections: OpenConnections?
+    package var connections: OpenConnections?
 
     /// An annotation has an invalid value; the message says which values are valid.
-    struct Malformed: Error, Hashable, Sendable {
-        var message: String
+    package struct Malformed: Error, Hashable, Sendable {
+        package var message: String
     }
 
-    init(
+    package init(
         direction: Direction = .both, ttl: Int? = nil, reason: String? = nil, only: ConnectionSet? = nil,
         connections: OpenConnections? = nil
     ) {
@@ -46,7 +46,7 @@ struct BypassSpec: Hashable, Sendable {
         self.connections = connections
     }
 
-    init(annotations: [String: String]) throws(Malformed) {
+    package init(annotations: [String: String]) throws(Malformed) {
         if let text = annotations[Annotations.direction] {
             guard let direction = Direction(rawValue: text) else {
                 throw Self.malformed(Annotations.direction, text, "it must be both, inbound or outbound")

@@ -1,9 +1,7 @@
-internal import BypassAPI
-internal import Kubernetes
 internal import StrictJSON
 
 /// Finds out whether Istio has a pod's peers use mTLS: a bypassed pod does not speak it.
-actor PeerAuthenticationChecker {
+package actor PeerAuthenticationChecker {
     private let client: APIClient
     /// By namespace. Kept for a short time, for pods that are labelled together.
     private var cache: [String: (policies: [PeerAuthentication], expiry: ContinuousClock.Instant)] = [:]
@@ -11,18 +9,22 @@ actor PeerAuthenticationChecker {
     /// The namespace of Istio's mesh-wide policies, unless it was installed otherwise.
     private static let rootNamespace = "istio-system"
 
-    init(_ client: APIClient) {
+    package init(_ client: APIClient) {
         self.client = client
     }
 
     /// nil if mTLS is disabled for the pod.
-    func warning(for pod: Pod, _ direction: Direction) async -> MutualTLSPolicy.Warning? {
+    ///
+    /// - Parameters:
+    ///   - inbound: whether the pod's inbound connections bypass its sidecar.
+    ///   - outbound: likewise.
+    package func warning(for pod: Pod, inbound: Bool, outbound: Bool) async -> MutualTLSPolicy.Warning? {
         do throws(APIError) {
             let own = try await policies(in: pod.metadata.namespace)
             let mesh =
                 pod.metadata.namespace == Self.rootNamespace ? [] : try await policies(in: Self.rootNamespace)
             return MutualTLSPolicy(for: pod.metadata.labels, namespace: own, mesh: mesh)
-                .warning(inbound: direction != .outbound, outbound: direction != .inbound)
+                .warning(inbound: inbound, outbound: outbound)
         } catch {
             return error == .cancelled ? nil : MutualTLSPolicy.unknown(error.description)
         }
