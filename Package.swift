@@ -107,7 +107,7 @@ let package = Package(
         .target(
             name: "Kubernetes",
             dependencies: [
-                "StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml,
+                "StrictJSON", "Linux", "Retry", nioCore, nioPosix, nioHTTP, nioTLS, http, yaml, subprocess, system,
             ],
             swiftSettings: strict
         ),

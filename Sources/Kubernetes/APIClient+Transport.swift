@@ -1,4 +1,5 @@
 internal import AsyncHTTPClient
+internal import FoundationEssentials
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
@@ -112,6 +113,18 @@ extension ClusterAccess {
             throw AccessError("a certificate or key of the kubeconfig is not valid PEM (\(error))")
         }
         return tls
+    }
+}
+
+extension HTTPClient.Configuration.Proxy {
+    init(_ proxy: Proxy) {
+        switch proxy.kind {
+        case .http:
+            self = .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.credentials.map { .basic(credentials: Data($0.utf8).base64EncodedString()) })
+        case .socks5: self = .socksServer(host: proxy.host, port: proxy.port)
+        }
     }
 }
 

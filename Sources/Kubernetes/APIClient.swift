@@ -49,6 +49,7 @@ package final class APIClient: Sendable {
             configuration.httpVersion = .http1Only
             configuration.http1_1ConnectionDebugInitializer = { $0.enableKeepalive() }
             self.access = access
+            configuration.proxy = access.proxy.map(HTTPClient.Configuration.Proxy.init)
             server = access.server(named: access.serverName, in: &configuration.dnsOverride)
             http = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
             tokens = TokenSource(access.token)
@@ -59,7 +60,7 @@ package final class APIClient: Sendable {
     ///
     /// - Returns: whether they have changed, so that a retry may succeed.
     private func reload(after failed: Connection) async -> Bool {
-        guard let access = try? failed.access.reload?(), !access.isEquivalent(to: failed.access),
+        guard let access = try? await failed.access.reload?(), !access.isEquivalent(to: failed.access),
             let new = try? Connection(access)
         else { return false }
         let superseded = connection.withLock { current in

@@ -78,7 +78,7 @@ struct Run: AsyncParsableCommand {
         (configuration.healthHost, configuration.healthPort) = (health.host, health.port)
         let service: ControllerService
         do throws(AccessError) {
-            let access = try ClusterAccess.find(kubeconfig: kubeconfig, environment: { ProcessEnvironment[$0] })
+            let access = try await ClusterAccess.find(kubeconfig: kubeconfig, environment: { ProcessEnvironment[$0] })
             service = try ControllerService(configuration, access, logger: logger)
         } catch {
             throw fail(78, error.description)

@@ -120,7 +120,7 @@ import Testing
             server.allow(["first"])
             try write(token: "first")
             try Files.write(TestCertificates.otherAuthority, to: folder + "/ca.crt")
-            let access = try ClusterAccess.find(kubeconfig: folder + "/config", environment: { _ in nil })
+            let access = try await ClusterAccess.find(kubeconfig: folder + "/config", environment: { _ in nil })
             try await with(access) { client in
                 let refusal = await failure { _ = try await client.get("/api/v1/pods") }
                 #expect(refusal?.description.contains("not signed by the expected CA") == true, "\(refusal as Any)")
@@ -155,7 +155,7 @@ import Testing
             }
             server.allow(["first"])
             try write(token: "first")
-            let access = try ClusterAccess.find(kubeconfig: folder + "/config", environment: { _ in nil })
+            let access = try await ClusterAccess.find(kubeconfig: folder + "/config", environment: { _ in nil })
             try await with(access) { client in
                 let watch = Task { () -> Bool in
                     for await element in ResourceWatch<Pod>(client, "/api/v1/pods", selectors: []) {

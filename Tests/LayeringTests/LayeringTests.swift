@@ -41,7 +41,7 @@ import Testing
         ],
         "Kubernetes": [
             "StrictJSON", "Linux", "Retry", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "AsyncHTTPClient", "Yams",
-            "FoundationEssentials",
+            "FoundationEssentials", "Subprocess", "SystemPackage",
         ],
         "PodBypass": ["BypassAPI"],
         "PrometheusMetrics": ["CoreMetrics"],

@@ -13,8 +13,14 @@ package struct ClusterAccess: Sendable {
     package var serverName: String?
     package var token: Token?
     package var certificate: ClientCertificate?
+    /// nil for none.
+    package var proxy: Proxy?
+    /// The namespace of the kubeconfig's context, or of this pod; nil if none is named.
+    package var namespace: String?
+    /// What gets the credentials.
+    var plugin: CredentialPlugin?
     /// Reads it again from where it was found: certificates, and tokens in a kubeconfig, are replaced now and then.
-    var reload: (@Sendable () throws(AccessError) -> ClusterAccess)?
+    var reload: (@Sendable () async throws(AccessError) -> ClusterAccess)?
 
     package init(server: String) {
         self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
@@ -44,41 +50,66 @@ package struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ClusterAccess {
+    /// Who uses it.
+    package enum Caller: Hashable, Sendable {
+        /// A program that runs by itself. In a pod, it uses the pod's service account.
+        case service
+        /// A user at a command line: as with `kubectl`, their own kubeconfig and proxies come first.
+        ///
+        /// - Parameter isAtTerminal: whether a login plugin may ask for a password.
+        case user(isAtTerminal: Bool)
+
+        fileprivate var isUser: Bool { self != .service }
+    }
+
     /// Loads the configuration from where Kubernetes' own programs do: `--kubeconfig`, the variable KUBECONFIG, the pod's
     /// service account, `~/.kube/config`.
     ///
     /// - Parameters:
     ///   - kubeconfig: if not nil, the only file to read.
+    ///   - context: of the kubeconfig; its current one if nil.
     ///   - environment: the process's environment, by variable name.
     ///   - serviceAccount: the directory where the kubelet mounts token and CA.
     package static func find(
-        kubeconfig: String?, environment: @escaping @Sendable (String) -> String?,
+        kubeconfig: String?, context: String? = nil, for caller: Caller = .service,
+        environment: @escaping @Sendable (String) -> String?,
         serviceAccount: String = "/var/run/secrets/kubernetes.io/serviceaccount"
-    ) throws(AccessError) -> ClusterAccess {
-        var access = try read(kubeconfig: kubeconfig, environment, serviceAccount)
+    ) async throws(AccessError) -> ClusterAccess {
+        var access = try read(kubeconfig, context, caller, environment, serviceAccount)
+        if case .user = caller, access.proxy == nil {
+            access.proxy = try Proxy(for: access.server, environment: environment)
+        }
+        if let plugin = access.plugin {
+            try await plugin.authenticate(&access, isInteractive: caller == .user(isAtTerminal: true))
+        }
         access.reload = { () throws(AccessError) in
-            try find(kubeconfig: kubeconfig, environment: environment, serviceAccount: serviceAccount)
+            try await find(
+                kubeconfig: kubeconfig, context: context, for: caller, environment: environment,
+                serviceAccount: serviceAccount)
         }
         return access
     }
 
     private static func read(
-        kubeconfig: String?, _ environment: (String) -> String?, _ serviceAccount: String
+        _ kubeconfig: String?, _ context: String?, _ caller: Caller, _ environment: (String) -> String?,
+        _ serviceAccount: String
     ) throws(AccessError) -> ClusterAccess {
-        if let kubeconfig { return try Kubeconfig(files: [kubeconfig]).access() }
+        if let kubeconfig { return try Kubeconfig(files: [kubeconfig]).access(context: context) }
         if let list = environment("KUBECONFIG"), !list.isEmpty {
-            return try Kubeconfig(search: list.split(separator: ":").map(String.init)).access()
+            return try Kubeconfig(search: list.split(separator: ":").map(String.init)).access(context: context)
         }
-        if let host = environment("KUBERNETES_SERVICE_HOST"), !host.isEmpty {
+        let home = environment("HOME").map { $0 + "/.kube/config" }.flatMap { Files.exists($0) ? $0 : nil }
+        if let host = environment("KUBERNETES_SERVICE_HOST"), !host.isEmpty, context == nil,
+            !(caller.isUser && home != nil)
+        {
             return try inCluster(host, environment("KUBERNETES_SERVICE_PORT") ?? "443", serviceAccount)
         }
-        let home = environment("HOME").map { $0 + "/.kube/config" }
-        guard let home, Files.exists(home) else {
+        guard let home else {
             throw AccessError(
                 "no API server is configured: this is not a pod, KUBECONFIG is not set, and there is no ~/.kube/config; name "
                     + "a kubeconfig with --kubeconfig")
         }
-        return try Kubeconfig(files: [home]).access()
+        return try Kubeconfig(files: [home]).access(context: context)
     }
 
     /// The service account's token and the cluster's CA, which the kubelet mounts into each pod.
@@ -88,6 +119,7 @@ extension ClusterAccess {
         var access = ClusterAccess(server: "https://" + (host.contains(":") ? "[\(host)]" : host) + ":" + port)
         access.token = .file(folder + "/token")
         access.certificateAuthority = try read(folder + "/ca.crt")
+        access.namespace = (try? Files.text(folder + "/namespace")).map { $0.filter { !$0.isWhitespace } }
         return access
     }
 
@@ -95,7 +127,7 @@ extension ClusterAccess {
     func isEquivalent(to other: ClusterAccess) -> Bool {
         server == other.server && certificateAuthority == other.certificateAuthority
             && verifiesServer == other.verifiesServer && serverName == other.serverName && token == other.token
-            && certificate == other.certificate
+            && certificate == other.certificate && proxy == other.proxy
     }
 
     static func read(_ path: String) throws(AccessError) -> [UInt8] {

@@ -24,7 +24,8 @@ struct Kubeconfig {
         let text = String(decoding: try ClusterAccess.read(path), as: UTF8.self)
         let file: File
         do {
-            file = try YAMLDecoder().decode(File.self, from: text)
+            // An empty file sets nothing.
+            file = try compose(yaml: text) == nil ? File() : YAMLDecoder().decode(File.self, from: text)
         } catch {
             throw AccessError("\(path) is not a kubeconfig: \(Self.message(error))")
         }
@@ -46,11 +47,16 @@ struct Kubeconfig {
         }
     }
 
-    /// Resolves the current context.
-    func access() throws(AccessError) -> ClusterAccess {
-        guard let currentContext else { throw AccessError("the kubeconfig has no current-context") }
-        guard let context = contexts.first(where: { $0.name == currentContext })?.context else {
-            throw AccessError("the kubeconfig's current-context \(currentContext) is not among its contexts")
+    /// Resolves a context; the current one if nil.
+    func access(context named: String? = nil) throws(AccessError) -> ClusterAccess {
+        guard let name = named ?? currentContext else { throw AccessError("the kubeconfig has no current-context") }
+        guard let context = contexts.first(where: { $0.name == name })?.context else {
+            guard named != nil else {
+                throw AccessError("the kubeconfig's current-context \(name) is not among its contexts")
+            }
+            let names = Set(contexts.map(\.name)).sorted().joined(separator: ", ")
+            throw AccessError(
+                "the kubeconfig has no context \(name): \(names.isEmpty ? "it has none" : "it has \(names)")")
         }
         guard let cluster = clusters.first(where: { $0.name == context.cluster })?.cluster,
             let server = cluster.server
@@ -60,6 +66,9 @@ struct Kubeconfig {
             cluster.authorityData, or: cluster.authority, "certificate-authority")
         access.verifiesServer = cluster.skipsVerification != true
         access.serverName = cluster.serverName
+        access.proxy = try cluster.proxy.flatMap { (url) throws(AccessError) in url.isEmpty ? nil : try Proxy(url: url)
+        }
+        access.namespace = context.namespace.flatMap { $0.isEmpty ? nil : $0 }
         guard let name = context.user, !name.isEmpty else { return access }
         guard let user = users.first(where: { $0.name == name })?.user else {
             throw AccessError("the kubeconfig's user \(name) is not among its users")
@@ -83,102 +92,6 @@ struct Kubeconfig {
     }
 }
 
-// MARK: the file (k8s.io/client-go/tools/clientcmd/api/v1)
-
-extension Kubeconfig {
-    fileprivate struct File: Decodable {
-        var contexts: [Context]?
-        var clusters: [Cluster]?
-        var users: [User]?
-        var currentContext: String?
-
-        enum CodingKeys: String, CodingKey {
-            case contexts, clusters, users
-            case currentContext = "current-context"
-        }
-    }
-
-    fileprivate struct Context: Decodable {
-        var name: String
-        var context: Names?
-
-        struct Names: Decodable {
-            var cluster: String?
-            var user: String?
-        }
-    }
-
-    fileprivate struct Cluster: Decodable {
-        var name: String
-        var cluster: Details?
-
-        struct Details: Decodable {
-            var server: String?
-            var authority: String?
-            var authorityData: String?
-            var skipsVerification: Bool?
-            var serverName: String?
-
-            enum CodingKeys: String, CodingKey {
-                case server
-                case authority = "certificate-authority"
-                case authorityData = "certificate-authority-data"
-                case skipsVerification = "insecure-skip-tls-verify"
-                case serverName = "tls-server-name"
-            }
-        }
-
-        func relative(to folder: String) -> Cluster {
-            var copy = self
-            copy.cluster?.authority = absolute(cluster?.authority, folder)
-            return copy
-        }
-    }
-
-    fileprivate struct User: Decodable {
-        var name: String
-        var user: Details?
-
-        struct Details: Decodable {
-            var token: String?
-            var tokenFile: String?
-            var certificate: String?
-            var certificateData: String?
-            var key: String?
-            var keyData: String?
-            var username: String?
-            var exec: Ignored?
-            var authProvider: Ignored?
-
-            enum CodingKeys: String, CodingKey {
-                case token, tokenFile, username, exec
-                case certificate = "client-certificate"
-                case certificateData = "client-certificate-data"
-                case key = "client-key"
-                case keyData = "client-key-data"
-                case authProvider = "auth-provider"
-            }
-        }
-
-        /// A value whose content does not matter.
-        struct Ignored: Decodable {
-            init(from decoder: any Decoder) throws {}
-        }
-
-        func relative(to folder: String) -> User {
-            var copy = self
-            copy.user?.tokenFile = absolute(user?.tokenFile, folder)
-            copy.user?.certificate = absolute(user?.certificate, folder)
-            copy.user?.key = absolute(user?.key, folder)
-            return copy
-        }
-    }
-
-    private static func absolute(_ path: String?, _ folder: String) -> String? {
-        path.map { $0.hasPrefix("/") ? $0 : folder + "/" + $0 }
-    }
-}
-
 extension Kubeconfig.User.Details {
     fileprivate func apply(to access: inout ClusterAccess, _ name: String) throws(AccessError) {
         // As with kubectl, a file takes precedence over an inline token.
@@ -193,19 +106,26 @@ extension Kubeconfig.User.Details {
         if (chain == nil) != (key == nil) {
             throw AccessError("the kubeconfig's user \(name) has only one of client-certificate and client-key")
         }
+        if impersonated?.isEmpty == false {
+            throw AccessError(
+                "the kubeconfig's user \(name) acts as another user (as), which is not supported: use a context that does not"
+            )
+        }
         guard access.token == nil, access.certificate == nil else { return }
+        if let exec {
+            access.plugin = try exec.plugin(ofUser: name)
+            return
+        }
         let method =
-            if exec != nil {
-                "an exec plugin"
-            } else if authProvider != nil {
+            if authProvider != nil {
                 "an auth-provider"
             } else {
                 username.map { _ in "a password" }
             }
         if let method {
             throw AccessError(
-                "the kubeconfig's user \(name) logs in with \(method), which is not supported: use a token or a client "
-                    + "certificate")
+                "the kubeconfig's user \(name) logs in with \(method), which is not supported: use a token, a client "
+                    + "certificate or an exec plugin")
         }
     }
 }
