@@ -39,6 +39,7 @@ let package = Package(
         .executable(name: "kmesh-bypassctl", targets: ["kmesh-bypassctl"]),
         .executable(name: "kmesh-bypass-demo", targets: ["kmesh-bypass-demo"]),
         .executable(name: "kmesh-bypass-controller", targets: ["kmesh-bypass-controller"]),
+        .executable(name: "kubectl-bypass", targets: ["kubectl-bypass"]),
         .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON", "Retry"]),
     ],
     // Exact, as Package.resolved is not kept; systemd/notice.py writes NOTICE and SBOM.spdx.json from them.
@@ -129,6 +130,12 @@ let package = Package(
 
         // What the command line tools share.
         .target(name: "Console", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
+        .executableTarget(
+            name: "kubectl-bypass",
+            dependencies: [
+                "PodBypass", "Bypass", "BypassAPI", "Kubernetes", "Console", "StrictJSON", "Linux", arguments,
+            ],
+            swiftSettings: strict),
         .target(name: "SignalHandling", dependencies: [signals], swiftSettings: strict),
 
         .target(
@@ -212,6 +219,14 @@ let package = Package(
                 nioPosix,
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "kubectl-bypassTests",
+            dependencies: [
+                "kubectl-bypass", "PodBypass", "BypassAPI", "Kubernetes", "ControllerTestSupport", "MeshSandbox",
+                "Linux",
+                "StrictJSON",
+            ],
+            swiftSettings: strict),
 
         // Tests that need root share their rig.
         .target(
@@ -233,7 +248,8 @@ let package = Package(
         .testTarget(
             name: "ControllerTests",
             dependencies: [
-                "kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-controller", "ControllerTestSupport", "TestSupport",
+                "kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-controller", "kubectl-bypass",
+                "ControllerTestSupport", "TestSupport",
                 "MeshSandbox", "Linux", "StrictJSON",
             ], exclude: ["kmock_server.py", "kmock_requirements.txt"], swiftSettings: strict),
     ],
@@ -293,8 +309,8 @@ if Context.environment["KMESH_FUZZ"] == nil {
 // that it brings, that builds in half the time.
 if Context.environment["KMESH_ASAN"] != nil {
     let controller = [
-        "Kubernetes", "BypassController", "kmesh-bypass-controller", "ControllerTestSupport", "KubernetesTests",
-        "BypassControllerTests", "ControllerTests",
+        "Kubernetes", "PodBypass", "BypassController", "kmesh-bypass-controller", "kubectl-bypass",
+        "ControllerTestSupport", "KubernetesTests", "BypassControllerTests", "ControllerTests", "kubectl-bypassTests",
     ]
     package.targets.removeAll { controller.contains($0.name) }
     package.products.removeAll { controller.contains($0.name) }

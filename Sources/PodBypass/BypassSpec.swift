@@ -15,6 +15,12 @@ package enum Annotations {
     package static let ports = "kmesh.net/bypass-ports"
     package static let networks = "kmesh.net/bypass-networks"
     package static let connections = "kmesh.net/bypass-connections"
+    /// Written by `kubectl bypass`: who has set the label, as the API server names them, and when. Everyone who may patch the
+    /// pod can write something else: they are claims, which nothing is decided by.
+    package static let setBy = "kmesh.net/bypass-by"
+    package static let setAt = "kmesh.net/bypass-since"
+    /// All that say how the pod is to be bypassed.
+    package static let options = [direction, ttl, reason, ports, networks, connections]
     /// Written by the controller: a ``BypassCondition``.
     package static let status = "kmesh.net/bypass-status"
 }

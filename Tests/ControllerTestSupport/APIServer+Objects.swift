@@ -74,12 +74,13 @@ extension APIServer {
 
         var kind: String {
             if collection.hasSuffix("/pods") { return "Pod" }
-            return collection.hasSuffix("/events") ? "Event" : "PeerAuthentication"
+            if collection.hasSuffix("/events") { return "Event" }
+            return collection.hasSuffix("/peerauthentications") ? "PeerAuthentication" : "Deployment"
         }
     }
 
     static let collections: Set<String> = [
-        "/api/v1/pods", "/api/v1/events", "/apis/security.istio.io/v1/peerauthentications",
+        "/api/v1/pods", "/api/v1/events", "/apis/security.istio.io/v1/peerauthentications", "/apis/apps/v1/deployments",
     ]
 
     func selects(_ request: Request, _ location: Location) -> (JSONValue) -> Bool {
@@ -94,6 +95,10 @@ extension APIServer {
 
     func respond(to request: Request) -> Response {
         if let discovered = Discovery.answer(request.path) { return Response(200, discovered) }
+        if request.path == "/apis/authentication.k8s.io/v1/selfsubjectreviews" {
+            return Response(
+                201, ["kind": "SelfSubjectReview", "status": ["userInfo": ["username": "alice@example.org"]]])
+        }
         guard let location = Location(request.path), Self.collections.contains(location.collection) else {
             return .status(404, "NotFound", "the server could not find the requested resource")
         }

@@ -30,6 +30,12 @@ extension APIServer {
         store.change(Self.pod(name, namespace)) { _ in change(pod) }
     }
 
+    /// Creates a Deployment.
+    public func putDeployment(_ name: String, in namespace: String = "default", selector: JSONValue) {
+        let key = ObjectStore.Key(collection: "/apis/apps/v1/deployments", namespace: namespace, name: name)
+        store.change(key) { _ in ["kind": "Deployment", "metadata": [:], "spec": ["selector": selector]] }
+    }
+
     /// Changes a pod with a merge patch; a watch sees it as any client's.
     public func patch(_ name: String, in namespace: String = "default", _ changes: JSONValue) {
         store.change(Self.pod(name, namespace)) { $0?.merged(with: changes) }

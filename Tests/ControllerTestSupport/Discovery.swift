@@ -3,7 +3,8 @@ import StrictJSON
 /// The resources that `kubectl` discovers first.
 enum Discovery {
     static func version(of collection: String) -> String {
-        collection.hasPrefix("/api/") ? "v1" : "security.istio.io/v1"
+        // Such as `v1` or `security.istio.io/v1`.
+        collection.split(separator: "/").dropFirst().dropLast().joined(separator: "/")
     }
 
     static func answer(_ path: String) -> JSONValue? {

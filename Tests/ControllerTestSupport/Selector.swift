@@ -6,19 +6,37 @@ struct Selector: Sendable {
         case equals(String, String)
         case differs(String, String)
         case exists(String)
+        case isAbsent(String)
+        case isAmong(String, Set<String>, isWanted: Bool)
     }
 
     private var requirements: [Requirement] = []
 
     init(_ text: String?) {
-        for part in (text ?? "").split(separator: ",") {
-            if let (key, value) = Self.split(part, "!=") {
+        for part in Self.parts(text ?? "") {
+            if part.hasSuffix(")"), let (rest, values) = Self.split(part.dropLast(), "(") {
+                let isWanted = !rest.hasSuffix(" notin ")
+                let key = rest.dropLast(isWanted ? " in ".count : " notin ".count)
+                let set = Set(values.split(separator: ",").map(String.init))
+                requirements.append(.isAmong(String(key), set, isWanted: isWanted))
+            } else if part.hasPrefix("!") {
+                requirements.append(.isAbsent(String(part.dropFirst())))
+            } else if let (key, value) = Self.split(part, "!=") {
                 requirements.append(.differs(key, value))
             } else if let (key, value) = Self.split(part, "==") ?? Self.split(part, "=") {
                 requirements.append(.equals(key, value))
             } else {
                 requirements.append(.exists(String(part)))
             }
+        }
+    }
+
+    /// At commas outside of parentheses.
+    private static func parts(_ text: String) -> [Substring] {
+        var isInside = false
+        return text.split { character in
+            if "()".contains(character) { isInside = character == "(" }
+            return character == "," && !isInside
         }
     }
 
@@ -33,6 +51,8 @@ struct Selector: Sendable {
             case .equals(let key, let wanted): (value(key) ?? "") == wanted
             case .differs(let key, let other): value(key) != other
             case .exists(let key): value(key) != nil
+            case .isAbsent(let key): value(key) == nil
+            case .isAmong(let key, let values, let isWanted): (value(key).map(values.contains) ?? false) == isWanted
             }
         }
     }

@@ -195,6 +195,16 @@ final class ControllerRig: Sendable {
         return try await sandbox.run(["kubectl"] + options + words, in: .host, input: input)
     }
 
+    /// Runs `kubectl bypass` with the built plugin.
+    func kubectlBypass(_ words: String...) async throws -> CommandResult {
+        guard let plugin = DaemonProcess.builtExecutable("kubectl-bypass") else {
+            throw UnmetExpectation(description: "the plugin is not built")
+        }
+        let path = plugin.replacing("/kubectl-bypass", with: "") + ":/usr/local/bin:/usr/bin:/bin"
+        let command = ["env", "PATH=" + path, "KUBECONFIG=" + folder + "/kubeconfig", "kubectl", "bypass"]
+        return try await sandbox.result(of: command + words)
+    }
+
     // MARK: expectations
 
     /// The owner of the pod's bypass.

@@ -33,5 +33,29 @@ extension ControllerTests {
                 try await it.becomes(.sidecar)
             }
         }
+
+        @Test("kubectl bypass returns when the change has its effect, and shows what there is")
+        func plugin() async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                let on = try await it.kubectlBypass("on", "web", "--for", "1h", "--reason", "INC-4711", "--wait")
+                #expect(on.code == 0 && on.output.hasPrefix("default/web: on until 20"), "\(on)")
+                #expect(try await it.sandbox.paths == .app)
+                // The status of the first one is no answer to the second.
+                let inbound = try await it.kubectlBypass("on", "pod/web", "--direction", "inbound", "--wait")
+                #expect(inbound.code == 0 && inbound.output == "default/web: on\n", "\(inbound)")
+                #expect(try await it.sandbox.paths == .bypassed("inbound"))
+                // Nor is it to the same again.
+                let again = try await it.kubectlBypass("on", "pod/web", "--direction", "inbound", "--wait")
+                #expect(again.code == 0 && again.output == "default/web: on\n", "\(again)")
+                let list = try await it.kubectlBypass("list", "-A")
+                #expect(list.output.contains("alice@example.org"), "\(list)")
+                let off = try await it.kubectlBypass("off", "web", "--wait")
+                #expect(off.code == 0 && off.output == "default/web: off\n", "\(off)")
+                #expect(try await it.sandbox.paths == .sidecar)
+                let status = try await it.kubectlBypass("status", "web")
+                #expect(status.code == 0 && status.output.hasSuffix("status:  off\n"), "\(status)")
+            }
+        }
     }
 }

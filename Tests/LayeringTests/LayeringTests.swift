@@ -19,6 +19,9 @@ import Testing
             "JSONRPC", "Subprocess",
             "SystemPackage", "ArgumentParser",
         ],
+        "kubectl-bypass": [
+            "PodBypass", "Bypass", "BypassAPI", "Kubernetes", "Console", "StrictJSON", "Linux", "ArgumentParser",
+        ],
         "Console": ["Bypass", "BypassAPI", "Linux"],
         "SignalHandling": ["UnixSignals"],
         "kmesh-bypass-demo": [

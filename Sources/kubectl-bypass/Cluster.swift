@@ -1,0 +1,130 @@
+internal import Console
+internal import Kubernetes
+internal import PodBypass
+internal import StrictJSON
+
+/// The API server, as this user sees it.
+struct Cluster: Sendable {
+    let client: APIClient
+    /// Of targets.
+    let namespace: String
+
+    // MARK: pods
+
+    static func path(_ namespace: String, _ name: String) -> String { "/api/v1/namespaces/\(namespace)/pods/\(name)" }
+
+    func pod(_ name: String, in namespace: String) async throws(APIError) -> Pod {
+        try Self.decode(try await client.get(Self.path(namespace, name)))
+    }
+
+    /// - Parameter namespace: nil for all.
+    func pods(_ selector: String?, in namespace: String?) async throws(APIError) -> [Pod] {
+        let path = namespace.map { "/api/v1/namespaces/\($0)/pods" } ?? "/api/v1/pods"
+        let selectors = selector.map { [("labelSelector", $0)] } ?? []
+        // Newer than anything that this user has done before.
+        return try await ResourceWatch<Pod>(client, path, selectors: selectors).list(notOlderThan: nil).items
+    }
+
+    /// Changes a pod's metadata, unless another pod has its name by now.
+    func patch(_ pod: Pod, labels: [(String, JSONValue)], annotations: [(String, JSONValue)]) async throws(APIError)
+        -> Pod
+    {
+        let metadata = JSONObject(uniqueMembers: [
+            ("uid", .string(pod.metadata.uid)), ("labels", .object(JSONObject(uniqueMembers: labels))),
+            ("annotations", .object(JSONObject(uniqueMembers: annotations))),
+        ])
+        let changed = try await client.patch(
+            Self.path(pod.metadata.namespace, pod.metadata.name), with: ["metadata": .object(metadata)])
+        return try Self.decode(changed)
+    }
+
+    private static func decode<Object: KubernetesObject>(_ value: JSONValue) throws(APIError) -> Object {
+        do throws(JSONDecodingError) {
+            return try JSONDecoding.decode(Object.self, from: value, unknownMembers: .ignore)
+        } catch {
+            throw .invalidAnswer(error.description)
+        }
+    }
+
+    // MARK: targets
+
+    /// The pods that the options name, each once.
+    func pods(of options: TargetOptions) async throws -> [Pod] {
+        if let selector = options.selector {
+            let place = options.allNamespaces ? nil : namespace
+            let found = try await reporting(.list, in: place) { () throws(APIError) in
+                try await pods(selector, in: place)
+            }
+            if found.isEmpty { throw Failure("no pod \(Self.words(place)) has the labels \(selector)") }
+            return found
+        }
+        var found: [Pod] = []
+        for target in options.targets {
+            for pod in try await pods(of: target) where !found.contains(where: { $0.metadata.uid == pod.metadata.uid })
+            {
+                found.append(pod)
+            }
+        }
+        return found
+    }
+
+    private func pods(of target: Target) async throws -> [Pod] {
+        switch target {
+        case .pod(let name):
+            do throws(APIError) {
+                return [try await pod(name, in: namespace)]
+            } catch {
+                if error.code == 404 { throw Failure(await notFound(name)) }
+                throw Failure(Refusal(error, .get, in: namespace).message)
+            }
+        case .workload(let kind, let name):
+            let path = "/apis/\(kind.group)/v1/namespaces/\(namespace)/\(kind.rawValue)s/\(name)"
+            let object: WorkloadObject
+            do throws(APIError) {
+                object = try Self.decode(try await client.get(path))
+            } catch {
+                if error.code == 404 { throw Failure("there is no \(kind.rawValue) \(name) in namespace \(namespace)") }
+                throw Failure(Refusal(error, .get, of: kind.rawValue + "s", in: namespace).message)
+            }
+            guard let selector = object.spec.selector?.text else {
+                throw Failure("\(kind.rawValue) \(name) has no selector that this version understands: select with -l")
+            }
+            let found = try await reporting(.list, in: namespace) { () throws(APIError) in
+                try await pods(selector, in: namespace)
+            }
+            if found.isEmpty { throw Failure("\(kind.rawValue) \(name) in namespace \(namespace) has no pods") }
+            return found
+        }
+    }
+
+    /// That there is no pod of that name, and which one may have been meant.
+    private func notFound(_ name: String) async -> String {
+        let sentence = "there is no pod \(name) in namespace \(namespace)"
+        guard let names = try? await pods(nil, in: namespace).map(\.metadata.name) else { return sentence }
+        if let nearest = name.nearest(of: names) { return "\(sentence): did you mean '\(nearest)'?" }
+        guard let longer = names.filter({ $0.hasPrefix(name) }).min() else { return sentence }
+        return "\(sentence): did you mean '\(longer)', or 'deploy/\(name)'?"
+    }
+
+    // MARK: others
+
+    /// How the API server calls this user (Kubernetes 1.28); nil if it does not say.
+    func userName() async -> String? {
+        let review: JSONValue = ["kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"]
+        let answer = try? await client.create(review, in: "/apis/authentication.k8s.io/v1/selfsubjectreviews")
+        return answer?.object?["status"]?.object?["userInfo"]?.object?["username"]?.string
+    }
+
+    /// - Parameter namespace: nil for all.
+    func reporting<Result>(
+        _ verb: Refusal.Verb, in namespace: String?, _ body: () async throws(APIError) -> Result
+    ) async throws(Failure) -> Result {
+        do throws(APIError) {
+            return try await body()
+        } catch {
+            throw Failure(Refusal(error, verb, in: namespace).message)
+        }
+    }
+
+    static func words(_ namespace: String?) -> String { namespace.map { "in namespace \($0)" } ?? "in any namespace" }
+}

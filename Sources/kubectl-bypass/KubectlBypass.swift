@@ -1,0 +1,53 @@
+internal import ArgumentParser
+internal import BypassAPI
+internal import Console
+
+/// The plugin of kubectl. It changes and reads pods through the API server; the controller on their nodes does the rest.
+@main
+struct KubectlBypass: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kubectl bypass",
+        abstract: "Takes the sidecars of pods out of their traffic, and puts them back.",
+        discussion: """
+            Sets the label kmesh.net/bypass and its annotations, which kmesh-bypass-controller on the pod's node acts on, \
+            and shows what it reports. Needs a kubeconfig, as kubectl does, and permission to get, list and patch pods.
+
+            TARGET is POD, pod/POD, or deploy, sts, ds, rs or job with /NAME: all pods of that.
+
+            EXAMPLES
+              kubectl bypass on web-0 --for 15m --reason INC-4711
+              kubectl bypass on deploy/web -n shop --direction inbound --port 8080
+              kubectl bypass list -A
+              kubectl bypass off web-0
+
+            EXIT CODES (of several pods, that of the worst)
+              0   done
+              1   failed: refused, denied, not found, or not reachable
+              2   on, status: some or all connections still go to the sidecar;
+                  off: rules of another program still bypass it
+              64  the command line is wrong
+              124 no result within --timeout
+            """,
+        version: "kubectl-bypass " + Product.fullVersion,
+        subcommands: [On.self, Off.self, Status.self, List.self]
+    )
+
+    static func main() async {
+        do {
+            var command = try await asyncParseAsRoot(nil)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            Console.printError(failure.message)
+            exit(withError: ExitCode(failure.outcome.rawValue))
+        } catch let error as OutputError {
+            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+            exit(withError: ExitCode(Outcome.failed.rawValue))
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

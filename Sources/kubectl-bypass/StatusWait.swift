@@ -1,0 +1,124 @@
+internal import Kubernetes
+internal import PodBypass
+
+/// What a pod says about the change that was asked for.
+enum PodAnswer: Hashable, Sendable {
+    /// Not yet; what is known.
+    case pending(String)
+    case done(Outcome, String)
+
+    /// - Parameters:
+    ///   - isOn: whether a bypass was asked for, or its end.
+    ///   - pod: as it is now; nil if it is gone.
+    ///   - previous: its status before the change.
+    init(isOn: Bool, _ pod: Pod?, previous: String?) {
+        guard let pod, pod.metadata.deletionTimestamp == nil else {
+            self = isOn ? .done(.failed, "it was deleted meanwhile") : .done(.done, "deleted")
+            return
+        }
+        let report = PodReport(pod)
+        self = isOn ? Self.on(report) : Self.off(report, previous: previous)
+    }
+
+    private static func on(_ pod: PodReport) -> PodAnswer {
+        guard let reported = pod.reported else {
+            if !pod.isAsked { return .done(.failed, "another user has removed the label") }
+            let node = pod.node.map { "does kmesh-bypass-controller run on node \($0)?" } ?? "it is on no node yet"
+            return .pending("no controller has reported on it: \(node)")
+        }
+        switch reported.state {
+        case .on, .contested, .nothingToBypass: return .done(.done, pod.words)
+        case .notEffective, .partlyEffective: return .done(.notEffective, pod.words)
+        case .waiting: return .pending(pod.words)
+        case .unchanged, .refused, .failed, .expired, .offNotEffective, .unknown: return .done(.failed, pod.words)
+        }
+    }
+
+    private static func off(_ pod: PodReport, previous: String?) -> PodAnswer {
+        if pod.isAsked { return .done(.failed, "another user has set the label again") }
+        switch pod.reported?.state {
+        case nil, .expired: return .done(.done, pod.words)
+        case .offNotEffective: return .done(.notEffective, pod.words)
+        case .failed where pod.status != previous: return .done(.failed, pod.words)
+        default:
+            let node = pod.node.map { " on node \($0)" } ?? ""
+            return .pending("the controller\(node) has not ended it: its status is still \"\(pod.words)\"")
+        }
+    }
+}
+
+/// What a command has come to for one pod.
+struct PodResult {
+    var report: PodReport
+    var outcome: Outcome
+    var words: String
+}
+
+/// Reads pods again until each has an answer.
+struct StatusWait {
+    let cluster: Cluster
+    let isOn: Bool
+    let timeout: Duration
+
+    /// A pod that was changed.
+    struct Pending {
+        var pod: Pod
+        var previous: String?
+        /// What is known, for the case that no more comes.
+        var words = ""
+    }
+
+    /// A read of one pod is cheap, and needs no more permission than any other command: a watch would.
+    private static let longestPause = Duration.seconds(1)
+
+    /// - Parameters:
+    ///   - progress: is called before each pause, with the pods that have no answer.
+    ///   - finished: is called for each pod once.
+    func run(
+        _ pods: [Pending], progress: ([Pending]) throws -> Void, finished: (PodResult) throws -> Void
+    ) async throws {
+        var pods = pods
+        let deadline = ContinuousClock.now + timeout
+        var pause = Duration.milliseconds(50)
+        while true {
+            var left: [Pending] = []
+            for pod in pods {
+                var pod = pod
+                switch await look(&pod) {
+                case .pending(let words):
+                    pod.words = words
+                    left.append(pod)
+                case .done(let outcome, let words):
+                    try finished(PodResult(report: PodReport(pod.pod), outcome: outcome, words: words))
+                }
+            }
+            pods = left
+            let rest = ContinuousClock.now.duration(to: deadline)
+            if pods.isEmpty || rest <= .zero { break }
+            try progress(pods)
+            try await Task.sleep(for: min(pause, rest))
+            pause = min(pause * 2, Self.longestPause)
+        }
+        for pod in pods {
+            let words = "no result within \(timeout.components.seconds)s: \(pod.words)"
+            try finished(PodResult(report: PodReport(pod.pod), outcome: .timedOut, words: words))
+        }
+    }
+
+    private func look(_ pending: inout Pending) async -> PodAnswer {
+        let known = pending.pod.metadata
+        do throws(APIError) {
+            let pod = try await cluster.pod(known.name, in: known.namespace)
+            let isSame = pod.metadata.uid == known.uid
+            if isSame { pending.pod = pod }
+            return PodAnswer(isOn: isOn, isSame ? pod : nil, previous: pending.previous)
+        } catch {
+            switch error.code {
+            case 404: return PodAnswer(isOn: isOn, nil, previous: pending.previous)
+            case 401, 403: return .done(.failed, Refusal(error, .get, in: known.namespace).message)
+            // It may be back in a moment.
+            default: return .pending(error.description)
+            }
+        }
+    }
+}
