@@ -58,7 +58,7 @@ package enum Console {
     // MARK: - Programs
 
     /// Of this process, as it was called.
-    private static var programName: String {
+    package static var programName: String {
         let path = CommandLine.arguments.first ?? ""
         return path.split(separator: "/").last.map(String.init) ?? Product.name
     }

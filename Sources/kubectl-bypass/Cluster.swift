@@ -46,6 +46,11 @@ struct Cluster: Sendable {
         }
     }
 
+    /// The objects of a kind in one namespace.
+    static func path(_ kind: Target.Kind, in namespace: String) -> String {
+        "/apis/\(kind.group)/v1/namespaces/\(namespace)/\(kind.rawValue)s"
+    }
+
     // MARK: targets
 
     /// The pods that the options name, each once.
@@ -78,10 +83,9 @@ struct Cluster: Sendable {
                 throw Failure(Refusal(error, .get, in: namespace).message)
             }
         case .workload(let kind, let name):
-            let path = "/apis/\(kind.group)/v1/namespaces/\(namespace)/\(kind.rawValue)s/\(name)"
             let object: WorkloadObject
             do throws(APIError) {
-                object = try Self.decode(try await client.get(path))
+                object = try Self.decode(try await client.get(Self.path(kind, in: namespace) + "/" + name))
             } catch {
                 if error.code == 404 { throw Failure("there is no \(kind.rawValue) \(name) in namespace \(namespace)") }
                 throw Failure(Refusal(error, .get, of: kind.rawValue + "s", in: namespace).message)
@@ -107,6 +111,16 @@ struct Cluster: Sendable {
     }
 
     // MARK: others
+
+    /// The names of the objects in a collection.
+    func names(_ path: String) async throws(APIError) -> [String] {
+        try await ResourceWatch<NamedObject>(client, path, selectors: []).list(notOlderThan: "0").items
+            .map(\.metadata.name)
+    }
+
+    private struct NamedObject: KubernetesObject {
+        var metadata: ObjectMeta
+    }
 
     /// How the API server calls this user (Kubernetes 1.28); nil if it does not say.
     func userName() async -> String? {

@@ -33,7 +33,9 @@ struct ClusterOptions: ParsableArguments {
     }
 
     /// Runs `body` with a client of the cluster.
-    func withCluster(_ body: (Cluster) async throws -> Void) async throws {
+    ///
+    /// - Parameter timeout: of each request.
+    func withCluster(timeout: Duration = .seconds(30), _ body: (Cluster) async throws -> Void) async throws {
         let client: APIClient
         let own: String?
         do throws(AccessError) {
@@ -41,7 +43,7 @@ struct ClusterOptions: ParsableArguments {
                 kubeconfig: kubeconfig, context: context, for: .user(isAtTerminal: Console.isInputTerminal),
                 environment: { ProcessEnvironment[$0] })
             own = access.namespace
-            client = try APIClient(access, userAgent: "kubectl-bypass/" + Product.version)
+            client = try APIClient(access, userAgent: "kubectl-bypass/" + Product.version, timeout: timeout)
         } catch {
             throw Failure(error.description)
         }

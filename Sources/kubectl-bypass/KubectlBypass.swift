@@ -33,6 +33,11 @@ struct KubectlBypass: AsyncParsableCommand {
     )
 
     static func main() async {
+        if Console.programName == Completion.program {
+            let completion = Completion(Array(CommandLine.arguments.dropFirst()))
+            try? Console.print(await completion.text())
+            return
+        }
         do {
             var command = try await asyncParseAsRoot(nil)
             if var command = command as? any AsyncParsableCommand {

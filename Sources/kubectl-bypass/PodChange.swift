@@ -70,7 +70,7 @@ struct PodChange: Sendable {
                 return try await cluster.patch(pod, labels: [(BypassLabel.key, label)], annotations: annotations)
             } catch {
                 // Others write to pods at the same time.
-                guard error.code == 409, attempt < Self.maxAttempts else { throw error }
+                guard error.code == 409, !error.isUIDMismatch, attempt < Self.maxAttempts else { throw error }
                 attempt += 1
             }
         }

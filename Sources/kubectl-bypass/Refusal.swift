@@ -21,9 +21,9 @@ struct Refusal {
             case 403 where status.message.contains(" cannot \(verb.rawValue) resource "):
                 "you may not \(verb.rawValue) \(resource) \(place): a \(namespace == nil ? "ClusterRole" : "Role") with verb "
                     + "\(verb.rawValue) on \(resource), bound to you, allows it (\(status.message))"
-            case 403 where verb == .patch, 422 where !status.causes.contains("metadata.uid"):
+            case _ where error.isUIDMismatch: "it was deleted meanwhile"
+            case 403 where verb == .patch, 422:
                 "an admission policy of the cluster denies it: \(status.message)"
-            case 404, 422: "it was deleted meanwhile"
             case 409: "others keep changing it: try again (\(status.message))"
             default: error.description
             }

@@ -123,6 +123,26 @@ import Testing
         }
     }
 
+    @Test(
+        "kubectl's completion gets commands, options and names",
+        arguments: [
+            (["l"], "list :4"), (["on", "web-0", "--netw"], "--network :4"),
+            (["on", "--direction", "i"], "inbound :4"),
+            (["status", "web"], "web-0 web-1 :4"), (["off", "web"], "web-0 :4"),
+            (["off", "-n", "shop", ""], "db-0 deploy/"),
+            (["on", "dep"], "deploy/ :6"), (["on", "deploy/w"], "deploy/web :4"),
+            (["on", "pod/web-1"], "pod/web-1 :4"),
+            (["list", ""], ":4"), (["list", "--kubeconfig", ""], ":0"), (["on", "-n", ""], ":1"),
+        ])
+    func completion(_ words: [String], _ answer: String) async throws {
+        try await Plugin.with { kubectl in
+            fill(kubectl.server)
+            kubectl.server.putDeployment("web", selector: [:])
+            let text = try await kubectl.completing(words)
+            #expect(text.split(separator: "\n").joined(separator: " ").hasPrefix(answer), "\(text)")
+        }
+    }
+
     @Test("Without a kubeconfig, and with a context that there is not")
     func access() async throws {
         try await Plugin.with { kubectl in

@@ -59,6 +59,13 @@ struct Plugin: Sendable {
         return try await Command.run(["script", "--quiet", "--return", "--command", command, "/dev/null"])
     }
 
+    /// What kubectl gets for a command line whose last word is to be completed.
+    func completing(_ words: [String]) async throws -> String {
+        let link = folder + "/kubectl_complete-bypass"
+        _ = try await Command.run(["ln", "--symbolic", program, link])
+        return try await Command.run(["env", "KUBECONFIG=\(folder)/config", link] + words)
+    }
+
     /// Plays the controller: as soon as a pod is labelled, or no longer, it says this.
     func answering(
         _ status: JSONValue, whileLabelled isLabelled: Bool = true, of name: String = "web-0",

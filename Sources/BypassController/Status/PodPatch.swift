@@ -60,19 +60,3 @@ extension PodPatch {
         }
     }
 }
-
-extension APIError {
-    /// Whether a patch with a UID was refused because that object does not exist, even if another one has its name now. The
-    /// API server reports a UID that does not match as invalid (422), like what an admission policy denies, and names the
-    /// field. Implementations that report a conflict (409) name the UID; other conflicts are transient.
-    fileprivate var isUIDMismatch: Bool {
-        guard case .refused(let status) = self else { return false }
-        return switch status.code {
-        case 404: true
-        case 422: status.causes.contains("metadata.uid")
-        // The message names the pod, too: its name may have these letters.
-        case 409: status.message.contains("UID") || status.message.contains("metadata.uid")
-        default: false
-        }
-    }
-}
