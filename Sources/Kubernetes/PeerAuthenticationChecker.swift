@@ -13,12 +13,13 @@ package actor PeerAuthenticationChecker {
         self.client = client
     }
 
-    /// nil if mTLS is disabled for the pod.
+    /// nil if mTLS is disabled for the pod, or the pod is not in Istio's mesh.
     ///
     /// - Parameters:
     ///   - inbound: whether the pod's inbound connections bypass its sidecar.
     ///   - outbound: likewise.
     package func warning(for pod: Pod, inbound: Bool, outbound: Bool) async -> MutualTLSPolicy.Warning? {
+        guard Sidecars().mesh(of: pod) == .istio else { return nil }
         do throws(APIError) {
             let own = try await policies(in: pod.metadata.namespace)
             let mesh =

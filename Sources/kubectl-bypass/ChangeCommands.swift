@@ -91,9 +91,10 @@ struct On: AsyncParsableCommand {
     func run() async throws {
         let values = Dictionary(options.compactMap { entry in entry.value.map { (entry.annotation, $0) } }) { $1 }
         try await cluster.withCluster { cluster in
-            let pods = try await cluster.pods(of: targets)
+            let (pods, failures) = try await cluster.pods(of: targets)
             let change = PodChange(cluster: cluster, goal: .on(values), user: await cluster.userName())
-            try await ChangeRun(change: change, timeout: waiting.duration, isJSON: self.cluster.isJSON).run(pods)
+            let run = ChangeRun(change: change, timeout: waiting.duration, isJSON: self.cluster.isJSON)
+            try await run.run(pods, failures)
         }
     }
 }
@@ -116,9 +117,10 @@ struct Off: AsyncParsableCommand {
 
     func run() async throws {
         try await cluster.withCluster { cluster in
-            let pods = try await cluster.pods(of: targets)
+            let (pods, failures) = try await cluster.pods(of: targets)
             let change = PodChange(cluster: cluster, goal: .off, user: nil)
-            try await ChangeRun(change: change, timeout: waiting.duration, isJSON: self.cluster.isJSON).run(pods)
+            let run = ChangeRun(change: change, timeout: waiting.duration, isJSON: self.cluster.isJSON)
+            try await run.run(pods, failures)
         }
     }
 }

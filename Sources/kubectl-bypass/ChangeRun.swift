@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Bypass
+internal import BypassAPI
 internal import Console
 internal import Kubernetes
 internal import PodBypass
@@ -7,80 +7,112 @@ internal import PodBypass
 /// One change of several pods: each by itself, and a failure does not stop the others.
 struct ChangeRun {
     let change: PodChange
-    /// nil without waiting.
+    /// Of the wait for what comes of it; nil without one.
     let timeout: Duration?
     let isJSON: Bool
 
     private var isOn: Bool { if case .on = change.goal { true } else { false } }
 
+    /// - Parameter failures: why there are no pods of some targets.
     /// - Throws: the worst exit code, unless it is 0.
-    func run(_ pods: [Pod]) async throws {
-        var results: [PodResult] = []
-        let line = ProgressLine(isShown: !isJSON)
-        func finish(_ result: PodResult) throws {
-            results.append(result)
-            try line.clear()
-            if result.outcome >= .timedOut {
-                Console.printError("\(result.report.fullName): \(result.words)")
-            } else if !isJSON {
-                try Console.print("\(result.report.fullName): \(result.words)".printable + "\n")
-            }
-        }
-        var pending: [StatusWait.Pending] = []
+    func run(_ pods: [Pod], _ failures: [Failure]) async throws {
+        let results = ResultPrinter(isJSON: isJSON)
+        for failure in failures { results.print(failure) }
+        var changed: [StatusWait.Pending] = []
         for pod in pods {
-            let changed: Pod
+            let after: Pod
             do throws(Failure) {
-                changed = try await change.apply(to: pod)
+                after = try await change.apply(to: pod)
             } catch {
-                try finish(PodResult(report: PodReport(pod), outcome: .failed, words: error.message))
+                try results.add(PodResult(report: PodReport(pod), outcome: .failed, words: error.message))
                 continue
             }
-            if timeout == nil {
-                let words = "\(isOn ? "bypass" : "its end") asked for"
-                try finish(PodResult(report: PodReport(changed), outcome: .done, words: words))
-            } else {
-                pending.append(.init(pod: changed, previous: pod.metadata.annotations[Annotations.status]))
-            }
+            changed.append(.init(pod: after, previous: pod.metadata.annotations[Annotations.status]))
         }
         if let timeout {
-            let wait = StatusWait(cluster: change.cluster, isOn: isOn, timeout: timeout)
             let start = ContinuousClock.now
-            try await wait.run(pending) { left in
-                try line.show(left, after: start.duration(to: .now))
+            try await StatusWait(cluster: change.cluster, isOn: isOn, timeout: timeout).run(changed) { left in
+                try results.showProgress(left, after: start.duration(to: .now))
             } finished: {
-                try finish($0)
+                try results.add($0)
+            }
+        } else {
+            for pod in changed {
+                let words = "\(isOn ? "bypass" : "its end") asked for"
+                try results.add(PodResult(report: PodReport(pod.pod), outcome: .done, words: words))
             }
         }
-        if isJSON { try Console.printJSON(results.map(\.reportWithError)) }
-        if let worst = results.map(\.outcome).max(), worst != .done { throw ExitCode(worst.rawValue) }
+        if isOn { results.addWarnings(await warnings(about: changed.map(\.pod))) }
+        try results.end()
+        if results.worst != .done { throw ExitCode(results.worst.rawValue) }
+    }
+
+    /// What mTLS means for the pods, by their UIDs.
+    private func warnings(about pods: [Pod]) async -> [String: MutualTLSPolicy.Warning] {
+        let checker = PeerAuthenticationChecker(change.cluster.client)
+        var warnings: [String: MutualTLSPolicy.Warning] = [:]
+        for pod in pods {
+            guard let spec = try? BypassSpec(annotations: pod.metadata.annotations) else { continue }
+            warnings[pod.metadata.uid] = await checker.warning(
+                for: pod, inbound: spec.direction != .outbound, outbound: spec.direction != .inbound)
+        }
+        return warnings
     }
 }
 
-extension PodResult {
-    fileprivate var reportWithError: PodReport {
-        var report = report
-        if outcome >= .timedOut { report.error = words }
-        return report
-    }
-}
+/// Prints what has become of each pod as soon as it is known; for programs, all of it at the end.
+private final class ResultPrinter {
+    private let isJSON: Bool
+    /// A line at a terminal that is overwritten.
+    private let showsProgress: Bool
+    private var results: [PodResult] = []
+    private var failures: [Failure] = []
 
-/// A line at a terminal that is overwritten while a command waits.
-private struct ProgressLine {
-    let isShown: Bool
-
-    init(isShown: Bool) {
-        self.isShown = isShown && Console.isOutputTerminal && Console.environment("TERM") != "dumb"
+    init(isJSON: Bool) {
+        self.isJSON = isJSON
+        showsProgress = !isJSON && Console.isOutputTerminal && Console.environment("TERM") != "dumb"
     }
 
-    func show(_ pods: [StatusWait.Pending], after duration: Duration) throws {
-        guard isShown, let first = pods.first else { return }
+    var worst: Outcome { (results.map(\.outcome) + (failures.isEmpty ? [] : [.failed])).max() ?? .done }
+
+    func print(_ failure: Failure) {
+        failures.append(failure)
+        Console.printError(failure.message)
+    }
+
+    func add(_ result: PodResult) throws {
+        var result = result
+        if showsProgress { try Console.print("\r" + Self.eraseRest) }
+        let text = "\(result.report.fullName): \(result.words)"
+        if result.outcome >= .timedOut {
+            result.report.error = result.words
+            Console.printError(text)
+        } else if !isJSON {
+            try Console.print(Cell(text).text + "\n")
+        }
+        results.append(result)
+    }
+
+    func addWarnings(_ warnings: [String: MutualTLSPolicy.Warning]) {
+        for index in results.indices {
+            guard let warning = warnings[results[index].report.uid] else { continue }
+            results[index].report.warnings.append(.init(code: warning.reason, message: warning.message))
+        }
+    }
+
+    func showProgress(_ pods: [StatusWait.Pending], after duration: Duration) throws {
+        guard showsProgress, let first = pods.first else { return }
         let others = pods.count > 1 ? " and \(pods.count - 1) more" : ""
         let text = "waiting for \(first.pod.metadata.name)\(others), \(duration.components.seconds)s: \(first.words)"
-        try Console.print("\r" + text.printable.fitting((Console.outputWidth ?? 80) - 1) + Self.eraseRest)
+        try Console.print("\r" + Cell(text).text.fitting((Console.outputWidth ?? 80) - 1) + Self.eraseRest)
     }
 
-    func clear() throws {
-        if isShown { try Console.print("\r" + Self.eraseRest) }
+    func end() throws {
+        if isJSON { return try Console.printJSON(results.map(\.report), failures) }
+        let warnings = results.flatMap { result in result.report.warnings.map { ($0, result.report.fullName) } }
+        for (warning, names) in grouped(warnings) {
+            Console.printError("warning: \(enumeration(of: names)): \(warning.message)")
+        }
     }
 
     private static let eraseRest = "\u{1B}[K"

@@ -53,27 +53,35 @@ struct Cluster: Sendable {
 
     // MARK: targets
 
-    /// The pods that the options name, each once.
-    func pods(of options: TargetOptions) async throws -> [Pod] {
+    /// The pods that the options name, each once, and why there are none of some.
+    ///
+    /// - Throws: if there are none at all.
+    func pods(of options: TargetOptions) async throws(Failure) -> (pods: [Pod], failures: [Failure]) {
         if let selector = options.selector {
             let place = options.allNamespaces ? nil : namespace
             let found = try await reporting(.list, in: place) { () throws(APIError) in
                 try await pods(selector, in: place)
             }
             if found.isEmpty { throw Failure("no pod \(Self.words(place)) has the labels \(selector)") }
-            return found
+            return (found, [])
         }
         var found: [Pod] = []
+        var failures: [Failure] = []
         for target in options.targets {
-            for pod in try await pods(of: target) where !found.contains(where: { $0.metadata.uid == pod.metadata.uid })
-            {
-                found.append(pod)
+            do throws(Failure) {
+                for pod in try await pods(of: target)
+                where !found.contains(where: { $0.metadata.uid == pod.metadata.uid }) {
+                    found.append(pod)
+                }
+            } catch {
+                failures.append(error)
             }
         }
-        return found
+        if found.isEmpty, failures.count == 1 { throw failures[0] }
+        return (found, failures)
     }
 
-    private func pods(of target: Target) async throws -> [Pod] {
+    private func pods(of target: Target) async throws(Failure) -> [Pod] {
         switch target {
         case .pod(let name):
             do throws(APIError) {

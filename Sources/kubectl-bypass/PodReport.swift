@@ -6,6 +6,7 @@ internal import PodBypass
 struct PodReport: Hashable, Sendable {
     var namespace: String
     var name: String
+    var uid: String
     var node: String?
     /// Whether the label asks for a bypass.
     var isAsked: Bool
@@ -15,13 +16,21 @@ struct PodReport: Hashable, Sendable {
     var setAt: Timestamp?
     var setBy: String?
     var options: [String: String]
+    /// What is to be known about the bypass that was asked for.
+    var warnings: [Warning] = []
     /// Why the command has failed for this pod.
     var error: String?
+
+    struct Warning: Hashable, Encodable, Sendable {
+        var code: String
+        var message: String
+    }
 
     init(_ pod: Pod, error: String? = nil) {
         let annotations = pod.metadata.annotations
         namespace = pod.metadata.namespace
         name = pod.metadata.name
+        uid = pod.metadata.uid
         node = pod.spec.nodeName
         isAsked = pod.metadata.labels[BypassLabel.key] == BypassLabel.enabled
         status = annotations[Annotations.status]
@@ -55,14 +64,16 @@ struct PodReport: Hashable, Sendable {
 
 extension PodReport: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case namespace, name, node, asked, state, status, effective, until, since, by, reason, direction, ttl, ports
-        case networks, connections, error
+        case namespace, name, uid, node, asked, state, status, effective, until, since, by, reason, direction, ttl,
+            ports
+        case networks, connections, warnings, error
     }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(namespace, forKey: .namespace)
         try container.encode(name, forKey: .name)
+        try container.encode(uid, forKey: .uid)
         try container.encode(node, forKey: .node)
         try container.encode(isAsked, forKey: .asked)
         try container.encode(state, forKey: .state)
@@ -77,6 +88,7 @@ extension PodReport: Encodable {
         try container.encode(options[Annotations.ports], forKey: .ports)
         try container.encode(options[Annotations.networks], forKey: .networks)
         try container.encode(options[Annotations.connections], forKey: .connections)
+        try container.encode(warnings, forKey: .warnings)
         try container.encode(error, forKey: .error)
     }
 }
@@ -84,4 +96,6 @@ extension PodReport: Encodable {
 /// The whole of `-o json`.
 struct PodReports: Encodable {
     var pods: [PodReport]
+    /// Why there are no pods of some targets.
+    var errors: [String] = []
 }

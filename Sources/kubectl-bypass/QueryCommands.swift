@@ -20,13 +20,16 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         try await cluster.withCluster { cluster in
-            let pods = try await cluster.pods(of: targets).map { PodReport($0) }
+            let (found, failures) = try await cluster.pods(of: targets)
+            let pods = found.map { PodReport($0) }
+            for failure in failures { Console.printError(failure.message) }
             if self.cluster.isJSON {
-                try Console.printJSON(pods)
+                try Console.printJSON(pods, failures)
             } else {
                 let style = Style.ofStandardOutput
                 try Console.print(pods.map { $0.block(style) }.joined(separator: "\n"))
             }
+            if !failures.isEmpty { throw ExitCode(Outcome.failed.rawValue) }
             if pods.contains(where: \.isNotEffective) { throw ExitCode(Outcome.notEffective.rawValue) }
         }
     }
@@ -72,7 +75,7 @@ struct List: AsyncParsableCommand {
 
 extension Console {
     /// Prints the whole of `-o json`.
-    static func printJSON(_ pods: [PodReport]) throws {
-        try print(JSONEncoding.text(of: PodReports(pods: pods)) + "\n")
+    static func printJSON(_ pods: [PodReport], _ failures: [Failure] = []) throws {
+        try print(JSONEncoding.text(of: PodReports(pods: pods, errors: failures.map(\.message))) + "\n")
     }
 }

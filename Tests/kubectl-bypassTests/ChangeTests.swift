@@ -126,17 +126,35 @@ import Testing
             kubectl.server.fail(.status(403, "Forbidden", "denied by a policy")) { request in
                 request.verb == "PATCH" && request.path.hasSuffix("web-1")
             }
-            let result = try await kubectl("on", "deploy/web", "web-2")
+            let result = try await kubectl("on", "deploy/web", "web-2", "none")
             #expect(result.code == 1)
             #expect(result.output == "default/web-0: bypass asked for\ndefault/web-2: bypass asked for\n", "\(result)")
+            let errors = result.errors.split(separator: "\n").map(String.init)
             #expect(
-                result.errors
-                    == "kubectl-bypass: default/web-1: an admission policy of the cluster denies it: denied by a policy\n"
-            )
+                errors.first == "kubectl-bypass: there is no pod none in namespace default"
+                    && errors.dropFirst().first
+                        == "kubectl-bypass: default/web-1: an admission policy of the cluster denies it: denied by a policy",
+                "\(result)")
             let all = try await kubectl("on", "-A", "-l", "app in (web)", "-o", "json")
             let pods = try all.pods
             #expect(all.code == 0 && pods.map { $0.text("name") } == ["web-0", "web-1", "web-2", "db-0"], "\(all)")
             #expect(pods.allSatisfy { $0["asked"] == true && $0.text("state") == "unreported" && $0["error"] == .null })
+        }
+    }
+
+    @Test("on warns of Istio's mTLS, once for all pods that it is about")
+    func mutualTLS() async throws {
+        try await Plugin.with { kubectl in
+            for name in ["web-0", "web-1"] { kubectl.server.put(name, labels: ["app": "web"]) }
+            let words =
+                "kubectl-bypass: warning: default/web-0 and default/web-1: Istio's default lets this pod's clients use mTLS"
+            let result = try await kubectl("on", "-l", "app=web", "--direction", "inbound")
+            #expect(result.code == 0 && result.errors.hasPrefix(words), "\(result)")
+            #expect(
+                result.errors.split(separator: "\n").count == 1 && !result.errors.contains("plaintext"), "\(result)")
+            kubectl.server.fail(.status(403, "Forbidden", "no")) { $0.path.hasSuffix("/peerauthentications") }
+            let warning = try await kubectl("on", "web-0", "-o", "json").pods[0]["warnings"]?.array?.first
+            #expect(warning?.text("code") == "BypassUnknownMTLS", "\(warning as Any)")
         }
     }
 

@@ -151,7 +151,7 @@ actor StatusReporter {
     private func recordEvents(of update: StatusUpdate) async {
         guard let event = update.condition.event(of: update.spec) else { return }
         await record(event, about: update.pod)
-        guard case .on = update.condition, let pod = update.object, Sidecars().mesh(of: pod) == .istio,
+        guard case .on = update.condition, let pod = update.object,
             let warning = await peerAuthentication.warning(
                 for: pod, inbound: update.spec.direction != .outbound, outbound: update.spec.direction != .inbound)
         else { return }

@@ -59,24 +59,3 @@ private func warnings(of bypasses: [BypassStatus], _ style: Style) -> String {
         style.warning(warning, about: enumeration(of: names))
     }.joined()
 }
-
-/// The names of each thing together, in the order in which things come.
-func grouped<Thing: Hashable>(_ pairs: [(Thing, String)]) -> [(Thing, [String])] {
-    var order: [Thing] = []
-    var names: [Thing: [String]] = [:]
-    for (thing, name) in pairs {
-        if names[thing] == nil { order.append(thing) }
-        names[thing, default: []].append(name)
-    }
-    return order.map { ($0, names[$0] ?? []) }
-}
-
-/// `a, b and c`, or `a, b, c and 4 more`.
-func enumeration(of names: [String]) -> String {
-    let maxNames = 3
-    if names.count > maxNames + 1 {
-        return names.prefix(maxNames).joined(separator: ", ") + " and \(names.count - maxNames) more"
-    }
-    return names.count < 2
-        ? names.joined() : names.dropLast().joined(separator: ", ") + " and " + (names.last ?? "")
-}

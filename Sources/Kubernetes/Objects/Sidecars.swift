@@ -1,7 +1,5 @@
-internal import Kubernetes
-
 /// The service mesh that has put a sidecar into a pod, as far as its container's name says.
-enum Mesh: Hashable, Sendable {
+package enum Mesh: Hashable, Sendable {
     case istio, linkerd, kuma, consul
     /// App Mesh and Open Service Mesh give it the same name.
     case envoy
@@ -10,7 +8,7 @@ enum Mesh: Hashable, Sendable {
 }
 
 /// The names of the containers that are sidecars.
-struct Sidecars: Hashable, Sendable {
+package struct Sidecars: Hashable, Sendable {
     /// By container; each mesh's injector uses one name.
     private static let known: [(container: String, mesh: Mesh)] = [
         ("istio-proxy", .istio), ("linkerd-proxy", .linkerd), ("kuma-sidecar", .kuma), ("consul-dataplane", .consul),
@@ -21,15 +19,15 @@ struct Sidecars: Hashable, Sendable {
     private let others: Set<String>
 
     /// - Parameter others: names of more containers that are sidecars.
-    init(others: some Sequence<String> = []) {
+    package init(others: some Sequence<String> = []) {
         self.others = Set(others)
     }
 
     /// As a message lists them.
-    var names: String { (Self.known.map(\.container) + others.sorted()).joined(separator: ", ") }
+    package var names: String { (Self.known.map(\.container) + others.sorted()).joined(separator: ", ") }
 
     /// The mesh that has put a sidecar into the pod; nil if the pod has none. Istio's injector also adds an annotation.
-    func mesh(of pod: Pod) -> Mesh? {
+    package func mesh(of pod: Pod) -> Mesh? {
         if pod.metadata.annotations["sidecar.istio.io/status"] != nil { return .istio }
         let names = Set(((pod.spec.containers ?? []) + pod.sidecars).map(\.name))
         if let known = Self.known.first(where: { names.contains($0.container) }) { return known.mesh }
