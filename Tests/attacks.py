@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what attacks cost others: `sudo Tests/attacks.py .build/release/kmesh-bypassd`.
+"""Measures what attacks cost others: `sudo Tests/attacks.py .build-release/release/kmesh-bypassd`.
 
 Runs each attack of a pod's root, or of a user, against the given daemon, and prints for each how long a `status` of
 another namespace takes meanwhile (p50, p99, longest) and the daemon's peak resident memory. The daemon has a socket, a
@@ -42,10 +42,17 @@ class Daemon:
         with open(folder + "/policy.toml", "w") as policy:
             policy.write('[[grant]]\nusers = [4242]\nrole = "bypass"\n')
         self.log = open(folder + "/log", "w")
-        self.process = subprocess.Popen(
-            [program, "--socket", self.socket, "--bpffs", folder + "/bpf", "--state-dir", folder + "/state",
-             "--policy", folder + "/policy.toml", "--max-user-connections", "200"], stderr=self.log)
-        while not self.answers(): time.sleep(0.02)
+        self.process = None
+        try:
+            self.process = subprocess.Popen(
+                [program, "--socket", self.socket, "--bpffs", folder + "/bpf", "--state-dir", folder + "/state",
+                 "--policy", folder + "/policy.toml", "--max-user-connections", "200"], stderr=self.log)
+            while not self.answers():
+                if self.process.poll() is not None: sys.exit(f"the daemon does not run: {open(self.log.name).read()}")
+                time.sleep(0.02)
+        except BaseException:
+            self.end()
+            raise
         os.chmod(folder, 0o711)
         os.chmod(self.socket, 0o666)
 
@@ -80,10 +87,17 @@ class Daemon:
 
     def stop(self):
         try: self.call("clear")
-        finally:
+        finally: self.end()
+
+    def end(self):
+        if self.process:
             self.process.terminate()
-            self.process.wait()
-            run("umount", "--lazy", self.folder + "/bpf")
+            try: self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                print("the daemon does not stop: it is killed", file=sys.stderr)
+                self.process.kill()
+                self.process.wait()
+        run("umount", "--lazy", self.folder + "/bpf")
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ controller=kmesh-bypass-controller
 # The Swift runtime is linked into a program for use, which loads no library from a folder of its own. The path of the other
 # flags is relative to the package's folder.
 release_flags=(
-    --configuration release --static-swift-stdlib --disable-local-rpath
+    --configuration release --scratch-path .build-release --static-swift-stdlib --disable-local-rpath
     -Xswiftc -Xclang-linker -Xswiftc --config=systemd/release-link.cfg
 )
 
