@@ -16,6 +16,7 @@ root = pathlib.Path(__file__).resolve().parent.parent
 # What has a licence of its own inside a package: where its text is, the part of it, and what it is.
 VENDORED = {
     "swift-nio": [("llhttp", "MIT", "Sources/CNIOLLHTTP/LICENSE")],
+    "swift-nio-extras": [("zlib", "Zlib, Copyright (c) 1995-2026 Jean-loup Gailly and Mark Adler", None)],
     "swift-nio-ssl": [("BoringSSL", "Apache-2.0", None)],
     "swift-crypto": [("BoringSSL", "Apache-2.0", None)],
     "yams": [(
