@@ -1,11 +1,8 @@
 # What systemd/install.sh, systemd/uninstall.sh and the test scripts share. Sourced, in the package's folder, with the
 # name of the script in $0. What is set here is used there:
 # shellcheck disable=SC2034
-
-fail() {
-    echo "$(basename "$0"): $1" >&2
-    exit 1
-}
+source systemd/files.bash
+source systemd/daemon.bash
 
 need_root() {
     [ "$(id -u)" -eq 0 ] || fail "must be run as root: sudo $0"
@@ -33,12 +30,33 @@ need_packages() {
 }
 
 # To build; to run what was built elsewhere; and what `demo`, `systemctl reload` and troubleshooters need.
-build_packages=(libbpf-dev libmnl-dev libnftnl-dev libelf-dev linux-libc-dev pkg-config)
+build_packages=(libbpf-dev libmnl-dev libnftnl-dev libelf-dev linux-libc-dev pkg-config python3)
 run_packages=(libbpf1 libmnl0 libnftnl11 libstdc++6)
 use_packages=(iproute2 iptables nftables socat util-linux mount procps)
 
-programs=(kmesh-bypassd kmesh-bypassctl kmesh-bypass-demo)
+# What is built, packed, installed or tested: these packages of systemd/programs, and their programs.
+packages=(kmesh-bypassd)
 controller=kmesh-bypass-controller
+name_programs() {
+    local package
+    programs=()
+    for package in "${packages[@]}"; do
+        mapfile -t -O "${#programs[@]}" programs < <(programs_of "$package" | cut -d' ' -f1)
+    done
+}
+name_programs
+
+# Not every node has the controller: where it is meant as well, this is called first.
+with_controller() {
+    packages+=("$controller")
+    name_programs
+}
+
+# As with_controller, for what is about a whole release.
+with_all_packages() {
+    mapfile -t packages < <(awk '!/^#/ && !seen[$2]++ { print $2 }' systemd/programs)
+    name_programs
+}
 
 # The Swift runtime is linked into a program for use, which loads no library from a folder of its own. The path of the other
 # flags is relative to the package's folder.
@@ -64,8 +82,8 @@ name_commit() {
     done
 }
 
-# Builds the programs for use, and sets `built` to the folder that they are in. The Swift runtime is linked in: the
-# machine that runs them needs no toolchain.
+# Builds the programs for use with their papers, and sets `built` to the folder that they are in. The Swift runtime is linked
+# in: the machine that runs them needs no toolchain.
 build_release() {
     local flags=("${release_flags[@]}") program
     name_commit
@@ -78,34 +96,5 @@ build_release() {
         done
     fi
     built=$("$swift" build "${flags[@]}" --show-bin-path)
+    systemd/papers.py "$built"
 }
-
-runs_systemd() {
-    [ -d /run/systemd/system ]
-}
-
-# start_service start|restart: if that fails, shows what the daemon said. Earlier failures do not count.
-start_service() {
-    systemctl reset-failed kmesh-bypassd.service kmesh-bypassd.socket 2>/dev/null || true
-    systemctl "$1" kmesh-bypassd.service && return
-    systemctl status --no-pager --full --lines=20 kmesh-bypassd.service >&2
-    return 1
-}
-
-# Where systemd looks for what was installed beside the distribution. /etc is the administrator's.
-units=/usr/local/lib/systemd/system
-declare -A configuration=(
-    [kmesh-bypassd.socket]=$units/kmesh-bypassd.socket
-    [kmesh-bypassd.service]=$units/kmesh-bypassd.service
-    [kmesh-bypassd.sysusers]=/usr/local/lib/sysusers.d/kmesh-bypassd.conf
-    [kmesh-bypassd.tmpfiles]=/usr/local/lib/tmpfiles.d/kmesh-bypassd.conf
-)
-
-# Not every node has the controller: where it is meant as well, this is called first.
-with_controller() {
-    programs+=("$controller")
-    configuration[$controller.service]=$units/$controller.service
-}
-
-# What the daemon pins: the matcher, and the map that says who is bypassed.
-pins=(/sys/fs/bpf/bypass /sys/fs/bpf/bypassed_netns)

@@ -7,14 +7,18 @@ self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
-usage="usage: uninstall.sh [--remove-group] [--purge]
-  --remove-group  also removes the group kmesh
-  --purge         also removes the policy, the controller's credentials and changes to the units"
+usage="usage: uninstall.sh [--keep-bypasses] [--remove-group] [--purge]
+  --keep-bypasses  ends no bypass and leaves what the daemon has in the kernel, for the Debian package to take over
+  --remove-group   also removes the group kmesh
+  --purge          also removes the policy, the controller's credentials and changes to the units
+  PREFIX=FOLDER    where it was installed, if that is not /usr/local and systemd does not run"
 
+keep=no
 remove_group=no
 purge=no
 for argument in "$@"; do
     case $argument in
+    --keep-bypasses) keep=yes ;;
     --remove-group) remove_group=yes ;;
     --purge) purge=yes ;;
     --help) echo "$usage" && exit ;;
@@ -23,13 +27,16 @@ for argument in "$@"; do
 done
 
 need_root
-with_controller
+with_all_packages
 # The unit knows where the programs went.
-service=${configuration[kmesh-bypassd.service]}
+layout local
+service=$units/kmesh-bypassd.service
 prefix=$(sed -n 's|^ExecStart=\(/.*\)/bin/kmesh-bypassd.*|\1|p' "$service" 2>/dev/null || true)
-prefix=${PREFIX:-${prefix:-/usr/local}}
-control=$prefix/bin/kmesh-bypassctl
-daemon=
+layout local "${PREFIX:-${prefix:-/usr/local}}"
+installed=()
+for package in "${packages[@]}"; do
+    mapfile -t -O "${#installed[@]}" installed < <(files_of "$package" | cut -d' ' -f2)
+done
 # What belongs to the administrator: policy, credentials, changes to the units.
 administrators=(/etc/kmesh /etc/systemd/system/{kmesh-bypassd.{socket,service},$controller.service}{,.d})
 
@@ -43,67 +50,27 @@ remove() {
     done
 }
 
-# Sees to it that a daemon answers. Sets `daemon` to its process if it is one of our own.
-need_daemon() {
-    local tries
-    [ -x "$control" ] || fail "bypasses may be on, but $control is not there: install again first, or name its PREFIX"
-    if is_unit; then
-        start_service start || fail "the daemon must run to end bypasses, but does not start; nothing was taken away"
-        return
-    fi
-    "$prefix/bin/kmesh-bypassd" &
-    daemon=$!
-    trap 'kill "$daemon" 2>/dev/null || true' EXIT
-    for ((tries = 0; tries < 50; tries++)); do
-        if "$control" info >/dev/null 2>&1; then return; fi
-        sleep 0.1
-    done
-    fail "the daemon must run to end bypasses, but does not answer; nothing was taken away"
+is_ours() {
+    runs_systemd && [ -f "$units/$1" ]
 }
 
-is_unit() {
-    runs_systemd && [ -f "$service" ]
-}
-
-is_controller() {
-    runs_systemd && [ -f "${configuration[$controller.service]}" ]
-}
-
-is_pinned() {
-    local pin
-    for pin in "${pins[@]}"; do
-        if [ -e "$pin" ]; then return 0; fi
-    done
-    return 1
-}
-
-# The pins hold the rules' switch: they may go only when nothing is bypassed.
-end_bypasses() {
-    need_daemon
-    "$control" clear
-    "$control" list --json | grep -q '"bypasses":\[\]' || fail "there are bypasses still, see '$control list'"
-    echo "ended every bypass"
-    if [ -n "$daemon" ]; then
-        kill "$daemon"
-        wait "$daemon" || true
-    fi
-}
-
-if ! is_unit && "$control" info >/dev/null 2>&1; then
+if ! is_unit && "$bin/kmesh-bypassctl" info >/dev/null 2>&1; then
     fail "a kmesh-bypassd runs that systemd did not start: end it first (its bypasses stay on)"
 fi
 # First, since it would turn bypasses on again.
-if is_controller; then systemctl stop "$controller.service"; fi
-if is_pinned; then end_bypasses; fi
-if is_controller; then
+if is_ours "$controller.service"; then systemctl stop "$controller.service"; fi
+if [ "$keep" = no ]; then end_bypasses; fi
+if is_ours "$controller.service"; then
     systemctl disable --quiet "$controller.service"
     echo "stopped and disabled $controller.service"
 fi
-if is_unit; then
+if is_ours kmesh-bypassd.service; then
     systemctl disable --quiet --now kmesh-bypassd.socket kmesh-bypassd.service
     echo "stopped and disabled kmesh-bypassd.service and kmesh-bypassd.socket"
 fi
-remove "${pins[@]}" /run/kmesh "${configuration[@]}" "${programs[@]/#/$prefix/bin/}"
+remove "${installed[@]}"
+rmdir --ignore-fail-on-non-empty -p "$share"/doc/kmesh-bypass{d/examples,-controller} 2>/dev/null || true
+if [ "$keep" = no ]; then remove "${pins[@]}" /run/kmesh; fi
 if [ "$purge" = yes ]; then remove "${administrators[@]}"; fi
 if runs_systemd; then
     systemctl daemon-reload
