@@ -8,8 +8,10 @@ cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
 need_packages binutils
-with_controller
+with_all_packages
 faults=0
+# The C library of README and of the release's archive: the programs start with this one and any later.
+glibc=2.35
 
 # promise PROGRAM WORDS COMMAND...: the words say what is so if the command succeeds.
 promise() {
@@ -37,6 +39,9 @@ for program in "${programs[@]}"; do
     promise "$program" "loads libraries from a folder of its own" is_silent_on "$dynamic" '\((RUNPATH|RPATH)\)'
     promise "$program" "has symbols" is_silent_on "$sections" ' \.(symtab|debug_info) '
     unused=$(ldd -u "$file" 2>&1 || true)
+    newest=$(readelf --version-info --wide "$file" | grep -o 'GLIBC_[0-9.]*' | sort --version-sort --unique | tail -n 1)
+    promise "$program" "needs ${newest/_/ }, not $glibc" says "$(printf '%s\n' "$newest" "GLIBC_$glibc" |
+        sort --version-sort | tail -n 1)" "^GLIBC_$glibc\$"
     promise "$program" "names libraries that it does not use: $unused" is_silent_on "$unused" '\.so'
 done
 [ "$faults" -eq 0 ] || fail "the programs in $folder are not linked as they should be"

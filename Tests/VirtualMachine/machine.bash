@@ -3,15 +3,23 @@
 # run.sh sets `work`, the folder for all of it, image.bash sets `image`, kernels.bash `kernel`, and setup.bash `programs`:
 # shellcheck disable=SC2154
 
-# make_second_drive BINARIES [PART...]: packs the second drive: the release binaries, systemd/ as it is in the working copy,
-# the tests (all parts, or those), and the kernel's modules if it is not the disk's own.
+# need_packed BINARIES [EARLIER]: packs the release build that is there twice, as an earlier and as a later version, into
+# $work/earlier and $work/later. The earlier one may be another build.
+need_packed() {
+    # Versions that no release has.
+    BINARIES=${2:-$1} VERSION=0.0.1 systemd/package.sh --debian --fast "$work/earlier"
+    BINARIES=$1 VERSION=0.0.2 systemd/package.sh --fast "$work/later"
+}
+
+# make_second_drive [PART...]: packs the second drive: a release's archive, unpacked, the Debian packages, the tests (all
+# parts, or those), and the kernel's modules if it is not the disk's own.
 make_second_drive() {
     local folder=$work/payload part
     rm -rf "$folder" "$work/second-drive"
-    mkdir -p "$folder/bin"
-    cp "${programs[@]/#/$1/}" "$folder/bin/"
-    cp -R systemd Tests/VirtualMachine/guest "$folder/"
-    shift
+    mkdir -p "$folder"
+    tar --extract --file "$work"/later/*.tar.gz --directory "$folder" --strip-components=1
+    cp -R "$work"/{earlier,later} Tests/VirtualMachine/guest "$folder/"
+    rm "$folder"/later/*.tar.gz
     for part in "$folder/guest"/[0-9]*.bash; do
         [ $# -eq 0 ] || [[ " $* " == *" $(basename "$part" .bash) "* ]] || rm "$part"
     done

@@ -3,6 +3,8 @@
 # guest/ tests what an administrator and their users would do. Needs root, and Debian's packages from a mirror (MIRROR)
 # the first time. BINARIES=FOLDER tests a build that is there already.
 #   run.sh                         all tests, on Debian 12's own kernel
+#   run.sh --upgrade FOLDER        the Debian packages only: from the release build in FOLDER, of an earlier version, to this
+#                                  one and back
 #   run.sh --kernels [VERSION...]  installation and traffic only, on each of the kernels in kernels.bash, or on those
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -13,7 +15,7 @@ source Tests/VirtualMachine/kernels.bash
 source Tests/VirtualMachine/machine.bash
 
 need_root
-with_controller
+with_all_packages
 need_packages debootstrap e2fsprogs qemu-system-x86 util-linux
 if [ -n "${BINARIES:-}" ]; then
     built=$BINARIES
@@ -30,7 +32,7 @@ trap 'jobs -p | xargs -r kill 2>/dev/null || true; rm -rf "$work"' EXIT
 # test_kernel [PART...]: in a machine with the kernel in `kernel`. Sets `seconds` to what it took.
 test_kernel() {
     local started=$SECONDS result=0
-    make_second_drive "$built" "$@"
+    make_second_drive "$@"
     run_machine 1800 && is_good || result=$?
     seconds=$((SECONDS - started))
     [ "$result" -eq 0 ] && return
@@ -40,9 +42,16 @@ test_kernel() {
     return "$result"
 }
 
+earlier=
+parts=()
+if [ "${1:-}" = --upgrade ]; then
+    earlier=$(readlink -f "${2:?the folder of an earlier release build}")
+    parts=(10-install 30-callers 95-packages)
+fi
+need_packed "$built" "$earlier"
 if [ "${1:-}" != --kernels ]; then
     kernel=$image
-    test_kernel || fail "the test in the virtual machine failed, see the lines above"
+    test_kernel "${parts[@]}" || fail "the test in the virtual machine failed, see the lines above"
     echo "the test in the virtual machine passed in $seconds s"
     exit
 fi

@@ -1,28 +1,12 @@
 # Killed, or hanging: the traffic does not notice, and systemd brings the daemon back. The bypass of the last part is on.
 
-# Asks who answers again and again, until the file `stop` is there.
-watch_traffic() {
-    while [ ! -e "$scratch/stop" ]; do everywhere; done >"$scratch/answers"
-}
-
-is_another_daemon() {
-    [ "$(property MainPID)" != "$1" ] && [ "$(property MainPID)" != 0 ] && systemctl is-active --quiet kmesh-bypassd
-}
-
 # Longer than the watchdog's time, the daemon is the same.
 still_runs_after() {
     sleep "$1" && is "$2" property MainPID
 }
 
-# The traffic was watched, more than once, and never went another way.
-was_direct() {
-    [ "$(wc -l <"$scratch/answers")" -gt 1 ] && is app sort -u "$scratch/answers"
-}
-
-scratch=$(mktemp -d)
 since=$(call oncall status '["pod"]' | jq -r .since)
-watch_traffic &
-watcher=$!
+watch_traffic
 
 main=$(property MainPID)
 check "systemctl kill works" systemctl kill -s KILL kmesh-bypassd.service
@@ -47,8 +31,7 @@ rm -r /run/systemd/system/kmesh-bypassd.service.d
 systemctl daemon-reload
 systemctl restart kmesh-bypassd.service
 
-touch "$scratch/stop"
-wait $watcher
+stop_watching
 check "the traffic was direct all the time" was_direct
 
 # Under the unit's restrictions, too, the daemon looks after what it has turned on.

@@ -49,6 +49,15 @@ fails() {
     ! "$@"
 }
 
+# refuses TEXT COMMAND...: the command fails and prints that somewhere.
+refuses() {
+    local wanted=$1 found
+    shift
+    ! found=$("$@" 2>&1) && [[ $found == *"$wanted"* ]] && return
+    printf 'wanted, with a failure: %s\nin: %s\n' "$wanted" "$found"
+    return 1
+}
+
 # eventually SECONDS COMMAND...: the command succeeds before the time is over. For what systemd does by itself.
 eventually() {
     local end=$((SECONDS + $1)) output
@@ -80,4 +89,47 @@ field() {
 # A property of the service as systemd sees it.
 property() {
     systemctl show --value --property="$1" kmesh-bypassd.service
+}
+
+# From a release's archive: that is how it is unpacked in /payload.
+install_all() {
+    /payload/systemd/install.sh "$@"
+}
+
+uninstall() {
+    /payload/systemd/uninstall.sh "$@"
+}
+
+# All that has the project's name on this file system, in one line. What dpkg knows of a package that was not purged, and
+# the logs, are not of it.
+files_left() {
+    find / -xdev \( -path /var/lib/dpkg/info -o -path /var/log \) -prune -o \( -name '*kmesh*' -o -name 'bypass*' \) -print |
+        sort | xargs
+}
+
+# systemctl fails if it finds none.
+units_left() {
+    systemctl list-units --all --no-legend 'kmesh*'
+    systemctl list-unit-files --no-legend 'kmesh*' || true
+}
+
+# Asks who answers again and again, until the file `stop` is there. The pauses leave the emulated processors to the rest.
+watch_traffic() {
+    scratch=$(mktemp -d)
+    while [ ! -e "$scratch/stop" ]; do everywhere && sleep 0.2; done >"$scratch/answers" &
+    watcher=$!
+}
+
+stop_watching() {
+    touch "$scratch/stop"
+    wait "$watcher"
+}
+
+# The traffic was watched, more than once, and never went another way.
+was_direct() {
+    [ "$(wc -l <"$scratch/answers")" -gt 1 ] && is app sort -u "$scratch/answers"
+}
+
+is_another_daemon() {
+    [ "$(property MainPID)" != "$1" ] && [ "$(property MainPID)" != 0 ] && systemctl is-active --quiet kmesh-bypassd
 }
