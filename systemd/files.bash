@@ -26,14 +26,15 @@ layout() {
     units=$lib/systemd/system
 }
 
-# files_of PACKAGE: prints rows of `mode target source`. `build/` in a source stands for the folder with the programs.
+# files_of PACKAGE: prints rows of `mode target source`. `build/` in a source stands for the folder with the programs; with
+# the mode `link`, the source is what a symbolic link leads to.
 files_of() {
     local program section
     while read -r program section; do
         echo "0755 $bin/$program build/$program"
         echo "0644 $share/man/man$section/$program.$section.gz build/$papers/$program.$section.gz"
-        # A program without a command line of words has none.
-        if [ "$program" = kmesh-bypassd ]; then continue; fi
+        # A program without a command line of words has none, and kubectl asks its plugin itself.
+        case $program in kmesh-bypassd | kubectl-bypass) continue ;; esac
         echo "0644 $share/bash-completion/completions/$program build/$papers/$program.bash"
         echo "0644 $zsh/_$program build/$papers/$program.zsh"
         echo "0644 $share/fish/vendor_completions.d/$program.fish build/$papers/$program.fish"
@@ -46,6 +47,10 @@ files_of() {
         echo "0644 $lib/tmpfiles.d/kmesh-bypassd.conf systemd/kmesh-bypassd.tmpfiles"
         echo "0644 $share/man/man5/bypassd.toml.5.gz build/$papers/bypassd.toml.5.gz"
         echo "0644 $share/doc/kmesh-bypassd/examples/bypassd.toml build/$papers/bypassd.toml"
+        ;;
+    kubectl-bypass)
+        echo "link $bin/kubectl_complete-bypass kubectl-bypass"
+        echo "link $share/man/man1/kubectl_complete-bypass.1.gz kubectl-bypass.1.gz"
         ;;
     kmesh-bypass-controller)
         echo "0644 $units/kmesh-bypass-controller.service systemd/kmesh-bypass-controller.service"
@@ -60,6 +65,11 @@ files_of() {
 stage() {
     local package=$1 build=$2 root=${3:-} mode target source
     while read -r mode target source; do
+        if [ "$mode" = link ]; then
+            mkdir -p "$root$(dirname "$target")"
+            ln -sf "$source" "$root$target"
+            continue
+        fi
         source=${source/#build/$build}
         [ -r "$source" ] || fail "$source is missing; build it first (Tests/run.sh --release)"
         case $target in

@@ -131,6 +131,12 @@ def item_list(items):
         yield escape(text) or "\\&"
 
 
+def usage(program, help_):
+    """A plugin is called as its --help says, by kubectl."""
+    called = program.replace("kubectl-", "kubectl ", 1)
+    return f"\\fB{escape(called)}\\fR{escape(help_.usage.removeprefix(called))}"
+
+
 def command_sections(program, words):
     """The commands of a program, each with its options, the nested ones too."""
     for word in Help(output(program, *words, "--help")).commands():
@@ -138,7 +144,7 @@ def command_sections(program, words):
         help_ = Help(output(program, *path, "--help"))
         yield f'.SS "{escape(" ".join(path))}"'
         yield escape(help_.abstract)
-        yield from (".PP", f"\\fB{escape(program.name)}\\fR{escape(help_.usage.removeprefix(program.name))}")
+        yield from (".PP", usage(program.name, help_))
         yield from discussion(help_.discussion)
         for title, items in help_.lists:
             # They are the same in every command.
@@ -150,7 +156,7 @@ def command_sections(program, words):
 
 def program_page(program, name, section):
     help_ = Help(output(program, "--help"))
-    body = [".SH SYNOPSIS", f"\\fB{escape(name)}\\fR{escape(help_.usage.removeprefix(name))}", ".SH DESCRIPTION"]
+    body = [".SH SYNOPSIS", usage(name, help_), ".SH DESCRIPTION"]
     body += [escape(help_.abstract), *discussion(help_.discussion)]
     for title, items in help_.lists:
         if title == "SUBCOMMANDS":
@@ -222,7 +228,8 @@ def main(arguments):
         if not program.is_file():
             continue
         write_page(name, section, program_page(program, name, section))
-        if name != "kmesh-bypassd":
+        # As files_of in files.bash.
+        if name not in ("kmesh-bypassd", "kubectl-bypass"):
             for shell in ("bash", "zsh", "fish"):
                 # Bash's begins as if it were a program.
                 text = output(program, "--generate-completion-script", shell).removeprefix("#!/bin/bash\n")
