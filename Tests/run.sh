@@ -12,6 +12,7 @@
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
 #                            checks how they are linked and packed
+#   run.sh --images          makes the container images of what `--release` has built, and runs them
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, upgrade, removal
 #   run.sh --upgrade FOLDER  Debian packages from the release build in FOLDER, of an earlier version, to this one and back
 #   run.sh --kernels [VERSION...]
@@ -33,6 +34,9 @@ case ${1:-} in
     ;;
 --release)
     mode=release
+    ;;
+--images)
+    mode=images
     ;;
 --asan)
     mode=asan
@@ -66,6 +70,12 @@ if [ "$mode" = release ]; then
     build_release
     Tests/binaries.sh "$built"
     Tests/packages.sh "$built"
+    exit
+fi
+if [ "$mode" = images ]; then
+    need_packages runc umoci golang-github-containers-common python3-yaml iproute2 iptables
+    built=${BINARIES:-$("$swift" build "${release_flags[@]}" --show-bin-path)}
+    Tests/images.py "$built"
     exit
 fi
 need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
