@@ -13,9 +13,7 @@ import sys
 root = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
 
-# Where a manual points to. Those of one's own are left out.
-SEE_ALSO = ["kmesh-bypassd(8)", "kmesh-bypassctl(1)", "bypassd.toml(5)"]
-# The files of the first program that has the package's name.
+# What a program's manual says of files, beside what its help says.
 FILES = {
     "kmesh-bypassd": [
         ("/run/kmesh/bypassd.sock", "The socket. Its mode says who may connect."),
@@ -66,8 +64,8 @@ def verbatim(lines):
 
 def page(name, section, what, body):
     version = re.search(r'release = "([^"]+)"', (root / "Sources/BypassAPI/Product.swift").read_text()).group(1)
-    also = [each for each in SEE_ALSO if not each.startswith(name + "(")]
-    references = [".SH SEE ALSO", ", ".join(f"\\fB{escape(each[:-3])}\\fR{each[-3:]}" for each in also)]
+    others = [other for other in [*programs(), ("bypassd.toml", "5")] if other[0] != name]
+    references = [".SH SEE ALSO", ", ".join(f"\\fB{escape(other)}\\fR({number})" for other, number in others)]
     lines = [
         f'.TH "{escape(name.upper())}" "{section}" "" "kmesh\\-bypassd {version}" "Kmesh sidecar bypass"',
         ".nh", ".ad l", ".SH NAME", f"{escape(name)} \\- {escape(what)}",
@@ -81,7 +79,9 @@ class Help:
     """What --help prints, in parts. Each program prints the same form: OVERVIEW, USAGE, and lists of names and texts."""
 
     def __init__(self, text):
-        overview, rest = re.split(r"^USAGE: ", text, maxsplit=1, flags=re.M)
+        overview, found, rest = text.partition("\nUSAGE: ")
+        if not found:
+            fail(f"a program's help has no usage: {text}")
         lines = overview.removeprefix("OVERVIEW: ").strip("\n").split("\n")
         first = lines.index("") if "" in lines else len(lines)
         self.abstract = " ".join(lines[:first])

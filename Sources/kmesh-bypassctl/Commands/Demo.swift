@@ -20,8 +20,8 @@ struct Demo: ParsableCommand {
     func run() throws {
         guard let path = Console.program(Self.program) else {
             Console.printError(
-                "\(Self.program) is neither beside kmesh-bypassctl nor in PATH: systemd/install.sh installs it, and "
-                    + "'swift build --product \(Self.program)' builds it")
+                "\(Self.program) is neither beside kmesh-bypassctl nor in PATH: the package kmesh-bypassd or "
+                    + "systemd/install.sh installs it, and 'swift build --product \(Self.program)' builds it")
             throw ExitCode(ExitStatus.failed.rawValue)
         }
         // Returns only if the program cannot be executed.

@@ -18,7 +18,7 @@ struct NodeChecks {
     func findings() async -> [Finding] {
         guard let daemon = Console.program(Product.name) else {
             let message = "\(Product.name) is not installed here: kernel, pins and leftovers were not checked"
-            let advice = "on a node, install it with systemd/install.sh"
+            let advice = "on a node, install the package kmesh-bypassd, or run systemd/install.sh"
             return [Finding(check: "kernel", level: repairs ? .problem : .unknown, message: message, advice: advice)]
         }
         let arguments = ["repair", "--json", "--bpffs", bpffs] + (repairs ? [] : ["--dry-run"])

@@ -55,7 +55,8 @@ struct ServiceChecks {
         }
         guard missing.isEmpty else {
             return .problem(
-                "units", "not installed: \(missing.joined(separator: ", "))", "systemd/install.sh installs them")
+                "units", "not installed: \(missing.joined(separator: ", "))",
+                "the package kmesh-bypassd or systemd/install.sh installs them")
         }
         guard Files.exists("/etc/systemd/system/sockets.target.wants/kmesh-bypassd.socket") else {
             return .warning(

@@ -1,11 +1,21 @@
 # install.sh on a machine that knows nothing of the project; and once more, as an upgrade does.
 
-wrong_binaries() {
-    BINARIES=/tmp install_all 2>&1
+# The steps that install.sh counts.
+numbered_lines() {
+    install_all | grep -c '^[1-5]/5 .* ([0-9]* s)$'
+}
+
+with_variable() {
+    env "$1" /payload/systemd/install.sh
 }
 
 check "systemd is PID 1" is systemd cat /proc/1/comm
-check "install.sh refuses a folder without programs" refuses "kmesh-bypassd is not in '/tmp'" wrong_binaries
+check "install.sh refuses a folder without programs" refuses "kmesh-bypassd is not in '/tmp'" with_variable BINARIES=/tmp
+check "and a relative prefix" refuses "not 'opt'" with_variable PREFIX=opt
+check "and a log that cannot be written" refuses "'/nowhere/log' cannot be written" with_variable LOG=/nowhere/log
+for variable in PREFIX BINARIES SWIFT LOG; do
+    check "install.sh --help names $variable" says "  $variable=" install_all --help
+done
 check "install.sh installs, starts and demonstrates it" says "5/5 demo" install_all
 check "what was said is in the log" says "bypass on       app" cat /var/log/kmesh-bypassd-install.log
 check "the service runs" is active systemctl is-active kmesh-bypassd.service
@@ -15,7 +25,7 @@ check "the status line says that nothing is bypassed" says "0 " property StatusT
 check "systemd finds no fault with the units" is "" \
     systemd-analyze verify --man=no kmesh-bypassd.service kmesh-bypassd.socket
 first=$(property MainPID)
-check "install.sh may be run again" says "5/5 demo" install_all
+check "install.sh may be run again, in five steps" is 5 numbered_lines
 check "that replaced the daemon" fails is "$first" property MainPID
 
 useradd oncall --groups kmesh
