@@ -33,8 +33,8 @@ files_of() {
     while read -r program section; do
         echo "0755 $bin/$program build/$program"
         echo "0644 $share/man/man$section/$program.$section.gz build/$papers/$program.$section.gz"
-        # A program without a command line of words has none, and kubectl asks its plugin itself.
-        case $program in kmesh-bypassd | kubectl-bypass) continue ;; esac
+        # A program without a command line of words has none.
+        if [ "$program" = kmesh-bypassd ]; then continue; fi
         echo "0644 $share/bash-completion/completions/$program build/$papers/$program.bash"
         echo "0644 $zsh/_$program build/$papers/$program.zsh"
         echo "0644 $share/fish/vendor_completions.d/$program.fish build/$papers/$program.fish"

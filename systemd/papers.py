@@ -228,8 +228,7 @@ def main(arguments):
         if not program.is_file():
             continue
         write_page(name, section, program_page(program, name, section))
-        # As files_of in files.bash.
-        if name not in ("kmesh-bypassd", "kubectl-bypass"):
+        if name != "kmesh-bypassd":
             for shell in ("bash", "zsh", "fish"):
                 # Bash's begins as if it were a program.
                 text = output(program, "--generate-completion-script", shell).removeprefix("#!/bin/bash\n")

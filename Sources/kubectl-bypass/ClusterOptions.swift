@@ -10,7 +10,9 @@ struct ClusterOptions: ParsableArguments {
         case json
     }
 
-    @Option(name: .shortAndLong, help: .init("The namespace (default: that of the context).", valueName: "name"))
+    @Option(
+        name: .shortAndLong, help: .init("The namespace (default: that of the context).", valueName: "name"),
+        completion: .names)
     var namespace: String?
 
     @Option(help: .init("The context of the kubeconfig (default: the current one).", valueName: "name"))
@@ -18,7 +20,8 @@ struct ClusterOptions: ParsableArguments {
 
     @Option(
         help: .init(
-            "The kubeconfig (default: the files that KUBECONFIG names, or ~/.kube/config).", valueName: "file"))
+            "The kubeconfig (default: the files that KUBECONFIG names, or ~/.kube/config).", valueName: "file"),
+        completion: .file())
     var kubeconfig: String?
 
     @Option(name: .shortAndLong, help: .init("json: for programs.", valueName: "format"))
@@ -59,7 +62,9 @@ struct ClusterOptions: ParsableArguments {
 
 /// Which pods, as `on`, `off` and `status` take them.
 struct TargetOptions: ParsableArguments {
-    @Argument(help: .init("Pods: POD, or deploy, sts, ds, rs or job with /NAME.", valueName: "target"))
+    @Argument(
+        help: .init("Pods: POD, or deploy, sts, ds, rs or job with /NAME.", valueName: "target"),
+        completion: .names)
     var targets: [Target] = []
 
     @Option(name: [.customShort("l"), .long], help: .init("All pods with these labels: app=web.", valueName: "labels"))

@@ -25,8 +25,8 @@ struct Completion {
     }
 
     /// - Parameter arguments: the words of the command line; the last one, which may be empty, is to be completed.
-    init(_ arguments: [String]) {
-        words = arguments.dropLast()
+    init(_ arguments: some BidirectionalCollection<String>) {
+        words = Array(arguments.dropLast())
         current = arguments.last ?? ""
         grammar = Grammar(KubectlBypass.self)
     }
@@ -35,6 +35,9 @@ struct Completion {
         let (candidates, directive) = await answer()
         return (candidates.filter { $0.hasPrefix(current) } + [directive.rawValue]).joined(separator: "\n") + "\n"
     }
+
+    /// For the shells' own completion.
+    fileprivate func candidates() async -> [String] { await answer().0 }
 
     private func answer() async -> ([String], Directive) {
         guard let command = words.first(where: { !$0.hasPrefix("-") }) else { return (grammar.commands, .noFiles) }
@@ -91,7 +94,7 @@ struct Completion {
     }
 
     /// Which cluster, as the words before say.
-    private func options() throws -> ClusterOptions {
+    private func options() async throws -> ClusterOptions {
         let names = ["-n", "--namespace", "--context", "--kubeconfig"]
         var chosen: [String] = []
         for (index, word) in words.enumerated() {
@@ -101,7 +104,21 @@ struct Completion {
                 chosen.append(word)
             }
         }
-        return try ClusterOptions.parse(chosen)
+        return try await Line.asyncParse(chosen).cluster
+    }
+
+    /// The parser takes options with completion only as those of such a command.
+    private struct Line: AsyncParsableCommand {
+        @OptionGroup var cluster: ClusterOptions
+    }
+}
+
+extension CompletionKind {
+    /// What the cluster has, by the words before.
+    static var names: CompletionKind {
+        .custom { (words, index, prefix) async in
+            await Completion(words.prefix(index).dropFirst() + [prefix]).candidates()
+        }
     }
 }
 

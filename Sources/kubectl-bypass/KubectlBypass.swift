@@ -6,7 +6,7 @@ internal import Console
 @main
 struct KubectlBypass: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kubectl bypass",
+        commandName: completesItself ? "kubectl-bypass" : "kubectl bypass",
         abstract: "Takes the sidecars of pods out of their traffic, and puts them back.",
         discussion: """
             Sets the label kmesh.net/bypass and its annotations, which kmesh-bypass-controller on the pod's node acts on, \
@@ -31,6 +31,9 @@ struct KubectlBypass: AsyncParsableCommand {
         version: "kubectl-bypass " + Product.fullVersion,
         subcommands: [On.self, Off.self, Status.self, List.self]
     )
+
+    /// Whether a script is asked for with which a shell completes the program by its own name, not by kubectl's.
+    private static let completesItself = CommandLine.arguments.contains("--generate-completion-script")
 
     static func main() async {
         if Console.programName == Completion.program {

@@ -47,10 +47,9 @@ struct PodChange: Sendable {
 
     private func claims(about pod: Pod) -> [String: String] {
         let isAsked = pod.metadata.labels[BypassLabel.key] == BypassLabel.enabled
-        let since = isAsked ? pod.metadata.annotations[Annotations.setAt] : nil
-        var claims = [Annotations.setAt: since ?? Console.now.description]
-        if let user { claims[Annotations.setBy] = user }
-        return claims
+        // Of a label that is there already, only its author has known the time.
+        let since = isAsked ? pod.metadata.annotations[Annotations.setAt] : Console.now.description
+        return [Annotations.setAt: since, Annotations.setBy: user].compactMapValues(\.self)
     }
 
     private func patch(

@@ -23,8 +23,7 @@ enum PodAnswer: Hashable, Sendable {
     private static func on(_ pod: PodReport) -> PodAnswer {
         guard let reported = pod.reported else {
             if !pod.isAsked { return .done(.failed, "another user has removed the label") }
-            let node = pod.node.map { "does kmesh-bypass-controller run on node \($0)?" } ?? "it is on no node yet"
-            return .pending("no controller has reported on it: \(node)")
+            return .pending(pod.node == nil ? "it is on no node yet" : "no controller has reported on it")
         }
         switch reported.state {
         case .on, .contested, .nothingToBypass: return .done(.done, pod.words)
@@ -41,8 +40,7 @@ enum PodAnswer: Hashable, Sendable {
         case .offNotEffective: return .done(.notEffective, pod.words)
         case .failed where pod.status != previous: return .done(.failed, pod.words)
         default:
-            let node = pod.node.map { " on node \($0)" } ?? ""
-            return .pending("the controller\(node) has not ended it: its status is still \"\(pod.words)\"")
+            return .pending("its status is still \"\(pod.words)\"")
         }
     }
 }
@@ -100,8 +98,12 @@ struct StatusWait {
             pause = min(pause * 2, Self.longestPause)
         }
         for pod in pods {
-            let words = "no result within \(timeout.components.seconds)s: \(pod.words)"
-            try finished(PodResult(report: PodReport(pod.pod), outcome: .timedOut, words: words))
+            let report = PodReport(pod.pod)
+            // On a node with a controller, there is a report within seconds.
+            let isSilent = isOn ? report.status == nil : report.status == pod.previous
+            let hint = isSilent ? report.node.map { ": does kmesh-bypass-controller run on node \($0)?" } : nil
+            let words = "no result within \(timeout.components.seconds)s: \(pod.words)\(hint ?? "")"
+            try finished(PodResult(report: report, outcome: .timedOut, words: words))
         }
     }
 

@@ -98,7 +98,7 @@ import Testing
         try await Plugin.with { kubectl in
             kubectl.server.put("web-0", labels: ["kmesh.net/bypass": "enabled"], annotations: [Plugin.status: "on"])
             var result = try await kubectl("off", "web-0", "--wait", "--timeout", "1s")
-            #expect(result.code == 124 && result.errors.contains("its status is still \"on\""), "\(result)")
+            #expect(result.code == 124 && result.errors.contains("its status is still \"on\": does kmesh"), "\(result)")
             result = try await kubectl.answering("off, not effective: foreign-bypass", whileLabelled: false) {
                 try await kubectl("off", "web-0", "--wait", "--timeout", "20s")
             }
@@ -192,7 +192,7 @@ import Testing
             }
             let text = try await kubectl.atTerminal("on", "web-0")
             try await controller.value
-            #expect(text.contains("waiting for web-0, 0s: no controller has reported on it"), "\(text)")
+            #expect(text.contains("waiting for web-0, 0s: no controller has reported on it\u{1B}[K"), "\(text)")
             #expect(text.contains("default/web-0: on\r\n"), "\(text)")
         }
     }

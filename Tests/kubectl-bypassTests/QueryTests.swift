@@ -1,4 +1,6 @@
 import ControllerTestSupport
+import Linux
+import MeshSandbox
 import StrictJSON
 import Testing
 
@@ -140,6 +142,46 @@ import Testing
             kubectl.server.putDeployment("web", selector: [:])
             let text = try await kubectl.completing(words)
             #expect(text.split(separator: "\n").joined(separator: " ").hasPrefix(answer), "\(text)")
+        }
+    }
+
+    @Test("The shells complete the program by its own name, too")
+    func shells() async throws {
+        try await Plugin.with { kubectl in
+            fill(kubectl.server)
+            let script = try await kubectl("--generate-completion-script", "bash", kubeconfig: false).output
+            try Files.write(Array(script.utf8), to: kubectl.folder + "/script")
+            let line = "kubectl-bypass off -n shop d"
+            let words = [
+                "source \(kubectl.folder)/script", "COMP_LINE='\(line)'", "COMP_POINT=\(line.utf8.count)",
+                "COMP_WORDS=(\(line.replacing("kubectl-bypass", with: kubectl.program)))", "COMP_CWORD=4",
+                "_kubectl-bypass \(kubectl.program) d shop", #"echo "${COMPREPLY[@]}""#,
+            ]
+            let environment = ["env", "KUBECONFIG=\(kubectl.folder)/config"]
+            let found = try await Command.run(environment + ["bash", "-c", words.joined(separator: "\n")])
+            #expect(found == "db-0 deploy/ ds/\n", "\(found)")
+        }
+    }
+
+    @Test("A login plugin may ask at a terminal")
+    func login() async throws {
+        try await Plugin.with { kubectl in
+            kubectl.server.put("web-0")
+            let script = """
+                #!/bin/sh
+                printf 'password: ' >&2
+                read -r token
+                echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"'$token'"}}'
+                """
+            try Files.write(Array(script.utf8), to: kubectl.folder + "/login", mode: 0o755)
+            let config = try Files.text(kubectl.folder + "/config").replacing(
+                "token: alice",
+                with: "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login, interactiveMode: Always}")
+            try Files.write(Array(config.utf8), to: kubectl.folder + "/config")
+            let text = try await kubectl.atTerminal("status", "web-0", input: "alice\n")
+            #expect(text.contains("password: ") && text.contains("default/web-0"), "\(text)")
+            let noTerminal = try await kubectl("status", "web-0")
+            #expect(noTerminal.code == 1 && noTerminal.errors.contains("needs a terminal"), "\(noTerminal)")
         }
     }
 

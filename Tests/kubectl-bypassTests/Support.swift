@@ -8,7 +8,7 @@ import Testing
 struct Plugin: Sendable {
     let server: APIServer
     let folder: String
-    private let program: String
+    let program: String
 
     struct Result: Sendable {
         var code: Int32
@@ -54,9 +54,10 @@ struct Plugin: Sendable {
     }
 
     /// At a terminal of its own, where output and errors are one.
-    func atTerminal(_ words: String...) async throws -> String {
+    func atTerminal(_ words: String..., input: String? = nil) async throws -> String {
         let command = ([program] + words + ["--kubeconfig", folder + "/config"]).joined(separator: " ")
-        return try await Command.run(["script", "--quiet", "--return", "--command", command, "/dev/null"])
+        return try await Command.run(
+            ["script", "--quiet", "--return", "--command", command, "/dev/null"], input: input)
     }
 
     /// What kubectl gets for a command line whose last word is to be completed.
