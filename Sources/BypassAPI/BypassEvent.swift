@@ -78,3 +78,33 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
         text.member("damage", damage)
     }
 }
+
+// MARK: the contract
+
+extension BypassEvent {
+    static let schema = Schema.component(
+        "BypassEvent", .object("the parameters of a notification", properties))
+
+    static let properties: [Schema.Property] = [
+        .init("sequence", .integer("one more than that of the notification before")),
+        .init("bypass", BypassStatus.schema),
+        .init(
+            "cause",
+            .component(
+                "EventCause",
+                .object(
+                    "who ended a bypass, and why",
+                    [
+                        .init("by", BypassStatus.Peer.schema("the caller").orNull), .init("owner", .string().orNull),
+                        .init("reason", .string().orNull),
+                    ]), "of `off`, `expired` and `gone`; of the last two, who had turned the bypass on"
+            ).orNull),
+        .init(
+            "damage",
+            .array(of: .string(), "of `repaired`: the codes of the warnings that said what was damaged").orNull),
+    ]
+
+    static let notifications = Name.allCases.map {
+        RPCNotification(name: $0.rawValue, summary: $0.meaning, parameters: properties)
+    }
+}

@@ -71,7 +71,30 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     }
 
     public struct Warning: Codable, Hashable, Sendable {
-        /// For programs, such as `no-interception`.
+        /// Those of this version.
+        public enum Code: String, Hashable, Sendable, CaseIterable {
+            case noInterception = "no-interception"
+            case establishedConnections = "established-connections"
+            case datagramFlows = "udp-flows"
+            case otherNat = "other-nat"
+            case foreignBypass = "foreign-bypass"
+            case transparentProxy = "tproxy"
+            case forwardedTraffic = "forwarded-traffic"
+            case earlierRedirect = "earlier-redirect"
+            case redirect
+            case ruleMissing = "rule-missing"
+            case ruleNotFirst = "rule-not-first"
+            case guardMissing = "guard-missing"
+            case contested
+            case hbone
+            case unreadable
+            case truncated
+            case unseen
+            case leftover
+            case notRecorded = "not-recorded"
+        }
+
+        /// For programs, such as `no-interception`. A later version may have more than ``Code``.
         public var code: String
         /// One sentence for people.
         public var message: String
@@ -137,69 +160,6 @@ public struct BypassStatus: Codable, Hashable, Sendable {
 
     /// The connections that the bypass is for.
     public var scope: Scope { Scope(only: only, except: except) }
-
-    static let name = "BypassStatus"
-    static let properties: [Schema.Property] = [
-        .init("netns", .string("the namespace, as the caller named it")),
-        .init("inode", .integer("the namespace's inode number, as `lsns -t net` prints it")),
-        .init("state", .oneOf(State.self, "`degraded`: wanted, but a rule is missing or no longer first")),
-        .init(
-            "effective", .boolean("whether it takes precedence over every redirect found, in the requested direction")),
-        .init(
-            "effect",
-            .oneOf(
-                Effect.self,
-                "how much of that direction it takes precedence in; `effective` is true for `all` and `nothing-to-bypass`"
-            )
-        ),
-        .init(
-            "redirected",
-            .boolean(
-                "whether rules of the namespace redirect connections to a proxy; null if that is not known, and of `off`"
-            )
-            .orNull),
-        .init("direction", .oneOf(Direction.self).orNull),
-        .init("only", ConnectionSet.schema("the connections that the bypass is for; null for all").orNull),
-        .init("except", ConnectionSet.schema("connections that the bypass is not for").orNull),
-        .init("since", .string("RFC 3339, UTC").orNull),
-        .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not expire").orNull),
-        .init("owner", .string("as the client gave it").orNull),
-        .init("reason", .string().orNull),
-        .init(
-            "setBy",
-            .object(
-                "the process that turned it on",
-                [.init("uid", .integer()), .init("gid", .integer()), .init("pid", .integer())]
-            ).orNull),
-        .init(
-            "generation",
-            .integer("grows with each decision about the namespace: for `ifGeneration`")),
-        .init(
-            "rules",
-            .array(
-                of: .object(
-                    "one of the daemon's rules, with the kernel's counters",
-                    [
-                        .init("family", .string("`ip`, `ip6` or `inet`")), .init("table", .string()),
-                        .init("chain", .string()), .init("handle", .integer()), .init("packets", .integer()),
-                        .init("bytes", .integer()),
-                    ]))),
-        .init("warnings", Warning.list()),
-    ]
-}
-
-extension BypassStatus.Warning {
-    static func list(_ description: String? = nil) -> Schema {
-        .array(
-            of: .object(nil, [.init("code", .string("for programs")), .init("message", .string("for people"))]),
-            description)
-    }
-}
-
-extension Schema.Property {
-    /// The warnings of an answer about all bypasses.
-    static let omittedBypasses = Schema.Property(
-        "warnings", BypassStatus.Warning.list("`truncated` if not all bypasses are shown"))
 }
 
 // MARK: JSON

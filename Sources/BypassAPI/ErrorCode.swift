@@ -44,6 +44,17 @@ public enum ErrorCode: Int, Codable, Hashable, Sendable, CaseIterable {
     }
 }
 
+extension ErrorCode {
+    /// The error's details in an example.
+    var example: ErrorData {
+        switch self {
+        case .kernelRefused: ErrorData(self, operation: "open /run/netns/web", errno: "EMFILE")
+        case .limitExceeded: ErrorData(self, limit: Limits.Name.scopePorts.rawValue)
+        default: ErrorData(self)
+        }
+    }
+}
+
 /// `error.data`: the details of an error for programs.
 public struct ErrorData: Codable, JSONWritableObject, Hashable, Sendable {
     public var kind: String
@@ -68,6 +79,24 @@ public struct ErrorData: Codable, JSONWritableObject, Hashable, Sendable {
         if let errno { text.member("errno", errno) }
         if let limit { text.member("limit", limit) }
     }
+}
+
+extension ErrorData {
+    static let schema = Schema.component(
+        "ErrorData",
+        .object(
+            "`data` of the daemon's own errors; JSON-RPC's standard errors have none",
+            [
+                .init("kind", .component("ErrorKind", Schema(kind: .string, values: ErrorCode.allCases.map(\.kind)))),
+                .init(
+                    "operation", .string("of `kernel-refused`: what the kernel refused").orLeftOut, required: false),
+                .init(
+                    "errno", .string("of `kernel-refused`: the error number's name, such as `EPERM`").orLeftOut,
+                    required: false),
+                .init(
+                    "limit", .oneOf(Limits.Name.self, "of `limit-exceeded`", named: "LimitName").orLeftOut,
+                    required: false),
+            ]))
 }
 
 extension ErrorObject {

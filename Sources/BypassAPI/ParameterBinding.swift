@@ -126,14 +126,14 @@ extension Parameter {
         let name: String
         let values: [String]
         let length: ClosedRange<Int>
-        let minimum: Int?
+        let range: ClosedRange<Int>
 
         init(_ parameter: Parameter) {
-            let schema = parameter.schema
+            let schema = parameter.schema.resolved
             name = parameter.name
             values = schema.values
-            length = (schema.minLength ?? 0)...(schema.maxLength ?? .max)
-            minimum = schema.minimum
+            length = (schema.minLength ?? 0)...(schema.maxBytes ?? .max)
+            range = (schema.minimum ?? .min)...(schema.maximum ?? .max)
         }
 
         func violation(of value: JSONValue) -> String? {
@@ -143,11 +143,17 @@ extension Parameter {
             case .string(let text) where !length.contains(text.utf8.count):
                 return "\(name): must be \(length.lowerBound) to \(length.upperBound) bytes long"
             case .number(let number):
-                guard let minimum, let given = Int(exactly: number), given < minimum else { return nil }
-                return "\(name): must be \(minimum) or more"
+                guard let given = Int(exactly: number), !range.contains(given) else { return nil }
+                return "\(name): must be \(given < range.lowerBound ? "\(range.lowerBound) or more" : most)"
             default:
                 return nil
             }
+        }
+
+        /// The longest ttl is more than a number says.
+        private var most: String {
+            let years = range.upperBound == TimeToLive.maxSeconds ? " (100 years)" : ""
+            return "\(range.upperBound)\(years) or less"
         }
 
         private var alternatives: String {

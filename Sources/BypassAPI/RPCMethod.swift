@@ -18,8 +18,27 @@ public protocol RPCMethod: Sendable {
     /// In the order in which they are given by position.
     static var parameters: ParameterTable { get }
     static var result: Schema { get }
-    /// Besides the standard ones.
+    /// Besides the standard ones, and only those that can happen.
     static var errors: [ErrorCode] { get }
+    /// nil of the method whose result is the document itself.
+    static var example: (parameters: Parameters, result: Result)? { get }
+    /// Which parameters go together: the object of all parameters fits each of these, besides their own schemas.
+    static var combinations: [Schema] { get }
+    /// What the daemon sends on the connection after the result.
+    static var notifications: [RPCNotification] { get }
+}
+
+extension RPCMethod {
+    public static var example: (parameters: Parameters, result: Result)? { nil }
+    public static var combinations: [Schema] { [] }
+    public static var notifications: [RPCNotification] { [] }
+}
+
+/// A notification of the daemon's. Its parameters go by name.
+public struct RPCNotification: Sendable {
+    public var name: String
+    public var summary: String
+    public var parameters: [Schema.Property]
 }
 
 /// The role that a caller needs; each includes the ones before it.
@@ -47,6 +66,7 @@ public struct Parameter: Sendable {
     public var name: String
     public var summary: String
     public var required: Bool
+    /// Of a value. One that is not required may also be null.
     public var schema: Schema
 
     public init(_ name: String, _ summary: String, required: Bool = false, _ schema: Schema) {

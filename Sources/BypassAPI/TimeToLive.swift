@@ -4,6 +4,7 @@ public struct TimeToLive: Hashable, Sendable {
 
     /// 100 years, in seconds: CLOCK_BOOTTIME in nanoseconds has to hold every deadline.
     public static let maxSeconds = 3_155_760_000
+    static let schema = Schema.integer(minimum: 1, maximum: maxSeconds)
 
     /// Why a text is not a time to live, as a hint at a valid one.
     public struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {

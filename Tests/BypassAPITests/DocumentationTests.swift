@@ -23,6 +23,7 @@ import Testing
         for call in Sample.calls where call.method != DiscoverMethod.self {
             for result in call.results { words += (keys(try json(result)) ?? []).map { "`\($0)`" } }
         }
+        words += BypassStatus.Warning.Code.allCases.map { "| `\($0.rawValue)` |" }
         #expect(try missing(words, in: "methods.md") == [])
     }
 

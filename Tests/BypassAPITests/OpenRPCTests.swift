@@ -1,4 +1,5 @@
 import BypassAPI
+import JSONRPC
 import Linux
 import StrictJSON
 import Testing
@@ -63,18 +64,103 @@ import Testing
         }
     }
 
-    @Test("Every error that a method names is there, with its code")
-    func errors() throws {
-        let check = SchemaCheck(document: document)
-        for call in Sample.calls {
-            let references = try described(call.method.name)["errors"]?.array ?? []
-            #expect(!references.isEmpty)
-            for reference in references.compactMap({ $0.object?["$ref"]?.string }) {
-                let error = check.resolve(reference)?.object
-                let code = ErrorCode.allCases.first { reference.hasSuffix("/" + $0.kind) }
-                #expect(code != nil && error?["code"] == code.map { .number(JSONNumber($0.rawValue)) })
+    @Test("Every object and every enumeration has a name, from which a generator makes a type")
+    func names() throws {
+        var unnamed: [String] = []
+        func search(_ value: JSONValue, at path: String) {
+            for (key, inner) in value.object?.members.map({ ($0.key, $0.value) }) ?? [] {
+                // What `x-combinations` and `not` hold are conditions, and no types.
+                if key == "x-combinations" || key == "not" || key == "value" { continue }
+                if path == "schemas" { search(inner, at: "schema") } else { search(inner, at: key) }
+            }
+            for inner in value.array ?? [] { search(inner, at: path) }
+            let hasType = value.object?["properties"] != nil || value.object?["enum"] != nil
+            if hasType, path != "schema", path != "properties" { unnamed.append("\(path): \(keys(value) ?? [])") }
+        }
+        for key in ["methods", "components"] { search(try #require(document.object?[key]), at: key) }
+        #expect(unnamed == [])
+        for call in Sample.calls where call.method != DiscoverMethod.self {
+            let schema = try described(call.method.name)["result"]?.object?["schema"]?.object
+            #expect(schema?["$ref"] != nil, "\(call.method.name)")
+        }
+        for name in ["BypassEvent", "EventCause", "ErrorData", "ErrorKind", "WarningCode", "LimitName", "Rule"] {
+            #expect(document.object?["components"]?.object?["schemas"]?.object?[name] != nil, "\(name)")
+        }
+    }
+
+    @Test("A name under components stands for one schema")
+    func oneSchemaEach() {
+        var schemas: [String: String] = [:]
+        for method in OpenRPCDocument.methods {
+            for schema in method.parameters.map(\.schema) + [method.result] {
+                for component in schema.components {
+                    let text = String(decoding: JSONText.bytes(of: component.schema), as: UTF8.self)
+                    #expect(schemas.updateValue(text, forKey: component.name) ?? text == text, "\(component.name)")
+                }
             }
         }
+        #expect(schemas.count > 20)
+    }
+
+    @Test("Every method has an example that fits, but that whose result is the document")
+    func examples() throws {
+        for method in OpenRPCDocument.methods where method != DiscoverMethod.self { try checkExample(of: method) }
+    }
+
+    private func checkExample<Method: RPCMethod>(of _: Method.Type) throws {
+        let method = try described(Method.name)
+        let example = try #require(method["examples"]?.array?.first?.object)
+        let given = (example["params"]?.array ?? []).compactMap(\.object).map {
+            ($0["name"]?.string ?? "", $0["value"] ?? .null)
+        }
+        let params = Params.named(JSONObject(uniqueMembers: given))
+        _ = try Request(id: nil, method: Method.name, params: params).parameters(of: Method.self)
+        var check = SchemaCheck(document: document)
+        check.check(example["result"]?.object?["value"] ?? .null, method["result"]?.object?["schema"])
+        #expect(check.complaints == [], "\(Method.name)")
+    }
+
+    @Test("The events that a subscriber gets are described where it subscribes")
+    func events() throws {
+        let events = try described("subscribe")["x-notifications"]?.array ?? []
+        #expect(events.compactMap { $0.object?["name"]?.string } == BypassEvent.Name.allCases.map(\.rawValue))
+        let event = BypassEvent(
+            sequence: 5, bypass: Sample.status, cause: .init(by: .init(uid: 1, gid: 2, pid: 3), owner: "alice"),
+            damage: ["rule-missing"])
+        let given = try json(event)
+        for description in events {
+            let parameters = description.object?["params"]?.array ?? []
+            #expect(parameters.compactMap { $0.object?["name"]?.string } == keys(given))
+            var check = SchemaCheck(document: document)
+            for parameter in parameters {
+                let name = parameter.object?["name"]?.string ?? ""
+                check.check(given.object?[name] ?? .null, parameter.object?["schema"], at: name)
+            }
+            #expect(check.complaints == [])
+        }
+    }
+
+    @Test("The socket and its framing are in the document")
+    func transport() throws {
+        let server = try #require(document.object?["servers"]?.array?.first?.object)
+        #expect(server["url"] == .string("unix://" + Product.socketPath))
+        #expect(server["x-transport"]?.object?["framing"] == "line")
+    }
+
+    @Test("Every error that a method names is there, with its code")
+    func errors() throws {
+        var check = SchemaCheck(document: document)
+        let data = check.resolve("#/components/schemas/ErrorData")
+        for call in Sample.calls {
+            let errors = try described(call.method.name)["errors"]?.array ?? []
+            #expect(errors.count == call.method.errors.count)
+            for (error, code) in zip(errors, call.method.errors) {
+                #expect(error.object?["code"] == .number(JSONNumber(code.rawValue)))
+                #expect(error.object?["data"]?.object?["kind"] == .string(code.kind))
+                check.check(error.object?["data"] ?? .null, data, at: code.kind)
+            }
+        }
+        #expect(check.complaints == [])
     }
 
     @Test("What every client may run into, every method names", arguments: ["permission-denied", "limit-exceeded"])

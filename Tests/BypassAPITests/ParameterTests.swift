@@ -20,6 +20,10 @@ import Testing
             (["web", "onn"], "Invalid params: state: must be on or off"),
             (["web", "on", "up"], "Invalid params: direction: must be both, inbound or outbound"),
             (["web", "on", "both", 0], "Invalid params: ttl: must be 1 or more"),
+            (
+                ["web", "on", "both", 3_155_760_001],
+                "Invalid params: ttl: must be 3155760000 (100 years) or less"
+            ),
             (["web", "on", "both", "5"], "Invalid params: ttl: must be an integer"),
             (["web", "on", "both", 5, ""], "Invalid params: owner: must be 1 to 256 bytes long"),
             (["", "on"], "Invalid params: netns: must be 1 to 4095 bytes long"),
@@ -97,7 +101,8 @@ import Testing
     }
 
     private func example(_ parameter: Parameter) -> JSONValue {
-        if let first = parameter.schema.values.first { return .string(first) }
-        return parameter.schema.kinds == [.integer] ? 60 : "web"
+        let schema = parameter.schema.resolved
+        if let first = schema.values.first { return .string(first) }
+        return schema.kind == .integer ? 60 : "web"
     }
 }

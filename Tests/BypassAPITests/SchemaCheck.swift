@@ -14,8 +14,20 @@ struct SchemaCheck {
         if let reference = schema["$ref"]?.string {
             return check(value, resolve(reference), at: path)
         }
+        if schema["type"] == nil, let alternatives = schema["anyOf"]?.array {
+            return check(value, either: alternatives, at: path)
+        }
         let kinds = schema["type"]?.array?.compactMap(\.string) ?? schema["type"]?.string.map { [$0] } ?? []
         if !kinds.contains(Self.kind(of: value)) { complain("is \(Self.kind(of: value)), not \(kinds)", path) }
+        if case .number(let number) = value, let integer = Int(exactly: number) {
+            func bound(_ key: String) -> Int? {
+                if case .number(let bound) = schema[key] { Int(exactly: bound) } else { nil }
+            }
+            guard let least = bound("minimum"), let most = bound("maximum"), schema["format"] == "int64" else {
+                return complain("is an integer without bounds", path)
+            }
+            if integer < least || integer > most { complain("is not from \(least) to \(most)", path) }
+        }
         if let values = schema["enum"]?.array, !values.contains(value) { complain("is none of \(values)", path) }
         if let properties = schema["properties"], case .object(let object) = value {
             // Both ways: what is required is there, what is there is declared, in the same order.
@@ -29,6 +41,15 @@ struct SchemaCheck {
         if case .array(let elements) = value {
             for element in elements { check(element, schema["items"], at: path + "[]") }
         }
+    }
+
+    private mutating func check(_ value: JSONValue, either alternatives: [JSONValue], at path: String) {
+        let checks = alternatives.map { alternative in
+            var check = SchemaCheck(document: document)
+            check.check(value, alternative, at: path)
+            return check.complaints
+        }
+        if !checks.contains([]) { complaints += checks.flatMap(\.self) }
     }
 
     func resolve(_ reference: String) -> JSONValue? {

@@ -55,27 +55,29 @@ package enum Warning: Hashable, Sendable {
     case leftover(Leftover)
 
     /// For programs.
-    package var code: String {
+    package var code: String { kind.rawValue }
+
+    private var kind: BypassStatus.Warning.Code {
         switch self {
-        case .noInterception: "no-interception"
-        case .establishedConnections, .connectionsNotEnded: "established-connections"
-        case .datagramFlows: "udp-flows"
-        case .transparentProxy, .outboundTransparentProxy, .maskUnsupported: "tproxy"
-        case .forwardedTraffic: "forwarded-traffic"
-        case .earlierRedirect: "earlier-redirect"
-        case .redirect: "redirect"
-        case .ruleMissing: "rule-missing"
-        case .ruleNotFirst: "rule-not-first"
-        case .guardMissing, .maskMissing: "guard-missing"
-        case .notRecorded: "not-recorded"
-        case .contested: "contested"
-        case .otherNat: "other-nat"
-        case .foreignBypass, .foreignNotRemoved: "foreign-bypass"
-        case .unreadable: "unreadable"
-        case .truncated, .furtherSteps, .omittedBypasses: "truncated"
-        case .unseen: "unseen"
-        case .hbone: "hbone"
-        case .leftover: "leftover"
+        case .noInterception: .noInterception
+        case .establishedConnections, .connectionsNotEnded: .establishedConnections
+        case .datagramFlows: .datagramFlows
+        case .transparentProxy, .outboundTransparentProxy, .maskUnsupported: .transparentProxy
+        case .forwardedTraffic: .forwardedTraffic
+        case .earlierRedirect: .earlierRedirect
+        case .redirect: .redirect
+        case .ruleMissing: .ruleMissing
+        case .ruleNotFirst: .ruleNotFirst
+        case .guardMissing, .maskMissing: .guardMissing
+        case .notRecorded: .notRecorded
+        case .contested: .contested
+        case .otherNat: .otherNat
+        case .foreignBypass, .foreignNotRemoved: .foreignBypass
+        case .unreadable: .unreadable
+        case .truncated, .furtherSteps, .omittedBypasses: .truncated
+        case .unseen: .unseen
+        case .hbone: .hbone
+        case .leftover: .leftover
         }
     }
 

@@ -118,7 +118,7 @@ public enum BypassMethod: RPCMethod {
         Parameter("netns", Naming.summary, required: true, Naming.schema),
         Parameter("state", "the desired state", required: true, .oneOf(BypassState.self)),
         Parameter("direction", "with `on` only; `both` if left out", .oneOf(Direction.self)),
-        Parameter("ttl", "with `on` only: seconds until the bypass expires", .integer(minimum: 1)),
+        Parameter("ttl", "with `on` only: seconds until the bypass expires", TimeToLive.schema),
         Parameter("owner", "informational, such as `kubernetes:default/web-0`", .string(length: 1...256)),
         Parameter("reason", "for the audit log", .string(length: 0...256)),
         generation,
@@ -127,7 +127,7 @@ public enum BypassMethod: RPCMethod {
             .string(length: 1...256)),
         Parameter(
             "expectAddresses", "fail with `netns-mismatch` unless the namespace has one of these IP addresses",
-            .array(of: .string(length: 1...64))),
+            .array(of: InternetAddress.schema, count: 1...Int.max)),
         Parameter("only", "with `on` only: the connections that the bypass is for", ConnectionSet.schema()),
         Parameter("except", "with `on` only: connections that the bypass is not for", ConnectionSet.schema()),
         Parameter(
@@ -140,14 +140,36 @@ public enum BypassMethod: RPCMethod {
             .boolean()),
     ]
     static let generation = Parameter(
-        "ifGeneration", "fail with `conflict` unless the namespace is at this generation",
-        .integer(minimum: 0))
-    public static let result = Schema.object(
-        nil,
-        [
-            .init("changed", .boolean("whether this call changed anything")),
-            .init("ended", .integer("how many open TCP connections this call ended")),
-            .init("removed", .array(of: .string(), "the rules of other programs that this call removed")),
-        ] + BypassStatus.properties)
+        "ifGeneration", "fail with `conflict` unless the namespace is at this generation", .integer())
+    public static let result = Schema.component(
+        "BypassResult",
+        .object(
+            "the bypass after the call",
+            [
+                .init("changed", .boolean("whether this call changed anything")),
+                .init("ended", .integer("how many open TCP connections this call ended")),
+                .init("removed", .array(of: .string(), "the rules of other programs that this call removed")),
+            ] + BypassStatus.properties))
     public static let errors: [ErrorCode] = ErrorCode.allCases
+    public static let combinations: [Schema] = [
+        .any(
+            of: [
+                .object(
+                    "`foreign` goes with `off` only",
+                    [
+                        .init("state", .string(values: [BypassState.on.rawValue])),
+                        .init("foreign", .null, required: false),
+                    ]),
+                .object(
+                    "`direction`, `ttl`, `only` and `except` go with `on` only",
+                    [.init("state", .string(values: [BypassState.off.rawValue]))]
+                        + ["direction", "ttl", "only", "except"].map { .init($0, .null, required: false) }),
+            ])
+    ]
+    public static var example: (parameters: Parameters, result: Result)? {
+        (
+            Parameters(netns: "web", state: .on, ttl: 900, owner: "alice", reason: "INC-4711"),
+            Result(status: .example, changed: true)
+        )
+    }
 }

@@ -78,16 +78,28 @@ public enum ClearMethod: RPCMethod {
     public static let parameters: ParameterTable = [
         Parameter("owner", "end the bypasses of this owner only; every bypass if left out", .string(length: 1...256))
     ]
-    public static let result = Schema.object(
-        nil,
-        [
-            .init("cleared", .array(of: .object(nil, namespace), "by inode")),
-            .init(
-                "failed",
-                .array(
-                    of: .object(nil, namespace + [.init("message", .string("why it is still bypassed"))]), "by inode")),
-        ])
+    public static let result = Schema.component(
+        "ClearResult",
+        .object(
+            nil,
+            [
+                .init(
+                    "cleared",
+                    .array(
+                        of: .component("ClearedBypass", .object("a bypass that has ended", namespace)), "by inode")),
+                .init(
+                    "failed",
+                    .array(
+                        of: .component(
+                            "ClearFailure",
+                            .object(
+                                "a namespace that is still bypassed",
+                                namespace + [.init("message", .string("why it is still bypassed"))])), "by inode")),
+            ]))
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
+    public static var example: (parameters: Parameters, result: Result)? {
+        (Parameters(owner: "alice"), Result(cleared: [.init(netns: "web", inode: 4_026_546_047)], failed: []))
+    }
 
     private static let namespace: [Schema.Property] = [
         .init("netns", .string("the name that was given when the bypass was turned on")),

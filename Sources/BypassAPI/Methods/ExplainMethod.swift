@@ -141,44 +141,75 @@ public enum ExplainMethod: RPCMethod {
         Parameter("netns", Naming.summary, required: true, Naming.schema),
         Parameter(
             "to", "where it is sent to, such as `192.0.2.1:80` or `[2001:db8::1]:80`; several examples if left out",
-            .string(length: 1...64)),
-        Parameter("from", "the address that sends it", .string(length: 1...45)),
+            .string(length: 1...64, format: "ip-address-and-port", examples: ["192.0.2.1:80", "[2001:db8::1]:80"])),
+        Parameter("from", "the address that sends it", InternetAddress.schema),
         Parameter("protocol", "`tcp` if left out", .oneOf(TransportProtocol.self)),
-        Parameter("uid", "user and group of the process that connects; 0 if left out", .integer(minimum: 0)),
+        Parameter(
+            "uid", "user and group of the process that connects; 0 if left out",
+            .integer(maximum: Int(UInt32.max))),
     ]
-    public static let errors: [ErrorCode] = ErrorCode.allCases
+    public static let errors = Naming.errors
+    public static var example: (parameters: Parameters, result: Result)? {
+        let jump = Step(
+            hook: "output", priority: -100, family: "ip", table: "nat", chain: "OUTPUT", rule: "rule 1, handle 5",
+            verdict: "jump ISTIO_REDIRECT", decides: false)
+        let redirect = Step(
+            hook: "output", priority: -100, family: "ip", table: "nat", chain: "ISTIO_REDIRECT",
+            rule: "rule 1, handle 3", verdict: "redirect to :15001", decides: true)
+        let probe = Probe(
+            direction: .outbound, family: "ip", protocol: .tcp, to: "192.0.2.1:80", from: "10.0.0.7", source: .trace,
+            steps: [jump, redirect], ends: End(at: .sidecar, port: 15001))
+        let result = Result(netns: "web", inode: 4_026_546_047, probes: [probe], warnings: [])
+        return (Parameters(netns: "web", to: "192.0.2.1:80"), result)
+    }
+    public static let combinations: [Schema] = [
+        .any(
+            of: [
+                .object(nil, [.init("to", .null, required: false)]),
+                .object(nil, [.init("from", .null, required: false)]),
+                .object(nil, [.init("to", .string(pattern: "^[0-9]")), .init("from", .string(format: "ipv4"))]),
+                .object(nil, [.init("to", .string(pattern: #"^\["#)), .init("from", .string(format: "ipv6"))]),
+            ], "`from` and `to` are of the same family")
+    ]
 }
 
-// MARK: JSON
+// MARK: the contract
 
 extension ExplainMethod {
-    public static let result = Schema.object(
-        nil,
-        [
-            .init("netns", .string("the namespace, as the caller named it")),
-            .init("inode", .integer("the namespace's inode number")),
-            .init("probes", .array(of: .object("one first packet", probe))),
-            .init("warnings", BypassStatus.Warning.list()),
-        ])
+    public static let result = Schema.component(
+        "ExplainResult",
+        .object(
+            nil,
+            [
+                .init("netns", .string("the namespace, as the caller named it")),
+                .init("inode", .integer("the namespace's inode number")),
+                .init("probes", .array(of: .component("Probe", .object("one first packet", probe)))),
+                .init("warnings", BypassStatus.Warning.list()),
+            ]))
 
     private static let probe: [Schema.Property] = [
         .init("direction", .oneOf(Direction.self)), .init("family", .string("`ip` or `ip6`")),
         .init("protocol", .oneOf(TransportProtocol.self)), .init("to", .string("address and port")),
         .init("from", .string("null if any address may be").orNull),
         .init("source", .oneOf(Source.self, "`trace`: of a packet, by the kernel; `rules`: evaluated by the daemon")),
-        .init("steps", .array(of: .object("a rule that matches, or the end of a base chain", step))),
+        .init(
+            "steps", .array(of: .component("Step", .object("a rule that matches, or the end of a base chain", step)))),
         .init(
             "ends",
-            .object(
-                nil,
-                [
-                    .init("at", .oneOf(End.Place.self)), .init("port", .integer().orNull),
-                    .init("process", .string("null: not known").orNull),
-                ])),
+            .component(
+                "End",
+                .object(
+                    nil,
+                    [
+                        .init("at", .oneOf(End.Place.self)),
+                        .init("port", .integer(minimum: 1, maximum: Int(UInt16.max)).orNull),
+                        .init("process", .string("null: not known").orNull),
+                    ]))),
     ]
 
     private static let step: [Schema.Property] = [
-        .init("hook", .string()), .init("priority", .integer()), .init("family", .string("of the table")),
+        .init("hook", .string()), .init("priority", .integer(minimum: Int(Int32.min), maximum: Int(Int32.max))),
+        .init("family", .string("of the table")),
         .init("table", .string()), .init("chain", .string()),
         .init("rule", .string("its number and handle; null for the end of a base chain").orNull),
         .init("verdict", .string("in the words of `nft`")),

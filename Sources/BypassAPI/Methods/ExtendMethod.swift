@@ -33,9 +33,12 @@ public enum ExtendMethod: RPCMethod {
     public static let permission = Permission.bypass
     public static let parameters: ParameterTable = [
         Parameter("netns", Naming.summary, required: true, Naming.schema),
-        Parameter("ttl", "seconds from now", required: true, .integer(minimum: 1)),
+        Parameter("ttl", "seconds from now", required: true, TimeToLive.schema),
         BypassMethod.generation,
     ]
     public static let result = BypassMethod.result
     public static let errors: [ErrorCode] = ErrorCode.allCases
+    public static var example: (parameters: Parameters, result: Result)? {
+        (Parameters(netns: "web", ttl: 900), Result(status: .example, changed: true))
+    }
 }

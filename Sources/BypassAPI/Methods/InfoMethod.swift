@@ -68,8 +68,9 @@ public enum InfoMethod: RPCMethod {
     public static let description = "Cheap: reads neither the kernel nor a namespace."
     public static let permission = Permission.read
     public static let parameters: ParameterTable = []
-    public static let result = Schema.object(
-        nil,
+    public static let result = Schema.component(
+        "InfoResult", .object(nil, properties))
+    private static let properties: [Schema.Property] =
         [
             .init("name", .string()), .init("version", .string()),
             .init("commit", .string("of the source that the daemon was built from; null if it is not known").orNull),
@@ -78,12 +79,22 @@ public enum InfoMethod: RPCMethod {
             .init("bypassed", .integer("how many namespaces are bypassed")),
             .init(
                 "matcher",
-                .object(
-                    nil,
-                    [
-                        .init("pin", .string("the path that rules name")),
-                        .init("tag", .string("as `bpftool prog` prints it")),
-                    ])),
-        ])
+                .component(
+                    "Matcher",
+                    .object(
+                        nil,
+                        [
+                            .init("pin", .string("the path that rules name")),
+                            .init("tag", .string("as `bpftool prog` prints it")),
+                        ]))),
+        ]
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
+    public static var example: (parameters: Parameters, result: Result)? {
+        let matcher = Result.Matcher(pin: "/sys/fs/bpf/bypass", tag: "fa57cf8284a9bf31")
+        let result = Result(
+            version: Product.release, commit: "1f47f232", kernel: "6.12.57+deb13-amd64", uptimeSeconds: 408,
+            bypassed: 1,
+            matcher: matcher)
+        return (Parameters(), result)
+    }
 }

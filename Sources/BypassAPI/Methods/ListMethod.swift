@@ -11,7 +11,9 @@ public enum ListMethod: RPCMethod {
         public var warnings: [BypassStatus.Warning]?
 
         /// Whether these are all; one that does not show may still be on.
-        public var isComplete: Bool { !(warnings ?? []).contains { $0.code == "truncated" } }
+        public var isComplete: Bool {
+            !(warnings ?? []).contains { $0.code == BypassStatus.Warning.Code.truncated.rawValue }
+        }
 
         public init(bypasses: [BypassStatus], warnings: [BypassStatus.Warning] = []) {
             self.bypasses = bypasses
@@ -29,7 +31,11 @@ public enum ListMethod: RPCMethod {
     public static let description = "Each as `status` shows it, without the count of established connections."
     public static let permission = Permission.read
     public static let parameters: ParameterTable = []
-    public static let result = Schema.object(
-        nil, [.init("bypasses", .array(of: .component(BypassStatus.name), "by inode")), .omittedBypasses])
-    public static let errors: [ErrorCode] = [.permissionDenied, .kernelRefused, .limitExceeded]
+    public static let result = Schema.component(
+        "ListResult",
+        .object(nil, [.init("bypasses", .array(of: BypassStatus.schema, "by inode")), .omittedBypasses]))
+    public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
+    public static var example: (parameters: Parameters, result: Result)? {
+        (Parameters(), Result(bypasses: [.example]))
+    }
 }

@@ -26,11 +26,18 @@ public enum MetricsMethod: RPCMethod {
         "Since the daemon's start. `kmesh-bypassd --metrics-file` writes the same to a file."
     public static let permission = Permission.read
     public static let parameters: ParameterTable = []
-    public static let result = Schema.object(
-        nil,
-        [
-            .init("contentType", .string("of `text`, as the HTTP header has it")),
-            .init("text", .string("Prometheus' text exposition format")),
-        ])
+    public static let result = Schema.component(
+        "MetricsResult",
+        .object(
+            nil,
+            [
+                .init("contentType", .string("of `text`, as the HTTP header has it")),
+                .init("text", .string("Prometheus' text exposition format")),
+            ]))
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
+    public static var example: (parameters: Parameters, result: Result)? {
+        let name = "kmesh_bypass_bypassed_namespaces"
+        let text = "# HELP \(name) Network namespaces that are bypassed now.\n# TYPE \(name) gauge\n\(name) 1\n"
+        return (Parameters(), Result(text: text))
+    }
 }

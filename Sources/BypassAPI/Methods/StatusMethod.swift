@@ -23,13 +23,7 @@ public enum StatusMethod: RPCMethod {
         """
     public static let permission = Permission.read
     public static let parameters: ParameterTable = [Parameter("netns", Naming.summary, required: true, Naming.schema)]
-    public static let result = Schema.component(BypassStatus.name)
-    public static let errors: [ErrorCode] = ErrorCode.allCases
-}
-
-/// The `netns` parameter of several methods.
-enum Naming {
-    static let summary =
-        "the network namespace: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711`, `pod:UID`, `container:ID` or `host`"
-    static let schema = Schema.string(length: 1...4095)
+    public static let result = BypassStatus.schema
+    public static let errors = Naming.errors
+    public static var example: (parameters: Parameters, result: Result)? { (Parameters(netns: "web"), .example) }
 }

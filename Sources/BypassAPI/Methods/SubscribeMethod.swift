@@ -61,17 +61,30 @@ public enum SubscribeMethod: RPCMethod {
     public static let permission = Permission.read
     public static let parameters: ParameterTable = [
         Parameter("stream", "the stream of the subscription to resume", .string(length: 1...64)),
-        Parameter("sequence", "with `stream` only: the last event received", .integer(minimum: 0)),
+        Parameter("sequence", "with `stream` only: the last event received", .integer()),
     ]
-    public static let result = Schema.object(
-        nil,
-        [
-            .init("stream", .string("the sequence numbers belong to this stream: another daemon starts again")),
-            .init("sequence", .integer("the event before the first one that is sent")),
-            .init(
-                "bypasses",
-                .array(of: .component(BypassStatus.name), "by inode; null if an earlier subscription is resumed").orNull
-            ), .omittedBypasses,
-        ])
+    public static let result = Schema.component(
+        "SubscribeResult",
+        .object(
+            nil,
+            [
+                .init("stream", .string("the sequence numbers belong to this stream: another daemon starts again")),
+                .init("sequence", .integer("the event before the first one that is sent")),
+                .init(
+                    "bypasses",
+                    .array(of: BypassStatus.schema, "by inode; null if an earlier subscription is resumed").orNull),
+                .omittedBypasses,
+            ]))
     public static let errors: [ErrorCode] = [.permissionDenied, .limitExceeded]
+    public static let combinations: [Schema] = [
+        .any(
+            of: [
+                .object(nil, [.init("stream", Schema(kind: .string)), .init("sequence", Schema(kind: .integer))]),
+                .object(nil, ["stream", "sequence"].map { .init($0, .null, required: false) }),
+            ], "`stream` and `sequence` go together")
+    ]
+    public static var example: (parameters: Parameters, result: Result)? {
+        (Parameters(), Result(stream: "1w5mq3z8xk2e7", sequence: 4, bypasses: [.example]))
+    }
+    public static let notifications = BypassEvent.notifications
 }

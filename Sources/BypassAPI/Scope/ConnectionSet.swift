@@ -111,20 +111,28 @@ extension ConnectionSet: ParameterValue {
             ports: members["ports"]?.array?.count ?? 0, networks: members["networks"]?.array?.count ?? 0)
     }
 
-    static let properties: [Schema.Property] = [
-        .init(
-            "ports",
-            .array(
-                of: Schema(description: "a port, or a range such as `9000-9100`", kinds: [.integer, .string]),
-                "destination ports that the client asked for, 16 at most; every port if left out"),
-            required: false),
-        .init(
-            "networks",
-            .array(
-                of: .string("such as `10.0.0.0/8` or `fd00::/8`"),
-                "addresses of the other side, 16 networks at most; every address if left out"),
-            required: false),
-    ]
+    private static let definition = {
+        var set = Schema.object(
+            "connections: those to one of the ports that have one of the networks on their other side",
+            [
+                .init(
+                    "ports",
+                    .array(
+                        of: PortRange.schema,
+                        "destination ports that the client asked for, of TCP and UDP; every port if left out",
+                        count: 1...maxPorts
+                    ).orLeftOut, required: false),
+                .init(
+                    "networks",
+                    .array(
+                        of: IPNetwork.schema, "addresses of the other side; every address if left out",
+                        count: 1...maxNetworks
+                    ).orLeftOut, required: false),
+            ])
+        // An empty set could stand for every connection or for none.
+        set.excluded = [Schema(properties: ["ports", "networks"].map { .init($0, .null, required: false) })]
+        return set
+    }()
 
-    static func schema(_ description: String? = nil) -> Schema { .object(description, properties) }
+    static func schema(_ description: String? = nil) -> Schema { .component("ConnectionSet", definition, description) }
 }

@@ -89,3 +89,9 @@ extension IPNetwork: Decodable, JSONWritable {
 
     public func write(to text: inout JSONText) { text.append(description) }
 }
+
+extension IPNetwork {
+    static let schema = Schema.string(
+        "an address and a length, without bits behind that; an address alone is that address", format: "ip-network",
+        examples: ["10.0.0.0/8", "192.0.2.1", "fd00::/8"])
+}

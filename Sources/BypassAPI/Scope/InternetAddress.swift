@@ -131,3 +131,9 @@ extension UInt8 {
         }
     }
 }
+
+extension InternetAddress {
+    static let schema = Schema(
+        kind: .string, examples: ["10.244.1.7", "fd00::7"],
+        alternatives: [Schema(format: "ipv4"), Schema(format: "ipv6")])
+}

@@ -61,3 +61,13 @@ extension PortRange: Decodable, JSONWritable {
         if first == last { text.append(integer: first) } else { text.append(description) }
     }
 }
+
+extension PortRange {
+    static let schema = Schema.any(
+        of: [
+            .integer(minimum: 1, maximum: Int(UInt16.max)),
+            .string(
+                "a range, the lower port first", pattern: "^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$", format: "port-range",
+                examples: ["9000-9100"]),
+        ])
+}

@@ -37,9 +37,9 @@ struct ExplainRequest {
 
     /// `192.0.2.1:80`, `[2001:db8::1]:80`
     private static func place(_ text: String) -> (IPAddress, UInt16)? {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0 else {
-            return nil
-        }
+        guard let colon = text.lastIndex(of: ":"), case let digits = text[text.index(after: colon)...],
+            digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits), port > 0
+        else { return nil }
         var text = text[..<colon]
         let isBracketed = text.first == "[" && text.last == "]"
         if isBracketed { text = text.dropFirst().dropLast() }

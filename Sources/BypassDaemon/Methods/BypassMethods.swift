@@ -34,7 +34,6 @@ extension Router {
     /// `extend`
     mutating func addExtend(_ manager: BypassManager) {
         add(ExtendMethod.self) { parameters, call throws(BypassError) in
-            if let violation = BypassError(ttl: parameters.ttl) { throw violation }
             var request = BypassManager.Request(parameters.netns, by: call.peer)
             request.ifGeneration = parameters.ifGeneration
             return try manager.audited(request, as: ExtendMethod.name, &call.afterAnswer) { after throws(BypassError) in
@@ -80,7 +79,6 @@ extension BypassMethod.Parameters {
 
     /// What the method table cannot say.
     fileprivate var violation: BypassError? {
-        if let violation = ttl.flatMap(BypassError.init(ttl:)) { return violation }
         if let addresses = expectAddresses {
             if addresses.isEmpty { return .invalidParameter("expectAddresses: name at least one address") }
             if let wrong = addresses.first(where: { IPAddress($0) == nil }) {
@@ -96,13 +94,5 @@ extension BypassMethod.Parameters {
         if state == .on && foreign != nil { return .invalidParameter("foreign: goes with state off only") }
         if except != nil && scope.isEmpty { return .invalidParameter("except: leaves no connection to bypass") }
         return nil
-    }
-}
-
-extension BypassError {
-    /// CLOCK_BOOTTIME in nanoseconds has to hold the deadline: a hundred years are enough. nil if the ttl is in order.
-    fileprivate init?(ttl: Int) {
-        if ttl <= TimeToLive.maxSeconds { return nil }
-        self = .invalidParameter("ttl: must be \(TimeToLive.maxSeconds) (100 years) or less")
     }
 }

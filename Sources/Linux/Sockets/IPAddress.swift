@@ -11,6 +11,8 @@ package struct IPAddress: Hashable, Sendable {
 
     /// Takes what inet_pton(3) takes: `10.0.0.1`, `fd00::1`. nil for everything else.
     package init?(_ text: String) {
+        // C reads no further than the first of them.
+        if text.utf8.contains(0) { return nil }
         for (family, size) in [(AF_INET, 4), (AF_INET6, 16)] {
             var bytes = [UInt8](repeating: 0, count: size)
             if unsafe inet_pton(family, text, &bytes) == 1 {
