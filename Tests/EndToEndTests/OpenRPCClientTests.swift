@@ -10,6 +10,7 @@ extension EndToEndTests {
             .joined(separator: "/")
         private static let folder = root + "/Tests/OpenRPC"
         private static let document = root + "/proto-docs/openrpc.json"
+        private static let client = root + "/proto-docs/kmesh_bypass.py"
 
         /// Of the virtual environment that Tests/run.sh makes from requirements.txt.
         private static func installed(_ program: String) throws -> String {
@@ -31,6 +32,22 @@ extension EndToEndTests {
                 let ending = try await rig.sandbox.result(
                     of: ["python3", Self.folder + "/calls.py", rig.socket, rig.sandbox.pod, "\(seed)", "900"])
                 #expect(ending.output.hasPrefix("0 disagreements in 900 calls"), "KMESH_SEED=\(seed): \(ending)")
+            }
+        }
+
+        @Test func `The client in one file has the document's types, and works`() async throws {
+            try await Rig.with { rig in
+                let printed = try await last(
+                    rig, ["python3", Self.folder + "/client.py", rig.socket, rig.sandbox.pod])
+                #expect(printed == "ok")
+            }
+        }
+
+        @Test func `The client in one file has no wrong type`() async throws {
+            try await Rig.withoutDaemon { rig in
+                let types = try await last(
+                    rig, [try Self.installed("mypy"), "--strict", "--cache-dir", rig.folder.path, Self.client])
+                #expect(types.hasPrefix("Success"))
             }
         }
 
