@@ -65,7 +65,7 @@ extension APIError {
 }
 
 /// Runs `body`, and cancels it after a timeout.
-func withTimeout<Result: Sendable>(
+package func withTimeout<Result: Sendable>(
     _ timeout: Duration, _ body: @escaping @Sendable () async throws(APIError) -> Result
 ) async throws(APIError) -> Result {
     do {

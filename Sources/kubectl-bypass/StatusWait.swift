@@ -82,7 +82,7 @@ struct StatusWait {
             var left: [Pending] = []
             for pod in pods {
                 var pod = pod
-                switch await look(&pod) {
+                switch await look(&pod, within: ContinuousClock.now.duration(to: deadline)) {
                 case .pending(let words):
                     pod.words = words
                     left.append(pod)
@@ -107,10 +107,15 @@ struct StatusWait {
         }
     }
 
-    private func look(_ pending: inout Pending) async -> PodAnswer {
+    /// The last look has a moment, too, at the end of the time.
+    private static let shortestLook = Duration.seconds(1)
+
+    private func look(_ pending: inout Pending, within limit: Duration) async -> PodAnswer {
         let known = pending.pod.metadata
         do throws(APIError) {
-            let pod = try await cluster.pod(known.name, in: known.namespace)
+            let pod = try await withTimeout(max(limit, Self.shortestLook)) { () async throws(APIError) in
+                try await cluster.pod(known.name, in: known.namespace)
+            }
             let isSame = pod.metadata.uid == known.uid
             if isSame { pending.pod = pod }
             return PodAnswer(isOn: isOn, isSame ? pod : nil, previous: pending.previous)

@@ -81,6 +81,28 @@ import Testing
         }
     }
 
+    @Test("A wait outlives a server that is away for a moment, and does not hang with one that is silent")
+    func outage() async throws {
+        try await Plugin.with { kubectl in
+            kubectl.server.put("web-0")
+            let isLook: @Sendable (APIServer.Request) -> Bool = { [server = kubectl.server] request in
+                request.verb == "GET" && request.path.hasSuffix("/web-0") && server.hasLabel("web-0")
+            }
+            kubectl.server.fail(.drop, where: isLook)
+            kubectl.server.fail(.status(503, "ServiceUnavailable", "starting"), where: isLook)
+            let result = try await kubectl.answering("on") {
+                try await kubectl("on", "web-0", "--wait", "--timeout", "20s")
+            }
+            #expect(result.code == 0 && kubectl.server.hasNoFaultsLeft, "\(result)")
+            kubectl.server.label("web-0", nil)
+            kubectl.server.fail(.silence, where: isLook)
+            let start = ContinuousClock.now
+            let silent = try await kubectl("on", "web-0", "--wait", "--timeout", "1s")
+            #expect(silent.code == 124 && silent.errors.contains("did not answer in time"), "\(silent)")
+            #expect(start.duration(to: .now) < .seconds(10))
+        }
+    }
+
     @Test("A pod that is deleted while the command waits")
     func deletion() async throws {
         try await Plugin.with { kubectl in
