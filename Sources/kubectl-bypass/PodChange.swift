@@ -24,7 +24,7 @@ struct PodChange: Sendable {
         switch goal {
         case .on(let options):
             if pod.metadata.deletionTimestamp != nil { throw Failure("it is being deleted") }
-            // What the controller has said of an earlier bypass is no answer to this one: it writes it again.
+            // What the controller has said of an earlier bypass does not answer this one: it writes it again.
             let values = options.merging(claims(about: pod)) { $1 }
             return try await patch(
                 pod, label: .string(BypassLabel.enabled),

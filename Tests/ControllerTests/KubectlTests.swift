@@ -41,7 +41,7 @@ extension ControllerTests {
                 let on = try await it.kubectlBypass("on", "web", "--for", "1h", "--reason", "INC-4711", "--wait")
                 #expect(on.code == 0 && on.output.hasPrefix("default/web: on until 20"), "\(on)")
                 #expect(try await it.sandbox.paths == .app)
-                // The status of the first one is no answer to the second.
+                // The status of the first one does not answer the second.
                 let inbound = try await it.kubectlBypass("on", "pod/web", "--direction", "inbound", "--wait")
                 #expect(inbound.code == 0 && inbound.output == "default/web: on\n", "\(inbound)")
                 #expect(try await it.sandbox.paths == .bypassed("inbound"))

@@ -54,7 +54,7 @@ import Testing
         ])
     func wait(_ status: String, _ code: Int32) async throws {
         try await Plugin.with { kubectl in
-            // That of an earlier bypass is no answer.
+            // That of an earlier bypass does not count.
             kubectl.server.put("web-0", annotations: [Plugin.status: "expired 2026-11-26T16:00:00Z"])
             let result = try await kubectl.answering(.string(status)) {
                 try await kubectl("on", "web-0", "--wait", "--timeout", "20s")
