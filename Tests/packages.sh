@@ -23,11 +23,18 @@ promise() {
     faults=$((faults + 1))
 }
 
-# Another folder, time zone, mask and language, and copies that are younger.
-cp -R --no-preserve=timestamps "$build/$papers" "$work/papers"
+# Another folder, time zone, mask and language, copies that are younger, and what differs in another compilation of the commit.
 mkdir "$work/build"
-for program in "${programs[@]}"; do ln "$build/$program" "$work/build/" 2>/dev/null || cp "$build/$program" "$work/build/"; done
-mv "$work/papers" "$work/build/"
+cp -R --no-preserve=timestamps "$build/$papers" "$work/build/"
+for program in "${programs[@]}"; do
+    objcopy --dump-section .swift_modhash="$work/hashes" "$build/$program" "$work/build/$program"
+    tr '\000-\377' '\001-\377\000' <"$work/hashes" >"$work/other"
+    cp "$build/$program" "$work/build/"
+    offset=$(readelf --section-headers --wide "$build/$program" |
+        sed -n 's/.* \.swift_modhash  *PROGBITS  *[0-9a-f]*  *\([0-9a-f]*\) .*/\1/p')
+    dd if="$work/other" of="$work/build/$program" bs=1 seek=$((16#$offset)) conv=notrunc status=none
+    ! cmp --silent "$build/$program" "$work/build/$program" || fail "$program was not changed"
+done
 BINARIES=$build systemd/package.sh --fast "$work/first" >/dev/null
 (umask 077 && TZ=Asia/Kolkata LC_ALL=C.UTF-8 BINARIES=$work/build systemd/package.sh --fast "$work/second" >/dev/null)
 promise "packages of the same programs differ" diff --recursive "$work/first" "$work/second"

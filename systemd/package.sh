@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs a release: a Debian package for each package that systemd/programs names, and an archive of all for other
-# distributions, with install.sh in it. The same programs give the same bytes.
+# distributions, with install.sh in it. Two builds of a commit give the same bytes.
 set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "$self")/.."
@@ -66,6 +66,31 @@ architecture=$(dpkg --print-architecture)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$folder" "$work/debian"
+
+# section NAME FILE: prints where it is in the file, and its size.
+section() {
+    local fields
+    read -ra fields < <(readelf --section-headers --wide "$2" | sed 's/^ *\[ *[0-9]*\] *//' | grep "^$1 ")
+    echo $((16#${fields[3]})) $((16#${fields[4]}))
+}
+
+# overwrite FILE OFFSET: with standard input.
+overwrite() {
+    dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# Two compilations of one commit differ in the hash that the compiler keeps of each module (.swift_modhash), and so in the
+# linker's build id. The hashes are of no use in a program; the id is made from the rest. What they are overwritten with has
+# their size.
+make_reproducible() {
+    local offset size
+    read -r offset size < <(section .swift_modhash "$1")
+    head -c "$size" /dev/zero | overwrite "$1" "$offset"
+    # The id's 20 bytes come after the note's header.
+    read -r offset size < <(section .note.gnu.build-id "$1")
+    head -c 20 /dev/zero | overwrite "$1" $((offset + 16))
+    printf '%b' "$(sha1sum <"$1" | cut -c1-40 | sed 's/../\\x&/g')" | overwrite "$1" $((offset + 16))
+}
 
 # The libraries that the programs load, as the names and versions of Debian's packages.
 library_dependencies() {
@@ -147,6 +172,15 @@ make_archive() {
     tar --create --directory "$work" --sort=name --owner=root:0 --group=root:0 --mtime="@$SOURCE_DATE_EPOCH" \
         --format=gnu "$name" | gzip --no-name "$gzip" >"$folder/$name.tar.gz"
 }
+
+mkdir "$work/build"
+for program in "${programs[@]}"; do
+    [ -x "$built/$program" ] || fail "$program is not in $built, or cannot be executed"
+    cp "$built/$program" "$work/build/"
+    make_reproducible "$work/build/$program"
+done
+cp -R "$built/$papers" "$work/build/"
+built=$work/build
 
 layout vendor
 for package in "${packages[@]}"; do debian_package "$package"; done
