@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Reads off what systemd/package.sh packs that it is as it should be: the same bytes from the same programs, each file in the
-# lists of Tests/VirtualMachine/guest, lintian and man without a complaint.
+# Checks what systemd/package.sh packs: two builds give the same bytes, the files are those that the lists in
+# Tests/VirtualMachine/guest name, and lintian and man report nothing.
 #   packages.sh FOLDER     packs the programs in FOLDER, as a release build leaves them
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 faults=0
 
-# promise WORDS COMMAND...: the words say what is wrong if the command does not succeed, or says anything.
+# promise WORDS COMMAND...: prints the words, which say what is wrong, if the command fails or prints anything.
 promise() {
     local output
     output=$("${@:2}" 2>&1) && [ -z "$output" ] && return

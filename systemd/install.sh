@@ -32,7 +32,7 @@ log=${LOG:-/var/log/kmesh-bypassd-install.log}
 number=0
 notes=()
 
-# What is wrong with the variables is said before anything is done.
+# Refuses wrong variables before anything is done.
 check_variables() {
     local program
     prefix=${PREFIX:-/usr/local}
@@ -52,7 +52,7 @@ check_variables() {
     done
 }
 
-# step WORDS COMMAND...: runs a step, in one line with its number, how far it is, and its seconds. What it says is in the log.
+# step NAME COMMAND...: runs a step, and shows its number, progress and seconds in one line. Its output goes to the log.
 step() {
     local line started=$SECONDS status=0 begin
     number=$((number + 1))
@@ -75,12 +75,12 @@ step() {
     printf ' (%d s)\n' $((SECONDS - started))
 }
 
-# The last `[done/of]` that the build has said.
+# The last `[done/of]` that the build has printed.
 progress() {
     tail -c "+$(($1 + 1))" "$log" | grep -o '^\[[0-9]*/[0-9]*\]' | tail -n 1 || true
 }
 
-# Whether the kernel and the machine have what the daemon needs. Everything that is missing is said at once.
+# Checks that the kernel and the machine have what the daemon needs. Reports everything that is missing at once.
 check_machine() {
     local missing=() release
     release=$(uname -r)
@@ -117,7 +117,7 @@ check_toolchain() {
     [ -n "$version" ] && [ "$(printf '%s\n' 6.3 "$version" | sort --version-sort | head -n 1)" = 6.3 ]
 }
 
-# Names the libraries that this machine has not, and a C library that is too old.
+# Starts each program. If one does not start, prints the libraries that are missing, or a C library that is too old.
 check_programs() {
     local program
     for program in "${programs[@]}"; do
@@ -144,7 +144,7 @@ build() {
     fi
 }
 
-# Installs the files; units that are new start, and one that runs is made the new one.
+# Installs the files, and starts the units, or restarts them with the new version.
 install_all() {
     local package socket_changed=no before after
     if ! runs_systemd; then
@@ -162,7 +162,7 @@ install_all() {
     # With the old socket kept, clients that call now wait for the new daemon instead of being refused.
     if [ "$socket_changed" = yes ]; then systemctl stop kmesh-bypassd.socket; fi
     start_service restart || fail "kmesh-bypassd was installed, but does not start"
-    # The controller is not enabled by itself: who it is, for the API server, only the administrator knows.
+    # The controller is not enabled by itself: only the administrator has its credential for the API server.
     if [ "$controller_too" = yes ] && systemctl is-active --quiet "$controller.service"; then
         systemctl restart "$controller.service" && return
         systemctl status --no-pager --full --lines=20 "$controller.service" || true
@@ -183,7 +183,7 @@ stranger_runs() {
         grep -q ' /run/kmesh/bypassd.sock$' /proc/net/unix
 }
 
-tell_what_next() {
+print_next_steps() {
     local with=
     [ "$prefix" = /usr/local ] || with="PREFIX=$prefix "
     cat <<END
@@ -229,4 +229,4 @@ step "demo: who answers with and without a bypass" demo
 runs_systemd || notes+=("systemd does not run here: no unit was started; start $bin/kmesh-bypassd as root")
 has_bpffs || notes+=("/sys/fs/bpf is not a BPF file system, which kmesh-bypassd needs: mount -t bpf bpf /sys/fs/bpf")
 if [ ${#notes[@]} -gt 0 ]; then printf 'Note: %s.\n' "${notes[@]}"; fi
-tell_what_next
+print_next_steps

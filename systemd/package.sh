@@ -16,7 +16,7 @@ Variables:
   BINARIES=FOLDER          packs the release build that is there, and needs no toolchain
   SWIFT=FILE               the toolchain's swift, if it is not in PATH, /opt/swift or /usr/local/swift
   MAINTAINER=WHO           who packs it, as Name <address>
-  VERSION=VERSION          the packages' version (default: what the programs say of themselves)
+  VERSION=VERSION          the packages' version (default: the one that the programs print)
   SOURCE_DATE_EPOCH=TIME   the time of all files, in seconds since 1970 (default: the commit's, else that of CHANGELOG.md)"
 
 compression=(-Zxz) gzip=-9
@@ -44,7 +44,7 @@ else
 fi
 if [ "$(id -u)" -eq 0 ]; then need_packages dpkg-dev; fi
 
-# What the programs say of themselves, as in `kmesh-bypassd 0.2.0-dev (commit bf33df01)`, and the time of their commit.
+# What the programs print as their version, as in `kmesh-bypassd 0.2.0-dev (commit bf33df01)`, and the time of their commit.
 stated=$("$built/kmesh-bypassd" --version)
 commit=$(sed -n 's/.*(commit \([0-9a-f]\{8\}\).*/\1/p' <<<"$stated")
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
