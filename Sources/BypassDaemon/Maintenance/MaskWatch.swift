@@ -71,7 +71,7 @@ final class MaskWatch: Sendable {
         wakeUp.signal()
     }
 
-    /// While there is a namespace to watch: what changes rulesets anywhere costs more when somebody listens.
+    /// While there is a namespace to watch: every change of a ruleset costs more while a socket listens.
     private func listen(_ resync: @escaping @Sendable (UInt64) -> Void) throws(SystemCallError) {
         let listener = try RulesetListener()
         // What has changed before.
