@@ -5,6 +5,7 @@
  * later.
  */
 #include "connection.bpf.h"
+#include "sender.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -58,6 +59,10 @@ static __always_inline bool is_in_scope(
 {
 	struct connection connection;
 
+	if (value->scope & BYPASS_SCOPE_CGROUP && !is_sent_by((void *)context, dev, value->cgroup))
+		return false;
+	if (!(value->scope & (BYPASS_SCOPE_ONLY | BYPASS_SCOPE_EXCEPT)))
+		return true;
 	if (!read_connection(context, dev, value->only.network_count || value->except.network_count, &connection))
 		return false;
 	if (value->scope & BYPASS_SCOPE_ONLY && !contains(&value->only, &connection))

@@ -122,6 +122,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var only: ConnectionSet?
     /// The connections of those that it is not for.
     public var except: ConnectionSet?
+    /// The control group whose sockets the bypass is for; nil for whatever sends.
+    public var cgroup: UInt64?
     public var since: Timestamp?
     public var expiresAt: Timestamp?
     public var owner: String?
@@ -135,8 +137,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
 
     public init(
         netns: String, inode: UInt64, state: State, effective: Bool, effect: Effect? = nil, redirected: Bool? = nil,
-        direction: Direction? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil, since: Timestamp? = nil,
-        expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
+        direction: Direction? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil, cgroup: UInt64? = nil,
+        since: Timestamp? = nil, expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
         setBy: Peer? = nil, generation: Int? = nil, rules: [Rule] = [], warnings: [Warning] = []
     ) {
         self.netns = netns
@@ -148,6 +150,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         self.direction = direction
         self.only = only
         self.except = except
+        self.cgroup = cgroup
         self.since = since
         self.expiresAt = expiresAt
         self.owner = owner
@@ -159,7 +162,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     }
 
     /// The connections that the bypass is for.
-    public var scope: Scope { Scope(only: only, except: except) }
+    public var scope: Scope { Scope(only: only, except: except, cgroup: cgroup) }
 }
 
 // MARK: JSON
@@ -175,6 +178,7 @@ extension BypassStatus: JSONWritableObject {
         text.member("direction", direction)
         text.member("only", only)
         text.member("except", except)
+        if let cgroup { text.member("cgroup", cgroup) }
         text.member("since", since)
         text.member("expiresAt", expiresAt)
         text.member("owner", owner)

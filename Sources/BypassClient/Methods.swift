@@ -19,19 +19,21 @@ extension BypassClient {
     ///   - connections: Whether open TCP connections that take the other way than new ones are ended; they are kept if left
     ///     out.
     ///   - foreign: With `off` only: whether rules of other programs that bypass the sidecar are removed.
+    ///   - cgroup: With `on`, direction outbound and a ttl only: the control group whose sockets the bypass is for.
     /// - Throws: ``BypassClientError``; after ``BypassClientError/refused(_:)`` nothing has changed.
     public func bypass(
         netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
         reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil, expectAddresses: [String]? = nil,
         only: ConnectionSet? = nil, except: ConnectionSet? = nil, connections: OpenConnections? = nil,
-        foreign: Bool? = nil
+        foreign: Bool? = nil, cgroup: Int? = nil
     ) async throws(BypassClientError) -> BypassMethod.Result {
         try await call(
             BypassMethod.self,
             with: .init(
                 netns: netns, state: state, direction: direction, ttl: ttl, owner: owner, reason: reason,
                 ifGeneration: ifGeneration, ifOwner: ifOwner, expectAddresses: expectAddresses, only: only,
-                except: except, connections: connections, foreign: foreign))
+                except: except, connections: connections, foreign: foreign,
+                cgroup: cgroup))
     }
 
     /// Extends the time to live of a bypass: it expires `ttl` seconds from now, or later if it would have lasted longer.

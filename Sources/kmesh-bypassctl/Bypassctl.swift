@@ -20,6 +20,7 @@ struct Bypassctl: AsyncParsableCommand {
               kmesh-bypassctl on web --for 15m --reason INC-4711
               kmesh-bypassctl explain web --to 192.0.2.1:80
               kmesh-bypassctl off web
+              sudo kmesh-bypassctl exec web -- curl http://192.0.2.1/
 
             EXIT CODES
               0   done
@@ -31,11 +32,13 @@ struct Bypassctl: AsyncParsableCommand {
               5   no such network namespace
               64  the command line is wrong
               130 the demo was interrupted
+            'exec' ends with the exit code of the command; 126 or 127 if the command cannot
+            be run.
             """,
         version: "kmesh-bypassctl " + Product.fullVersion,
         subcommands: [
             On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Namespaces.self, Watch.self,
-            Clear.self, Info.self, Metrics.self,
+            Clear.self, Info.self, Metrics.self, Exec.self,
             PolicyCommand.self, Manifest.self, Doctor.self, Support.self, Demo.self,
         ]
     )
@@ -79,6 +82,9 @@ enum ExitStatus: Int32 {
     case noNamespace = 5
     /// EX_USAGE of sysexits(3).
     case usage = 64
+    /// As a shell has them: a command that cannot be run, and one that is not found.
+    case commandNotRunnable = 126
+    case commandNotFound = 127
 
     init(_ error: BypassClientError) {
         switch error {

@@ -164,6 +164,24 @@ import Testing
         }
     }
 
+    @Test("The connections of a control group are in what is for all, and not the other way round")
+    func controlGroup() throws {
+        let (port, group) = (Scope(only: try set(#"{"ports":[80]}"#)), Scope(cgroup: 4711))
+        let both = Scope(only: port.only, cgroup: 4711)
+        for (one, other) in [(group, .all), (both, group), (both, port), (both, both), (.nothing, group)]
+            as [(Scope, _)]
+        {
+            #expect(one.isSubset(of: other), "\(one) in \(other)")
+        }
+        for (one, other) in [(.all, group), (group, both), (group, port), (port, group), (group, Scope(cgroup: 1))]
+            as [(Scope, _)]
+        {
+            #expect(!one.isSubset(of: other), "\(one) in \(other)")
+        }
+        #expect(!both.contains(port: 80, remote: try address("10.0.0.1")), "the sender is not known")
+        #expect("\(group)" == "only control group 4711" && "\(both)" == "only control group 4711, only port 80")
+    }
+
     @Test("People read a scope as a clause")
     func words() throws {
         let scope = Scope(

@@ -35,7 +35,7 @@ enum Sample {
 
     static let statusInScope: BypassStatus = {
         var scoped = status
-        (scoped.only, scoped.except) = (scope.only, scope.except)
+        (scoped.only, scoped.except, scoped.cgroup) = (scope.only, scope.except, 4711)
         return scoped
     }()
 
@@ -70,7 +70,8 @@ enum Sample {
             BypassMethod.Parameters(
                 netns: "web", state: .on, direction: .inbound, ttl: 60, owner: "kubernetes:default/web-0",
                 reason: "test", ifGeneration: 17, ifOwner: "me", expectAddresses: ["10.0.0.1"],
-                only: scope.only, except: scope.except, connections: .reset, foreign: true),
+                only: scope.only, except: scope.except, connections: .reset, foreign: true,
+                cgroup: 4711),
             [
                 BypassMethod.Result(status: status, changed: true, removed: ["ip nat OUTPUT: -A OUTPUT -j RETURN"]),
                 BypassMethod.Result(status: statusOff, changed: false),

@@ -29,12 +29,19 @@ import Testing
         #expect(RawMapEntry(Self.entry(scope).value) == Self.entry(scope))
     }
 
+    @Test("A control group, with sets and without", arguments: [true, false])
+    func controlGroup(_ hasOnly: Bool) throws {
+        let scope = Scope(only: hasOnly ? try #require(Self.full).only : nil, cgroup: 4711)
+        let entry = RawMapEntry(Self.entry(scope).value)
+        #expect(entry == Self.entry(scope) && entry.deadline == 7)
+    }
+
     @Test("A condition that only a later version knows ends the bypass, and does not widen it")
     func laterVersion() throws {
         for scope in [Scope.all, try #require(Self.full)] {
             var value = Self.entry(scope).value
             #expect(RawMapEntry(value).deadline == 7)
-            value.scope |= 4
+            value.scope |= 8
             #expect(RawMapEntry(value).deadline == MapEntry.ofLaterVersion)
             value = Self.entry(scope).value
             value.hooks |= 4

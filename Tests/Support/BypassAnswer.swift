@@ -27,6 +27,8 @@ package struct BypassAnswer: Hashable, Sendable {
     /// null where there is none.
     package let only: JSONValue
     package let except: JSONValue
+    /// nil of a bypass that is for whatever sends.
+    package let cgroup: Int?
     package let since: String?
     package let expiresAt: String?
     package let owner: String?
@@ -57,6 +59,7 @@ package struct BypassAnswer: Hashable, Sendable {
         direction = try object.optionalString("direction")
         only = try object.value("only")
         except = try object.value("except")
+        cgroup = object.has("cgroup") ? try object.integer("cgroup") : nil
         since = try object.optionalString("since")
         expiresAt = try object.optionalString("expiresAt")
         owner = try object.optionalString("owner")

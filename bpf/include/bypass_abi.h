@@ -68,12 +68,14 @@ struct bypass_value {
 	__u32 made;
 	/* The tag of the program that the namespace's rules ask; 0 if that is not known. */
 	__u64 program;
-	/* BYPASS_SCOPE_* bits: which of the sets restrict the bypass. */
+	/* BYPASS_SCOPE_* bits: which of the members below restrict the bypass. */
 	__u64 scope;
 	/* The bypass is for these connections. */
 	struct bypass_set only;
 	/* The bypass is not for these. */
 	struct bypass_set except;
+	/* The bypass is for sockets of this control group: its number in cgroup v2. */
+	__u64 cgroup;
 };
 
 /* The size of the first version's value: without program and what follows it. */
@@ -81,6 +83,7 @@ struct bypass_value {
 
 #define BYPASS_SCOPE_ONLY 1u
 #define BYPASS_SCOPE_EXCEPT 2u
+#define BYPASS_SCOPE_CGROUP 4u
 
 #define BYPASS_HOOK_PREROUTING 1u /* inbound */
 #define BYPASS_HOOK_OUTPUT 2u     /* outbound */

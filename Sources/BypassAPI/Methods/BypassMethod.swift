@@ -25,12 +25,14 @@ public enum BypassMethod: RPCMethod {
         public var connections: OpenConnections?
         /// Whether rules of other programs that keep redirects from taking effect are removed.
         public var foreign: Bool?
+        /// The control group whose sockets the bypass is for, by its number in cgroup v2; nil for whatever sends.
+        public var cgroup: Int?
 
         public init(
             netns: String, state: BypassState, direction: Direction? = nil, ttl: Int? = nil, owner: String? = nil,
             reason: String? = nil, ifGeneration: Int? = nil, ifOwner: String? = nil,
             expectAddresses: [String]? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil,
-            connections: OpenConnections? = nil, foreign: Bool? = nil
+            connections: OpenConnections? = nil, foreign: Bool? = nil, cgroup: Int? = nil
         ) {
             self.netns = netns
             self.state = state
@@ -45,6 +47,7 @@ public enum BypassMethod: RPCMethod {
             self.except = except
             self.connections = connections
             self.foreign = foreign
+            self.cgroup = cgroup
         }
 
         public init(from bound: inout BoundParameters) throws(ErrorObject) {
@@ -61,6 +64,7 @@ public enum BypassMethod: RPCMethod {
             except = try bound.optional("except")
             connections = try bound.optional("connections")
             foreign = try bound.optional("foreign")
+            cgroup = try bound.optional("cgroup")
         }
     }
 
@@ -138,6 +142,13 @@ public enum BypassMethod: RPCMethod {
             "foreign",
             "with `off` only: remove the rules that `foreign-bypass` warns of, as Kmesh's controller inserts them",
             .boolean()),
+        Parameter(
+            "cgroup",
+            """
+            with `on`, `direction` outbound and a `ttl` only: the bypass is for sockets that processes of this control \
+            group open: its number in cgroup v2, which is the inode number of its folder
+            """,
+            .integer(minimum: 1)),
     ]
     static let generation = Parameter(
         "ifGeneration", "fail with `conflict` unless the namespace is at this generation", .integer())
@@ -156,14 +167,21 @@ public enum BypassMethod: RPCMethod {
             of: [
                 .object(
                     "`foreign` goes with `off` only",
+                    [.init("state", .string(values: [BypassState.on.rawValue]))]
+                        + ["foreign", "cgroup"].map { .init($0, .null, required: false) }),
+                .object(
+                    "`cgroup` goes with `direction` outbound and a `ttl` only",
                     [
                         .init("state", .string(values: [BypassState.on.rawValue])),
-                        .init("foreign", .null, required: false),
+                        .init("foreign", .null, required: false), .init("cgroup", .integer()),
+                        .init("direction", .string(values: [Direction.outbound.rawValue])), .init("ttl", .integer()),
                     ]),
                 .object(
-                    "`direction`, `ttl`, `only` and `except` go with `on` only",
+                    "`direction`, `ttl`, `only`, `except` and `cgroup` go with `on` only",
                     [.init("state", .string(values: [BypassState.off.rawValue]))]
-                        + ["direction", "ttl", "only", "except"].map { .init($0, .null, required: false) }),
+                        + ["direction", "ttl", "only", "except", "cgroup"].map {
+                            .init($0, .null, required: false)
+                        }),
             ])
     ]
     public static var example: (parameters: Parameters, result: Result)? {

@@ -1,13 +1,16 @@
-/// The connections that a bypass is for: what is in `only`, and not in `except`.
+/// The connections that a bypass is for: what is in `only`, and not in `except`, and of the control group if there is one.
 public struct Scope: Hashable, Sendable {
     /// nil: every connection.
     public var only: ConnectionSet?
     /// nil: no connection.
     public var except: ConnectionSet?
+    /// The control group whose sockets it is for, by its number in cgroup v2. nil: whatever sends.
+    public var cgroup: UInt64?
 
-    public init(only: ConnectionSet? = nil, except: ConnectionSet? = nil) {
+    public init(only: ConnectionSet? = nil, except: ConnectionSet? = nil, cgroup: UInt64? = nil) {
         self.only = only
         self.except = except
+        self.cgroup = cgroup
     }
 
     /// Every connection.
@@ -16,11 +19,14 @@ public struct Scope: Hashable, Sendable {
     /// No connection.
     public static let nothing = Scope(except: .allAddresses)
 
+    /// Of a connection whose sender is not of the scope's control group, or is not known.
+    ///
     /// - Parameters:
     ///   - port: the destination port that the client asked for; nil of a protocol without ports.
     ///   - remote: the address of the other side: outbound the destination, inbound the source.
     public func contains(port: UInt16?, remote: InternetAddress) -> Bool {
-        only?.contains(port: port, remote: remote) ?? true && !(except?.contains(port: port, remote: remote) ?? false)
+        cgroup == nil && only?.contains(port: port, remote: remote) ?? true
+            && !(except?.contains(port: port, remote: remote) ?? false)
     }
 
     /// Whether no connection is in it.
@@ -31,6 +37,7 @@ public struct Scope: Hashable, Sendable {
     /// Ports and addresses fall into classes between the ends of all ranges and networks that occur: the first of each class
     /// stands for it. A connection is in a set if its port is and its address is, so a class is only what sets it is in.
     public func isSubset(of other: Scope) -> Bool {
+        if let group = other.cgroup, group != cgroup { return isEmpty }
         let sets = [only, except, other.only, other.except]
         func classes<Element>(_ samples: [Element], _ isIn: (ConnectionSet, Element) -> Bool) -> Set<[Bool?]> {
             Set(samples.map { sample in sets.map { set in set.map { isIn($0, sample) } } })
@@ -70,7 +77,11 @@ extension InternetAddress {
 extension Scope: CustomStringConvertible {
     /// Such as `only port 8080 in network 10.0.0.0/8, except port 8081`.
     public var description: String {
-        switch (only, except) {
+        if let cgroup {
+            let others = Scope(only: only, except: except)
+            return "only control group \(cgroup)" + (others == .all ? "" : ", \(others)")
+        }
+        return switch (only, except) {
         case (nil, nil): "all connections"
         case (nil, let except?): "all but \(except)"
         case (let only?, nil): "only \(only)"

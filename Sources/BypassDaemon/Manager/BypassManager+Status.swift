@@ -35,7 +35,7 @@ extension BypassManager {
             let record = store[session.inode]
             status.direction = Direction(entry.hooks)
             let scope = record?.requested(entry.scope) ?? entry.scope
-            (status.only, status.except) = (scope.only, scope.except)
+            (status.only, status.except, status.cgroup) = (scope.only, scope.except, scope.cgroup)
             status.expiresAt = Self.timestamp(ofDeadline: entry.deadline)
             status.since = record?.since
             status.owner = record?.owner
@@ -60,8 +60,8 @@ extension BypassManager {
             transition.events[inode]
             ?? BypassStatus(
                 netns: record.netns, inode: inode, state: .degraded, effective: false,
-                direction: record.direction, only: record.only, except: record.except, since: record.since,
-                owner: record.owner, reason: record.reason, setBy: record.setBy,
+                direction: record.direction, only: record.only, except: record.except, cgroup: record.cgroup,
+                since: record.since, owner: record.owner, reason: record.reason, setBy: record.setBy,
                 generation: store.generation(of: inode, cookie: record.cookie))
         status.state = .degraded
         status.effective = false

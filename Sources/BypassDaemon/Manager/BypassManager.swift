@@ -80,7 +80,7 @@ final class BypassManager: Sendable {
         var new = BypassRecord(
             netns: request.netns, path: session.path, cookie: session.cookie,
             since: wasOn ? old?.since ?? .now : .now, direction: direction, only: request.scope.only,
-            except: request.scope.except, deadline: permit.ttl.map(Self.deadline) ?? 0,
+            except: request.scope.except, cgroup: request.scope.cgroup, deadline: permit.ttl.map(Self.deadline) ?? 0,
             generation: store.nextGeneration(),
             owner: request.owner, reason: request.reason, setBy: .init(request.peer.credentials))
         if new.except == nil { new.exempted = old?.exempted }
@@ -137,7 +137,7 @@ final class BypassManager: Sendable {
         // What was found without a record has one from now on.
         new.direction = Direction(entry.hooks)
         let scope = old.requested(entry.scope)
-        (new.only, new.except) = (scope.only, scope.except)
+        (new.only, new.except, new.cgroup) = (scope.only, scope.except, scope.cgroup)
         new.deadline = new.deadline ?? entry.deadline
         let isNew = new.generation != old.generation
         return try apply(new, insteadOf: old, isNew: isNew, .keep, request.netns, turn, &session, &after)

@@ -20,6 +20,7 @@ struct BypassRecord: Codable, Hashable, Sendable {
     /// The scope, with a direction.
     var only: ConnectionSet?
     var except: ConnectionSet?
+    var cgroup: UInt64?
     /// What the bypass leaves to other programs' rules, since the mesh would not take it; only without `except`.
     var exempted: ConnectionSet?
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not expire.
@@ -30,6 +31,9 @@ struct BypassRecord: Codable, Hashable, Sendable {
     var reason: String?
     var setBy: BypassStatus.Peer?
 
+    /// The conditions that a record may name in `needs`: a version that does not know one drops the record.
+    static let knownConditions = ["cgroup"]
+
     /// Whether another record asks for the same, by whatever name and caller.
     func desiresTheSame(as other: BypassRecord) -> Bool {
         (direction, scope, deadline, owner, reason)
@@ -37,14 +41,15 @@ struct BypassRecord: Codable, Hashable, Sendable {
     }
 
     /// nil for a bypass that was found without a record. A record of a version without scopes is for every connection.
-    var scope: Scope? { direction.map { _ in Scope(only: only, except: except) } }
+    var scope: Scope? { direction.map { _ in Scope(only: only, except: except, cgroup: cgroup) } }
 
     /// The same without what is left to other programs' rules: what the matcher's map holds.
-    var matchedScope: Scope? { direction.map { _ in Scope(only: only, except: except ?? exempted) } }
+    var matchedScope: Scope? { direction.map { _ in Scope(only: only, except: except ?? exempted, cgroup: cgroup) } }
 
     /// What was asked for, of what the matcher's map holds.
     func requested(_ scope: Scope) -> Scope {
-        Scope(only: scope.only, except: scope.except == exempted ? except : scope.except)
+        Scope(
+            only: scope.only, except: scope.except == exempted ? except : scope.except, cgroup: scope.cgroup)
     }
 
     /// What the kernel has to do for it. One that was found without a record is reconciled by what the map holds instead.
@@ -73,6 +78,10 @@ extension BypassRecord: JSONWritableObject {
         text.member("only", only)
         text.member("except", except)
         text.member("exempted", exempted)
+        if let cgroup {
+            text.member("cgroup", cgroup)
+            text.member("needs", ["cgroup"])
+        }
         text.member("deadline", deadline)
         text.member("generation", generation)
         text.member("owner", owner)

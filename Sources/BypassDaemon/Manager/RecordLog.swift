@@ -82,8 +82,8 @@ struct RecordLog: ~Copyable {
                 continue
             }
             let inode = subject.inode
-            // This version writes no `needs`. A later one names there what a reader has to know of its other members.
-            if subject.record?.needs?.isEmpty == false {
+            // What a reader has to know of the record's other members.
+            if !(subject.record?.needs ?? []).allSatisfy(BypassRecord.knownConditions.contains) {
                 contents.laterRecords += 1
                 contents.records[inode] = nil
                 continue

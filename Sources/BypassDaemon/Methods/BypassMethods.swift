@@ -75,7 +75,7 @@ extension Router {
 }
 
 extension BypassMethod.Parameters {
-    fileprivate var scope: Scope { Scope(only: only, except: except) }
+    fileprivate var scope: Scope { Scope(only: only, except: except, cgroup: cgroup.map(UInt64.init)) }
 
     /// What the method table cannot say.
     fileprivate var violation: BypassError? {
@@ -90,8 +90,15 @@ extension BypassMethod.Parameters {
             if ttl != nil { return .invalidParameter("ttl: goes with state on only") }
             if only != nil { return .invalidParameter("only: goes with state on only") }
             if except != nil { return .invalidParameter("except: goes with state on only") }
+            if cgroup != nil { return .invalidParameter("cgroup: goes with state on only") }
         }
         if state == .on && foreign != nil { return .invalidParameter("foreign: goes with state off only") }
+        if cgroup != nil {
+            // What comes in has no sender in the namespace.
+            if direction != .outbound { return .invalidParameter("cgroup: goes with direction outbound only") }
+            // It may outlive the client that would turn the bypass off.
+            if ttl == nil { return .invalidParameter("cgroup: needs a ttl") }
+        }
         if except != nil && scope.isEmpty { return .invalidParameter("except: leaves no connection to bypass") }
         return nil
     }

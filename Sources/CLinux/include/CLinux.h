@@ -156,6 +156,44 @@ int clinux_columns(uint32_t scalar);
 int clinux_terminal_columns(int fd);
 /* The name of an error number, such as "EPERM"; NULL if it has none. */
 const char *clinux_errno_name(int number);
+/* A command to run in a network namespace. */
+struct clinux_command {
+	/* Ends with NULL; the first is looked up in PATH. */
+	char *const *arguments;
+	/* The network namespace. */
+	int network;
+	/* cgroup.procs of its control group, open to write; -1 for that of the caller. */
+	int group;
+	/* What becomes its standard input and output; -1 for those of the caller. */
+	int channel;
+	/* Signals that the caller gets from other processes go to the command. */
+	int passes_signals;
+	/* Its user, if that is not the caller's. */
+	int has_user;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t group_count;
+	const uint32_t *groups;
+};
+
+/* What of it has failed, with errno set. */
+#define CLINUX_STEP_NONE 0
+#define CLINUX_STEP_START 1
+#define CLINUX_STEP_GROUP 2
+#define CLINUX_STEP_NETWORK 3
+#define CLINUX_STEP_USER 4
+#define CLINUX_STEP_EXECUTE 5
+
+/*
+ * Runs a command to its end (fork(2), setns(2), execvp(3)), and returns the step that has failed, or -1. Its status is as a
+ * shell has it: 128 and the number of a signal that has ended it. It is killed if the calling thread ends before.
+ */
+int clinux_run(const struct clinux_command *command, int *status);
+/*
+ * The number of the control group that the kernel has for a new socket of the caller's, in cgroup v2; EOPNOTSUPP if it keeps
+ * none.
+ */
+int clinux_socket_group(uint64_t *group);
 /* CLOCK_BOOTTIME in nanoseconds. */
 uint64_t clinux_boottime_ns(void);
 

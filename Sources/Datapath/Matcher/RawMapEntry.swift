@@ -64,7 +64,7 @@ struct RawMapEntry: Hashable, Sendable {
 extension bypass_value {
     /// Whether this version knows every condition of the bypass.
     fileprivate var isUnderstood: Bool {
-        scope & ~UInt64(BYPASS_SCOPE_ONLY | BYPASS_SCOPE_EXCEPT) == 0
+        scope & ~UInt64(BYPASS_SCOPE_ONLY | BYPASS_SCOPE_EXCEPT | BYPASS_SCOPE_CGROUP) == 0
             && hooks & ~(BYPASS_HOOK_PREROUTING | BYPASS_HOOK_OUTPUT) == 0
     }
 }

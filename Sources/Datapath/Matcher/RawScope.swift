@@ -12,6 +12,10 @@ extension bypass_value {
             self.scope |= UInt64(BYPASS_SCOPE_EXCEPT)
             except = bypass_set(set)
         }
+        if let group = scope.cgroup {
+            self.scope |= UInt64(BYPASS_SCOPE_CGROUP)
+            cgroup = group
+        }
     }
 }
 
@@ -19,7 +23,8 @@ extension Scope {
     init(_ value: bypass_value) {
         self.init(
             only: value.scope & UInt64(BYPASS_SCOPE_ONLY) == 0 ? nil : ConnectionSet(value.only),
-            except: value.scope & UInt64(BYPASS_SCOPE_EXCEPT) == 0 ? nil : ConnectionSet(value.except))
+            except: value.scope & UInt64(BYPASS_SCOPE_EXCEPT) == 0 ? nil : ConnectionSet(value.except),
+            cgroup: value.scope & UInt64(BYPASS_SCOPE_CGROUP) == 0 ? nil : value.cgroup)
     }
 }
 

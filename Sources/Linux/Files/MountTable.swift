@@ -58,6 +58,11 @@ struct MountTable {
         mount(number).map { text($0.root) } == "/"
     }
 
+    /// Where all file systems of a kind are mounted.
+    func points(of type: String) -> [String] {
+        mounts.filter { text($0.type) == type }.map { Self.unescaped(bytes[$0.point]) }
+    }
+
     private func mount(_ number: Substring) -> Mount? {
         mounts.first { bytes[$0.number].elementsEqual(number.utf8) }
     }

@@ -90,6 +90,16 @@ import Testing
         #expect(Self.contents(Self.line(#","needs":[]"#)).records.keys.sorted() == [7])
     }
 
+    @Test("A control group is such a condition, and this version knows it")
+    func controlGroup() {
+        let line = Self.line(#","direction":"outbound","cgroup":4711,"needs":["cgroup"]"#)
+        let contents = Self.contents(line)
+        #expect(contents.records[7]?.scope == Scope(cgroup: 4711) && contents.laterRecords == 0)
+        let written = RecordLog.Line(inode: 7, record: contents.records[7]).text
+        #expect(String(decoding: written, as: UTF8.self).contains(#""cgroup":4711,"needs":["cgroup"]"#))
+        #expect(Self.contents(Self.line(#","cgroup":7,"needs":["cgroup","uids"]"#)).laterRecords == 1)
+    }
+
     @Test("A deadline that was read counts as passed if no ttl gives it")
     func checkedDeadlines() {
         for deadline: UInt64 in [8_000_000_000_000_000_000, .max, UInt64(Int.max)] {
