@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -131,6 +132,29 @@ int clinux_probe_send(int fd, const uint8_t *address, uint32_t size, uint16_t po
 	if (type == SOCK_DGRAM)
 		return sendto(fd, "", 0, 0, (struct sockaddr *)&peer, length) < 0 && errno != EPERM ? -1 : 0;
 	return connect(fd, (struct sockaddr *)&peer, length) < 0 && errno != EINPROGRESS ? -1 : 0;
+}
+
+int clinux_connect(const uint8_t *address, uint32_t size, uint16_t port, uint32_t milliseconds)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = fill_address(&peer, address, size, port);
+	struct timeval limit = { .tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000L };
+	int fd = socket(peer.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||
+	    connect(fd, (struct sockaddr *)&peer, length) < 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
 }
 
 int clinux_socket_namespace(int fd)

@@ -21,6 +21,7 @@ struct Bypassctl: AsyncParsableCommand {
               kmesh-bypassctl explain web --to 192.0.2.1:80
               kmesh-bypassctl off web
               sudo kmesh-bypassctl exec web -- curl http://192.0.2.1/
+              sudo kmesh-bypassctl compare web --to 192.0.2.1:80 --http /
 
             EXIT CODES
               0   done
@@ -38,7 +39,7 @@ struct Bypassctl: AsyncParsableCommand {
         version: "kmesh-bypassctl " + Product.fullVersion,
         subcommands: [
             On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Namespaces.self, Watch.self,
-            Clear.self, Info.self, Metrics.self, Exec.self,
+            Clear.self, Info.self, Metrics.self, Exec.self, Compare.self, CompareWorker.self,
             PolicyCommand.self, Manifest.self, Doctor.self, Support.self, Demo.self,
         ]
     )

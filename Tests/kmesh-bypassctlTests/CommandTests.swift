@@ -91,7 +91,7 @@ import Testing
         func commands(_ command: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
             [command] + command.configuration.subcommands.flatMap(commands)
         }
-        for command in commands(Bypassctl.self) {
+        for command in commands(Bypassctl.self) where command.configuration.shouldDisplay {
             let words = [command.configuration.abstract, command.configuration.discussion].joined()
             #expect(words.contains("EXAMPLE"), "\(command)")
         }

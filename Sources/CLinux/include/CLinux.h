@@ -84,6 +84,11 @@ int clinux_receive_namespace_number(int fd, int32_t *number);
  * packets of the socket are for one hop.
  */
 int clinux_probe_socket(const uint8_t *address, uint32_t size, int is_tcp, uint16_t *port);
+/*
+ * socket(2) and connect(2) of TCP to an address of 4 or 16 bytes. Each call on it takes so long at most, and fails with
+ * EAGAIN, or connect with EINPROGRESS, then.
+ */
+int clinux_connect(const uint8_t *address, uint32_t size, uint16_t port, uint32_t milliseconds);
 /* connect(2) without waiting, or sendto(2) of an empty datagram. That a rule drops the packet is no failure. */
 int clinux_probe_send(int fd, const uint8_t *address, uint32_t size, uint16_t port);
 /*

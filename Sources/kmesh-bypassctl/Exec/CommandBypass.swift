@@ -14,6 +14,7 @@ struct CommandBypass: Sendable {
     private let scope: Scope
     private let owner: String?
     private let reason: String
+    private let needsSidecar: Bool
     private let path: String
 
     /// Seconds. Longer than a restart of the daemon takes.
@@ -24,13 +25,15 @@ struct CommandBypass: Sendable {
     /// - Parameters:
     ///   - inode: of the namespace that the command will enter.
     ///   - scope: which of its connections.
+    ///   - needsSidecar: whether the namespace's other connections must pass a sidecar.
     ///   - path: of the daemon's socket.
     init(
         _ netns: String, _ inode: UInt64, group: UInt64, scope: Scope = .all, owner: String?, reason: String,
-        at path: String
+        needsSidecar: Bool = false, at path: String
     ) {
         (self.netns, self.inode, self.group, self.scope) = (netns, inode, group, scope)
         (self.owner, self.reason, self.path) = (owner, reason, path)
+        self.needsSidecar = needsSidecar
     }
 
     /// Runs a command while its connections bypass the sidecar.
@@ -79,7 +82,7 @@ struct CommandBypass: Sendable {
         }
         let isOver = status.cgroup.map(CommandCgroup.isAbandoned) ?? false
         if status.state != .off && !isOver {
-            if !covers(status) { throw conflict(status) }
+            if needsSidecar || !covers(status) { throw conflict(status) }
             Console.printError(
                 "\(netns.printable) is bypassed already: the command bypasses the sidecar like all other connections of it"
             )
@@ -97,6 +100,10 @@ struct CommandBypass: Sendable {
         }
         if on.effect == .nothingToBypass {
             let finding = "nothing in \(netns.printable) redirects connections: there is no sidecar to bypass"
+            if needsSidecar {
+                if let generation = on.generation { await end(generation) }
+                throw CommandFailure(finding, .failed, kind: "no-interception")
+            }
             Console.printError(finding)
         }
         return on.generation

@@ -1,0 +1,86 @@
+internal import Glibc
+
+/// What is shown of times, in nanoseconds.
+struct TimeSummary: Hashable {
+    var median: Int
+    var p90: Int
+    var p99: Int
+
+    /// nil of no times.
+    init?(_ times: [Int]) {
+        let sorted = times.sorted()
+        guard !sorted.isEmpty else { return nil }
+        median = Self.median(sorted)
+        p90 = Self.percentile(90, of: sorted)
+        p99 = Self.percentile(99, of: sorted)
+    }
+
+    /// Of what is sorted, and not empty.
+    static func median(_ sorted: [Int]) -> Int {
+        let middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+
+    /// The smallest time that so many per cent do not exceed (nearest rank): one that was measured.
+    private static func percentile(_ percent: Int, of sorted: [Int]) -> Int {
+        sorted[max(0, (sorted.count * percent + 99) / 100 - 1)]
+    }
+}
+
+/// How two sides differ, by pairs of measurements that were made one after the other: what changes slowly is in both of a pair.
+///
+/// The sign test and the interval that belongs to it assume nothing about how times are distributed, and no outlier moves
+/// them.
+struct PairedDifference: Hashable {
+    var pairs: Int
+    /// Of the differences of the pairs.
+    var median: Int
+    /// Where the median is with 95 % confidence; nil of fewer than six pairs, which cannot show that.
+    var interval: ClosedRange<Int>?
+    /// How probable a result like this is if there is no difference.
+    var probability: Double
+
+    /// nil of no differences.
+    init?(_ differences: [Int]) {
+        let sorted = differences.sorted()
+        guard !sorted.isEmpty else { return nil }
+        pairs = sorted.count
+        median = TimeSummary.median(sorted)
+        let rank = SignTest.rank(of: sorted.count)
+        interval = rank.map { sorted[$0]...sorted[sorted.count - 1 - $0] }
+        probability = SignTest.probability(
+            sorted.count { $0 > 0 }, against: sorted.count { $0 < 0 })
+    }
+}
+
+/// As often heads as tails: the test for paired measurements, and, of failures in pairs, McNemar's.
+enum SignTest {
+    /// How probable it is that one side wins so often or more clearly, if both win as often. Ties count for neither.
+    static func probability(_ wins: Int, against losses: Int) -> Double {
+        let fewer = min(wins, losses)
+        return min(1, 2 * cumulative(fewer, of: wins + losses))
+    }
+
+    /// The first of the sorted differences that belongs to the median's interval of 95 %, counted from 0; nil if there are too
+    /// few for any.
+    static func rank(of count: Int) -> Int? {
+        var rank: Int?
+        for candidate in 0..<(count + 1) / 2 {
+            if cumulative(candidate, of: count) > 0.025 { break }
+            rank = candidate
+        }
+        return rank
+    }
+
+    /// The probability of so many heads or fewer.
+    private static func cumulative(_ heads: Int, of count: Int) -> Double {
+        // As a logarithm: of many pairs, the first terms are too small for a number.
+        var term = log(0.5) * Double(count)
+        var sum = exp(term)
+        for head in stride(from: 1, through: heads, by: 1) {
+            term += log(Double(count - head + 1) / Double(head))
+            sum += exp(term)
+        }
+        return sum
+    }
+}
