@@ -9,6 +9,7 @@
 #   run.sh --fuzz [SECONDS]  the fuzzers, a minute each by default
 #   run.sh --walk [STEPS]    a random walk over all that can fail around the controller, 1000 steps by default, and a
 #                            connection whose packets vanish
+#   run.sh --scopes [ROUNDS] matcher, explain and reset on random scopes, 64 of each mesh by default
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
 #                            checks how they are linked and packed
@@ -58,6 +59,10 @@ case ${1:-} in
 --walk)
     export KMESH_WALK=${2:-1000}
     set -- --filter 'RandomWalkTests|VanishedPacketsTests'
+    ;;
+--scopes)
+    export KMESH_SCOPES=${2:-64}
+    set -- --filter ScopeAgreementTests
     ;;
 --envoy)
     set -- --filter EnvoyTests

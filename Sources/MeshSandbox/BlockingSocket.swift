@@ -12,12 +12,22 @@ package struct BlockingSocket: ~Copyable, Sendable {
     private let descriptor: OwnedDescriptor
 
     /// Connects to an IP address from inside a namespace.
-    init(connectingTo address: SocketAddress, from namespace: borrowing NetworkNamespace) throws(SystemCallError) {
+    ///
+    /// - Parameter own: the socket's own address and port; any if nil.
+    init(
+        connectingTo address: SocketAddress, from namespace: borrowing NetworkNamespace,
+        bindingTo own: SocketAddress? = nil
+    ) throws(SystemCallError) {
         // The socket stays in the namespace: only its making has to happen inside.
         let socket = try namespace.withEntered { () throws(SystemCallError) in try Self.open(address.family) }
         // Closing resets the connection. Otherwise each would hold its port for a minute (TIME_WAIT), and a probe
         // would run out of ports within seconds.
         try Self.set(SOL_SOCKET, SO_LINGER, to: linger(l_onoff: 1, l_linger: 0), of: socket)
+        if let own {
+            let reuse: CInt = 1
+            try Self.set(SOL_SOCKET, SO_REUSEADDR, to: reuse, of: socket)
+            try Self.bind(socket, to: own)
+        }
         try self.init(socket, connectingTo: address, timeout: Self.timeout)
     }
 

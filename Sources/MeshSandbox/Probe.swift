@@ -54,9 +54,15 @@ extension MeshSandbox {
 package struct Probe: Sendable {
     let namespace: String
     let target: SocketAddress
+    /// nil for any port.
+    private let own: SocketAddress?
 
-    package init(_ sandbox: MeshSandbox, _ direction: MeshSandbox.Direction, _ family: MeshSandbox.Family) throws {
+    /// - Parameter port: to connect from; any if nil.
+    package init(
+        _ sandbox: MeshSandbox, _ direction: MeshSandbox.Direction, _ family: MeshSandbox.Family, port: Int? = nil
+    ) throws {
         let inbound = direction == .inbound
+        own = try port.map { try BlockingSocket.address(ip: family == .ipv4 ? "0.0.0.0" : "::", port: $0) }
         namespace = inbound ? sandbox.peer : sandbox.pod
         target = try BlockingSocket.address(ip: family.address(of: inbound ? .pod : .peer), port: Port.app)
     }
@@ -64,6 +70,7 @@ package struct Probe: Sendable {
     /// To a peer's or a pod's app from a namespace of the test's own.
     package init(from namespace: String, _ family: MeshSandbox.Family, to place: MeshSandbox.Place) throws {
         self.namespace = namespace
+        own = nil
         target = try BlockingSocket.address(ip: family.address(of: place), port: Port.app)
     }
 
@@ -73,7 +80,7 @@ package struct Probe: Sendable {
 
     /// A new connection, from a thread that may block.
     package func connect() throws -> BlockingSocket {
-        try BlockingSocket(connectingTo: target, from: open())
+        try BlockingSocket(connectingTo: target, from: open(), bindingTo: own)
     }
 
     package func ask() throws -> MeshSandbox.Answer {

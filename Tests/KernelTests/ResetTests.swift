@@ -193,6 +193,31 @@ extension KernelTests {
             }
         }
 
+        /// conntrack keeps an entry for some seconds after a reset by the server, and what came from the same port took its
+        /// mapping.
+        @Test(arguments: MeshSandbox.Mesh.redirecting)
+        func whatComesAgainFromTheSamePortTakesTheNewWay(_ mesh: MeshSandbox.Mesh) async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(mesh)
+                for direction in MeshSandbox.Direction.allCases {
+                    for family in MeshSandbox.Family.allCases {
+                        for state in ["on", "off"] {
+                            let (old, new): (MeshSandbox.Answer, MeshSandbox.Answer) =
+                                state == "on" ? (.sidecar, .app) : (.app, .sidecar)
+                            let ended = try await rig.sandbox.connect(direction, family, from: 40001)
+                            #expect(ended.greeting == old)
+                            #expect(try await Self.set(rig, state).ended == 1)
+                            #expect(try await Open.ask([ended]) == [nil])
+                            ended.close()
+                            let again = try await rig.sandbox.connect(direction, family, from: 40001)
+                            #expect(again.greeting == new, "\(direction) \(family) after \(state)")
+                            again.close()
+                        }
+                    }
+                }
+            }
+        }
+
         /// The proxy's own connections go past it by rules of the mesh, with a bypass and without.
         @Test func theProxysOwnConnectionsStay() async throws {
             try await Rig.with { rig in

@@ -5,9 +5,10 @@ internal import Synchronization
 extension MeshSandbox {
     /// Opens a TCP connection as `whoAnswers` does, and leaves it open.
     ///
+    /// - Parameter port: to connect from; any if nil.
     /// - Throws: `SystemCallError` if it is refused.
-    package func connect(_ direction: Direction, _ family: Family) async throws -> Connection {
-        let probe = try Probe(self, direction, family)
+    package func connect(_ direction: Direction, _ family: Family, from port: Int? = nil) async throws -> Connection {
+        let probe = try Probe(self, direction, family, port: port)
         return try await Threads.run {
             let socket = try probe.connect()
             let greeting = Answer(line: try socket.readLine())

@@ -145,6 +145,9 @@ struct StrayConnections: ~Copyable {
         let (refused, error) = try diagnostics.destroy(targets.map(\.socket))
         let isRefused = Set(refused)
         let done = targets.filter { !isRefused.contains($0.socket) }
+        // conntrack keeps the entry of a connection that was reset by the server for ten seconds, and a new one from the same
+        // port would take its mapping. One that it does not forget is gone, or ends like all others.
+        _ = try conntrack.forget(done.compactMap(\.flow))
         (ended, endedInProxy) = (done.count, done.count(where: \.isInProxy))
         let kept = targets.filter { $0.isInProxy && isRefused.contains($0.socket) }
         let forgotten = kept.compactMap(\.flow) + withoutSocket
