@@ -110,11 +110,17 @@ class Help:
         return [name.split()[0] for title, items in self.lists if title == "SUBCOMMANDS" for name, _ in items]
 
 
+def usage(name, text):
+    """The name in bold, as it is typed: a plugin of kubectl has a space in it."""
+    typed = name if text.startswith(name) else name.replace("-", " ", 1)
+    return f"\\fB{escape(typed)}\\fR{escape(text.removeprefix(typed))}"
+
+
 def discussion(lines):
     """Paragraphs; what is indented below a title in capitals stays as it is."""
     for paragraph in "\n".join(lines).strip("\n").split("\n\n"):
         part = paragraph.split("\n")
-        if re.fullmatch(r"[A-Z ]+", part[0]) and len(part) > 1:
+        if re.match(r"[A-Z ]{4}", part[0]) and part[1:] and all(line.startswith("  ") for line in part[1:]):
             yield ".PP"
             yield f"\\fB{part[0].capitalize()}\\fR"
             yield from verbatim([line[2:] for line in part[1:]])
@@ -131,12 +137,6 @@ def item_list(items):
         yield escape(text) or "\\&"
 
 
-def usage(program, help_):
-    """A plugin is called as its --help says, by kubectl."""
-    called = program.replace("kubectl-", "kubectl ", 1)
-    return f"\\fB{escape(called)}\\fR{escape(help_.usage.removeprefix(called))}"
-
-
 def command_sections(program, words):
     """The commands of a program, each with its options, the nested ones too."""
     for word in Help(output(program, *words, "--help")).commands():
@@ -144,7 +144,7 @@ def command_sections(program, words):
         help_ = Help(output(program, *path, "--help"))
         yield f'.SS "{escape(" ".join(path))}"'
         yield escape(help_.abstract)
-        yield from (".PP", usage(program.name, help_))
+        yield from (".PP", usage(program.name, help_.usage))
         yield from discussion(help_.discussion)
         for title, items in help_.lists:
             # They are the same in every command.
@@ -156,7 +156,7 @@ def command_sections(program, words):
 
 def program_page(program, name, section):
     help_ = Help(output(program, "--help"))
-    body = [".SH SYNOPSIS", usage(name, help_), ".SH DESCRIPTION"]
+    body = [".SH SYNOPSIS", usage(name, help_.usage), ".SH DESCRIPTION"]
     body += [escape(help_.abstract), *discussion(help_.discussion)]
     for title, items in help_.lists:
         if title == "SUBCOMMANDS":
