@@ -43,7 +43,8 @@ def programs():
 
 
 def output(*command):
-    result = subprocess.run(command, capture_output=True, text=True, env={"COLUMNS": "80", "PATH": "/usr/bin:/bin"})
+    # So wide that no line is wrapped: man does that.
+    result = subprocess.run(command, capture_output=True, text=True, env={"COLUMNS": "1000", "PATH": "/usr/bin:/bin"})
     if result.returncode != 0:
         fail(f"{' '.join(map(str, command))} failed: {result.stderr.strip()}")
     return result.stdout
@@ -110,9 +111,9 @@ class Help:
         return [name.split()[0] for title, items in self.lists if title == "SUBCOMMANDS" for name, _ in items]
 
 
-def usage(name, text):
-    """The name in bold, as it is typed: a plugin of kubectl has a space in it."""
-    typed = name if text.startswith(name) else name.replace("-", " ", 1)
+def usage(text):
+    """The program's name in bold, as it is typed: kubectl takes its plugin's in two words."""
+    typed = re.match(r"kubectl bypass|\S+", text).group()
     return f"\\fB{escape(typed)}\\fR{escape(text.removeprefix(typed))}"
 
 
@@ -144,7 +145,7 @@ def command_sections(program, words):
         help_ = Help(output(program, *path, "--help"))
         yield f'.SS "{escape(" ".join(path))}"'
         yield escape(help_.abstract)
-        yield from (".PP", usage(program.name, help_.usage))
+        yield from (".PP", usage(help_.usage))
         yield from discussion(help_.discussion)
         for title, items in help_.lists:
             # They are the same in every command.
@@ -156,7 +157,7 @@ def command_sections(program, words):
 
 def program_page(program, name, section):
     help_ = Help(output(program, "--help"))
-    body = [".SH SYNOPSIS", usage(name, help_.usage), ".SH DESCRIPTION"]
+    body = [".SH SYNOPSIS", usage(help_.usage), ".SH DESCRIPTION"]
     body += [escape(help_.abstract), *discussion(help_.discussion)]
     for title, items in help_.lists:
         if title == "SUBCOMMANDS":
