@@ -35,8 +35,9 @@ for program in "${programs[@]}"; do
     dd if="$work/other" of="$work/build/$program" bs=1 seek=$((16#$offset)) conv=notrunc status=none
     ! cmp --silent "$build/$program" "$work/build/$program" || fail "$program was not changed"
 done
-BINARIES=$build systemd/package.sh --fast "$work/first" >/dev/null
+BINARIES=$build systemd/package.sh --fast "$work/first" >/dev/null &
 (umask 077 && TZ=Asia/Kolkata LC_ALL=C.UTF-8 BINARIES=$work/build systemd/package.sh --fast "$work/second" >/dev/null)
+wait $!
 promise "packages of the same programs differ" diff --recursive "$work/first" "$work/second"
 
 package_files() {
