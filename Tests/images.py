@@ -7,11 +7,13 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "Images"))
 from container import Container, run, unpack  # noqa: E402
+from mesh import Pod  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAMES = ["kmesh-bypass-controller", "kmesh-bypassd"]
@@ -20,6 +22,18 @@ NAMES = ["kmesh-bypass-controller", "kmesh-bypassd"]
 def check(holds, words):
     if not holds:
         raise SystemExit(f"images.py: {words}")
+
+
+def eventually(holds, container):
+    deadline = time.monotonic() + 30
+    while not holds():
+        check(time.monotonic() < deadline, f"the container does not get ready: {container.log}")
+        time.sleep(0.05)
+
+
+def capabilities(status, name):
+    bits = int(next(line.split()[1] for line in status.splitlines() if line.startswith(name + ":")), 16)
+    return {bit for bit in range(64) if bits >> bit & 1}
 
 
 def build(programs, folder):
@@ -76,16 +90,85 @@ def controller_runs(bundle, objects, host):
     check(done.returncode != 0 and "no such file" in done.stderr, f"the image has a shell: {done.stderr}")
 
 
+def daemon_keeps_bypasses(bundle, objects, host, programs):
+    """The daemon's pod: who may connect, what a bypass does, and what a new container finds."""
+    pod, run_folder = pod_of(objects, "bypassd"), pathlib.Path(host["/run/kmesh"])
+    socket = run_folder / "bypassd.sock"
+    ctl = pathlib.Path(programs) / "kmesh-bypassctl"
+
+    def call(*arguments, user=0, group=0, check=True):
+        environment = {**os.environ, "KMESH_BYPASSD_SOCKET": str(socket)}
+        # As the controller's pod connects: an unknown user, with the group besides its own.
+        rights = ["setpriv", "--reuid", user, "--regid", user, "--groups", group]
+        return run(*rights, ctl, *arguments, check=check, env=environment)
+
+    daemon = Container(bundle, pod, "bypassd", host, objects)
+    with Pod() as mesh:
+        daemon.start()
+        try:
+            eventually(lambda: daemon.execute("kmesh-bypassctl", "info", check=False).returncode == 0, daemon)
+            check((socket.stat().st_gid, socket.stat().st_mode & 0o777) == (987, 0o660), "the socket is not root:987, 0660")
+            status = pathlib.Path(f"/proc/{daemon.process}/status").read_text()
+            # As in the unit: CAP_DAC_READ_SEARCH is lowered.
+            check(capabilities(status, "CapBnd") == capabilities(status, "CapPrm"), "the daemon could get more capabilities")
+            check(capabilities(status, "CapPrm") - capabilities(status, "CapEff") == {2}, "it has all in effect")
+            check(call("list", user=65532, check=False).returncode != 0, "a user without the group can connect")
+
+            check(mesh.who() == "sidecar", "the mesh is not there to begin with")
+            call("on", mesh.name, "--for", "1h", user=65532, group=987)
+            check(mesh.who() == "app", f"the bypass has no effect: {call('status', mesh.name).stdout}")
+            # By the pod's processes, in the node's control groups.
+            found = json.loads(call("status", f"pod:{mesh.uid}", "--json").stdout)
+            check(found["state"] == "on", f"by its uid: {found}")
+            # Made later than the container.
+            with Pod() as second:
+                check(second.who() == "sidecar", "the mesh is not there in a second pod")
+                call("on", second.name)
+                check(second.who() == "app", "a namespace that is younger than the container is not seen")
+                call("off", second.name)
+
+            pins = {path.name: path.stat().st_ino for path in pathlib.Path(host["/sys/fs/bpf"]).iterdir()}
+            check(set(pins) >= {"bypass", "bypassed_netns"}, f"pins: {pins}")
+            for signal in ["TERM", "KILL"]:
+                daemon.stop(signal)
+                check(mesh.who() == "app", f"the bypass ended with the daemon ({signal})")
+                daemon = Container(bundle, pod, "bypassd", host, objects)
+                daemon.start()
+                eventually(lambda: daemon.execute("kmesh-bypassctl", "info", check=False).returncode == 0, daemon)
+                status = json.loads(call("status", mesh.name, "--json", user=65532, group=987).stdout)
+                check(status["state"] == "on" and status["effective"], f"after {signal}: {status}")
+                check(status["setBy"]["uid"] == 65532, f"the record is lost after {signal}: {status}")
+                check(mesh.who() == "app", f"no bypass after {signal}")
+                now = {path.name: path.stat().st_ino for path in pathlib.Path(host["/sys/fs/bpf"]).iterdir()}
+                check(now["bypassed_netns"] == pins["bypassed_netns"], f"another map after {signal}: {now}, {pins}")
+            call("off", mesh.name, user=65532, group=987)
+            check(mesh.who() == "sidecar", "the sidecar is not back")
+            check(not json.loads(call("list", "--json").stdout)["bypasses"], "a bypass is left")
+        finally:
+            daemon.stop()
+
+
 def main(programs):
     with tempfile.TemporaryDirectory(prefix="kmesh-images-") as name:
         folder = pathlib.Path(name)
+        # Other users than root are to reach the socket.
+        folder.chmod(0o755)
         layouts, size = images_are_reproducible(programs, folder)
         bundles = images_hold_nothing_else(layouts, folder)
-        objects = list(yaml.safe_load_all(run(pathlib.Path(programs) / "kmesh-bypassctl", "manifest", "--gid", "987").stdout))
-        host = {"/run/kmesh": str(folder / "run")}
+        ctl = pathlib.Path(programs) / "kmesh-bypassctl"
+        objects = list(yaml.safe_load_all(run(ctl, "manifest", "--gid", "987", "--daemon").stdout))
+        # The node's own are for its own daemon.
+        host = {"/run/kmesh": str(folder / "run"), "/sys/fs/bpf": str(folder / "bpf")}
         (folder / "run").mkdir()
-        controller_runs(bundles[NAMES[0]], objects, host)
-        print(f"the images are reproducible, and run; the controller's has {size / 1e6:.1f} MB")
+        (folder / "bpf").mkdir()
+        run("mount", "--types", "bpf", "bpf", folder / "bpf")
+        try:
+            controller_runs(bundles[NAMES[0]], objects, host)
+            daemon_keeps_bypasses(bundles[NAMES[1]], objects, host, programs)
+        finally:
+            run("umount", folder / "bpf")
+        print(f"the images are reproducible, and run with their pods' rights; the controller's has {size / 1e6:.1f} MB")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

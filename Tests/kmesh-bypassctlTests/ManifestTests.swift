@@ -9,6 +9,8 @@ import Yams
 
 /// `manifest`: read as a cluster reads it.
 @Suite struct ManifestTests {
+    private static let root = String(#filePath.dropLast("/Tests/kmesh-bypassctlTests/ManifestTests.swift".count))
+
     @Test func `It has what runs the controller, in the order in which it can be made`() throws {
         let objects = try manifest()
         #expect(
@@ -161,6 +163,8 @@ import Yams
         ["--namespace", "a\n"], ["--namespace", "a\"\nb"], ["--namespace", String(repeating: "a", count: 64)],
         ["--gid", "0"], ["--gid=-1"], ["--gid", "2147483648"], ["--gid", "kmesh"], ["--gid", "1]"],
         ["--gid", "\u{661}"],
+        ["--node-selector", "a"], ["--node-selector", "a=b c"], ["--node-selector", "a=b\"\n"],
+        ["--node-selector", "=b"], ["--daemon-image", "A"], ["--alerts", "rules.yaml"],
         ["--gid", ""], ["--label-policy", ""], ["--label-policy", "a'b"], ["--label-policy", "a\nb"], ["more"],
     ])
     func `Whatever is no value is a fault of the command line`(arguments: [String]) throws {
@@ -178,19 +182,62 @@ import Yams
         }
     }
 
+    @Test func `The daemon's pod has the rights of the unit, its socket the controller's group`() throws {
+        let objects = try manifest("--gid", "987", "--daemon")
+        let pod = try #require(
+            try object("DaemonSet", of: objects)["spec"]?["template"]?["spec"], "the daemon's is the first")
+        let unit = try Files.text(Self.root + "/systemd/kmesh-bypassd.service").split(separator: "\n")
+        let bounds = try #require(unit.first { $0.hasPrefix("CapabilityBoundingSet=") })
+        let rights = pod["containers"]?[0]?["securityContext"]?["capabilities"]
+        #expect(
+            rights?["add"]?.array().compactMap { $0.string.map { "CAP_" + $0 } }
+                == bounds.dropFirst("CapabilityBoundingSet=".count).split(separator: " ").map(String.init))
+        #expect(rights?["drop"]?.array().map { $0.string } == ["ALL"])
+        #expect(pod["containers"]?[0]?["securityContext"]?["privileged"] == nil)
+        #expect(pod["securityContext"]?["supplementalGroups"]?.array().map { $0.int } == [987])
+        let accounts = try object("ConfigMap", of: objects)
+        #expect(accounts["data"]?["group"]?.string == "root:x:0:\nkmesh:x:987:\n")
+        let memory = try #require(unit.first { $0.hasPrefix("MemoryMax=") }).dropFirst("MemoryMax=".count)
+        #expect(pod["containers"]?[0]?["resources"]?["limits"]?["memory"]?.string == memory + "i")
+    }
+
+    @Test func `Nodes without the daemon can be left out`() throws {
+        let objects = try manifest(
+            "--daemon", "--node-selector", "kmesh.net/bypassd=installed", "--node-selector", "a=1")
+        let sets = objects.filter { $0["kind"]?.string == "DaemonSet" }
+        #expect(sets.count == 2)
+        for set in sets {
+            let selector = try #require(set["spec"]?["template"]?["spec"]?["nodeSelector"]?.mapping)
+            #expect(selector.count == 3)
+            #expect(selector["kmesh.net/bypassd"]?.string == "installed")
+            #expect(selector["a"]?.tag.rawValue == "tag:yaml.org,2002:str")
+        }
+    }
+
+    @Test func `The alerts are those of the rule file`() throws {
+        let file = Self.root + "/systemd/monitoring/alerts.yaml"
+        let objects = try manifest("--monitoring", "--alerts", file)
+        let rules = try object("PrometheusRule", of: objects)
+        #expect(rules["spec"]?["groups"] == (try compose(yaml: try Files.text(file)))?["groups"])
+        let monitor = try object("PodMonitor", of: objects)
+        let pod = try pod(of: objects)
+        #expect(monitor["spec"]?["podMetricsEndpoints"]?[0]?["port"] == pod["containers"]?[0]?["ports"]?[0]?["name"])
+        #expect(try manifest("--monitoring").allSatisfy { $0["kind"]?.string != "PrometheusRule" })
+    }
+
     @Test(arguments: [("controller", []), ("label", ["--label-policy", "sre", "--label-policy", "mesh:operators"])])
     func `The policies allow and deny what they say, as an evaluator of CEL sees them`(
         cases: String, arguments: [String]
     ) async throws {
         let command = try #require(try Bypassctl.parseAsRoot(["manifest"] + arguments) as? Manifest)
-        let root = #filePath.prefix(#filePath.count - "/Tests/kmesh-bypassctlTests/ManifestTests.swift".count)
+        let root = Self.root
         let folder = root + "/Tests/ControllerTestSupport/Admission"
         let python = root + "/.build-cel/bin/python"
         try #require(Files.exists(String(python)), "no evaluator of CEL is installed: Tests/run.sh does that")
         // Cases that came out in another way, and last the number of all.
         let lines = try await Command.run(
             ["env", String(python), folder + "/admission.py", "cases", "\(folder)/\(cases)_cases.yaml"],
-            input: command.text
+            input: try command.text()
         ).split(separator: "\n")
         #expect(lines.dropLast() == [])
         #expect(lines.last.flatMap { Int($0) } ?? 0 >= 16)
@@ -199,7 +246,7 @@ import Yams
     /// What the command would print, as objects.
     private func manifest(_ arguments: String...) throws -> [Node] {
         let command = try #require(try Bypassctl.parseAsRoot(["manifest"] + arguments) as? Manifest)
-        let text = command.text
+        let text = try command.text()
         let lines = text.split(separator: "\n")
         #expect(lines.allSatisfy { ($0.utf8.count <= 130 || $0.contains(command.image.description)) && $0.last != " " })
         // The sequence is a value: in a copy of it, as Array makes one, nobody would see that it ended with an error.

@@ -1,7 +1,8 @@
 /// What RBAC cannot say: a role allows a patch of any pod or of none, whatever the patch changes and wherever the pod runs.
 /// Policies of the API server's (ValidatingAdmissionPolicy, Kubernetes 1.30) can.
 struct AdmissionPolicies {
-    let namespace: NamespaceName
+    /// The controller's.
+    let namespace: String
 
     private static let name = "kmesh-bypass-controller"
     static let label = "kmesh.net/bypass"
@@ -10,13 +11,13 @@ struct AdmissionPolicies {
     private var controller: String { "system:serviceaccount:\(namespace):bypass-controller" }
 
     /// They limit the controller's token to what the controller writes, on its own node.
-    var ofController: String { [pods, events].joined(separator: "---\n") }
+    var ofController: [String] { [pods, events] }
 
     private var pods: String {
         """
         # The role below lets the controller's token patch every pod of the cluster. This policy limits it to what the
         # controller writes, on pods of the node that the token was issued for. It needs Kubernetes 1.30: on older clusters
-        # print the manifest with --no-admission-policy, and know what a stolen token can do.
+        # leave it out (--no-admission-policy; admissionPolicies of the chart), and know what a stolen token can do.
         \(policy(Self.name, operations: "[UPDATE]", resources: "[pods, pods/*]"))
         \(matchesController)
           variables:

@@ -3,69 +3,36 @@ internal import BypassAPI
 /// What a cluster needs in order to run the controller on every node: YAML, written by hand, since its comments are for
 /// the people who review it. Every value that is put in stands in quotes: a namespace may be called `1e3` or `null`.
 struct ControllerManifest {
-    let image: ImageReference
-    let group: GroupNumber
-    let namespace: NamespaceName
-    /// Whether policies limit the controller's token.
-    var hasAdmissionPolicies = true
+    let form: ManifestForm
 
     /// Of the cluster's objects, whose names all namespaces share.
-    private static let name = "kmesh-bypass-controller"
+    static let name = "kmesh-bypass-controller"
     /// Of the namespace's.
     private static let shortName = "bypass-controller"
 
-    var text: String {
-        // The policies first: no token shall have the role without them.
-        let policies = hasAdmissionPolicies ? [AdmissionPolicies(namespace: namespace).ofController] : []
-        return ([head + namespaceObject, account] + policies + [role, binding, daemonSet]).joined(separator: "---\n")
-    }
-
-    private var labels: String {
-        """
-            app.kubernetes.io/name: \(Self.name)
-            app.kubernetes.io/version: "\(Product.version)"
-        """
-    }
-
-    private var head: String {
-        let kind = "validatingadmissionpolicy"
-        let policies = hasAdmissionPolicies ? ",\\\n#     \(kind),\(kind)binding" : ""
-        return """
-            # kmesh-bypass-controller \(Product.version): bypasses the sidecars of pods with kmesh.net/bypass=enabled.
-            # Apply it:   kmesh-bypassctl manifest | kubectl apply -f -
-            # Remove it, and leave the namespace and what else is in it alone:
-            #   kubectl delete daemonset,serviceaccount,clusterrolebinding,clusterrole\(policies) \\
-            #     --namespace \(namespace) --selector app.kubernetes.io/name=\(Self.name)
-
-            """
-    }
-
-    /// Has no label of the controller's, by which it would be deleted with it.
-    private var namespaceObject: String {
-        """
-        apiVersion: v1
-        kind: Namespace
-        metadata:
-          name: "\(namespace)"
-          labels:
-            # The socket is in a folder of the node's, which no stricter level lets a pod have.
-            pod-security.kubernetes.io/enforce: privileged
-
-        """
-    }
-
-    private var account: String {
+    /// Objects, in the order in which they can be made. The account comes first.
+    var account: String {
         """
         apiVersion: v1
         kind: ServiceAccount
         metadata:
           name: \(Self.shortName)
-          namespace: "\(namespace)"
+          namespace: "\(form.namespace)"
           labels:
         \(labels)
         # The DaemonSet below asks for the token; no other pod gets it by naming the account.
         automountServiceAccountToken: false
 
+        """
+    }
+
+    /// Before these there have to be the policies: no token shall have the role without them.
+    var objects: [String] { [role, binding, daemonSet] }
+
+    private var labels: String {
+        """
+            app.kubernetes.io/name: \(Self.name)
+            app.kubernetes.io/version: "\(Product.version)"
         """
     }
 
@@ -110,7 +77,7 @@ struct ControllerManifest {
         subjects:
           - kind: ServiceAccount
             name: \(Self.shortName)
-            namespace: "\(namespace)"
+            namespace: "\(form.namespace)"
 
         """
     }
@@ -121,7 +88,7 @@ struct ControllerManifest {
         kind: DaemonSet
         metadata:
           name: \(Self.shortName)
-          namespace: "\(namespace)"
+          namespace: "\(form.namespace)"
           labels:
         \(labels)
         spec:
@@ -160,71 +127,81 @@ struct ControllerManifest {
     }
 
     private var podSpec: String {
-        """
-            spec:
-              serviceAccountName: \(Self.shortName)
-              automountServiceAccountToken: true
-              # Wanted most when a node is in trouble: on every node, tainted or full. (GKE asks for a ResourceQuota for
-              # this class in the namespace.)
-              priorityClassName: system-node-critical
-              tolerations:
-                - operator: Exists
-              nodeSelector:
-                kubernetes.io/os: linux
-              securityContext:
-                runAsNonRoot: true
-                runAsUser: 65532
-                runAsGroup: 65532
-                # The nodes' group kmesh, which may use the daemon's socket. `getent group kmesh` must show this number
-                # on every node: where it does not, the pod does not become ready, and `kubectl describe` says why.
-                supplementalGroups: [\(group)]
-                seccompProfile:
-                  type: RuntimeDefault
-              containers:
-                - name: controller
-                  image: "\(image)"
-                  command: [kmesh-bypass-controller, --enable-bypass=true]
-                  env:
-                    - name: NODE_NAME
-                      valueFrom:
-                        fieldRef:
-                          fieldPath: spec.nodeName
+        let metrics = form.lines(
+            if: .monitoring,
+            """
+                        - "--health-address=\(form.metricsHost):\(ManifestDefaults.metricsPort)"
+                        - --daemon-metrics
+            """)
+        let port = form.lines(
+            if: .monitoring,
+            """
+                      ports:
+                        - name: metrics
+                          containerPort: \(ManifestDefaults.metricsPort)
+            """)
+        return """
+                spec:
+                  serviceAccountName: \(Self.shortName)
+                  automountServiceAccountToken: true
+                  # Wanted most when a node is in trouble: on every node, tainted or full. (GKE asks for a ResourceQuota for
+                  # this class in the namespace.)
+                  priorityClassName: system-node-critical
+                  tolerations:
+                    - operator: Exists
+                  nodeSelector:
+            \(form.nodeSelector)
                   securityContext:
-                    allowPrivilegeEscalation: false
-                    readOnlyRootFilesystem: true
-                    capabilities:
-                      drop: [ALL]
-                  # Asked from inside: the port for health is on the pod's loopback only.
-                  livenessProbe:
-                    exec:
-                      command: [kmesh-bypass-controller, probe, healthz]
-                    initialDelaySeconds: 5
-                    periodSeconds: 20
-                    timeoutSeconds: 10
-                  readinessProbe:
-                    exec:
-                      command: [kmesh-bypass-controller, probe, readyz]
-                    periodSeconds: 10
-                    timeoutSeconds: 10
-                  # No limit of processor time: it would only make it late.
-                  resources:
-                    requests:
-                      cpu: 10m
-                      memory: 32Mi
-                    limits:
-                      memory: 128Mi
-                  terminationMessagePolicy: FallbackToLogsOnError
-                  volumeMounts:
+                    runAsNonRoot: true
+                    runAsUser: 65532
+                    runAsGroup: 65532
+                    # The nodes' group kmesh, which may use the daemon's socket. `getent group kmesh` must show this number
+                    # on every node: where it does not, the pod does not become ready, and `kubectl describe` says why.
+                    supplementalGroups: [\(form.group)]
+                    seccompProfile:
+                      type: RuntimeDefault
+                  containers:
+                    - name: controller
+                      image: "\(form.image)"
+                      command:
+                        - kmesh-bypass-controller
+                        - --enable-bypass=true\(metrics)
+                      env:
+                        - name: NODE_NAME
+                          valueFrom:
+                            fieldRef:
+                              fieldPath: spec.nodeName\(port)
+                      securityContext:
+                        allowPrivilegeEscalation: false
+                        readOnlyRootFilesystem: true
+                        capabilities:
+                          drop: [ALL]
+                      # Asked from inside: without monitoring the port for health is on the pod's loopback only.
+                      livenessProbe:
+                        exec:
+                          command: [kmesh-bypass-controller, probe, healthz]
+                        initialDelaySeconds: 5
+                        periodSeconds: 20
+                        timeoutSeconds: 10
+                      readinessProbe:
+                        exec:
+                          command: [kmesh-bypass-controller, probe, readyz]
+                        periodSeconds: 10
+                        timeoutSeconds: 10
+                      resources:
+            \(form.resources(of: "controller", plain: ManifestDefaults.controllerResources))
+                      terminationMessagePolicy: FallbackToLogsOnError
+                      volumeMounts:
+                        - name: socket
+                          mountPath: /run/kmesh
+                          readOnly: true
+                  volumes:
+                    # The folder: it shows a socket that is created again. Read-only is enough to connect.
                     - name: socket
-                      mountPath: /run/kmesh
-                      readOnly: true
-              volumes:
-                # The folder: it shows a socket that is created again. Read-only is enough to connect.
-                - name: socket
-                  hostPath:
-                    path: /run/kmesh
-                    # Where kmesh-bypassd is not installed the pod waits, and `kubectl describe` says for what.
-                    type: Directory
-        """
+                      hostPath:
+                        path: /run/kmesh
+                        # Where kmesh-bypassd is not installed the pod waits, and `kubectl describe` says for what.
+                        type: Directory
+            """
     }
 }

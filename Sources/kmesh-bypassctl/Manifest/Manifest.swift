@@ -10,8 +10,8 @@ struct Manifest: ParsableCommand {
         abstract: "Print the manifest that runs kmesh-bypass-controller on every node of a Kubernetes cluster.",
         discussion: """
             It is YAML for 'kubectl apply -f -': a ServiceAccount, the permissions that it needs, policies that limit them to \
-            its own node, and a DaemonSet. The nodes must have kmesh-bypassd installed. Build the image yourself: it must \
-            have kmesh-bypass-controller in its PATH.
+            its own node, and a DaemonSet. The nodes must have kmesh-bypassd installed, or run it in a DaemonSet too \
+            (--daemon). systemd/image.sh makes the images. systemd/chart has the same as a Helm chart.
 
             EXAMPLE
               kmesh-bypassctl manifest --image registry.example/kmesh-bypass-controller:1 | kubectl apply -f -
@@ -42,6 +42,31 @@ struct Manifest: ParsableCommand {
     var admissionPolicy = true
 
     @Option(
+        name: .customLong("node-selector"),
+        help: .init(
+            "Run it only on nodes with this label, such as one of nodes that have kmesh-bypassd. Repeatable.",
+            valueName: "key=value"),
+        transform: parse)
+    var nodeSelector: [NodeLabel] = []
+
+    @Flag(help: "Run kmesh-bypassd in a DaemonSet as well, for nodes where it cannot be installed.")
+    var daemon = false
+
+    @Option(
+        help: .init("The daemon's image (default: \(ImageReference.usualOfDaemon)).", valueName: "image"),
+        transform: parse)
+    var daemonImage = ImageReference.usualOfDaemon
+
+    @Flag(help: "Serve metrics on the pods' network, with a PodMonitor for Prometheus' operator.")
+    var monitoring = false
+
+    @Option(
+        help: .init(
+            "With --monitoring: also print a PrometheusRule of these rules (systemd/monitoring/alerts.yaml).",
+            valueName: "file"))
+    var alerts: String?
+
+    @Option(
         name: .customLong("label-policy"),
         help: .init(
             "Print only a sample policy: no one but members of this group may set the label. Repeatable.",
@@ -49,15 +74,32 @@ struct Manifest: ParsableCommand {
         transform: parse)
     var labelGroups: [GroupName] = []
 
+    func validate() throws {
+        if alerts != nil, !monitoring { throw ValidationError("--alerts needs --monitoring") }
+    }
+
     /// What is printed.
-    var text: String {
-        if !labelGroups.isEmpty { return AdmissionPolicies(namespace: namespace).forLabel(groups: labelGroups) }
-        return ControllerManifest(
-            image: image, group: gid ?? Self.group(), namespace: namespace, hasAdmissionPolicies: admissionPolicy
-        ).text
+    func text() throws(SystemCallError) -> String {
+        if !labelGroups.isEmpty {
+            return AdmissionPolicies(namespace: "\(namespace)").forLabel(groups: labelGroups)
+        }
+        var options = ManifestOptions()
+        (options.image, options.daemonImage) = (image, daemonImage)
+        (options.group, options.namespace) = (gid ?? Self.group(), namespace)
+        (options.hasAdmissionPolicies, options.nodeSelector) = (admissionPolicy, nodeSelector)
+        (options.hasDaemon, options.hasMonitoring) = (daemon, monitoring)
+        if let alerts { options.alerts = try Files.text(alerts) }
+        return PlainManifest(options: options).text
     }
 
     func run() throws {
+        let text: String
+        do throws(SystemCallError) {
+            text = try self.text()
+        } catch {
+            Console.printError("cannot read the rules: \(error)")
+            throw ExitCode(ExitStatus.failed.rawValue)
+        }
         do throws(OutputError) {
             try Console.print(text)
         } catch {

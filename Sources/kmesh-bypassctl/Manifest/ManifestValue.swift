@@ -17,6 +17,7 @@ struct ImageReference: ManifestValue {
 
     /// Without a host: an image that was built for the purpose, and loaded on the nodes.
     static let usual = ImageReference(unchecked: "kmesh-bypass-controller:\(Product.version)")
+    static let usualOfDaemon = ImageReference(unchecked: "kmesh-bypassd:\(Product.version)")
 
     private init(unchecked text: String) {
         description = text
@@ -83,6 +84,27 @@ struct GroupNumber: ManifestValue {
     }
 
     var description: String { "\(value)" }
+}
+
+/// A label that a node must have.
+struct NodeLabel: ManifestValue {
+    let key, value: String
+
+    init(_ text: String) throws(Malformed) {
+        let grammar =
+            #/
+            ( (?: [a-z0-9] [a-z0-9.\-]{0,252} / )? [A-Za-z0-9] (?: [A-Za-z0-9_.\-]{0,61} [A-Za-z0-9] )? )
+            = ( (?: [A-Za-z0-9] (?: [A-Za-z0-9_.\-]{0,61} [A-Za-z0-9] )? )? )
+            /#
+        guard let parts = try? grammar.wholeMatch(in: text) else {
+            throw Malformed(
+                description: "a label of nodes is KEY=VALUE as 'kubectl get nodes --show-labels' shows it, such as "
+                    + "kmesh.net/bypassd=installed")
+        }
+        (key, value) = (String(parts.1), String(parts.2))
+    }
+
+    var description: String { "\(key)=\(value)" }
 }
 
 /// The name of a group of the cluster's users, as the API server's authenticator reports it.
