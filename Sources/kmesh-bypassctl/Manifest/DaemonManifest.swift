@@ -131,7 +131,7 @@ struct DaemonManifest {
                         readOnlyRootFilesystem: true
                         capabilities:
                           drop: [ALL]
-                          add: [NET_ADMIN, SYS_ADMIN, BPF, PERFMON, SYS_PTRACE, DAC_READ_SEARCH]
+                          add: [NET_ADMIN, NET_BROADCAST, SYS_ADMIN, BPF, PERFMON, SYS_PTRACE, DAC_READ_SEARCH]
                         seccompProfile:
                           type: RuntimeDefault
                         seLinuxOptions:
