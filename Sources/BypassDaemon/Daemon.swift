@@ -96,8 +96,10 @@ package final class Daemon: Sendable {
             let closer = try Startup.makeCloser()
 
             let metrics = DaemonMetrics()
-            let audit = Audit(journal: configuration.journal, metrics: metrics, logger: logger, queue: background)
-            let log = RateLimitedLog(metrics: metrics, logger: logger, queue: background)
+            let names = LocalAccountNames()
+            let audit = Audit(
+                journal: configuration.journal, metrics: metrics, names: names, logger: logger, queue: background)
+            let log = RateLimitedLog(metrics: metrics, names: names, logger: logger, queue: background)
             let notifier = SystemdNotifier(queue: background)
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
             let masks = try Startup.makeMaskWatch(queue: maintenance, logger: logger)
@@ -246,7 +248,7 @@ package final class Daemon: Sendable {
                 return nil
             } catch {
                 for line in error.lines {
-                    logger.error("policy not reloaded, the old one stays in force", metadata: ["error": "\(line)"])
+                    logger.error("policy not reloaded: the old one stays in effect", metadata: ["error": "\(line)"])
                 }
                 return "policy not reloaded: \(error.lines.first ?? "")"
             }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension EndToEndTests {
-    /// Past a limit a client is told which.
+    /// Past a limit a client learns which.
     @Suite struct LimitTests {
         private static func exceeded(_ limit: String) -> Refusal {
             Refusal(code: -32007, kind: "limit-exceeded", limit: limit)
@@ -53,7 +53,7 @@ extension EndToEndTests {
                     refused = connect().makefile('rb')
                     print(refused.readline().decode(), end='')
                     assert refused.readline() == b'', 'not closed'
-                    # One that has said something at once, as most do, is told, too.
+                    # One that has sent something at once, as most do, gets the error, too.
                     s = connect()
                     s.sendall(ask)
                     refused = s.makefile('rb')
@@ -136,7 +136,7 @@ extension EndToEndTests {
                     held = [stuck(ask) for _ in range(5)]
                     for s in held[:3]: s.shutdown(socket.SHUT_WR)
                     for s in held:
-                        # Until the daemon has closed, which is told without reading.
+                        # Until the daemon has closed, which shows without reading.
                         poll = select.poll()
                         poll.register(s, 0)
                         assert poll.poll(15000), 'not cut off'
@@ -144,11 +144,13 @@ extension EndToEndTests {
                     """)
                 #expect(printed == ["cut off"])
                 let lines = try rig.daemon.standardError.split(separator: "\n").filter { $0.contains("cut off") }
-                #expect(lines.first?.hasSuffix("Z warning: connection cut off limit=unread-seconds uid=0") == true)
+                #expect(
+                    lines.first?.hasSuffix("Z warning: connection cut off limit=unread-seconds uid=0 user=root") == true
+                )
             }
         }
 
-        /// Answers wait for a client that does not read, and nobody waits for it.
+        /// Answers wait for a client that does not read, and no one waits for it.
         @Test func aClientThatDoesNotReadHoldsUpNobody() async throws {
             try await Rig.with { rig in
                 let before = try rig.daemon.usage().residentMemory

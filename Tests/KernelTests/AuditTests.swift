@@ -19,14 +19,14 @@ extension KernelTests {
                         #expect(on["KMESH_NETNS"] == rig.sandbox.pod)
                         #expect(
                             on["KMESH_INODE"] == "\(try await rig.sandbox.inode(of: "/run/netns/\(rig.sandbox.pod)"))")
-                        #expect(on["KMESH_UID"] == "0" && on["KMESH_GID"] == "0")
+                        #expect(on["KMESH_UID"] == "0" && on["KMESH_GID"] == "0" && on["KMESH_USER"] == "root")
                         #expect(on["KMESH_OWNER"] == "night shift")
                         #expect(on["KMESH_REASON"] == #"INC-1\n\u{1b}[2J"#)
                         #expect(on["KMESH_EXE"]?.hasPrefix("/") == true && on["KMESH_CGROUP"]?.hasPrefix("/") == true)
                         #expect(on["KMESH_PID"].flatMap { Int($0) } ?? 0 > 0)
                         #expect(on["KMESH_DURATION_USEC"].flatMap { Int($0) } ?? 0 > 0)
                         #expect(on["PRIORITY"] == "6" && on["SYSLOG_IDENTIFIER"] == "kmesh-bypassd")
-                        #expect(on["MESSAGE"]?.hasPrefix("bypass on \(rig.sandbox.pod) by uid 0 (pid ") == true)
+                        #expect(on["MESSAGE"]?.hasPrefix("bypass on \(rig.sandbox.pod) by root (uid 0, pid ") == true)
 
                         let line = #"{"jsonrpc":"2.0","id":1,"method":"bypass","params":["\#(rig.sandbox.pod)","off"]}"#
                         // A client that has ended before anybody looked has no program: this one stays for a second.
@@ -34,7 +34,7 @@ extension KernelTests {
                         try await rig.sandbox.run(
                             ["runuser", "--user", stranger.name, "--", "sh", "-c", client], in: .host)
                         let denial = try #require(try await journal.records(with: "KMESH_RESULT", "denied").first)
-                        #expect(denial["KMESH_UID"] == "\(stranger.uid)")
+                        #expect(denial["KMESH_UID"] == "\(stranger.uid)" && denial["KMESH_USER"] == stranger.name)
                         #expect(denial["KMESH_NETNS"] == rig.sandbox.pod && denial["PRIORITY"] == "4")
                         #expect(denial["KMESH_EXE"]?.contains("socat") == true)
                         #expect(denial["MESSAGE"]?.contains("uid \(stranger.uid)") == true)

@@ -15,15 +15,17 @@ final class Audit: Sendable {
     }
 
     private let metrics: DaemonMetrics
+    private let names: LocalAccountNames
     private let writer: AuditWriter
     private let limiter: BurstLimiter<Kind, AuditRecord>
 
     /// - Parameters:
     ///   - journal: the journal's socket; nil for lines of text.
     ///   - queue: where delayed records are written.
-    init(journal: String?, metrics: DaemonMetrics, logger: Logger, queue: WorkQueue) {
+    init(journal: String?, metrics: DaemonMetrics, names: LocalAccountNames, logger: Logger, queue: WorkQueue) {
         let writer = AuditWriter(journal: journal, logger: logger)
         self.metrics = metrics
+        self.names = names
         self.writer = writer
         limiter = BurstLimiter(queue: queue) { record, times in
             var record = record
@@ -32,9 +34,11 @@ final class Audit: Sendable {
         }
     }
 
-    /// Writes a record, on the calling thread: after the answer, so that a journal that is slow holds up only the one who
-    /// has caused the record.
+    /// Writes a record, on the calling thread: after the answer, so that a slow journal delays only the client that
+    /// caused the record.
     func write(_ record: AuditRecord) {
+        var record = record
+        record.user = record.peer.flatMap { names.name(of: $0.credentials.uid) }
         if record.outcome == .denied { metrics.denials.increment() }
         guard record.outcome != .changed, let peer = record.peer, peer.account != 0 else { return writer.write(record) }
         limiter.add(record, of: Kind(account: peer.account, outcome: record.outcome))

@@ -13,9 +13,11 @@ struct AuditRecord: Sendable {
         case failed
     }
 
-    /// Who asked; nil for what the daemon does by itself.
+    /// The caller; nil for what the daemon does in the background.
     var peer: Peer?
-    /// The method, with what tells its calls apart: `bypass on`.
+    /// The caller's account, if this machine's own files have a name for it.
+    var user: String?
+    /// The method, and the state that was asked for: `bypass on`.
     var method: String
     var outcome = Outcome.changed
     /// The namespace, as it was named.
@@ -26,7 +28,7 @@ struct AuditRecord: Sendable {
     var owner: String?
     /// Why, as the client says.
     var reason: String?
-    /// Why not, as the client was told.
+    /// Why not, as the client got it.
     var error: String?
     /// The codes of the warnings that the client got.
     var warnings: [String] = []
@@ -55,13 +57,14 @@ struct AuditRecord: Sendable {
         return copy
     }
 
-    /// What is known, by name, in the order in which people read it. What there is not is left out.
+    /// The fields that are known, in the order in which people read them.
     var fields: [(name: String, value: String)] {
         let origin = peer?.origin
         let all: [(String, String?)] = [
             ("method", method), ("result", outcome.rawValue), ("netns", netns), ("inode", inode.map { "\($0)" }),
             ("scope", scope == .all ? nil : "\(scope)"),
-            ("uid", peer.map { "\($0.credentials.uid)" }), ("gid", peer.map { "\($0.credentials.gid)" }),
+            ("user", user), ("uid", peer.map { "\($0.credentials.uid)" }),
+            ("gid", peer.map { "\($0.credentials.gid)" }),
             ("pid", peer.map { "\($0.credentials.pid)" }), ("exe", origin?.executable), ("unit", origin?.unit),
             ("cgroup", origin?.controlGroup), ("owner", owner), ("reason", reason), ("error", error),
             ("warnings", warnings.isEmpty ? nil : warnings.joined(separator: ",")),
@@ -79,7 +82,9 @@ struct AuditRecord: Sendable {
         let what = netns.map { "\(method) \($0)" } ?? method
         let who = peer.map { peer in
             let program = peer.origin?.executable.map { ", \($0)" } ?? ""
-            return " by uid \(peer.credentials.uid) (pid \(peer.credentials.pid)\(program))"
+            let pid = "pid \(peer.credentials.pid)\(program)"
+            return user.map { " by \($0) (uid \(peer.credentials.uid), \(pid))" }
+                ?? " by uid \(peer.credentials.uid) (\(pid))"
         }
         switch outcome {
         case .changed:

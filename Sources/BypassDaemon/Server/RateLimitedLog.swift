@@ -23,7 +23,7 @@ final class RateLimitedLog: Sendable {
     private let limiter: BurstLimiter<Kind, Kind>
 
     /// - Parameter queue: where delayed lines are written.
-    init(metrics: DaemonMetrics, logger: Logger, queue: WorkQueue) {
+    init(metrics: DaemonMetrics, names: LocalAccountNames, logger: Logger, queue: WorkQueue) {
         self.metrics = metrics
         limiter = BurstLimiter(queue: queue) { kind, times in
             var metadata: Logger.Metadata = [:]
@@ -31,6 +31,7 @@ final class RateLimitedLog: Sendable {
             switch kind {
             case .limit(let event, let limit, let uid):
                 metadata["limit"] = "\(limit.rawValue)"
+                metadata["user"] = names.name(of: uid).map { "\($0)" }
                 metadata["uid"] = "\(uid)"
                 logger.warning("\(event.rawValue)", metadata: metadata)
             case .unwrittenRecord(let error):

@@ -47,6 +47,18 @@ package enum UserDatabase {
         return nil
     }
 
+    /// The names of the users or groups in a file like /etc/passwd and /etc/group, by number: of several with one number the
+    /// first.
+    package static func localNames(in path: String) throws(SystemCallError) -> [UInt32: String] {
+        var names: [UInt32: String] = [:]
+        for line in try Files.read(path).split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+            guard fields.count > 2, let number = UInt32(String(decoding: fields[2], as: UTF8.self)) else { continue }
+            names[number] = names[number] ?? String(decoding: fields[0], as: UTF8.self)
+        }
+        return names
+    }
+
     /// nil if no group has that number.
     package static func groupName(numbered gid: UInt32) throws(UserDatabaseError) -> String? {
         try unsafe find(groupName, "group \(gid)") { unsafe getgrgid_r(gid, $0, $1, $2, $3) }

@@ -11,7 +11,12 @@ import Testing
 
     init() throws {
         queue = try WorkQueue("test log")
-        log = RateLimitedLog(metrics: DaemonMetrics(), logger: written.logger, queue: queue)
+        log = Self.log(to: written, queue)
+    }
+
+    private static func log(to written: TestLog, _ queue: WorkQueue, names: String = "/dev/null") -> RateLimitedLog {
+        RateLimitedLog(
+            metrics: DaemonMetrics(), names: LocalAccountNames(path: names), logger: written.logger, queue: queue)
     }
 
     private func refuse(_ uid: UInt32, _ limit: Limits.Name = .connections, times: Int = 1) {
@@ -34,6 +39,20 @@ import Testing
         #expect(
             written.lines.dropFirst(3) == ["connection refused limit=connections uid=7"], "at once, since it is alone")
         queue.stop(discardingPending: true)
+    }
+
+    @Test("A user is named where this machine's own file has a name")
+    func names() throws {
+        let path = "/tmp/kmesh-bypass-passwd-\(Instant.now.nanoseconds)"
+        defer { try? Files.remove(path) }
+        try Files.write(Array("root:x:0:0::/:\n\nlp:x:7:7\nprinter:x:7:7\nx:y\n".utf8), to: path)
+        let named = Self.log(to: written, queue, names: path)
+        named.record(.refused, .connections, uid: 7)
+        named.record(.refused, .connections, uid: 8)
+        try Files.write(Array("carol:x:9:9\n".utf8), to: path)
+        named.record(.refused, .connections, uid: 9)
+        let line = "connection refused limit=connections"
+        #expect(written.lines == ["\(line) uid=7 user=lp", "\(line) uid=8", "\(line) uid=9 user=carol"])
     }
 
     @Test("Delayed lines are logged when the daemon ends")

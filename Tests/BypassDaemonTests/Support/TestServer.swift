@@ -27,7 +27,9 @@ final class TestServer: Sendable {
         acceptor = Acceptor(
             ServerContext(
                 router: Router(metrics: metrics, slow: slow, events: events, later: later), limits: limits,
-                connections: connections, log: RateLimitedLog(metrics: metrics, logger: log.logger, queue: queue)),
+                connections: connections,
+                log: RateLimitedLog(
+                    metrics: metrics, names: LocalAccountNames(path: "/dev/null"), logger: log.logger, queue: queue)),
             accounts: SubordinateAccounts(path: "/nonexistent", accounts: accounts), closing: queue, logger: log.logger)
     }
 

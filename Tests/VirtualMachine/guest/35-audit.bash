@@ -19,7 +19,7 @@ check "with who, by what, what and where" is "$user $(realpath "$(command -v soc
     field "$who" record KMESH_REASON=INC-4711
 check "with for whom, and how long it took" is "night shift true" \
     field '"\(.KMESH_OWNER) \((.KMESH_DURATION_USEC | tonumber) > 0)"' record KMESH_REASON=INC-4711
-check "with a sentence for people" says "bypass on pod by uid $user" field .MESSAGE record KMESH_REASON=INC-4711
+check "with a sentence for people" says "bypass on pod by oncall (uid $user" field .MESSAGE record KMESH_REASON=INC-4711
 check "it is among the service's own" is kmesh-bypassd.service field ._SYSTEMD_UNIT record KMESH_REASON=INC-4711
 check "the operator asks for the host's namespace" call_refused oncall bypass '["/proc/1/ns/net","on"]'
 check "the denial is recorded as a warning" eventually 20 record KMESH_RESULT=denied KMESH_UID="$user" PRIORITY=4
