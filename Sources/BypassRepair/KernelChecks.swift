@@ -20,7 +20,7 @@ package struct KernelChecks {
         let release = String(((try? Files.text("/proc/sys/kernel/osrelease")) ?? "unknown").prefix { $0 != "\n" })
         let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
         guard numbers.count == 2 else {
-            return .warning("kernel", "its release is \(release)", "it has to be Linux 5.10 or later")
+            return .warning("kernel", "its release is \(release)", "Linux 5.10 or later is needed")
         }
         let isNewEnough = numbers[0] > 5 || numbers[0] == 5 && numbers[1] >= 10
         return isNewEnough
@@ -37,7 +37,7 @@ package struct KernelChecks {
 
     private func capabilities() -> Finding {
         guard isRoot else {
-            return .unknown("privileges", "not root: what only root may see is left out")
+            return .unknown("privileges", "not root: checks that need root are left out")
         }
         let needed: [Capabilities.Capability] = [.netAdmin, .sysAdmin, .bpf, .perfmon]
         let missing = (try? Capabilities()).map { held in needed.filter { !held.contains($0) } } ?? needed
@@ -57,12 +57,12 @@ package struct KernelChecks {
     }
 
     private func pins() -> Finding {
-        guard isRoot else { return .unknown("pins", "what is pinned in \(bpffs) is root's to see") }
+        guard isRoot else { return .unknown("pins", "only root can see the pins in \(bpffs)") }
         do throws(MatcherError) {
             guard let matcher = try Matcher.attached(to: bpffs) else {
                 return .warning(
                     "pins", "there is no matcher of this version in \(bpffs)",
-                    "the daemon pins it when it starts, and puts it back while it runs")
+                    "the daemon pins it when it starts, and restores it while it runs")
             }
             return .ok("pins", "\(matcher.pin) is a matcher, tag \(matcher.tagText)")
         } catch {

@@ -82,7 +82,7 @@ package struct LeftoverChecks {
         let advice = "\(Product.name) repair, or restart the daemon: it removes them"
         var findings = found.rules.map { rule in
             Finding.problem(
-                "leftovers", "\(rule.path): rules of no bypass in \(rule.chains.joined(separator: ", "))", advice)
+                "leftovers", "\(rule.path): orphaned rules in \(rule.chains.joined(separator: ", "))", advice)
         }
         findings += found.entries.map {
             .problem("leftovers", "the map has an entry of namespace \($0), which was deleted", advice)
@@ -170,7 +170,7 @@ package struct LeftoverChecks {
         return leftovers.map { leftover in
             .problem(
                 "repair", "\(rule.path): the bypass is off, but \(leftover.message)",
-                "end what is in the way, then repair again; or delete the namespace")
+                "stop the program that is in the way, then repair again; or delete the namespace")
         }
     }
 }

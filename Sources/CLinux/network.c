@@ -104,7 +104,7 @@ int clinux_probe_socket(const uint8_t *address, uint32_t size, int is_tcp, uint1
 
 	if (fd < 0)
 		return -1;
-	/* Should the packet get away all the same, nobody forwards it. */
+	/* Should the packet leave all the same, no router forwards it. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof hops);
 	if (size != 4)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof hops);

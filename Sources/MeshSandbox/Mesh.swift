@@ -18,7 +18,7 @@ extension MeshSandbox {
         package var restore: [(family: Family, command: [String])] {
             switch self {
             case .iptables, .tproxy: [(.ipv4, ["iptables-nft-restore"]), (.ipv6, ["ip6tables-nft-restore"])]
-            // The legacy commands fail at once where another holds their lock, unless told to wait.
+            // The legacy commands fail at once where another process holds their lock, unless they have -w.
             case .iptablesLegacy:
                 [(.ipv4, ["iptables-legacy-restore", "--wait"]), (.ipv6, ["ip6tables-legacy-restore", "--wait"])]
             case .nftables: []

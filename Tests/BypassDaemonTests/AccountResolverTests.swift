@@ -65,7 +65,7 @@ import Testing
             for _ in 0..<3 { #expect(try server.find(.user("alice")) == 1001) }
             #expect(
                 server.log.lines == [
-                    "a server of accounts does not answer: the last known number stays in force "
+                    "the account server does not answer: the last known number stays in effect "
                         + "account=user alice number=1001"
                 ])
             #expect(server.resolver.unanswered == [.user("alice")])

@@ -78,7 +78,7 @@ extension EndToEndTests {
                 try await rig.killAndLoseState()
                 let (code, text) = try await Self.run(rig)
                 #expect(code == 1)
-                let finding = "/run/netns/\(rig.sandbox.pod): rules of no bypass in ip nat PREROUTING, ip nat OUTPUT"
+                let finding = "/run/netns/\(rig.sandbox.pod): orphaned rules in ip nat PREROUTING, ip nat OUTPUT"
                 #expect(text.contains(finding) && text.contains("kmesh-bypassd repair"), "\(text)")
                 #expect(text.contains("problem  daemon") && text.contains(rig.socket), "\(text)")
 
@@ -142,7 +142,7 @@ extension EndToEndTests {
                 try await rig.on()
                 try await rig.killAndLoseState()
                 let repair = [rig.executable, "repair", "--bpffs", rig.options.bpffs]
-                let finding = "/run/netns/\(rig.sandbox.pod): rules of no bypass in ip nat PREROUTING, ip nat OUTPUT"
+                let finding = "/run/netns/\(rig.sandbox.pod): orphaned rules in ip nat PREROUTING, ip nat OUTPUT"
                 let script = repair.joined(separator: " ") + " --dry-run --json; echo $?"
                 let dry = try await rig.sandbox.run(["sh", "-c", script], in: .host)
                 #expect(dry.contains(finding) && dry.hasSuffix("\n1\n"), "\(dry)")

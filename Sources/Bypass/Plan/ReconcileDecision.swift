@@ -33,7 +33,7 @@ package enum ReconcileDecision: Hashable, Sendable {
         }
     }
 
-    /// Whether a bypass has ended, whatever its namespace holds. What the matcher has ended is over, even if it was to go on:
+    /// Whether a bypass has ended, no matter what is in its namespace. What the matcher has ended is over, even if it was to go on:
     /// connections are back in the mesh already.
     package static func isOver(hooks: HookSet?, deadline: UInt64?, entry: MapEntry?, at now: UInt64) -> Bool {
         let isWanted = deadline.map { MapEntry(deadline: $0, hooks: hooks ?? []).isLive(at: now) }

@@ -152,7 +152,7 @@ extension Observation.Redirect {
             guard let chain = natChain.flatMap(observation.chain) else { return false }
             return chain.ownIsFirst && chain.ownTraffic.includes(direction, at: hook)
         case .transparentProxy: return direction == .prerouting && isMaskable && observation.isMasked(families)
-        // It marks every packet of a connection: what it has marked cannot be told from what a connection through the proxy
+        // It marks every packet of a connection: what it has marked cannot be distinguished from what a connection through the proxy
         // needs.
         case .mark: return false
         }

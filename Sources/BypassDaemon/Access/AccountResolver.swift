@@ -105,7 +105,7 @@ final class AccountResolver: Sendable {
         }
         if !isReported {
             logger.warning(
-                "a server of accounts does not answer: the last known number stays in force",
+                "the account server does not answer: the last known number stays in effect",
                 metadata: ["account": "\(name)", "number": "\(known)"])
         }
         return known

@@ -66,7 +66,7 @@ final class PolicyStore: Sendable {
         if id != nil {
             logger.notice("an account is known now: its grants apply", metadata: metadata)
         } else {
-            logger.warning("an account is gone: its grants do not apply", metadata: metadata)
+            logger.warning("an account no longer exists: its grants do not apply", metadata: metadata)
         }
     }
 

@@ -21,7 +21,7 @@ extension BypassManager {
         else { return }
         throw .conflict(
             "\(record.owner?.asPartOfSentence ?? "another user") has bypassed \(request.netns.asPartOfSentence) already: "
-                + "nothing is done before that bypass ends")
+                + "nothing is changed until that bypass ends")
     }
 
     /// A namespace's entry in the matcher's map.

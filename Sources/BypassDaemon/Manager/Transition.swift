@@ -135,7 +135,7 @@ final class Transition: Sendable {
         }
     }
 
-    // MARK: telling others
+    // MARK: notifications
 
     /// Adds an event for subscribers, who are woken after the answer.
     func publish(

@@ -11,21 +11,23 @@ final class DaemonMetrics: Sendable {
         prefix: "kmesh_bypass_", version: Product.version, commit: Product.commit,
         help: [
             "calls_total": "Method calls by method and result: ok, or the error's kind.",
-            "call_duration_seconds": "From a request to its answer, by method.",
-            "bypassed_namespaces": "Network namespaces that are bypassed.",
-            "namespaces": "Bypassed network namespaces by state, effect, and whether the bypass expires.",
-            "oldest_start_time_seconds": "When the oldest bypass began, since 1970. NaN if there is none.",
-            "next_expiry_time_seconds": "When the next bypass expires, since 1970. NaN if none does.",
+            "call_duration_seconds": "Time from request to answer, by method.",
+            "bypassed_namespaces": "Bypassed network namespaces.",
+            "namespaces": "Bypassed network namespaces by state, effect and kind of end.",
+            "oldest_start_time_seconds":
+                "Start of the oldest bypass, by kind of end, in seconds since 1970. NaN without one.",
+            "next_expiry_time_seconds": "Next expiry of a bypass, in seconds since 1970. NaN if none expires.",
             "contested_namespaces": "Bypasses that another program keeps damaging.",
-            "leftover_namespaces": "Ended bypasses of which something could not be removed yet.",
-            "expiries_total": "Bypasses that expired.",
-            "repairs_total": "Bypasses repaired after another program had damaged them.",
+            "leftover_namespaces": "Ended bypasses whose rules could not all be removed yet.",
+            "expiries_total": "Expired bypasses.",
+            "repairs_total": "Repairs of bypasses that another program had damaged.",
             "denials_total": "Calls that the policy did not allow.",
-            "connections": "Connections of clients that are open.",
-            "connections_ended_total": "Connections that were refused or ended for a limit, and requests refused.",
-            "kernel_errors_total": "System calls and changes of a ruleset that the kernel refused.",
+            "connections": "Open client connections.",
+            "connections_ended_total":
+                "Connections refused or ended, and requests refused, by the limit that was exceeded.",
+            "kernel_errors_total": "System calls and ruleset changes that the kernel refused.",
             "build_info": "1, with the daemon's version and commit.",
-            "start_time_seconds": "When the daemon started, since 1970.",
+            "start_time_seconds": "Start of the daemon, in seconds since 1970.",
         ])
     private let counters = Mutex<[String: Counter]>([:])
 

@@ -22,7 +22,7 @@ extension ErrorObject {
     }
 
     /// The line that names the limit that a client has exceeded, where it answers no request.
-    static func line(telling limit: Limits.Name, _ limits: Limits) -> [UInt8] {
+    static func line(of limit: Limits.Name, _ limits: Limits) -> [UInt8] {
         var writer = ResponseWriter()
         writer.write(error: ErrorObject(limit, limits), id: .null)
         return writer.finish() ?? []

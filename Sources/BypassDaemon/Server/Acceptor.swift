@@ -112,7 +112,7 @@ struct Acceptor: Sendable {
             // No thread for one of very many that are refused.
             if !lingers {
                 context.connections.remove(handle)
-                return refuse(accepted.intoSocket(), sending: ErrorObject.line(telling: limit, context.limits))
+                return refuse(accepted.intoSocket(), sending: ErrorObject.line(of: limit, context.limits))
             }
             refusal = .noRoom(limit, lingers: true)
         }

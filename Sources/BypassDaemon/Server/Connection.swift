@@ -236,7 +236,7 @@ struct Connection: ~Copyable {
 
     private consuming func close(for reason: CloseReason) {
         subscription.end()
-        if let limit = reason.limit, !send(ErrorObject.line(telling: limit, context.limits)) { return }
+        if let limit = reason.limit, !send(ErrorObject.line(of: limit, context.limits)) { return }
         switch reason.farewell {
         case .close:
             // The socket is closed as the connection goes away.

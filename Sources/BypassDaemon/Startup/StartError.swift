@@ -58,7 +58,7 @@ package struct StartError: Error, Sendable, CustomStringConvertible {
         case .removed(let path):
             self.init(
                 Self.system,
-                "systemd's socket \(path) was removed: 'systemctl restart kmesh-bypassd.socket' makes it again")
+                "systemd's socket \(path) was removed: 'systemctl restart kmesh-bypassd.socket' creates it again")
         case .unknownGroup(let name):
             self.init(Self.system, "the group \(name) cannot be looked up now: until then only root can connect")
         case .systemCall(let error): self.init(error)

@@ -41,7 +41,7 @@ extension GrantReader {
     ) -> (id: UInt32?, written: String)? {
         switch element.content {
         case .integer(let number):
-            // The highest number means "nobody" to the kernel's calls.
+            // The highest number means "no user" to the kernel's calls.
             if let id = UInt32(exactly: number), id != .max { return (id, "\(number)") }
             diagnose(element.line, "\(key.rawValue): \(number) is not the number of a \(kind) (0 to 4294967294)")
             return nil

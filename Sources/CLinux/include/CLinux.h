@@ -16,7 +16,7 @@ struct clinux_ucred {
 	uint32_t gid;
 };
 
-/* What statx(2) tells of a file, without asking whoever serves its file system. */
+/* What statx(2) says about a file, without asking the server of its file system. */
 struct clinux_status {
 	uint64_t device;
 	uint64_t inode;
@@ -89,7 +89,7 @@ int clinux_probe_socket(const uint8_t *address, uint32_t size, int is_tcp, uint1
  * EAGAIN, or connect with EINPROGRESS, then.
  */
 int clinux_connect(const uint8_t *address, uint32_t size, uint16_t port, uint32_t milliseconds);
-/* connect(2) without waiting, or sendto(2) of an empty datagram. That a rule drops the packet is no failure. */
+/* connect(2) without waiting, or sendto(2) of an empty datagram. That a rule drops the packet is not a failure. */
 int clinux_probe_send(int fd, const uint8_t *address, uint32_t size, uint16_t port);
 /*
  * SIOCGIFCONF: the IPv4 addresses of all interfaces of the network namespace that the calling thread is in, in network byte

@@ -41,11 +41,11 @@ struct clinux_fault_plan {
 /* Maps the file, which has the size of a plan; NULL on failure. */
 struct clinux_fault_plan *clinux_fault_map(const char *path);
 void clinux_fault_unmap(struct clinux_fault_plan *plan);
-/* Writes all of a plan but what it tells, and then its fault. */
+/* Writes all of a plan but its report, and then its fault. */
 void clinux_fault_arm(struct clinux_fault_plan *plan, const struct clinux_fault_plan *next);
 /* The fault that is planned. */
 uint32_t clinux_fault_planned(const struct clinux_fault_plan *plan);
-/* What it tells. */
+/* Its report. */
 uint64_t clinux_fault_seen(const struct clinux_fault_plan *plan);
 uint64_t clinux_fault_injected(const struct clinux_fault_plan *plan);
 /* Counts a call, and returns the fault that is injected into it. */

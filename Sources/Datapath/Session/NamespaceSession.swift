@@ -34,7 +34,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private var changing: Ruleset?
     /// What was observed last, and what has been done since. Changes are made to no other generation of the ruleset.
     private(set) var known: CachedRuleset?
-    /// The namespace's entry in the matcher's map, once it has been read or written: nobody else writes it meanwhile, since
+    /// The namespace's entry in the matcher's map, once it has been read or written: no other thread writes it meanwhile, since
     /// a namespace's calls take turns.
     private var knownEntry: MapEntry??
     /// The kernel's answer to the last batch says that `known` is what it holds: nothing has to be read again.

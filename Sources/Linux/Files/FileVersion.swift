@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// What tells one state of a file from a later one, without reading it.
+/// The version of a file's contents, by which a change is noticed without reading it.
 package struct FileVersion: Hashable, Sendable {
     private let device: UInt64
     private let inode: UInt64
@@ -8,7 +8,7 @@ package struct FileVersion: Hashable, Sendable {
     /// Nanoseconds since 1970.
     private let changed: Int64
 
-    /// Whether it is the same file, whatever has become of it; not another one under its name.
+    /// Whether it is the same file, even if it has changed; not another one under its name.
     package func isSameFile(as other: FileVersion?) -> Bool {
         other.map { (device, inode) == ($0.device, $0.inode) } ?? false
     }

@@ -62,7 +62,7 @@ package enum Files {
         return contents
     }
 
-    /// `read` as text; bytes that are no UTF-8 become U+FFFD.
+    /// `read` as text; bytes that are not UTF-8 become U+FFFD.
     package static func text(_ path: String) throws(SystemCallError) -> String {
         String(decoding: try read(path), as: UTF8.self)
     }
@@ -134,7 +134,7 @@ package enum Files {
         return entries
     }
 
-    /// nil after the last one, or if the folder has gone meanwhile. Only errno tells the end from an error.
+    /// nil after the last one, or if the folder has gone meanwhile. Only errno distinguishes the end from an error.
     private static func next(
         in directory: OpaquePointer, _ path: String
     ) throws(SystemCallError) -> UnsafeMutablePointer<dirent>? {
@@ -178,7 +178,7 @@ package enum Files {
             unsafe open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         }
         let descriptor = OwnedDescriptor(adopting: number)
-        // Whatever the umask is.
+        // Independent of the umask.
         try systemCall("fchmod \(next)") { fchmod(number, mode) }
         var rest = contents[...]
         while !rest.isEmpty {

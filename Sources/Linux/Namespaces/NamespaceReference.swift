@@ -103,7 +103,7 @@ package enum NamespaceReference: Hashable, Sendable {
         if let handle = try? Files.handle(on: path), let namespace = try? NetworkNamespace(handle, path: path) {
             return namespace
         }
-        // A link on the way needs the careful resolution, and so does what the caller is told of one that is not there.
+        // A link on the way needs the careful resolution, and so does the error for one that is not there.
         return try resolve(path, for: user)
     }
 

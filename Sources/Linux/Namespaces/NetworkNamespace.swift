@@ -78,7 +78,7 @@ package enum NamespaceError: Error, Hashable, Sendable {
     /// It may be one, but finding out would do what the user who planted it wants. The text is a sentence that says why.
     case notFollowed(String)
     /// A path leads to no network namespace, and through a folder that not every user may search: a caller other than root
-    /// is told no more than that.
+    /// learns no more than that.
     case hiddenFromCaller(String)
     /// The reference is that of several namespaces. The text is a sentence that names them.
     case ambiguous(String)

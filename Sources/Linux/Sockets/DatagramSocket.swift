@@ -1,7 +1,7 @@
 internal import Glibc
 internal import SystemPackage
 
-/// A connected Unix datagram socket that never waits: for telling systemd and its journal something.
+/// A connected Unix datagram socket that never waits: for messages to systemd and its journal.
 package final class DatagramSocket: Sendable {
     private let socket: OwnedDescriptor
     private let path: String

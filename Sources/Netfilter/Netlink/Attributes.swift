@@ -51,7 +51,7 @@ struct Attribute {
     /// Those of rtnetlink are in the machine's own byte order.
     var hostUInt32: UInt32? { uint32.map { UInt32(bigEndian: $0) } }
 
-    /// Up to the first NUL; bytes that are no UTF-8 become U+FFFD.
+    /// Up to the first NUL; bytes that are not UTF-8 become U+FFFD.
     var string: String {
         unsafe String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)
     }

@@ -48,7 +48,7 @@ extension NetlinkMessage {
         return chain
     }
 
-    /// Packets and bytes of a rule's counter, as `rule` would have them; nil if this is no rule.
+    /// Packets and bytes of a rule's counter, as `rule` would have them; nil if this is not a rule.
     var counted: (packets: UInt64, bytes: UInt64)? {
         guard type == MessageType.newRule, family != nil else { return nil }
         for attribute in attributes where attribute.type == CInt(NFTA_RULE_EXPRESSIONS.rawValue) {
