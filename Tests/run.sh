@@ -43,7 +43,7 @@ case ${1:-} in
     mode=asan
     # XCTest, which no test uses, is not made for the sanitizer.
     # Leaks are not looked for: where Swift keeps a reference in an enum, it marks the case in the pointer's spare bits, and
-    # the sanitizer no longer takes it for a pointer. The tests read from this variable that memory is no measure.
+    # the sanitizer no longer takes it for a pointer. The tests read from this variable that memory is not measured.
     export ASAN_OPTIONS=detect_leaks=0 KMESH_ASAN=1
     build=(--sanitize=address --disable-xctest --scratch-path .build-asan)
     set -- --filter '^(KernelTests|EndToEndTests)\.'

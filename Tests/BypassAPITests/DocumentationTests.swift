@@ -13,7 +13,7 @@ import Testing
         return words.filter { !text.contains($0) }
     }
 
-    @Test("methods.md tells every method and parameter, and every member of a result")
+    @Test("methods.md describes every method and parameter, and every member of a result")
     func methods() throws {
         var words: [String] = []
         for method in OpenRPCDocument.methods {
@@ -27,14 +27,14 @@ import Testing
         #expect(try missing(words, in: "methods.md") == [])
     }
 
-    @Test("errors.md tells every code and kind, the standard ones too")
+    @Test("errors.md describes every code and kind, the standard ones too")
     func errors() throws {
         let standard = ["-32700", "-32600", "-32601", "-32602", "-32603"]
         let ours = ErrorCode.allCases.flatMap { [String($0.rawValue), "`\($0.kind)`"] }
         #expect(try missing(standard + ours, in: "errors.md") == [])
     }
 
-    @Test("transport.md tells every limit, and where the daemon listens")
+    @Test("transport.md describes every limit, and where the daemon listens")
     func transport() throws {
         let words = Limits.Name.allCases.map { "`\($0.rawValue)`" } + [Product.socketPath, Product.socketVariable]
         #expect(try missing(words, in: "transport.md") == [])

@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test(
-        "What is no set of connections is refused, in words that say where and why",
+        "A value that is not a set of connections is refused, in words that say where and why",
         arguments: [
             ("{}", "must have ports or networks"), ("[]", "must be an object"),
             (#"{"port":[1]}"#, "port: is not known"),
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(
-        "What is no address is no network",
+        "A text that is not an address is not a network",
         arguments: [
             "", "/8", "10/8", "10.0.0/8", "10.0.0.0.0/8", "010.0.0.0/8", "256.0.0.0/8", "10.0.0.0/8/8", " 10.0.0.0/8",
             "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8", "1::2::3", ":::", "1:::2", "12345::", "g::",

@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(
-        "What is no time, or too long a one, is refused",
+        "A text that is not a time, or too long a time, is refused",
         arguments: [
             "", "s", "m", "0", "0h", "-1", "+1", "-5m", "1.5h", "1 m", " 1", "15M", "٣", "0x10", "1w", "1m1h", "1h1h",
             "1h30",

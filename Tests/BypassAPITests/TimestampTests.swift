@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(
-        "What is no such moment is refused",
+        "A text that is not such a moment is refused",
         arguments: [
             "", "now", "2026-11-23", "2026-11-23T23:12:07", "2026-11-23T23:12:07+00:00", "2026-11-23T23:12:07.5Z",
             "2026-11-23t23:12:07z", "2026-11-23 23:12:07Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z",

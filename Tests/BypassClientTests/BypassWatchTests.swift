@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test(arguments: [event("on", 6), event("melted", 5), #"{"jsonrpc":"2.0","method":"on","params":{}}"#])
-    func `What does not follow is not taken, and everything begins anew`(line: String) async throws {
+    func `What does not follow is not taken, and everything begins again`(line: String) async throws {
         let asked = try await watch([
             { [Self.answer($0, 4, snapshot: true), line] }, { [Self.answer($0, 9, snapshot: true)] },
         ]) { watch in
@@ -93,7 +93,7 @@ import Testing
         #expect(asked == [nil, nil])
     }
 
-    @Test func `That the daemon has cut it off is told, and it comes back`() async throws {
+    @Test func `It reports that the daemon has cut it off, and comes back`() async throws {
         let data = #""data":{"kind":"limit-exceeded","limit":"events"}"#
         let cutOff = #"{"jsonrpc":"2.0","id":null,"error":{"code":-32007,"message":"m",\#(data)}}"#
         _ = try await watch([

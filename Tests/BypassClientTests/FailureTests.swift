@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct FailureTests {
-    @Test func `Where there is no socket no daemon runs`() async throws {
+    @Test func `Without a socket no daemon runs`() async throws {
         try await withTemporaryFolder { folder in
             let path = folder + "/daemon.sock"
             await #expect(throws: BypassClientError.daemonNotRunning(path: path)) {
@@ -18,10 +18,10 @@ struct FailureTests {
         }
     }
 
-    @Test func `A socket file that nobody listens on is no daemon either`() async throws {
+    @Test func `A socket file without a listener is not a daemon either`() async throws {
         try await withTemporaryFolder { folder in
             let path = folder + "/daemon.sock"
-            // To connect to what is no socket is refused in the same way as to one that was left behind.
+            // To connect to a file that is not a socket is refused in the same way as to one that was left behind.
             close(unsafe open(path, O_CREAT | O_WRONLY, 0o600))
             await #expect(throws: BypassClientError.daemonNotRunning(path: path)) {
                 try await BypassClient.connect(to: path)
@@ -36,7 +36,7 @@ struct FailureTests {
         (EPERM, .accessDenied(path: "s")),
         (EAGAIN, .connectFailed(path: "s", reason: "busy")),
     ])
-    func `What connect() says is told apart`(errno: CInt, expected: BypassClientError) {
+    func `Errors of connect() are distinguished`(errno: CInt, expected: BypassClientError) {
         #expect(BypassClientError(connectingTo: "s", errno: errno, reason: "busy") == expected)
     }
 
@@ -95,7 +95,7 @@ struct FailureTests {
 
     /// The daemon may refuse a connection before or after the first request is on its way.
     @Test(arguments: [0, 1])
-    func `A refused connection is told to whoever calls`(requestCount: Int) async throws {
+    func `Every caller gets the error of a refused connection`(requestCount: Int) async throws {
         let server = TestServer { requests in
             requests.count == requestCount ? .closing(Self.limit + "\n") : .nothing
         }
@@ -113,7 +113,7 @@ struct FailureTests {
         #"{"jsonrpc":"2.0","id":"1","result":1}"#, #"{"jsonrpc":"2.0","id":null,"result":1}"#,
         #"{"jsonrpc":"2.0","id":1,"result":{"name":1}}"#,
     ])
-    func `Nonsense is told, not waited on`(answer: String) async throws {
+    func `Nonsense is reported, not waited on`(answer: String) async throws {
         let server = TestServer { requests in requests.isEmpty ? .nothing : .send([answer]) }
         try await server.run { client in
             let error = try await #require(throws: BypassClientError.self) { try await client.info() }

@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test(
-        "Each limit is named to programs, and told to people with its number",
+        "Each limit is named for programs, and shown to people with its number",
         arguments: [
             "line", "depth", "batch", "connections", "user-connections", "line-seconds",
             "requests-per-second", "idle-seconds", "unread-seconds",

@@ -81,7 +81,7 @@ import Testing
         )
     }
 
-    @Test func `What is no UTF-8 is told with its line`() {
+    @Test func `Bytes that are not UTF-8 are reported with their line`() {
         #expect(diagnostics([0x23, 0x0A, 0x23, 0xC3, 0x28]) == ["f:2: this is not UTF-8"])
         #expect(diagnostics([0xEF, 0xBB, 0xBF]).first?.contains("byte order mark") == true)
         // A surrogate, and an overlong slash.

@@ -45,7 +45,7 @@ import Testing
         #expect(!policy.isBuiltIn)
     }
 
-    @Test func `Both directions are no limit`() throws {
+    @Test func `Both directions are not a limit`() throws {
         #expect(try read(bob + "directions = [\"both\"]").grants.map(\.hooks) == [nil])
         #expect(try read(bob + "directions = [\"inbound\", \"outbound\"]").grants.map(\.hooks) == [nil])
         #expect(try read(bob + "directions = [\"outbound\"]").grants.map(\.hooks) == [[.output]])
@@ -204,11 +204,11 @@ import Testing
     ]
 
     @Test(arguments: wrong)
-    func `What is wrong is told with its line`(text: String, said: [String]) {
+    func `An error is reported with its line`(text: String, said: [String]) {
         #expect(diagnostics(text) == said)
     }
 
-    @Test func `Everything that is wrong is told at once, by line`() {
+    @Test func `All errors are reported at once, by line`() {
         let lines = diagnostics(
             """
             user = 1
@@ -223,7 +223,7 @@ import Testing
         #expect(lines.map { $0.split(separator: ":")[1] } == ["1", "3", "4", "7", "7", "8"], "\(lines)")
     }
 
-    @Test func `A thousand faults are told as a hundred, and that there are more`() {
+    @Test func `Of a thousand errors a hundred are reported, and that there are more`() {
         let lines = diagnostics(String(repeating: "x = y\n", count: 1000))
         #expect(lines.count == 101)
         #expect(lines.last?.contains("more") == true)
@@ -231,7 +231,7 @@ import Testing
             diagnostics("[[grant]]\nrole = \"read\"\nusers = [\(String(repeating: "-1,", count: 1000))]").count == 101)
     }
 
-    @Test func `A long word is told in short`() {
+    @Test func `A long word is cut in a report`() {
         let lines = diagnostics(String(repeating: "x", count: 100_000) + " = 1")
         #expect(lines.count == 1 && lines.allSatisfy { $0.count < 300 })
     }

@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test(
-        "Who lacks a role is told what would give it",
+        "A caller without a role learns what would give it",
         arguments: [
             (
                 People.stranger, Permission.read,
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test(
-        "Who has the role is told what the nearest grant lacks, and where it stands",
+        "A caller with the role learns what the nearest grant lacks, and where it stands",
         arguments: [
             (
                 Change(netns: "web-1", operation: .on(hooks: [.prerouting], ttl: nil)),
@@ -116,7 +116,7 @@ import Testing
             try message(refusal) == "uid 1003 may not turn off \(shown): membership of group kmesh would allow it")
     }
 
-    @Test("What a grant is to is told in one line, however long it is")
+    @Test("The subjects of a grant are one line, however many there are")
     func manyNamespaces() throws {
         let globs = try (1...9).map { try Glob("a\($0)") }
         let policy = Policy(

@@ -104,7 +104,7 @@ enum People {
             (Change(netns: "web-1", operation: .on(hooks: [.prerouting], ttl: 3601)), false),
             (Change(netns: "web-1", operation: .on(hooks: [.prerouting], ttl: nil)), false),
             (Change(netns: "test", operation: .on(hooks: both, ttl: nil)), true),
-            // Whoever may bypass a namespace may end any bypass in it.
+            // A user who may bypass a namespace may end any bypass in it.
             (Change(netns: "web-1", operation: .off), true), (Change(netns: "db", operation: .off), false),
         ])
     func changes(_ change: Change, _ isAllowed: Bool) throws {
@@ -180,7 +180,7 @@ enum People {
         #expect(policy.denial(of: misleading, by: People.operatorInGroup) != nil)
     }
 
-    @Test("The host's namespace needs a word for it, from root too; who lacks the role is told that first")
+    @Test("The host's namespace needs a word for it, from root too; a caller without the role learns that first")
     func host() throws {
         func code(_ policy: Policy, _ caller: Caller, _ name: String = "host") -> String {
             switch policy.denial(of: Change(netns: name, operation: Self.inbound, isHost: true), by: caller) {

@@ -70,7 +70,7 @@ import Testing
         "a = [1,,]", "a = [1]]", "[a", "[[a]", "[[a] ]", "[ [a]]", "[]", "[a]b", "[a] [b]", "a = 1\na = 2",
         "a = 1\n'a' = 2", "[a]\n[a]", "[[a]]\n[a]", "[a]\n[[a]]", "a = 1\n[a]", "a = 1 \u{B} ", "\u{A0}", "é = 1",
     ])
-    func `What is no TOML is refused`(text: String) {
+    func `A text that is not TOML is refused`(text: String) {
         #expect(fault(text) != nil, "\(TOMLReader.read(Array(text.utf8)))")
     }
 

@@ -186,7 +186,7 @@ import Testing
         #expect(health(of: redirects) { $0.entry = nil }.effect == .ineffective)
     }
 
-    @Test("A direction that nobody asked for does not matter")
+    @Test("A direction that was not asked for does not matter")
     func otherDirection() {
         var observation = Observation.bypassedIstio([.prerouting])
         observation.redirects = [Self.nat(nil, .output, priority: -300), Self.nat(ipPrerouting, .prerouting)]
@@ -234,7 +234,7 @@ import Testing
     }
 
     @Test(
-        "Damage is told by place, and what is left still counts",
+        "Damage is reported by place, and what is left still counts",
         arguments: [
             Damage("rule-missing", effective: true) { $0.setChain(ipOutput, .init(hasForeignRules: true)) },
             Damage("rule-missing", effective: true) { $0.setChain(ipOutput, nil) },

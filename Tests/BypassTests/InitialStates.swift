@@ -3,7 +3,7 @@
 /// What a namespace may be like before the daemon ever comes near it.
 enum InitialState: String, CaseIterable, Sendable {
     case nothing, emptyTable, halfTable, istio, istioWithSets, istioForIPv4
-    /// A chain in iptables' place that is another one, and a guard's table with something of somebody else's in it.
+    /// A chain in iptables' place that is another one, and a guard's table with something of another program's in it.
     case strangers
 
     var namespace: ModelNamespace {
@@ -59,7 +59,7 @@ enum Disturbance: CaseIterable, Sendable {
     case unmaskGone
     /// A sidecar's init comes late.
     case tproxyAdded
-    /// The pinned map was replaced: rules that stand ask one that nobody writes to.
+    /// The pinned map was replaced: rules that stand ask one that no one writes to.
     case mapLost
     case deadlinePasses
 

@@ -7,7 +7,7 @@ struct ModelNamespace: Hashable, Sendable {
     struct Rule: Hashable, Sendable {
         var handle: UInt64
         var isOurs: Bool
-        /// Made with a program whose map nobody looks into any more: it never says yes.
+        /// Made with a program whose map no one looks into any more: it never says yes.
         var isStale = false
         var traffic = Traffic.all
     }
@@ -35,7 +35,7 @@ struct ModelNamespace: Hashable, Sendable {
     var maskChains: PairMap<MaskChain, GuardChain> = [:]
     /// Whether the mesh takes inbound connections by TPROXY.
     var hasTPROXY = false
-    /// Something of somebody else's is in the guard's table.
+    /// Something of another program's is in the guard's table.
     var isGuardShared = false
     var entry: MapEntry?
     var now: UInt64 = 10

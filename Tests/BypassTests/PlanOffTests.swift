@@ -28,7 +28,7 @@ import Testing
             ])
     }
 
-    @Test("A chain in which somebody has put a rule stays, and with it the table")
+    @Test("A chain in which another program has put a rule stays, and with it the table")
     func foreignRule() {
         var observation = Observation.bypassedNothing()
         observation.setChain(ipOutput, .init(own: [1], ownIsFirst: true, hasForeignRules: true))
@@ -38,7 +38,7 @@ import Testing
             ])
     }
 
-    @Test("A table in which somebody has made something stays")
+    @Test("A table in which another program has made something stays")
     func foreignObjects() {
         var observation = Observation.bypassedNothing()
         observation.tables[.ip]?.hasForeignObjects = true
@@ -47,7 +47,7 @@ import Testing
         #expect(actions.contains(.deleteChain(ipOutput)))
     }
 
-    @Test("A guard's table in which somebody has made something stays, without our chains")
+    @Test("A guard's table in which another program has made something stays, without our chains")
     func sharedGuard() {
         var observation = Observation.bypassedIstio()
         observation.isGuardShared = true
@@ -56,7 +56,7 @@ import Testing
         #expect(actions.filter { $0 == .deleteGuardChain(.output) || $0 == .deleteGuardChain(.prerouting) }.count == 2)
     }
 
-    @Test("A chain of somebody else's in the place of one that was made is not taken for it")
+    @Test("A chain of another program's in the place of one that was made is not taken for it")
     func strangerInPlace() {
         var observation = Observation.bypassedNothing()
         observation.setChain(ipOutput, .init(isClosed: true))
@@ -73,7 +73,7 @@ import Testing
         #expect(!actions.contains(.deleteChain(ipOutput)))
     }
 
-    @Test("Without an entry nobody knows what was made: only rules and the guard go")
+    @Test("Without an entry no one knows what was made: only rules and the guard go")
     func lostEntry() {
         var observation = Observation.bypassedNothing()
         observation.entry = nil

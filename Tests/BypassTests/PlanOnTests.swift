@@ -34,7 +34,7 @@ import Testing
                 ])
     }
 
-    @Test("A guard that is not whole is made anew, in a table with something of somebody else's without that")
+    @Test("A guard that is not whole is created again, in a table with something of another program's without that")
     func sharedGuard() {
         var observation = Observation.istio()
         observation.guardChains = [.output: .damaged]
@@ -75,7 +75,7 @@ import Testing
         )
     }
 
-    @Test("A rule that is no longer first is inserted anew before the old one goes")
+    @Test("A rule that is no longer first is inserted again before the old one goes")
     func notFirst() {
         var observation = Observation.bypassedIstio()
         observation.setChain(ipOutput, .init(own: [8], ownIsFirst: false, hasForeignRules: true))
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test(
-        "Rules without a finished entry may ask a program of the past, so they are made anew",
+        "Rules without a finished entry may ask a program of the past, so they are created again",
         arguments: [
             nil, MapEntry(deadline: MapEntry.expired, hooks: [], created: []),
             MapEntry(deadline: 0, hooks: both, isCurrent: false),
@@ -112,7 +112,7 @@ import Testing
         #expect(plan.actions.last == .setEntry(MapEntry(deadline: 0, hooks: both)))
     }
 
-    @Test("A guard that somebody changed is made anew in one batch")
+    @Test("A guard that another program changed is created again in one batch")
     func damagedGuard() {
         var observation = Observation.bypassedIstio()
         observation.guardChains?[.output] = .damaged

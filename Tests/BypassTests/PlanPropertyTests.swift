@@ -138,7 +138,7 @@ extension ModelNamespace {
         let takesMask = hooks.contains(.prerouting) && (hasTPROXY || entry?.created.contains(.mask) == true)
         if isMasked != takesMask || maskChains.count != (takesMask ? 2 : 0) { return "the mask is not as desired" }
         if hasTPROXY && hooks.contains(.prerouting) && !isMasked { return "TPROXY takes connections" }
-        // A stale mark would take away, at the next off, what somebody else makes meanwhile.
+        // A stale mark would take away, at the next off, what another program makes meanwhile.
         let stale = entry?.created.filter { created in
             switch created {
             case .table(let family): tables[family] == nil

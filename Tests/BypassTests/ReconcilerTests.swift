@@ -6,7 +6,7 @@ import Testing
 @Suite struct ReconcilerTests {
     private let on = DesiredState.on(both, deadline: 0)
 
-    @Test("What was before and what is now are told, and whether there was anything to do")
+    @Test("The outcome has the state before and after, and whether anything was done")
     func outcome() throws {
         var kernel = FakeKernel(InitialState.istio.namespace)
         let first = try Reconciler.reconcile(on, in: &kernel)
@@ -18,7 +18,7 @@ import Testing
         #expect(second.after == first.after)
     }
 
-    @Test("A ruleset that somebody changes meanwhile is looked at again", arguments: [1, 15])
+    @Test("A ruleset that another program changes meanwhile is looked at again", arguments: [1, 15])
     func changedRuleset(_ times: Int) throws {
         var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.refusals = Array(repeating: .rulesetChanged, count: times)
@@ -135,7 +135,7 @@ import Testing
     func outdatedMemoryOfWhatIsRefused() {
         var kernel = FakeKernel(InitialState.nothing.namespace)
         kernel.memory = Observation(now: 1)
-        // Since then somebody has made the guard's table theirs.
+        // Since then another program has made the guard's table theirs.
         kernel.namespace.guardChains = [:]
         let before = kernel.namespace
         kernel.isRefusing = true
@@ -172,7 +172,7 @@ import Testing
     }
 }
 
-/// A kernel that can be told to refuse.
+/// A kernel that can be set to refuse.
 struct FakeKernel: NamespaceKernel {
     enum Step: Sendable {
         /// A batch.

@@ -215,7 +215,7 @@ class Cluster(kmock.KubernetesEmulator):
 
     @staticmethod
     def _seen(event: Any, known: dict[str, Object], selects: Predicate, since: int) -> kmock.Payload:
-        """What an event is to somebody who has selected some objects, and knows those; None if it is nothing."""
+        """What an event is to a client that has selected some objects, and knows those; None if it is nothing."""
         thing, kind = event["object"], event["type"]
         if kind == "BOOKMARK":
             return {**event}
@@ -226,7 +226,7 @@ class Cluster(kmock.KubernetesEmulator):
         if kind != "DELETED" and selects(thing):
             known[key] = thing
             return {"type": "ADDED" if before is None else "MODIFIED", "object": thing}
-        # What is no longer selected is told as it was.
+        # What is no longer selected is sent in its last state.
         return None if before is None else {"type": "DELETED", "object": at_version(before, version(thing))}
 
     async def _in_time(self, request: kmock.Request, happened: asyncio.Queue[Any]) -> AsyncIterator[Any]:

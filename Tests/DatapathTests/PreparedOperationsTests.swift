@@ -40,7 +40,7 @@ import Testing
         expectSame([.createGuardTable, .createGuardChain(.output, [.ip, .ip6]), .deleteGuardTable])
     }
 
-    @Test("What is not in the ruleset is no operation")
+    @Test("What is not in the ruleset is not an operation")
     func outsideRuleset() {
         expectSame([.removeEntry, .setEntry(MapEntry(deadline: 0, hooks: [.output]))])
     }

@@ -69,7 +69,7 @@ enum ClientPrelude {
             subprocess.run(["ip", "netns", "exec", name, "nft", "-f", "-"], input=rules, text=True, check=True)
 
         def crowd(count):
-            # What somebody else's rules are: a chain of the nat table's kind.
+            # What another program's rules are: a chain of the nat table's kind.
             head = "table ip foreign { chain out { type nat hook output priority -90; }; }\\n"
             return head + "".join("add rule ip foreign out ip daddr 10.1.%d.%d tcp dport 80 return\\n" % divmod(n, 250) for n in range(count))
 

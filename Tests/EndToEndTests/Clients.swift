@@ -9,7 +9,7 @@ extension Rig {
     var controlTool: String { executable.replacing("kmesh-bypassd", with: "kmesh-bypassctl", maxReplacements: 1) }
 
     /// Gives `input` to socat and returns the lines that come back until the daemon closes. socat shuts its writing side
-    /// down at the end of its input, as it does for anybody who pipes into it.
+    /// down at the end of its input, as it does for every user who pipes into it.
     func socat(_ input: String) async throws -> [JSONValue] {
         let ending = try await sandbox.result(of: ["socat", "-t", "10", "-", "UNIX-CONNECT:\(socket)"], input: input)
         guard ending.code == 0 else { throw UnmetExpectation(description: "socat: \(ending)") }
@@ -31,7 +31,7 @@ extension Rig {
         return try output.split(separator: "\n").map { try JSONReader.read(String($0)) }
     }
 
-    /// A request as somebody would type it.
+    /// A request as a user would type it.
     func line(_ id: String?, _ method: String, _ params: String = "{}") -> String {
         #"{"jsonrpc":"2.0",\#(id.map { #""id":\#($0),"# } ?? "")"method":"\#(method)","params":\#(params)}"#
     }
@@ -53,7 +53,7 @@ extension JSONValue {
     /// `result.state`.
     var state: String? { object?["result"]?.object?["state"]?.string }
 
-    /// nil in an answer that is no error.
+    /// nil in an answer that is not an error.
     var refusal: Refusal? {
         get throws {
             guard case .failure(let error) = try Response(self).outcome else { return nil }

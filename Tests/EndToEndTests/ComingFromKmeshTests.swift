@@ -28,7 +28,7 @@ extension EndToEndTests {
                     let more = line.contains(" doctor") ? " --bpffs \(rig.options.bpffs)" : ""
                     let command = line.replacing("kmesh-bypassctl", with: rig.controlTool)
                         .replacing("pod:$UID", with: rig.sandbox.pod)
-                    // What doctor finds is no failure of the command.
+                    // What doctor finds is not a failure of the command.
                     outputs.append(
                         try await rig.sandbox.run(
                             ["sh", "-c", "\(command) --socket \(rig.socket)\(more) || :"], in: .host))

@@ -5,7 +5,7 @@ import Testing
 extension EndToEndTests {
     /// `kmesh-bypassctl demo`, which has to clean up after itself.
     @Suite struct DemoTests {
-        /// What the demo makes, as far as its names tell.
+        /// What the demo makes, by its names.
         private static func traces(_ rig: Rig) async throws -> String {
             let list = "ls -d /run/netns/bypass-demo* /run/kmesh-demo* 2>/dev/null; true"
             let files = try await rig.sandbox.run(["sh", "-c", list], in: .host)

@@ -174,7 +174,7 @@ extension EndToEndTests {
 
             """
 
-        /// Whoever changes the rules of a namespace holds a lock of the kernel's there, for as long as that takes.
+        /// A program that changes the rules of a namespace holds a lock of the kernel's there, for as long as that takes.
         @Test func aNamespaceInWhichTheKernelIsSlowHoldsUpNoCallForAnother() async throws {
             try await Self.withRig { rig in
                 let printed = try await rig.clients(Self.holding + Self.slowNamespace, [rig.sandbox.peer])

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEndTests {
-    /// A name that somebody gave a chain in a pod is shown to an administrator on the node.
+    /// A name that another program gave a chain in a pod is shown to an administrator on the node.
     @Suite struct OddNamesTests {
         @Test(arguments: RawRuleset.names)
         func whatAChainIsCalledDoesNothingToATerminal(_ name: String) async throws {

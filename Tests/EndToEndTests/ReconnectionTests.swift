@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEndTests {
-    /// Somebody who watches, by the client library, whose connection is cut again and again at any byte.
+    /// A client of the library that watches, and whose connection is cut again and again at any byte.
     @Suite struct ReconnectionTests {
         @Test(arguments: [1, 2, 3] as [UInt64])
         func everyChangeIsSeenOnceHoweverOftenTheConnectionIsCut(seed: UInt64) async throws {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEndTests {
-    /// The daemon as systemd starts it: with a socket that is there already, and somebody who wants to be told.
+    /// The daemon as systemd starts it: with a socket that is there already, and a program that wants notifications.
     @Suite struct ServiceManagerTests {
         /// As systemd has them: the service's socket, and the one for what the service reports.
         private static let sockets = """
@@ -16,7 +16,7 @@ extension EndToEndTests {
             """
 
         /// Plays systemd: listens on the socket, starts the daemon with the environment of sd_listen_fds(3) and
-        /// sd_notify(3), and prints what it is told.
+        /// sd_notify(3), and prints its messages.
         private static let systemd = """
             import os, signal, socket, sys
             path, pod, folder, command = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]

@@ -98,7 +98,7 @@ extension EndToEndTests {
             }
         }
 
-        /// The line of the documentation, as somebody pastes it into a shell.
+        /// The line of the documentation, as a user pastes it into a shell.
         @Test func theLineThatPeoplePasteWorks() async throws {
             try await Rig.with { rig in
                 let line = "echo '\(rig.bypassLine("1", "on"))' | socat - UNIX-CONNECT:\(rig.socket)"

@@ -17,7 +17,7 @@ extension KernelTests {
                             for round in 0..<10 {
                                 let direction = directions[(client + round) % 3]
                                 let on = try await rig.on(direction: direction, owner: "client \(client)")
-                                // Nobody comes between a call and its answer.
+                                // No one comes between a call and its answer.
                                 #expect(on.state == "on" && on.direction == direction && on.owner == "client \(client)")
                                 #expect(try await rig.off().state == "off")
                             }

@@ -89,11 +89,11 @@ extension KernelTests {
                 }
                 #expect(try await rig.list().map(\.owner) == ["alice"])
                 #expect(try await rig.sandbox.paths == .app)
-                // Nobody's is somebody else's, too.
+                // A bypass without an owner is another user's, too.
                 try await rig.on()
                 refusal = try await call("off", "alice")
                 #expect(refusal == .conflict)
-                // What is over is in nobody's way.
+                // What is over is in no one's way.
                 try await rig.on(ttl: 1, owner: "alice")
                 try await eventually("it is over") { try await rig.sandbox.paths == .sidecar }
                 refusal = try await call("on", "bob")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// Somebody changes the rules of a bypassed namespace, and nobody asks the daemon.
+    /// Another program changes the rules of a bypassed namespace, and no client calls the daemon.
     @Suite struct DriftTests {
         enum Damage: String, CaseIterable {
             case flushedNat, ruleAbove, guardGone, ruleGone, everythingFlushed, entryGone
@@ -44,7 +44,7 @@ extension KernelTests {
                 let event = try await subscriber.next()
                 #expect(event.name == "repaired" && event.sequence == subscriber.sequence + 1)
                 #expect(event.bypass.state == "on" && event.bypass.effective && event.bypass.owner == "somebody")
-                // To put right what somebody else has changed is no decision.
+                // To put right what another program has changed is not a decision.
                 #expect(event.bypass.generation == on.generation)
                 #expect(try await rig.on(owner: "somebody").changed == false)
                 try await rig.off()

@@ -77,7 +77,7 @@ extension KernelTests {
             }
         }
 
-        /// Whoever has a table of that name, the rules are evaluated.
+        /// If another program has a table of that name, the rules are evaluated.
         @Test func aTableOfThatNameIsNotTouched() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)

@@ -37,7 +37,7 @@ extension KernelTests {
                 case .explain: _ = try await rig.explain(.outbound, .ipv4)
                 case .list: _ = try await rig.list()
                 case .clear:
-                    // What is not cleared is told, and is no error.
+                    // What is not cleared is reported, and is not an error.
                     let failed = try await rig.call("clear").object?["failed"]?.array ?? []
                     if let first = failed.first {
                         throw ErrorObject(code: 0, message: first.object?["message"]?.string ?? "")
@@ -108,7 +108,7 @@ extension KernelTests {
             }
         }
 
-        /// A daemon that cannot start says so, and one that can tells what is.
+        /// A daemon that cannot start says so, and one that can reports what is on.
         @Test func aStartThatIsHinderedLosesNoBypass() async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// Somebody else changes the rules while a bypass is on.
+    /// Another program changes the rules while a bypass is on.
     @Suite struct InterferenceTests {
         private static func repairAndEnd(_ rig: Rig) async throws {
             let repaired = try await rig.on()

@@ -42,7 +42,7 @@ extension KernelTests {
             }
         }
 
-        /// Between deletion and the next look a bypass that is gone must not be told of as on.
+        /// Between deletion and the next look a bypass that is gone must not be reported as on.
         @Test func aDaemonThatStartsAfterTheEndOfANamespaceForgetsIt() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.withNamespace { name in

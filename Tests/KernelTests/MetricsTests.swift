@@ -112,7 +112,7 @@ extension KernelTests {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
-                // Nobody else is to run into the fault.
+                // No other program is to run into the fault.
                 try await rig.daemon.searchForLeftovers()
                 faults.plan.arm(.fail(.noMemory), at: "setns")
                 _ = try await rig.refusal("status", [.string(rig.sandbox.pod)])

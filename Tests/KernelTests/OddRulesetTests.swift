@@ -105,7 +105,7 @@ extension KernelTests {
                 #expect(try await rig.on(direction: "inbound").state == "on")
                 #expect(try await rig.sandbox.paths == .bypassed("inbound"))
                 try await rig.off()
-                rig.skipLeftoverCheck()  // The table, with what is somebody else's.
+                rig.skipLeftoverCheck()  // The table, with what is another program's.
                 let left = try await rig.sandbox.run(["nft", "list", "table", "inet", "kmesh_bypass"], in: .pod)
                 #expect(left == "table inet kmesh_bypass {\n\tchain foreign {\n\t}\n}\n")
                 #expect(try await rig.sandbox.paths == .sidecar)

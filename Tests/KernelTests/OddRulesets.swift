@@ -1,4 +1,4 @@
-/// Rulesets as nobody would write them, and the kernel takes them all the same.
+/// Rulesets as no one would write them, and the kernel takes them all the same.
 enum OddRulesets {
     /// Every family, type of chain and hook, with priorities from one end to the other, and every kind of object.
     static let everything = everyChain + objects + manyRules + homonyms

@@ -92,7 +92,7 @@ extension KernelTests {
             }
         }
 
-        /// A mesh's own capture of DNS is bypassed beside it, and is no other program's. When it takes Docker's queries, too,
+        /// A mesh's own capture of DNS is bypassed beside it, and is not another program's. When it takes Docker's queries, too,
         /// those are bypassed.
         @Test func aMeshsCaptureIsBypassed() async throws {
             try await Rig.with { rig in

@@ -193,7 +193,7 @@ extension KernelTests {
             }
         }
 
-        /// As many entries as the map has room for, of namespaces that nobody has: 8 s before.
+        /// As many entries as the map has room for, of namespaces that no one has: 8 s before.
         @Test func unknownEntriesDoNotDelayTheFirstAnswer() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)

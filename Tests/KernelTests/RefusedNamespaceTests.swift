@@ -65,7 +65,7 @@ extension KernelTests {
             }
         }
 
-        /// Also where nobody may look at process 1: whose namespace it has is known.
+        /// Also where no one may look at process 1: whose namespace it has is known.
         @Test func theNamespaceOfTheFirstProcessIsRefused() async throws {
             try await Rig.with { rig in
                 let (sandbox, folder) = (rig.sandbox, rig.folder.path)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// After `off` nothing tells that there ever was a bypass.
+    /// After `off` nothing shows that there was a bypass.
     @Suite struct ResidueTests {
         /// Tables that have nothing to do with a mesh, by all means that there are.
         private static let others = """
@@ -87,7 +87,7 @@ extension KernelTests {
             }
         }
 
-        /// The next bypass must not think that it made what is somebody else's by now.
+        /// The next bypass must not think that it made what is another program's by now.
         @Test func whatWasMadeOnceIsNotTakenForOursForever() async throws {
             try await Rig.with { rig in
                 try await rig.on()
@@ -100,7 +100,7 @@ extension KernelTests {
             }
         }
 
-        /// A rule that only looks like ours is somebody's.
+        /// A rule that only looks like ours is another program's.
         @Test(arguments: ["before", "while on"])
         func aPlainReturnOfSomebodyElseSurvives(_ moment: String) async throws {
             try await Rig.with { rig in

@@ -76,7 +76,7 @@ extension KernelTests {
             }
         }
 
-        /// What a restart must not change. The end of a `ttl` is told to the second, and so may round to the next one.
+        /// What a restart must not change. The end of a `ttl` is given to the second, and so may round to the next one.
         private struct Facts: Equatable {
             let texts: [String?]
             let inode: Int
@@ -106,7 +106,7 @@ extension KernelTests {
             }
         }
 
-        /// The state folder is a record, not the switch: without it the kernel still tells what is on.
+        /// The state folder is a record, not the switch: without it the kernel still knows what is on.
         @Test func aLostStateFolderLosesNoBypass() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)

@@ -33,7 +33,7 @@ extension KernelTests {
                 try await eventually("all is well again") { try await rig.status().state == "on" }
                 #expect(try await rig.status().generation == on.generation)
                 try await rig.off()
-                // Nothing was told in between that was not so.
+                // Nothing untrue was reported in between.
                 var names: [String] = []
                 while names.last != "off" { names.append(try await subscriber.next().name) }
                 #expect(!names.contains("gone") && !names.contains("expired"), "\(names)")

@@ -17,7 +17,7 @@ extension KernelTests {
 
         @Test func withoutRightsItSaysWhichAreMissing() async throws {
             try await Rig.withoutDaemon { rig in
-                // To read whatever folder the program was built in is all that nobody is lent.
+                // To read whatever folder the program was built in is all that the user nobody is lent.
                 let nobody = [
                     "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_read_search",
                     "--ambient-caps=+dac_read_search",

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// What a subscriber is told of real bypasses.
+    /// What a subscriber gets about real bypasses.
     @Suite struct SubscriptionTests {
         @Test func everyChangeIsToldOnceWithTheObjectOfTheContract() async throws {
             try await Rig.with { rig in

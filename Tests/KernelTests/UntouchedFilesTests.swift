@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// To open a file can have effects, and to look into a file system that somebody serves can take for ever: neither is
+    /// To open a file can have effects, and to look into a file system that another program serves can take for ever: neither is
     /// done for a name that a client made up.
     @Suite struct UntouchedFilesTests {
-        /// inotify(7) tells of everybody who opens a file; to hold a handle (O_PATH) is not to open it.
+        /// inotify(7) reports everyone who opens a file; to hold a handle (O_PATH) is not to open it.
         private final class Watch {
             private let descriptor = inotify_init1(CInt(IN_NONBLOCK) | CInt(IN_CLOEXEC))
 
@@ -60,7 +60,7 @@ extension KernelTests {
                 try #require(unsafe mount("kmesh-test", point, "fuse", 0, options) == 0)
             }
 
-            /// Whoever waits for an answer gets an error then.
+            /// A client that waits for an answer gets an error then.
             deinit { close(device) }
 
             static func with(_ point: String, _ body: (SilentServer) async throws -> Void) async throws {

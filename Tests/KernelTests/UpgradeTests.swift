@@ -64,7 +64,7 @@ extension KernelTests {
                 let witnesses = try await rig.sandbox.watching {
                     try await rig.start()
                     try await eventually("the rules are others") {
-                        // The guard is a new table, which begins to count anew.
+                        // The guard is a new table, which begins to count again.
                         let rules = try await Set(rig.status().rules.filter { !$0.hasPrefix("inet") })
                         return rules.count == 4 && rules.isDisjoint(with: on.rules)
                     }
@@ -76,7 +76,7 @@ extension KernelTests {
             }
         }
 
-        /// The pins are lost while no daemon runs: the rules go on asking a map that nobody can reach. What is left to know
+        /// The pins are lost while no daemon runs: the rules go on asking a map that no one can reach. What is left to know
         /// of is the records.
         @Test func afterTheMapWasLostTheRecordsTellWhatIsOn() async throws {
             try await Rig.with { rig in
@@ -100,7 +100,7 @@ extension KernelTests {
             }
         }
 
-        /// Map and records are both lost: nobody knows that there was a bypass, and the rules ask a map that nobody can reach.
+        /// Map and records are both lost: no one knows that there was a bypass, and the rules ask a map that no one can reach.
         @Test func rulesThatNobodyKnowsOfAreTakenAway() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)

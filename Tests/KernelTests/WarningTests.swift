@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// What somebody who relies on a bypass is told.
+    /// What a user who relies on a bypass gets to know.
     @Suite struct WarningTests {
         @Test(arguments: MeshSandbox.Mesh.allCases)
         func connectionsThatWereRedirectedBeforeAreCounted(_ mesh: MeshSandbox.Mesh) async throws {

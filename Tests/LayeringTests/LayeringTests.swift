@@ -78,7 +78,7 @@ import Testing
         #expect(folders == Set(Self.layers.keys).union(Self.cTargets))
     }
 
-    @Test("Nobody imports Foundation")
+    @Test("No module imports Foundation")
     func foundation() throws {
         for folder in ["Sources", "Tests"] {
             for file in try Repository.swiftFiles(in: folder) {

@@ -30,7 +30,7 @@ import Testing
         #expect(Self.table.type(ofMount: Substring(number)) == type)
     }
 
-    @Test("What somebody else serves is found by where it is, the uppermost where there are several")
+    @Test("What another program serves is found by where it is, the uppermost where there are several")
     func foreign() {
         let places = ["/mnt/a b\\c": "fuse.sshfs", "/home": "nfs4", "/odd-\\9": "9p"]
         #expect(Self.table.foreign() == Dictionary(uniqueKeysWithValues: places.map { (PathHash($0), $1) }))

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct NamespaceReferenceTests {
     @Test(
-        "The forms of the contract are told apart",
+        "The forms of the contract are distinguished",
         arguments: [
             ("web", NamespaceReference.name("web")), ("web.1", .name("web.1")), ("...", .name("...")),
             ("pid", .name("pid")), ("a:b", .name("a:b")), ("netz-für-web", .name("netz-für-web")),
@@ -59,14 +59,14 @@ import Testing
         #expect(NamespaceReference(canonical) == reference)
     }
 
-    @Test("Where PID 1 has this process's namespace, that is known, though nobody may look at it")
+    @Test("Where PID 1 has this process's namespace, that is known, though no one may look at it")
     func firstProcess() throws {
         let isOwn = try Files.inode(of: "/proc/1/net/dev") == Files.inode(of: "/proc/self/net/dev")
         #expect(HostNamespace.unknownFirstProcess == nil || !isOwn)
     }
 
     @Test(
-        "What is no network namespace is refused, and what is not there is not found",
+        "A file that is not a network namespace is refused, and a missing one is not found",
         arguments: [
             ("/etc/passwd", true), ("/etc", true), ("/dev/null", true), ("/proc", true), ("/proc/self/ns", true),
             ("/run/netns/no-such-namespace", false), ("no-such-namespace", false),

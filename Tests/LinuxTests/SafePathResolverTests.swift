@@ -78,7 +78,7 @@ import Testing
                     Issue.record("\(path): \(Self.error(path).debugDescription)")
                     continue
                 }
-                // The words tell as little: they end where the path leaves the way.
+                // The words say as little: they end where the path leaves the way.
                 let shown = path.replacing(process, with: "P").split(separator: "/").prefix(2).last ?? ""
                 #expect(words.contains("/\(shown) is not followed: of proc only") || name.hasPrefix("ns/"), "\(words)")
             }

@@ -48,7 +48,7 @@ import Testing
         #expect(pair.socket.receive(atMost: 4) == .endOfStream)
     }
 
-    @Test("What the peer has no room for is not sent, and a peer that is gone is no signal")
+    @Test("What the peer has no room for is not sent, and a peer that is gone causes no signal")
     func send() throws {
         let pair = try Pair()
         let bytes = [UInt8](repeating: 7, count: 10_000_000)

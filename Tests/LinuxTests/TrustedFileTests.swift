@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(
-        "Whoever can write the file could make himself root: that is told",
+        "A user who can write the file could become root: that is reported",
         arguments: [0o664, 0o646, 0o602, 0o620] as [mode_t])
     func writable(_ mode: mode_t) throws {
         try withFolder { folder in
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test("No file is no error; a link that leads nowhere is")
+    @Test("A missing file is not an error; a link that leads nowhere is")
     func missing() throws {
         try withFolder { folder in
             #expect(try TrustedFile.read(folder + "/f", limit: 10) == nil)

@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test("A listener that was stopped accepts nobody, and its socket stays usable")
+    @Test("A listener that was stopped accepts no connection, and its socket stays usable")
     func stopping() throws {
         let path = Self.path + "-stop"
         let listener = try UnixSocket.listen(on: path, group: nil)

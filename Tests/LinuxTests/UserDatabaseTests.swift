@@ -13,13 +13,14 @@ import Testing
     }
 
     @Test(
-        "What is not known is no error", arguments: ["no-such-user-or-group", "", "root\u{0}", "root\u{0}x", "0", "-1"])
+        "What is not known is not an error",
+        arguments: ["no-such-user-or-group", "", "root\u{0}", "root\u{0}x", "0", "-1"])
     func unknown(_ name: String) throws {
         #expect(try UserDatabase.user(named: name) == nil)
         #expect(try UserDatabase.group(named: name) == nil)
     }
 
-    @Test("Very long names are no error either")
+    @Test("Very long names are not an error either")
     func long() throws {
         let name = String(repeating: "a", count: 1 << 20)
         #expect(try UserDatabase.user(named: name) == nil)

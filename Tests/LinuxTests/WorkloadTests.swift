@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test(
-        "What is no container's id is refused",
+        "A text that is not a container's id is refused",
         arguments: [
             "", "0123456789a", "0123456789ag", "0123456789AB", "podman://0123456789ab", "containerd://",
             "../0123456789ab",
@@ -126,7 +126,7 @@ import Testing
             try withTree { tree in
                 try tree.put([child, own], in: "kubepods/pod\(Self.uid)/a")
                 try tree.put([child], in: "kubepods/pod\(Self.uid)/b")
-                // Older than both, and of somebody else.
+                // Older than both, and of another user.
                 try tree.put([1], in: "kubepods/podffffffff/c")
                 #expect(try tree.oldestProcess == own)
             }
@@ -151,7 +151,7 @@ import Testing
         }
     }
 
-    @Test("A group without living processes gives nobody", arguments: [[], [0], [2_147_483_647]] as [[Int32]])
+    @Test("A group without living processes gives no process", arguments: [[], [0], [2_147_483_647]] as [[Int32]])
     func nobody(_ processes: [Int32]) throws {
         try withTree { tree in
             try tree.put(processes, in: "kubepods/pod\(Self.uid)/a")

@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test("Attributes in attributes, as deep as a message can hold, are no way to the end of the stack")
+    @Test("Attributes in attributes, as deep as a message can hold, do not exhaust the stack")
     func deep() {
         var bytes: [UInt8] = []
         while bytes.count < 60_000 { bytes = Reply.nested(1, bytes) }
@@ -77,7 +77,7 @@ import Testing
         #expect(Reply.read(Reply.rule("c", returns), \.rule).first?.expressions.count == 1000)
     }
 
-    @Test("The least number that there is has no opposite, and is no error number")
+    @Test("The least number that there is has no opposite, and is not an error number")
     func leastNumber() {
         let bytes =
             Reply.little(UInt32(36)) + [2, 0, 0, 0] + Reply.little(UInt64(1)) + [0, 0, 0, 0x80]

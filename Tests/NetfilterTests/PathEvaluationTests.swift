@@ -85,7 +85,7 @@ import Testing
         #expect(end("eth", .equal) == .unknown)
     }
 
-    @Test("Nat to the address that the packet has ends nat, and is no redirect")
+    @Test("Nat to the address that the packet has ends nat, and is not a redirect")
     func ownAddress() {
         var own = Self.nat([
             [.loadHeader(.network, offset: 16, count: 4, into: 0), .destinationNat(address: 0, port: nil)]

@@ -24,7 +24,7 @@ import Testing
         _ = unsafe send(ends.kernel.rawValue, bytes, bytes.count, 0)
     }
 
-    @Test("Where there is no answer, nobody waits for one", .timeLimit(.minutes(1)))
+    @Test("Without an answer, no thread waits for one", .timeLimit(.minutes(1)))
     func noAnswer() {
         var ends = ends()
         #expect(

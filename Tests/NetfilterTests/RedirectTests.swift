@@ -63,7 +63,7 @@ import Testing
             found(sample) == [.init(chain: chain, backend: .nftables, hook: .output, priority: -100, mechanism: .nat)])
     }
 
-    @Test("Each family's chains are told as they are", arguments: [Family.ip, .ip6, .inet])
+    @Test("Each family's chains are reported as they are", arguments: [Family.ip, .ip6, .inet])
     func families(_ family: Family) {
         let base = BaseChain(type: "nat", hook: .prerouting, priority: -105)
         let sample = Sample(family, "mesh", [("in", base, [.destinationNat(family)])])
@@ -91,7 +91,7 @@ import Testing
         #expect(found(other).map(\.chain.chain) == ["in"])
     }
 
-    @Test("A table that sleeps takes nobody's connections")
+    @Test("A dormant table takes no connections")
     func dormant() {
         var sample = Sample(.ip, "nat", [("OUTPUT", Self.nat, [.destinationNat(nil)])])
         #expect(found(sample).count == 1)
@@ -157,7 +157,7 @@ import Testing
             found(Sample(.ip, "t", [("c", base, [expression])])).map(\.mechanism) == (mechanism.map { [$0] } ?? []))
     }
 
-    @Test("Our own table takes nobody's connections; one of its name in another family is somebody else's")
+    @Test("Our own table takes no connections; one of its name in another family is another program's")
     func ownTable() {
         let chains = [("output", Self.nat as BaseChain?, [Ruleset.Expression.destinationNat(.ip)])]
         #expect(found(Sample(.inet, "kmesh_bypass", chains)) == [])

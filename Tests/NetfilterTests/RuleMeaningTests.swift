@@ -79,14 +79,14 @@ import Testing
         Reply.expression("target", Reply.text(1, name), Reply.number(2, 2), Reply.attribute(3, information))
     }
 
-    @Test("A mark that is set is told from one that is copied", arguments: targets)
+    @Test("A mark that is set is distinguished from one that is copied", arguments: targets)
     func mark(_ name: String, _ expressions: [UInt8], _ isSet: Bool) {
         let sources = scan([Reply.rule("OUTPUT", expressions)]).graph.chain("OUTPUT").effects.sources(of: .mark)
         #expect(sources.contains(.outside) == isSet)
     }
 
     /// A sidecar's own connections to its pod are marked so, and no application's.
-    @Test("A mark for what leaves by lo is told from others")
+    @Test("A mark for what leaves by lo is distinguished from others")
     func markOnLoopback() {
         for key in [UInt32(5), 7] {  // NFT_META_OIF, NFT_META_OIFNAME
             let name = key == 5 ? "\u{1}\0\0" : "lo"

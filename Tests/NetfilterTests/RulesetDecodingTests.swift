@@ -107,7 +107,7 @@ import Testing
         #expect(Reply.read(Reply.rule("c", bytes), \.rule).map(\.expressions) == [[expected]])
     }
 
-    @Test("Acknowledgements tell the error and the kernel's own word")
+    @Test("Acknowledgements have the error and the kernel's own word")
     func acknowledgements() {
         func acknowledgement(_ error: Int32, flags: UInt16, _ more: [UInt8] = []) -> [UInt8] {
             let header = [UInt8](repeating: 0, count: 16)

@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test("Names that begin alike, or are no UTF-8, are other names")
+    @Test("Names that begin alike, or are not UTF-8, are other names")
     func names() {
         func rule(_ chain: [UInt8]) -> [UInt8] {
             Reply.message(
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test("What is no rule leaves nothing")
+    @Test("A message that is not a rule leaves nothing")
     func noRules() {
         let scan = scan(
             Reply.message(MessageType.newChain, Reply.text(1, "nat")),

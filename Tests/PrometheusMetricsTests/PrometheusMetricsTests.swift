@@ -3,7 +3,7 @@ import PrometheusMetrics
 import Testing
 
 @Suite struct PrometheusMetricsTests {
-    @Test("Counters, gauges and timers are told by name and labels, with what they are about")
+    @Test("Counters, gauges and timers are written by name and labels, with their help")
     func text() {
         let factory = PrometheusFactory(help: ["calls_total": "Calls,\nby \"method\" \\ result."])
         let counter = { (method: String) in

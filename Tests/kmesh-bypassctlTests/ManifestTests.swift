@@ -167,7 +167,7 @@ import Yams
         ["--node-selector", "=b"], ["--daemon-image", "A"], ["--alerts", "rules.yaml"],
         ["--gid", ""], ["--label-policy", ""], ["--label-policy", "a'b"], ["--label-policy", "a\nb"], ["more"],
     ])
-    func `Whatever is no value is a fault of the command line`(arguments: [String]) throws {
+    func `A text that is not a value is a fault of the command line`(arguments: [String]) throws {
         let error = try #require(throws: (any Error).self) { try Bypassctl.parseAsRoot(["manifest"] + arguments) }
         #expect(Bypassctl.exitCode(for: error).rawValue == 64)
     }
@@ -249,7 +249,7 @@ import Yams
         let text = try command.text()
         let lines = text.split(separator: "\n")
         #expect(lines.allSatisfy { ($0.utf8.count <= 130 || $0.contains(command.image.description)) && $0.last != " " })
-        // The sequence is a value: in a copy of it, as Array makes one, nobody would see that it ended with an error.
+        // The sequence is a value: in a copy of it, as Array makes one, no one would see that it ended with an error.
         var stream = try compose_all(yaml: text)
         var objects: [Node] = []
         while let object = stream.next() { objects.append(object) }

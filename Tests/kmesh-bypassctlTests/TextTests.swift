@@ -161,7 +161,7 @@ import Testing
         #expect(describe(bypass, changed: nil, colored).contains("\u{1B}[33m\(text)\u{1B}[0m\n") == isYellow)
     }
 
-    @Test func `What is off has no effect to tell of`() {
+    @Test func `What is off has no effect to show`() {
         let off = BypassStatus(netns: "web", inode: 7, state: .off, effective: false)
         #expect(describe(off, changed: false, plain) == "state:      off (unchanged)\nnamespace:  web (inode 7)\n")
     }

@@ -222,7 +222,7 @@ import Testing
         #expect(!desk.running.contains(late))
     }
 
-    @Test("A ticket that is not running is no one's to release or to claim with")
+    @Test("A ticket that is not running cannot be released or used for a claim")
     func unknownTickets() {
         var desk = Desk()
         let calls = (0..<3).map { _ in desk.request(.account(1)) }

@@ -17,7 +17,7 @@ import Testing
         RecordLog.contents(of: Array(lines.joined(separator: "\n").utf8), at: now)
     }
 
-    @Test("A deadline that no ttl gives is no record, and takes away what an earlier line says")
+    @Test("A deadline that no ttl gives is not a record, and takes away what an earlier line says")
     func deadlines() {
         let longest = Self.now + UInt64(TimeToLive.maxSeconds) * 1_000_000_000
         for deadline in ["0", "1", "4000000000", "\(longest)"] {

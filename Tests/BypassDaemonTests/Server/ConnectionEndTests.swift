@@ -77,7 +77,7 @@ extension ServerTests {
             }
         }
 
-        @Test("A client that goes away while its request is executed hurts nobody")
+        @Test("A client that goes away while its request is executed harms no other")
         func goneClient() throws {
             try TestServer.with { server in
                 let (client, other) = (try server.connect(), try server.connect())
@@ -86,7 +86,7 @@ extension ServerTests {
                 client.goAway()
                 other.send(call("echo", id: 3))
                 #expect(try other.ids(1) == [3])
-                // Its answer is written to a socket that nobody reads: that must not raise SIGPIPE.
+                // Its answer is written to a socket that no one reads: that must not raise SIGPIPE.
                 server.slow.finishOne()
                 server.waitForConnections(1)
                 other.send(call("echo", id: 4))

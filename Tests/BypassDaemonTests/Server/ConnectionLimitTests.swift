@@ -63,7 +63,7 @@ extension ServerTests {
             }
         }
 
-        @Test("A connection on which nothing is asked is told so and closed, and a subscriber is not")
+        @Test("A connection without a request gets an error and is closed, and a subscriber is not")
         func idle() throws {
             try TestServer.with {
                 $0.idleSeconds = 1

@@ -85,7 +85,7 @@ import Testing
         #expect(limiter.admit(Self.slot(8, idleSince: 60)).evicted === other)
     }
 
-    @Test("Subordinate uids count as their account, so they shut nobody out")
+    @Test("Subordinate uids count as their account, so they shut no other user out")
     func subordinates() {
         var limiter = Self.limiter(100, each: 3)
         for number in 0..<3 {

@@ -25,7 +25,7 @@ extension ServerTests {
             return client
         }
 
-        @Test("A client whose place another user gets is told why")
+        @Test("A client whose place another user gets learns why")
         func told() throws {
             try Self.with(2) { server in
                 let greedy = try [connect(server, 7), connect(server, 7)]
@@ -78,7 +78,7 @@ extension ServerTests {
             }
         }
 
-        @Test("A refused client is told why, whatever it has sent, and does not stay")
+        @Test("A refused client learns why, no matter what it has sent, and does not stay")
         func refused() throws {
             try Self.with(1) { server in
                 let first = try connect(server, 7)
@@ -106,7 +106,7 @@ extension ServerTests {
             }
         }
 
-        @Test("Many refused clients do not stay at all, and are told, too")
+        @Test("Many refused clients do not stay at all, and learn why, too")
         func flood() throws {
             try Self.with(1) { server in
                 let first = try connect(server, 7)

@@ -55,7 +55,7 @@ extension ServerTests {
         }
 
         @Test(
-            "A connection too many is told which limit it is beyond",
+            "A connection too many learns which limit it is beyond",
             arguments: [("connections", 1, 99), ("user-connections", 99, 1)])
         func tooMany(_ name: String, _ connections: Int, _ userConnections: Int) throws {
             try withListener("-\(name)") {

@@ -85,7 +85,7 @@ extension ServerTests {
             }
         }
 
-        @Test("One that is too slow is told so at the end of what it gets, and cut off; no other client notices")
+        @Test("One that is too slow gets an error at the end of its events, and is cut off; no other client notices")
         func tooSlow() throws {
             try Self.with { server in
                 let (slow, quick) = (try subscribe(server, room: 10_000), try subscribe(server, 8))

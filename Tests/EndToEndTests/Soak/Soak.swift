@@ -88,7 +88,7 @@ final class Soak {
         }
     }
 
-    /// What the daemon uses when nobody asks: it closes a namespace's socket some time after a call.
+    /// What the daemon uses when no one asks: it closes a namespace's socket some time after a call.
     private func settledUsage() async throws -> ProcessUsage {
         var usage = try rig.daemon.usage()
         try await eventually("the number of descriptors stays the same") {
@@ -125,20 +125,20 @@ final class Soak {
         }
     }
 
-    /// Every decision was told once, and nothing else.
+    /// Every decision was reported once, and nothing else.
     private func checkTelling(_ watched: WatchRecorder) async throws {
         #expect(watched.snapshots == 1)
         let changes = watched.changes
-        // Namespaces that went, one after the other, may have had the same number; an end is told of what is bypassed.
+        // Namespaces that went, one after the other, may have had the same number; an end is reported for what is bypassed.
         let decided = changes.filter { $0.name != "gone" }
-        #expect(Set(decided).count == decided.count, "a change was told twice")
-        #expect(watched.strayEnds == [], "an end was told twice")
+        #expect(Set(decided).count == decided.count, "a change was reported twice")
+        #expect(watched.strayEnds == [], "an end was reported twice")
         #expect(changes.filter { ["degraded", "repaired"].contains($0.name) } == [], "nobody damages anything")
         let told = Set(changes.map(\.bypass.generation))
         var decisions: [Int] = []
         for client in clients { decisions += await client.decisions }
         #expect(Set(decisions).count == decisions.count, "two decisions have the same generation")
-        #expect(Set(decisions).subtracting(told) == [], "a decision was not told")
+        #expect(Set(decisions).subtracting(told) == [], "a decision was not reported")
     }
 
     private func checkNothingIsLeft(_ watched: WatchRecorder) async throws {

@@ -166,7 +166,7 @@ actor SoakClient {
             let wish = BypassMethod.Parameters(netns: name, state: .on, direction: direction, ttl: ttl, owner: "all")
             let asked = try await ask(BypassMethod.self, wish)
             note(asked)
-            // Nobody comes between a call and its answer.
+            // No one comes between a call and its answer.
             guard case .success(let result) = asked.answer, result.state == .on, result.direction == direction else {
                 throw ContractViolation(description: "\(name), on: \(asked.answer)")
             }

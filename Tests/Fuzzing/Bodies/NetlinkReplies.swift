@@ -3,7 +3,7 @@ internal import Linux
 
 @testable internal import Netfilter
 
-/// What the kernel sends, or somebody who passes for it.
+/// What the kernel sends, or a program that passes for it.
 ///
 /// The first byte of an input says what was asked. The rest are datagrams, each behind its length in two bytes, the
 /// lower first; requests are numbered from 1.
