@@ -63,14 +63,14 @@ struct Chart {
         admissionPolicies: true
 
         controller:
-          image: \(ImageReference.usual)
+          image: kmesh-bypass-controller:\(Product.release)
           resources:
         \(ManifestDefaults.controllerResources.indented(by: 4))
 
         # The daemon in a pod, for nodes where it cannot be installed.
         daemon:
           enabled: false
-          image: \(ImageReference.usualOfDaemon)
+          image: kmesh-bypassd:\(Product.release)
           # The text of /etc/kmesh/bypassd.toml (proto-docs/policy.md). Empty: root may do everything, and the group kmesh may
           # read and bypass.
           policy: ""

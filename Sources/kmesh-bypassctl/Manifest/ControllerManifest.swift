@@ -1,5 +1,3 @@
-internal import BypassAPI
-
 /// What a cluster needs in order to run the controller on every node: YAML, written by hand, since its comments are for
 /// the people who review it. Every value that is put in stands in quotes: a namespace may be called `1e3` or `null`.
 struct ControllerManifest {
@@ -32,7 +30,7 @@ struct ControllerManifest {
     private var labels: String {
         """
             app.kubernetes.io/name: \(Self.name)
-            app.kubernetes.io/version: "\(Product.version)"
+            app.kubernetes.io/version: "\(form.version)"
         """
     }
 
@@ -113,7 +111,7 @@ struct ControllerManifest {
             metadata:
               labels:
                 app.kubernetes.io/name: \(Self.name)
-                app.kubernetes.io/version: "\(Product.version)"
+                app.kubernetes.io/version: "\(form.version)"
                 # No mesh for the controller itself: it must work while the mesh does not.
                 sidecar.istio.io/inject: "false"
                 istio.io/dataplane-mode: none

@@ -1,5 +1,3 @@
-internal import BypassAPI
-
 /// The daemon as a DaemonSet, for clusters where nothing can be installed on nodes. Its rights are those of the unit in
 /// systemd/, as far as a pod's manifest can say so; Tests/images.py runs it with just these.
 struct DaemonManifest {
@@ -13,7 +11,7 @@ struct DaemonManifest {
     private var labels: String {
         """
             app.kubernetes.io/name: \(Self.name)
-            app.kubernetes.io/version: "\(Product.version)"
+            app.kubernetes.io/version: "\(form.version)"
         """
     }
 

@@ -1,3 +1,5 @@
+internal import BypassAPI
+
 /// What stands in a manifest where its users decide: their values or, in the Helm chart's templates, the expressions that Helm
 /// replaces by them. Chart and plain manifest are one text.
 enum ManifestForm {
@@ -24,6 +26,7 @@ enum ManifestForm {
         }
     }
 
+    var version: String { value({ _ in Product.version }, ".Chart.AppVersion") }
     var image: String { value({ "\($0.image)" }, ".Values.controller.image") }
     var daemonImage: String { value({ "\($0.daemonImage)" }, ".Values.daemon.image") }
     var namespace: String { value({ "\($0.namespace)" }, ".Release.Namespace") }
