@@ -69,6 +69,7 @@ class BypassStatus(_Except):
     redirected: bool | None
     direction: Direction | None
     only: ConnectionSet | None
+    cgroup: NotRequired[int]
     since: str | None
     expiresAt: str | None
     owner: str | None
@@ -231,12 +232,13 @@ class Client:
         except_: ConnectionSet | None = None,
         connections: OpenConnections | None = None,
         foreign: bool | None = None,
+        cgroup: int | None = None,
     ) -> BypassResult:
         """Turns the bypass of one network namespace on or off."""
         params = {
             "netns": netns, "state": state, "direction": direction, "ttl": ttl, "owner": owner, "reason": reason,
             "ifGeneration": if_generation, "ifOwner": if_owner, "expectAddresses": expect_addresses, "only": only,
-            "except": except_, "connections": connections, "foreign": foreign,
+            "except": except_, "connections": connections, "foreign": foreign, "cgroup": cgroup,
         }  # fmt: skip
         return cast(BypassResult, self.call("bypass", params))
 
