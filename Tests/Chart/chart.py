@@ -23,7 +23,7 @@ count = 0
 
 
 def objects_of(text):
-    return [each for each in yaml.safe_load_all(text) if each]
+    return [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
 
 
 def rendered(chart, values, version):
@@ -93,8 +93,8 @@ def main(chart):
             if is_new or not has_policies:
                 check(objects, version)
             if is_new == has_policies:
-                check(plain, version)
-                # Helm makes namespaces by itself (--create-namespace).
+                # Those that are equal need no second look. Helm makes namespaces by itself (--create-namespace).
+                check([each for each in plain if each["kind"] == "Namespace"], version)
                 wanted = {key(each): each for each in plain if each["kind"] != "Namespace"}
                 made = {key(each): each for each in objects}
                 for name in sorted(wanted.keys() | made.keys()):

@@ -54,6 +54,6 @@ import Testing
         ).split(separator: "\n")
         #expect(lines.dropLast() == [])
         // Every object, for each version that there are schemas of, from 1.27 on.
-        #expect(lines.last.flatMap { Int($0) } ?? 0 > 500)
+        #expect(lines.last.flatMap { Int($0) } ?? 0 > 300)
     }
 }
