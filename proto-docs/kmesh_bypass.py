@@ -120,6 +120,14 @@ class ExplainResult(TypedDict):
     warnings: list[BypassWarning]
 
 
+class TraceResult(TypedDict):
+    netns: str
+    inode: int
+    seconds: int
+    count: int
+    warnings: list[BypassWarning]
+
+
 class ListResult(TypedDict):
     bypasses: list[BypassStatus]
     warnings: list[BypassWarning]
@@ -263,6 +271,12 @@ class Client:
         params = {"netns": netns, "to": to, "from": from_, "protocol": protocol, "uid": uid}
         return cast(ExplainResult, self.call("explain", params))
 
+    def trace(self, netns: str, *, seconds: int | None = None, count: int | None = None) -> "Trace":
+        """Streams each new connection of one network namespace: iterate over what this returns, and use no other method."""
+        result = cast(TraceResult, self.call("trace", {"netns": netns, "seconds": seconds, "count": count}))
+        self._socket.settimeout(None)
+        return Trace(self, result)
+
     def list(self) -> ListResult:
         """Lists every bypassed network namespace."""
         return cast(ListResult, self.call("list"))
@@ -334,3 +348,18 @@ class Subscription:
             event = cast(BypassEvent, message["params"])
             self.sequence = event["sequence"]
             yield message["method"], event
+
+
+class Trace:
+    """Iterates over `connection` and `left-out`, with their parameters, and ends with `trace-ended`."""
+
+    def __init__(self, client: Client, result: TraceResult) -> None:
+        self._client = client
+        self.result = result
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        while True:
+            message = self._client._receive()
+            yield message["method"], message["params"]
+            if message["method"] == "trace-ended":
+                return

@@ -1,3 +1,5 @@
+package import BypassAPI
+
 /// Why a call failed. After any of these nothing has changed.
 package enum BypassError: Error, Hashable, Sendable {
     case permissionDenied(String)
@@ -12,6 +14,8 @@ package enum BypassError: Error, Hashable, Sendable {
     case conflict(String)
     /// What the name leads to is not what the caller means.
     case netnsMismatch(String)
+    /// One that no setting changes.
+    case limitExceeded(Limits.Name)
 
     /// What is reported to people.
     public var message: String {
@@ -20,6 +24,7 @@ package enum BypassError: Error, Hashable, Sendable {
             .kernelRefused(_, _, let text), .unsupported(let text), .invalidParameter(let text), .conflict(let text),
             .netnsMismatch(let text):
             text
+        case .limitExceeded(let limit): "limit exceeded: at most \(Limits().allowance(limit))"
         }
     }
 }

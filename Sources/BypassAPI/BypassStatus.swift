@@ -88,6 +88,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
             case contested
             case hbone
             case unreadable
+            case untraced
             case truncated
             case unseen
             case leftover

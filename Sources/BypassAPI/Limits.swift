@@ -35,7 +35,12 @@ public struct Limits: Hashable, Sendable {
         /// Fixed: the matcher's map has room for as many.
         case scopePorts = "scope-ports"
         case scopeNetworks = "scope-networks"
+        /// Fixed: each has a thread, and makes the kernel report.
+        case traces
     }
+
+    /// `traces`: at the same time, in all and of one user.
+    public static let (maxTraces, maxUserTraces) = (16, 4)
 
     /// What a limit allows, for people.
     public func allowance(_ name: Name) -> String {
@@ -52,6 +57,7 @@ public struct Limits: Hashable, Sendable {
         case .events: "\(events) events that a subscriber has not read"
         case .scopePorts: "\(ConnectionSet.maxPorts) ports and ranges in a set of connections"
         case .scopeNetworks: "\(ConnectionSet.maxNetworks) networks in a set of connections"
+        case .traces: "\(Self.maxTraces) traces at the same time, and \(Self.maxUserTraces) of one user"
         }
     }
 }

@@ -11,7 +11,7 @@ public struct OpenRPCDocument: Codable, JSONWritableObject, Sendable {
 
     /// Every method, in the order in which people should read them.
     public static let methods: [any RPCMethod.Type] = [
-        BypassMethod.self, ExtendMethod.self, StatusMethod.self, ExplainMethod.self, ListMethod.self,
+        BypassMethod.self, ExtendMethod.self, StatusMethod.self, ExplainMethod.self, TraceMethod.self, ListMethod.self,
         SubscribeMethod.self, ClearMethod.self, MetricsMethod.self, InfoMethod.self, DiscoverMethod.self,
     ]
 

@@ -271,6 +271,7 @@ extension Router {
         addExtend(manager)
         addStatus(manager)
         addExplain(manager)
+        addTrace(manager)
         addList(manager, after: recovery, unread: unread)
         addClear(manager, after: recovery)
         addSubscribe(manager.transition.events, after: recovery, unread: unread)

@@ -10,6 +10,8 @@ package struct Change: Hashable, Sendable {
         case off
         /// Nothing is changed: it is shown what the bypass does.
         case explain
+        /// The same of the namespace's connections, for a while.
+        case trace
     }
 
     /// The one reference that means the host's namespace where the policy allows it.
@@ -60,6 +62,7 @@ extension Change: CustomStringConvertible {
     private func words(direction tellsDirection: Bool, scope tellsScope: Bool, ttl tellsTTL: Bool) -> String {
         let netns = netns.asPartOfSentence
         if operation == .explain { return "explain \(netns)" }
+        if operation == .trace { return "trace \(netns)" }
         guard case .on(let hooks, let scope, let ttl) = operation else { return "turn off \(netns)" }
         var words = "turn on \(netns)"
         if tellsDirection { words += hooks.count > 1 ? " in \(hooks.directionName)" : " \(hooks.directionName)" }

@@ -43,7 +43,10 @@ int clinux_netlink_socket(int protocol)
 int clinux_join_traces(int fd)
 {
 	int group = NFNLGRP_NFTRACE;
+	int room = 2 << 20;
 
+	/* Without it there is room for the traces of some ten packets at once, and with it for those of some hundred. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
 	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
 }
 

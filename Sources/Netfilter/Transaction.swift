@@ -6,7 +6,8 @@ internal import SystemPackage
 /// One batch of changes, for all families of a namespace, that the kernel executes as a whole or not at all.
 package struct Transaction: Hashable, Sendable {
     package enum Operation: Hashable, Sendable {
-        /// - Parameter isOwned: whether it belongs to the socket that creates it, and goes with it (Linux 5.12).
+        /// - Parameter isOwned: whether it belongs to the socket that creates it, and goes with it (Linux 5.12). It must not be
+        ///   there yet.
         case addTable(Family, String, isOwned: Bool = false)
         case addChain(ChainName, BaseChain)
         /// At the head of the chain.
@@ -48,7 +49,8 @@ extension Transaction.Operation {
         switch self {
         case .addTable(let family, let table, let isOwned):
             buffer.append(
-                MessageType.newTable, family: family.rawValue, flags: flags.union(.create), sequence: sequence
+                MessageType.newTable, family: family.rawValue,
+                flags: flags.union(isOwned ? [.create, .exclusive] : .create), sequence: sequence
             ) {
                 $0.put(NFTA_TABLE_NAME.rawValue, table)
                 if isOwned { $0.put(NFTA_TABLE_FLAGS.rawValue, NFT_TABLE_F_OWNER.rawValue) }

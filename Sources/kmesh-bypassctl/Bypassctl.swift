@@ -38,8 +38,8 @@ struct Bypassctl: AsyncParsableCommand {
             """,
         version: "kmesh-bypassctl " + Product.fullVersion,
         subcommands: [
-            On.self, Off.self, Extend.self, Status.self, Explain.self, List.self, Namespaces.self, Watch.self,
-            Clear.self, Info.self, Metrics.self, Exec.self, Compare.self, CompareWorker.self,
+            On.self, Off.self, Extend.self, Status.self, Explain.self, Trace.self, List.self, Namespaces.self,
+            Watch.self, Clear.self, Info.self, Metrics.self, Exec.self, Compare.self, CompareWorker.self,
             PolicyCommand.self, Manifest.self, Doctor.self, Support.self, Demo.self,
         ]
     )

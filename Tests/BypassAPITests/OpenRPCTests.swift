@@ -21,8 +21,8 @@ import Testing
         let names = document.object?["methods"]?.array?.compactMap { $0.object?["name"]?.string }
         #expect(
             names == [
-                "bypass", "extend", "status", "explain", "list", "subscribe", "clear", "metrics", "info",
-                "rpc.discover",
+                "bypass", "extend", "status", "explain", "trace", "list", "subscribe", "clear", "metrics",
+                "info", "rpc.discover",
             ])
         #expect(Sample.calls.map { $0.method.name } == names)
     }

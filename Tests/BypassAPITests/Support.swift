@@ -91,6 +91,14 @@ enum Sample {
             ]
         ),
         (
+            TraceMethod.self, TraceMethod.Parameters(netns: "web", seconds: 10, count: 5),
+            [
+                TraceMethod.Result(
+                    netns: "web", inode: 4_026_532_281, seconds: 10, count: 5,
+                    warnings: [.init(code: "untraced", message: "...")])
+            ]
+        ),
+        (
             ListMethod.self, NoParameters(),
             [ListMethod.Result(bypasses: [status, statusOff]), ListMethod.Result(bypasses: [])]
         ),

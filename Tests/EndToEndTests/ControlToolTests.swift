@@ -85,6 +85,24 @@ extension EndToEndTests {
             }
         }
 
+        @Test func traceShowsConnectionsAsTheyAreMade() async throws {
+            try await Rig.with { rig in
+                let pod = rig.sandbox.pod
+                try await rig.sandbox.install(.iptables)
+                let tracing = Task { try await Self.run(rig, ["trace", pod, "--count", "1"]) }
+                try await eventually("it traces") { try await rig.sandbox.ruleset().contains("kmesh_bypass_trace") }
+                _ = try await rig.sandbox.whoAnswers(.outbound, .ipv4)
+                let traced = try await tracing.value
+                for word in ["outbound  tcp  10.89.0.1:", " -> 10.89.0.2:8080  sidecar:15001  ip nat ISTIO_REDIRECT"] {
+                    #expect(traced.code == 0 && traced.output.contains(word), "\(traced)")
+                }
+                #expect(traced.output.contains("1 connection, 0 left out"), "\(traced)")
+                let json = try rig.lines(try await Self.run(rig, ["trace", pod, "--for", "1s", "--json"]).output)
+                #expect(json.map { $0.object?["event"]?.string } == ["started", "trace-ended"], "\(json)")
+                #expect(try await Self.run(rig, ["trace", pod, "--for", "11m"]).code == 64)
+            }
+        }
+
         @Test func theExitCodeSaysWhetherAllOfItIsBypassed() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod

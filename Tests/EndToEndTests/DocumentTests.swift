@@ -25,8 +25,8 @@ extension EndToEndTests {
                 let names = methods.compactMap { $0.object?["name"]?.string }
                 #expect(
                     names == [
-                        "bypass", "extend", "status", "explain", "list", "subscribe", "clear", "metrics", "info",
-                        "rpc.discover",
+                        "bypass", "extend", "status", "explain", "trace", "list", "subscribe", "clear", "metrics",
+                        "info", "rpc.discover",
                     ])
                 for name in names {
                     let refusal = try await rig.refusal(name, [])

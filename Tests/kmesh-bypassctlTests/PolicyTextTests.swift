@@ -96,7 +96,7 @@ import Testing
 
                 TO                                                         ANSWER  BECAUSE
                 call status, list, subscribe, metrics, info, rpc.discover  yes     the grant in line 1, through group kmesh
-                call bypass, extend, explain                               yes     the grant in line 1, through group kmesh
+                call bypass, extend, explain, trace                        yes     the grant in line 1, through group kmesh
                 turn on db inbound without a ttl                           no      uid 1003 may not turn on db without a ttl: the grant in line 1 requires one of at most 5400 seconds
                 turn off db                                                yes     the grant in line 1, through group kmesh
                 call clear                                                 no      uid 1003 may not call clear: the grant in line 1 gives role bypass, and this needs role admin
@@ -128,7 +128,7 @@ import Testing
         let refused = try explain(root, host)
         #expect(
             refused.contains(
-                "call bypass, extend, explain                               yes     root is always admin\n"),
+                "call bypass, extend, explain, trace                        yes     root is always admin\n"),
             "\(refused)")
         #expect(refused.contains("no      pid:1 is the host's own network namespace"))
         let member = Caller(uid: 7, gid: 10)

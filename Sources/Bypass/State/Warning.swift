@@ -40,6 +40,8 @@ package enum Warning: Hashable, Sendable {
     case foreignNotRemoved(String)
     /// It is not known whether some rules take connections to a proxy.
     case unreadable(rules: String, reason: String)
+    /// The kernel does not trace the rules of iptables-legacy.
+    case untraced
     /// The number of warnings that are not shown, with those of redirects that were only counted.
     case truncated(Int)
     /// The number of steps of a packet's way that are not shown.
@@ -74,6 +76,7 @@ package enum Warning: Hashable, Sendable {
         case .otherNat: .otherNat
         case .foreignBypass, .foreignNotRemoved: .foreignBypass
         case .unreadable: .unreadable
+        case .untraced: .untraced
         case .truncated, .furtherSteps, .omittedBypasses: .truncated
         case .unseen: .unseen
         case .hbone: .hbone
@@ -134,6 +137,9 @@ package enum Warning: Hashable, Sendable {
         case .foreignNotRemoved(let reason): "not all rules of other programs could be removed: \(reason)"
         case .unreadable(let rules, let reason):
             "\(rules) cannot be read, and may redirect connections to the proxy: \(reason)"
+        case .untraced:
+            "the kernel does not trace the rules of iptables-legacy: where a connection goes is seen, and which rule sends it "
+                + "there is shown if only one can"
         case .truncated(let count):
             "and \(count) more warnings like these, which are not shown"
         case .furtherSteps(let count):

@@ -192,20 +192,22 @@ extension ExplainMethod {
         .init("protocol", .oneOf(TransportProtocol.self)), .init("to", .string("address and port")),
         .init("from", .string("null if any address may be").orNull),
         .init("source", .oneOf(Source.self, "`trace`: of a packet, by the kernel; `rules`: evaluated by the daemon")),
-        .init(
-            "steps", .array(of: .component("Step", .object("a rule that matches, or the end of a base chain", step)))),
-        .init(
-            "ends",
-            .component(
-                "End",
-                .object(
-                    nil,
-                    [
-                        .init("at", .oneOf(End.Place.self)),
-                        .init("port", .integer(minimum: 1, maximum: Int(UInt16.max)).orNull),
-                        .init("process", .string("null: not known").orNull),
-                    ]))),
+        .init("steps", .array(of: stepSchema)),
+        .init("ends", endSchema),
     ]
+
+    static let endSchema = Schema.component(
+        "End",
+        .object(
+            nil,
+            [
+                .init("at", .oneOf(End.Place.self)),
+                .init("port", .integer(minimum: 1, maximum: Int(UInt16.max)).orNull),
+                .init("process", .string("null: not known").orNull),
+            ]))
+
+    static let stepSchema = Schema.component(
+        "Step", .object("a rule that matches, or the end of a base chain", step))
 
     private static let step: [Schema.Property] = [
         .init("hook", .string()), .init("priority", .integer(minimum: Int(Int32.min), maximum: Int(Int32.max))),

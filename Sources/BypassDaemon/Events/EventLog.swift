@@ -171,18 +171,19 @@ final class EventLog: Sendable {
     }
 }
 
-/// What one connection has subscribed to: a place in the log. Belongs to the connection's thread.
+/// What one connection has subscribed to: a place in the log, and a trace. Belongs to the connection's thread.
 struct Subscription {
     private var log: EventLog?
+    private var trace: TraceFeed?
     private var sequence = 0
-    private let handle: Connection.Handle
+    /// Of the connection that is woken.
+    let handle: Connection.Handle
 
-    /// - Parameter handle: of the connection that is woken.
     init(for handle: Connection.Handle) {
         self.handle = handle
     }
 
-    var isActive: Bool { log != nil }
+    var isActive: Bool { log != nil || trace?.isActive == true }
 
     /// Events after that one are taken from now on.
     mutating func begin(_ log: EventLog, after sequence: Int) {
@@ -190,19 +191,37 @@ struct Subscription {
         log.add(handle)
     }
 
+    /// Lines of a trace are taken from now on, instead of those of an earlier one.
+    mutating func begin(_ trace: TraceFeed) {
+        endTrace()
+        self.trace = trace
+    }
+
     /// Whether it has missed something.
-    var isBehind: Bool { log?.reachesBack(to: sequence) == false }
+    var isBehind: Bool { log?.reachesBack(to: sequence) == false || trace?.isBehind == true }
 
     /// What is to be sent next; nil if nothing has happened since.
     mutating func next() -> EventLog.Next? {
+        if let line = trace?.next() { return .line(line) }
         guard let log, let next = log.next(after: sequence) else { return nil }
         if case .line = next { sequence += 1 }
         return next
     }
 
     mutating func end() {
+        endEvents()
+        endTrace()
+    }
+
+    mutating func endEvents() {
         log?.remove(handle)
         log = nil
+    }
+
+    /// Nothing of the trace is left when this returns.
+    mutating func endTrace() {
+        trace?.cancel()
+        trace = nil
     }
 }
 

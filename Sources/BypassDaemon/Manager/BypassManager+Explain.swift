@@ -22,9 +22,7 @@ extension BypassManager {
         let rules = try turn.rules()
         let packets = request.packets(in: rules.context)
         let ways = rules.ways(of: packets, in: turn.namespace)
-        var warnings: [Bypass.Warning] = rules.unreadable.prefix(Self.maxUnreadable).map {
-            .unreadable(rules: $0.rules.printable(upTo: 128), reason: $0.reason)
-        }
+        var warnings = rules.warnings
         let further = ways.reduce(0) { $0 + $1.path.further }
         if further > 0 { warnings.append(.furtherSteps(further)) }
         return ExplainMethod.Result(
@@ -32,9 +30,14 @@ extension BypassManager {
             probes: zip(packets, ways).map { ExplainMethod.Probe($0, $1, rules.context) },
             warnings: warnings.map(BypassStatus.Warning.init))
     }
+}
 
-    /// As many as there can be tables of iptables-legacy, and more.
-    private static let maxUnreadable = 16
+extension NamespaceRules {
+    /// Of what may decide about a packet, and could not be read.
+    var warnings: [Bypass.Warning] {
+        // As many as there can be tables of iptables-legacy, and more.
+        unreadable.prefix(16).map { .unreadable(rules: $0.rules.printable(upTo: 128), reason: $0.reason) }
+    }
 }
 
 extension ExplainMethod.Probe {
@@ -52,7 +55,7 @@ extension ExplainMethod.Probe {
 
 extension ExplainMethod.Step {
     /// Names come from the namespace: they are cut and escaped, as in a sentence.
-    fileprivate init(_ step: PacketPath.Step) {
+    init(_ step: PacketPath.Step) {
         let number = step.rule.map { "rule \($0.number)" + ($0.handle.map { ", handle \($0)" } ?? "") }
         self.init(
             hook: step.hook.name, priority: step.priority,
@@ -63,7 +66,7 @@ extension ExplainMethod.Step {
 }
 
 extension ExplainMethod.End {
-    fileprivate init(_ end: PacketPath.End) {
+    init(_ end: PacketPath.End) {
         switch end {
         case .application(let port): self.init(at: .application, port: Int(port))
         case .sidecar(let port): self.init(at: .sidecar, port: Int(port))

@@ -16,6 +16,7 @@ final class BypassManager: Sendable {
     let logger: Logger
     let lists = SharedCall<EncodedResult>()
     let priorityLists = SharedCall<EncodedResult>()
+    let traces = RunningTraces()
 
     var store: BypassStore { transition.store }
 

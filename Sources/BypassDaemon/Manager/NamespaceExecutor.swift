@@ -54,6 +54,12 @@ final class NamespaceExecutor: Sendable {
         }
     }
 
+    fileprivate func trace(
+        of namespace: borrowing NetworkNamespace, _ rules: NamespaceRules
+    ) throws(BypassError) -> NamespaceTrace {
+        try NamespaceTrace(namespace, rules, matcher: matcher, closer: closer)
+    }
+
     // MARK: opening
 
     private func open(_ target: Target) throws(BypassError) -> NetworkNamespace {
@@ -138,6 +144,11 @@ struct NamespaceTurn: ~Copyable {
     /// Reads all rules that decide about the namespace's packets, on the calling thread.
     func rules() throws(BypassError) -> NamespaceRules {
         try executor.rules(of: namespace)
+    }
+
+    /// Begins a trace of the namespace's connections.
+    func trace(_ rules: NamespaceRules) throws(BypassError) -> NamespaceTrace {
+        try executor.trace(of: namespace, rules)
     }
 
     /// Throws unless the namespace has one of the addresses.

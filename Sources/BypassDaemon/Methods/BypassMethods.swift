@@ -56,6 +56,17 @@ extension Router {
         }
     }
 
+    /// `trace`
+    mutating func addTrace(_ manager: BypassManager) {
+        add(TraceMethod.self) { parameters, call throws(BypassError) in
+            call.subscription.endTrace()
+            let feed = TraceFeed(for: call.subscription.handle)
+            let result = try manager.trace(TraceRequest(parameters), to: feed, by: call.peer, &call.afterAnswer)
+            call.subscription.begin(feed)
+            return result
+        }
+    }
+
     /// `list`
     mutating func addList(_ manager: BypassManager, after recovery: Recovery, unread: UnreadAnswers) {
         add(ListMethod.self) { _, call in

@@ -39,7 +39,7 @@ extension Router {
                 throw .invalidParameter("stream and sequence go together")
             }
             recovery.waitUntilDone()
-            call.subscription.end()
+            call.subscription.endEvents()
             if parameters.stream == events.stream, let sequence = parameters.sequence,
                 events.reachesBack(to: sequence)
             {

@@ -18,6 +18,7 @@ extension ErrorObject {
         case .invalidParameter(let message): self = .invalidParams.detailed(message)
         case .conflict(let message): self.init(.conflict, message)
         case .netnsMismatch(let message): self.init(.netnsMismatch, message)
+        case .limitExceeded(let limit): self.init(limit, Limits())
         }
     }
 

@@ -34,6 +34,27 @@ package struct NamespaceRules: Sendable {
         }
     }
 
+    /// The way of a connection that the kernel has traced. Whether the matcher matches is left open: where the packet went
+    /// says so, and a bypass may have begun or ended since these rules were read.
+    package func way(of connection: TracedConnection) -> Way {
+        var context = context
+        context.matcher.matches = nil
+        let evaluation = PathEvaluation(
+            tables, context, isComplete: unreadable.isEmpty, maxSteps: Self.maxTracedSteps)
+        let (path, isTraced) = evaluation.path(of: connection)
+        return Way(path: path, isTraced: isTraced)
+    }
+
+    /// Rules and conditions that are evaluated for a traced connection: there can be many of them in a second.
+    private static let maxTracedSteps = 1 << 14
+
+    /// Whether iptables-legacy, whose rules the kernel does not trace, has any that may decide about a packet.
+    package var hasLegacyRules: Bool {
+        tables.contains { table in
+            table.backend == .legacy && table.chains.values.contains { $0.base != nil && !$0.rules.isEmpty }
+        }
+    }
+
     /// Where a packet ends, from the rules alone.
     func end(of first: FirstPacket) -> PacketPath.End {
         evaluation(of: first).path(of: first.packet, from: first.origin).end

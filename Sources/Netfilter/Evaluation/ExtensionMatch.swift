@@ -122,8 +122,9 @@ private func multiport(_ packet: Packet, _ information: Information) -> Bool? {
 private func owner(_ packet: Packet, _ information: Information) -> Bool? {
     let (match, inverted) = (information.byte(16), information.byte(17))
     guard let owner = packet.owner else { return (match ^ inverted) == 0 }
-    func holds(_ bit: UInt8, _ number: UInt32, _ offset: Int) -> Bool? {
+    func holds(_ bit: UInt8, _ number: UInt32?, _ offset: Int) -> Bool? {
         guard match & bit != 0 else { return true }
+        guard let number else { return nil }
         let isInRange = information.host(offset) <= number && number <= information.host(offset + 4)
         return isInRange != (inverted & bit != 0)
     }

@@ -26,6 +26,8 @@ extension NetlinkSocket {
         var list: [Ruleset.Table] = []
         try dump(MessageType.getTable, "reading tables") { message in
             guard let table = message.table, !table.isDormant else { return }
+            // A trace of the daemon's decides nothing.
+            if table.hasOwner, table.name == TraceTable.name { return }
             let isOfPackets = [.ip, .ip6, .inet].contains(table.family)
             if isOfPackets, list.count < Self.maxTables { list.append(table) } else if isOfPackets { budget = -1 }
         }

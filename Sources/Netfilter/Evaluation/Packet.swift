@@ -14,12 +14,12 @@ package struct Packet: Hashable, Sendable {
         package static let loopback = Interface(name: "lo", index: 1)
     }
 
-    /// The user and group of the socket that sends it.
+    /// The user and group of the socket that sends it; nil if they are not known.
     package struct Owner: Hashable, Sendable {
-        package var uid: UInt32
-        package var gid: UInt32
+        package var uid: UInt32?
+        package var gid: UInt32?
 
-        package init(uid: UInt32, gid: UInt32) {
+        package init(uid: UInt32?, gid: UInt32?) {
             self.uid = uid
             self.gid = gid
         }
@@ -86,14 +86,19 @@ package struct Packet: Hashable, Sendable {
         set { network.replaceSubrange((network.count - addressSize)..., with: newValue) }
     }
 
-    var sourcePort: UInt16? { port(at: 0) }
+    var sourcePort: UInt16? {
+        get { port(at: 0) }
+        set { setPort(newValue, at: 0) }
+    }
 
     var destinationPort: UInt16? {
         get { port(at: 2) }
-        set {
-            segment[2] = newValue.map { UInt8($0 >> 8) }
-            segment[3] = newValue.map { UInt8($0 & 0xff) }
-        }
+        set { setPort(newValue, at: 2) }
+    }
+
+    private mutating func setPort(_ port: UInt16?, at offset: Int) {
+        segment[offset] = port.map { UInt8($0 >> 8) }
+        segment[offset + 1] = port.map { UInt8($0 & 0xff) }
     }
 
     private func port(at offset: Int) -> UInt16? {

@@ -59,6 +59,9 @@ package struct PacketPath: Hashable, Sendable {
     /// Steps that are not kept.
     package var further = 0
 
+    /// The steps that decide where the packet ends.
+    package var deciding: [Step] { steps.filter(\.decides) }
+
     package static let maxSteps = 64
 
     package init() {}

@@ -1,15 +1,20 @@
 /// Evaluates all rules of a namespace for one packet, as the kernel would.
 package struct PathEvaluation: Sendable {
-    private let tables: [FilterTable]
-    private let context: PacketContext
+    let tables: [FilterTable]
+    let context: PacketContext
     /// Rules that were not read: no end is known then.
-    private let isComplete: Bool
+    let isComplete: Bool
+    /// Rules and base chains that are evaluated for one packet.
+    private let maxSteps: Int
 
     /// - Parameter isComplete: whether these are all tables that may matter.
-    package init(_ tables: [FilterTable], _ context: PacketContext, isComplete: Bool) {
+    package init(
+        _ tables: [FilterTable], _ context: PacketContext, isComplete: Bool, maxSteps: Int = PathWalk.maxSteps
+    ) {
         self.tables = tables
         self.context = context
         self.isComplete = isComplete
+        self.maxSteps = maxSteps
     }
 
     /// - Parameter trace: what the kernel says of the packet at the OUTPUT hook, instead of that hook's rules.
@@ -25,31 +30,47 @@ package struct PathEvaluation: Sendable {
     }
 
     /// Where it is not known whether a rule matches, both ways are followed: the end is known if all of them end there.
-    private func walk(_ packet: Packet, _ origin: PacketOrigin, _ trace: [TraceMessage]?) -> PacketPath? {
+    ///
+    /// - Parameters:
+    ///   - reported: what the kernel has reported of the packet.
+    ///   - fits: whether the packet can have gone such a way; nil if nothing is known of that.
+    func walk(
+        _ packet: Packet, _ origin: PacketOrigin, _ trace: [TraceMessage]?, reported: ReportedRules? = nil,
+        fits: ((PathWalk) -> Bool)? = nil
+    ) -> PacketPath? {
         var first: PacketPath?
         var ends: Set<PacketPath.End> = []
         var waiting: [[Bool]] = [[]]
         var walks = 0
-        var budget = PathWalk.maxSteps
+        var budget = maxSteps
+        var isAmbiguous = false
         while let decisions = waiting.popLast() {
             walks += 1
             guard walks <= Self.maxWalks else {
                 ends.insert(.unknown)
                 break
             }
-            var walk = PathWalk(packet, tables, context, following: trace, assuming: decisions, budget)
+            var walk = PathWalk(
+                packet, tables, context, following: trace, assuming: decisions, reported: reported, budget)
             walk.go(from: origin)
             if walk.hasLostTrace { return nil }
             budget = walk.budget
-            ends.insert(walk.path.end)
-            if first == nil { first = walk.path }
             for count in decisions.count..<max(decisions.count, walk.decisions.count) {
                 waiting.append(Array(walk.decisions[..<count]) + [true])
             }
+            if let fits {
+                // Ways that all fit, and by different rules: none of them is known to have decided.
+                isAmbiguous = isAmbiguous || walk.path.end == .unknown
+                if walk.path.end != .unknown, !fits(walk) { continue }
+                walk.path.markDecision()
+                if let first, first.deciding != walk.path.deciding { isAmbiguous = true }
+            }
+            ends.insert(walk.path.end)
+            if first == nil { first = walk.path }
         }
         var path = first ?? PacketPath()
         path.end = ends.count == 1 && isComplete ? path.end : .unknown
-        path.markDecision()
+        if isAmbiguous { path.steps = [] } else if fits == nil { path.markDecision() }
         return path
     }
 

@@ -43,11 +43,17 @@ extension PathWalk {
     private mutating func verdict(
         of rule: FilterRule, _ number: Int, in chain: String, _ place: Place, at hook: Hook
     ) throws(Stop) -> Verdict? {
-        var evaluation = RuleEvaluation(packet, context, sets: place.table.sets)
+        let isMatch = reported?.isMatch(rule, chain, place, at: hook)
+        if isMatch == false { return nil }
+        var evaluation = RuleEvaluation(packet, context, sets: place.table.sets, isMatch: isMatch == true)
         let outcome = evaluation.evaluate(rule)
         var isTaken = true
-        let isOpen = !evaluation.isCertain && outcome != .passes
+        var isOpen = !evaluation.isCertain && outcome != .passes
         if isOpen, outcome != .goesOn { isTaken = try decide() }
+        if reported != nil {
+            if !isTaken { return nil }
+            isOpen = false
+        }
         // What a rule changes before its last condition is changed.
         if isTaken { packet = evaluation.packet }
         if outcome == .passes { return nil }

@@ -8,6 +8,9 @@ struct PathWalk {
     private let trace: [TraceMessage]?
     private(set) var hasLostTrace = false
     private let assumed: [Bool]
+    /// What the kernel has reported of the packet. Assumptions are checked against where it went: none of them is an open
+    /// question in the path.
+    let reported: ReportedRules?
     /// Whether each rule that may match was taken to match, in their order.
     private(set) var decisions: [Bool] = []
     var path = PacketPath()
@@ -23,12 +26,13 @@ struct PathWalk {
 
     init(
         _ packet: Packet, _ tables: [FilterTable], _ context: PacketContext, following trace: [TraceMessage]?,
-        assuming decisions: [Bool], _ budget: Int
+        assuming decisions: [Bool], reported: ReportedRules? = nil, _ budget: Int
     ) {
         self.budget = budget
         original = packet
         self.packet = packet
         self.trace = trace
+        self.reported = reported
         self.tables = tables
         self.context = context
         assumed = decisions
@@ -37,6 +41,8 @@ struct PathWalk {
 
     enum Stop: Error {
         case dropped, unknown
+        /// The trace does not reach the end of a hook, and the packet was not dropped.
+        case lost
     }
 
     mutating func go(from origin: PacketOrigin) {
@@ -45,38 +51,46 @@ struct PathWalk {
             path.end = end
         } catch {
             path.end = error == .dropped ? .dropped : .unknown
+            hasLostTrace = error == .lost
         }
     }
 
     private mutating func leave() throws(Stop) {
         packet.output = try isKnownLocal() ? [.loopback] : context.interfaces
-        if let trace {
-            hasLostTrace = try !follow(trace)
-            if hasLostTrace { return }
-        } else {
-            try cross(.output)
-        }
+        try pass(.output)
         var isLocal = try isKnownLocal()
-        // A rule of the routing table may send what is marked over lo, to the proxy; such rules are not read.
-        if !isLocal, packet.mark != 0, takesFromLoopback { isLocal = try decide() }
+        if let output = trace?.first(where: { $0.chain == TraceTable.last(.postrouting) })?.output {
+            isLocal = output == TraceMessage.loopback
+        } else if !isLocal, packet.mark != 0, takesFromLoopback {
+            // A rule of the routing table may send what is marked over lo, to the proxy; such rules are not read.
+            isLocal = try decide()
+        }
         packet.output = isLocal ? [.loopback] : context.interfaces
-        try cross(.postrouting)
+        try pass(.postrouting)
         guard isLocal else { return }
         (packet.input, packet.output) = ([.loopback], [])
-        try cross(.prerouting)
+        try pass(.prerouting)
         if transparentProxy == nil, try !isKnownLocal() { throw .unknown }
-        try cross(.input)
+        try pass(.input)
     }
 
     private mutating func arrive() throws(Stop) {
         packet.input = context.interfaces
-        try cross(.prerouting)
-        if transparentProxy != nil { return try cross(.input) }
-        if try isKnownLocal() { return try cross(.input) }
+        try pass(.prerouting)
+        if transparentProxy != nil { return try pass(.input) }
+        if try isKnownLocal() { return try pass(.input) }
         packet.output = context.interfaces
-        try cross(.forward)
+        try pass(.forward)
         packet.input = []
-        try cross(.postrouting)
+        try pass(.postrouting)
+    }
+
+    /// Crosses a hook as the kernel has traced it; where no trace begins, and none reaches the end of the hook, by its rules.
+    private mutating func pass(_ hook: Hook) throws(Stop) {
+        let isFirst = hook == .output || hook == .prerouting && packet.owner == nil
+        guard let trace, isFirst || trace.contains(where: { $0.chain == TraceTable.last(hook) || $0.isDrop })
+        else { return try cross(hook) }
+        try follow(trace, at: hook)
     }
 
     private func isKnownLocal() throws(Stop) -> Bool {
@@ -97,11 +111,7 @@ struct PathWalk {
     }
 
     /// Whether a chain takes packets by TPROXY.
-    private var takesFromLoopback: Bool {
-        tables.contains { table in
-            table.chains.values.contains { $0.rules.contains { $0.parts.contains(where: \.isTransparentProxy) } }
-        }
-    }
+    private var takesFromLoopback: Bool { tables.contains(where: \.takesTransparently) }
 
     /// The answer to an open question: as it was assumed, else no.
     mutating func decide() throws(Stop) -> Bool {
@@ -185,6 +195,13 @@ struct PathWalk {
     private func isDone(_ hook: Hook) -> Bool {
         if packet.isExcepted == true { return true }
         return hook == .prerouting || hook == .output ? hasDestinationNat : hasSourceNat
+    }
+}
+
+extension FilterTable {
+    /// Whether a rule takes packets by TPROXY.
+    var takesTransparently: Bool {
+        chains.values.contains { $0.rules.contains { $0.parts.contains(where: \.isTransparentProxy) } }
     }
 }
 

@@ -15,20 +15,23 @@ struct RuleEvaluation {
     var registers = Registers()
     /// Whether all conditions so far are known to be met.
     private(set) var isCertain = true
+    /// The kernel has said that the rule matches.
+    private let isMatch: Bool
 
-    init(_ packet: Packet, _ context: PacketContext, sets: [String: FilterSet?]) {
+    init(_ packet: Packet, _ context: PacketContext, sets: [String: FilterSet?], isMatch: Bool = false) {
         self.packet = packet
         self.context = context
         self.sets = sets
+        self.isMatch = isMatch
     }
 
     /// What the rule does if all its conditions that are not known are met; `isCertain` says whether there are any.
     mutating func evaluate(_ rule: FilterRule) -> RuleOutcome {
         for part in rule.parts {
-            switch condition(part) {
-            case true?: break
-            case false?: return .passes
-            case nil: isCertain = false
+            let isMet = condition(part)
+            if !isMatch {
+                if isMet == false { return .passes }
+                if isMet == nil { isCertain = false }
             }
             if let verdict = verdict(of: part) { return .decides(verdict) }
         }

@@ -139,6 +139,8 @@ struct MessageFlags: OptionSet {
     static let acknowledge = Self(rawValue: UInt16(NLM_F_ACK))
     static let dump = Self(rawValue: UInt16(NLM_F_DUMP))
     static let create = Self(rawValue: UInt16(NLM_F_CREATE))
+    /// Refused if it is there already.
+    static let exclusive = Self(rawValue: UInt16(NLM_F_EXCL))
     /// At the end of the chain, not at its head.
     static let append = Self(rawValue: UInt16(NLM_F_APPEND))
     /// What is made is sent back as the kernel holds it, with its handle.

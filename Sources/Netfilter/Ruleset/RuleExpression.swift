@@ -24,6 +24,14 @@ package enum RuleExpression: Hashable, Sendable {
     case isForForeignAddress
     /// The transport protocol that the IP header names, IPv6's only where it stands in the first header.
     case isTransport(UInt8, Family)
+    /// Its transport protocol, behind whatever headers of IPv6 (`meta l4proto`).
+    case carries(UInt8)
+    /// A segment of TCP that opens a connection (`tcp flags & (fin | syn | rst | ack) == syn`).
+    case opensConnection
+    /// Conntrack has not seen an earlier packet of the connection leave a hook (`ct status & confirmed == 0`).
+    case isFirstOfConnection
+    /// Matches so often, and some more at once: `limit rate N/second burst N packets`.
+    case limit(perSecond: UInt64, burst: UInt32)
     /// The packet comes from this port of TCP or UDP.
     case isFromPort(UInt16)
     /// The kernel reports to NFNLGRP_NFTRACE what becomes of the packet (`meta nftrace set 1`).
@@ -97,16 +105,30 @@ package enum RuleExpression: Hashable, Sendable {
             unsafe Self.compare(Array("lo".utf8) + Array(repeating: 0, count: 14), NFT_CMP_NEQ, to: rule)
         case .isNewConnection:
             unsafe Self.load(NFT_CT_STATE, to: rule)
-            let new = Self.hostOrder(1 << 3)  // NF_CT_STATE_BIT(IP_CT_NEW)
-            let none = Self.hostOrder(0)
-            unsafe Self.add("bitwise", to: rule) { expression in
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_SREG), NFT_REG_1.rawValue)
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_DREG), NFT_REG_1.rawValue)
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_LEN), UInt32(new.count))
-                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_MASK), new, UInt32(new.count))
-                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_XOR), none, UInt32(none.count))
+            unsafe Self.mask(Self.hostOrder(1 << 3), to: rule)  // NF_CT_STATE_BIT(IP_CT_NEW)
+            unsafe Self.compare(Self.hostOrder(0), NFT_CMP_NEQ, to: rule)
+        case .isFirstOfConnection:
+            unsafe Self.load(NFT_CT_STATUS, to: rule)
+            unsafe Self.mask(Self.hostOrder(1 << 3), to: rule)  // IPS_CONFIRMED
+            unsafe Self.compare(Self.hostOrder(0), NFT_CMP_EQ, to: rule)
+        case .carries(let transport):
+            unsafe Self.add("meta", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_L4PROTO.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_DREG), NFT_REG_1.rawValue)
             }
-            unsafe Self.compare(none, NFT_CMP_NEQ, to: rule)
+            unsafe Self.compare([transport], NFT_CMP_EQ, to: rule)
+        case .opensConnection:
+            unsafe Self.loadTransportHeader(offset: 13, length: 1, to: rule)
+            unsafe Self.mask([0x17], to: rule)
+            unsafe Self.compare([0x02], NFT_CMP_EQ, to: rule)
+        case .limit(let rate, let burst):
+            unsafe Self.add("limit", to: rule) { expression in
+                unsafe nftnl_expr_set_u64(expression, UInt16(NFTNL_EXPR_LIMIT_RATE), rate)
+                unsafe nftnl_expr_set_u64(expression, UInt16(NFTNL_EXPR_LIMIT_UNIT), 1)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_LIMIT_BURST), burst)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_LIMIT_TYPE), NFT_LIMIT_PKTS.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_LIMIT_FLAGS), 0)
+            }
         case .isForLocalAddress:
             #if FAULT_POINTS
                 // A test has a kernel without nft_fib_inet: a match of this name is in none.
@@ -127,13 +149,7 @@ package enum RuleExpression: Hashable, Sendable {
             }
             unsafe Self.compare([number], NFT_CMP_EQ, to: rule)
         case .isFromPort(let port):
-            unsafe Self.add("payload", to: rule) { expression in
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
-                unsafe nftnl_expr_set_u32(
-                    expression, UInt16(NFTNL_EXPR_PAYLOAD_BASE), NFT_PAYLOAD_TRANSPORT_HEADER.rawValue)
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_OFFSET), 0)
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_LEN), 2)
-            }
+            unsafe Self.loadTransportHeader(offset: 0, length: 2, to: rule)
             unsafe Self.compare([UInt8(port >> 8), UInt8(port & 0xff)], NFT_CMP_EQ, to: rule)
         case .startTrace:
             unsafe Self.add("immediate", to: rule) { expression in
@@ -167,6 +183,28 @@ package enum RuleExpression: Hashable, Sendable {
         unsafe add("ct", to: rule) { expression in
             unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CT_KEY), key.rawValue)
             unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CT_DREG), NFT_REG_1.rawValue)
+        }
+    }
+
+    private static func loadTransportHeader(offset: UInt32, length: UInt32, to rule: OpaquePointer) {
+        unsafe add("payload", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
+            unsafe nftnl_expr_set_u32(
+                expression, UInt16(NFTNL_EXPR_PAYLOAD_BASE), NFT_PAYLOAD_TRANSPORT_HEADER.rawValue)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_OFFSET), offset)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_LEN), length)
+        }
+    }
+
+    /// Keeps these bits of what was loaded.
+    private static func mask(_ bits: [UInt8], to rule: OpaquePointer) {
+        let none = [UInt8](repeating: 0, count: bits.count)
+        unsafe add("bitwise", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_SREG), NFT_REG_1.rawValue)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_DREG), NFT_REG_1.rawValue)
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_BITWISE_LEN), UInt32(bits.count))
+            unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_MASK), bits, UInt32(bits.count))
+            unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_BITWISE_XOR), none, UInt32(none.count))
         }
     }
 

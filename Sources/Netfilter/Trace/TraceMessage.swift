@@ -2,7 +2,12 @@ internal import CLibnftnl
 
 /// What the kernel says of a traced packet at one rule, or at the end of a base chain.
 package struct TraceMessage: Hashable, Sendable {
-    enum Kind: Hashable, Sendable { case policy, rule }
+    enum Kind: Hashable, Sendable {
+        case rule
+        /// No rule of the chain has decided. Of a base chain, its policy follows.
+        case end
+        case policy
+    }
 
     /// The packet's number.
     var id: UInt32
@@ -16,6 +21,9 @@ package struct TraceMessage: Hashable, Sendable {
     var segment: [UInt8]?
     /// nil for 0, which the kernel leaves out.
     var mark: UInt32?
+    /// The interfaces by which the packet came in and goes out: with the chain's first message only, where there are any.
+    var input: UInt32?
+    var output: UInt32?
 }
 
 extension NetlinkMessage {
@@ -35,6 +43,8 @@ extension NetlinkMessage {
             case CInt(NFTA_TRACE_NETWORK_HEADER.rawValue): message.network = attribute.bytes
             case CInt(NFTA_TRACE_TRANSPORT_HEADER.rawValue): message.segment = attribute.bytes
             case CInt(NFTA_TRACE_MARK.rawValue): message.mark = attribute.uint32
+            case CInt(NFTA_TRACE_IIF.rawValue): message.input = attribute.uint32
+            case CInt(NFTA_TRACE_OIF.rawValue): message.output = attribute.uint32
             default: break
             }
         }
@@ -43,7 +53,8 @@ extension NetlinkMessage {
         switch kind {
         case NFT_TRACETYPE_POLICY.rawValue: message.kind = .policy
         case NFT_TRACETYPE_RULE.rawValue where message.handle != nil: message.kind = .rule
-        // The end of a chain that was jumped to.
+        // The kernel calls it a rule, but it is none.
+        case NFT_TRACETYPE_RULE.rawValue, NFT_TRACETYPE_RETURN.rawValue: message.kind = .end
         default: return nil
         }
         return message
