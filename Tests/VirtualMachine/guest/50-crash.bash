@@ -6,7 +6,7 @@ still_runs_after() {
 }
 
 since=$(call oncall status '["pod"]' | jq -r .since)
-watch_traffic
+watch_traffic 0
 
 main=$(property MainPID)
 check "systemctl kill works" systemctl kill -s KILL kmesh-bypassd.service

@@ -7,7 +7,12 @@ policy=/etc/kmesh/bypassd.toml
 install_package() {
     local line
     line=$(sed -n 's/^sudo \(apt-get install .*kmesh-bypassd_.*\)/\1/p' /payload/README.md)
-    [ -n "$line" ] && cd "/payload/$1" && bash -c "${line/kmesh-bypassd/$2} ${3:-}" </dev/null
+    [ -n "$line" ] && cd "/payload/$1" && bash -c "${line/kmesh-bypassd/$2}" </dev/null
+}
+
+# Without apt, which takes the emulator some seconds each time.
+install_by_dpkg() {
+    dpkg --install "/payload/$1/$2"_*.deb
 }
 
 # The files of a package, as the list beside this names them.
@@ -45,7 +50,7 @@ check "and one for a port" is on field .state call root bypass '{"netns":"peer",
 check "the package is refused beside what install.sh has installed" \
     refuses "uninstall.sh --keep-bypasses" install_package earlier kmesh-bypassd
 before=$(bypasses)
-watch_traffic
+watch_traffic 1
 check "uninstall.sh makes way for the package" says "left the group" uninstall --keep-bypasses
 check "the package can be installed" install_package earlier kmesh-bypassd
 check "it has taken the bypasses over" is "$before" bypasses
@@ -65,7 +70,7 @@ check "with another daemon" is_another_daemon "$main"
 check "and the same socket" is "$number" socket_number
 check "the bypasses are as they were" is "$before" bypasses
 main=$(property MainPID)
-check "it can be rolled back" install_package earlier kmesh-bypassd "--allow-downgrades --yes"
+check "it can be rolled back" install_by_dpkg earlier kmesh-bypassd
 check "to the earlier version" is 0.0.1 version_of kmesh-bypassd
 check "with another daemon" is_another_daemon "$main"
 check "the bypasses are as they were" is "$before" bypasses
@@ -73,7 +78,7 @@ check "both are effective" is "true true" effective
 stop_watching
 check "the traffic was direct all the time" was_direct
 
-check "the controller's package can be installed" install_package later kmesh-bypass-controller
+check "the controller's package can be installed" install_by_dpkg later kmesh-bypass-controller
 check "it has the files that are listed" has_listed_files kmesh-bypass-controller
 check "it is not enabled by itself" fails systemctl is-enabled --quiet kmesh-bypass-controller.service
 echo secret >/etc/kmesh/controller.kubeconfig
@@ -95,5 +100,5 @@ check "policy and credential are left to the administrator" \
 check "the packages can be purged" dpkg --purge kmesh-bypass-controller kmesh-bypassd
 check "no file is left" is "" files_left
 check "dpkg knows of none" fails version_of kmesh-bypassd
-check "the package can be installed again" install_package later kmesh-bypassd
-check "and works" says "bypass on       app" kmesh-bypassctl demo
+check "the package can be installed again" install_by_dpkg later kmesh-bypassd
+check "and works" is kmesh-bypassd field .name call root info '[]'

@@ -113,10 +113,10 @@ units_left() {
     systemctl list-unit-files --no-legend 'kmesh*' || true
 }
 
-# Asks who answers again and again, until the file `stop` is there. The pauses leave the emulated processors to the rest.
+# watch_traffic SECONDS: asks who answers again and again, with pauses, until the file `stop` is there.
 watch_traffic() {
     scratch=$(mktemp -d)
-    while [ ! -e "$scratch/stop" ]; do everywhere && sleep 0.2; done >"$scratch/answers" &
+    while [ ! -e "$scratch/stop" ]; do everywhere && sleep "$1"; done >"$scratch/answers" &
     watcher=$!
 }
 
