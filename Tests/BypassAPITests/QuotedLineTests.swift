@@ -50,9 +50,19 @@ import Testing
             return complaints(data, schema).first
         }
         let name = message["method"]?.string ?? ""
-        if message["id"] == nil, let event = BypassEvent.Name(rawValue: name) {
-            let schema = document.object?["components"]?.object?["schemas"]?.object?["BypassEvent"]
-            return complaints(message["params"] ?? .null, schema).first.map { "\(event): \($0)" }
+        if message["id"] == nil {
+            let described = (document.object?["methods"]?.array ?? []).flatMap {
+                $0.object?["x-notifications"]?.array ?? []
+            }
+            guard let parameters = described.first(where: { $0.object?["name"]?.string == name })?.object?["params"]?.array
+            else { return "there is no notification \(name)" }
+            let given = message["params"]?.object
+            if given?.members.map(\.key) != parameters.compactMap({ $0.object?["name"]?.string }) {
+                return "\(name): other parameters"
+            }
+            return parameters.lazy.compactMap(\.object).flatMap { parameter in
+                complaints(given?[parameter["name"]?.string ?? ""] ?? .null, parameter["schema"])
+            }.first.map { "\(name): \($0)" }
         }
         guard let method = OpenRPCDocument.methods.first(where: { $0.name == name }) else {
             return name == "nope" ? nil : "there is no method \(name)"
