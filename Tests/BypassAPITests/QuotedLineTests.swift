@@ -50,17 +50,15 @@ import Testing
             return complaints(data, schema).first
         }
         let name = message["method"]?.string ?? ""
-        if message["id"] == nil {
-            let described = (document.object?["methods"]?.array ?? []).flatMap {
-                $0.object?["x-notifications"]?.array ?? []
-            }
-            guard let parameters = described.first(where: { $0.object?["name"]?.string == name })?.object?["params"]?.array
-            else { return "there is no notification \(name)" }
+        let methods = document.object?["methods"]?.array ?? []
+        let described = methods.flatMap { $0.object?["x-notifications"]?.array ?? [] }
+        if message["id"] == nil, let event = described.first(where: { $0.object?["name"]?.string == name })?.object {
+            let parameters = (event["params"]?.array ?? []).compactMap(\.object)
             let given = message["params"]?.object
-            if given?.members.map(\.key) != parameters.compactMap({ $0.object?["name"]?.string }) {
+            guard given?.members.map(\.key) == parameters.compactMap({ $0["name"]?.string }) else {
                 return "\(name): other parameters"
             }
-            return parameters.lazy.compactMap(\.object).flatMap { parameter in
+            return parameters.lazy.flatMap { parameter in
                 complaints(given?[parameter["name"]?.string ?? ""] ?? .null, parameter["schema"])
             }.first.map { "\(name): \($0)" }
         }

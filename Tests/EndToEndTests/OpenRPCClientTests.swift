@@ -32,6 +32,10 @@ extension EndToEndTests {
                 let ending = try await rig.sandbox.result(
                     of: ["python3", Self.folder + "/calls.py", rig.socket, rig.sandbox.pod, "\(seed)", "900"])
                 #expect(ending.output.hasPrefix("0 disagreements in 900 calls"), "KMESH_SEED=\(seed): \(ending)")
+                // Traces end with the connection of the client.
+                try await eventually("no trace is left", within: .seconds(10)) {
+                    try await !rig.sandbox.run(["nft", "list", "tables"], in: .pod).contains("kmesh_bypass_trace")
+                }
             }
         }
 

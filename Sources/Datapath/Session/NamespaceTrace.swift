@@ -17,6 +17,8 @@ package struct NamespaceTrace: ~Copyable {
     private let closer: DeferredCloser
     /// How many connections there were, as it was read last; those that were not traced count, too.
     package private(set) var connections = 0
+    /// They wait for rules that have changed, and may not be read again yet.
+    private var waiting: [TracedConnection] = []
 
     private static let maxAge = Interval.milliseconds(500)
     /// What it takes to read rules is a part of the time, however many there are and however often they change.
@@ -63,14 +65,17 @@ package struct NamespaceTrace: ~Copyable {
 
     /// Connections that have reached their ends. Waits for one, but not longer than that.
     package mutating func next(within time: Interval) throws(BypassError) -> [Connection] {
-        let traced: [TracedConnection]
         do throws(NetfilterError) {
-            traced = try tracer.next(within: time)
-            if !traced.isEmpty { try readChangedRules() }
+            let now = Instant.now
+            let pause = nextReading.ifChanged > now ? nextReading.ifChanged - now : .milliseconds(0)
+            waiting += try tracer.next(within: waiting.isEmpty ? time : min(time, pause))
+            if waiting.isEmpty { return [] }
+            guard try readChangedRules() else { return [] }
         } catch {
             throw BypassError(readingTrace: error)
         }
-        return traced.map { connection in
+        defer { waiting = [] }
+        return waiting.map { connection in
             let isLocal = rules.context.isLocal(connection.to.address.bytes)
             return Connection(
                 traced: connection, way: rules.way(of: connection),
@@ -94,20 +99,23 @@ package struct NamespaceTrace: ~Copyable {
         for socket in tracer.sockets { closer.add(socket) }
     }
 
-    private mutating func readChangedRules() throws(NetfilterError) {
+    /// - Returns: false if they have changed, and it is too soon to read them again.
+    private mutating func readChangedRules() throws(NetfilterError) -> Bool {
         let state = try tracer.state()
         connections = Int(clamping: state.connections)
         let began = Instant.now
-        guard state.generation != generation && began >= nextReading.ifChanged || began >= nextReading.always,
-            let socket = tracer.sockets.first
-        else { return }
+        if state.generation != generation && began < nextReading.ifChanged { return false }
+        guard state.generation != generation || began >= nextReading.always, let socket = tracer.sockets.first else {
+            return true
+        }
         // If the rules cannot be read, they may be those that were read before.
         guard let namespace = try? NetworkNamespace(of: socket.descriptor),
             let read = try? NamespaceRules(namespace, matcher: matcher, closer: closer)
-        else { return }
+        else { return true }
         (rules, generation) = (read, state.generation)
         let pause = Interval(nanoseconds: (.now - began).nanoseconds * Self.pauses)
         nextReading = (.now + pause, .now + max(pause, Self.maxAge))
+        return true
     }
 }
 
