@@ -69,7 +69,7 @@ class BypassStatus(_Except):
     redirected: bool | None
     direction: Direction | None
     only: ConnectionSet | None
-    cgroup: NotRequired[int | None]
+    cgroup: int | None
     since: str | None
     expiresAt: str | None
     owner: str | None

@@ -25,8 +25,7 @@ extension BypassStatus {
         .init("except", ConnectionSet.schema("connections that the bypass is not for").orNull),
         .init(
             "cgroup",
-            .integer("the control group whose sockets the bypass is for; left out if it is for whatever sends").orNull,
-            required: false),
+            .integer("the control group whose sockets the bypass is for; null if it is for whatever sends").orNull),
         .init("since", .string("RFC 3339, UTC", format: "date-time").orNull),
         .init("expiresAt", .string("RFC 3339, UTC; null if the bypass does not expire", format: "date-time").orNull),
         .init("owner", .string("as the client gave it").orNull),

@@ -179,7 +179,7 @@ extension BypassStatus: JSONWritableObject {
         text.member("direction", direction)
         text.member("only", only)
         text.member("except", except)
-        if let cgroup { text.member("cgroup", cgroup) }
+        text.member("cgroup", cgroup)
         text.member("since", since)
         text.member("expiresAt", expiresAt)
         text.member("owner", owner)

@@ -33,6 +33,7 @@ import Testing
         var direction: Direction?
         var only: ConnectionSet?
         var except: ConnectionSet?
+        var cgroup: UInt64?
         var since: Timestamp?
         var expiresAt: Timestamp?
         var owner: String?
@@ -52,6 +53,7 @@ import Testing
             direction = status.direction
             only = status.only
             except = status.except
+            cgroup = status.cgroup
             since = status.since
             expiresAt = status.expiresAt
             owner = status.owner
@@ -169,7 +171,8 @@ extension BypassStatus {
             redirected: maybe(&random) { .random(using: &$0) },
             direction: Direction.allCases.randomElement(using: &random),
             only: maybe(&random, set) ?? nil, except: maybe(&random, set) ?? nil,
-            since: maybe(&random, moment), expiresAt: maybe(&random, moment), owner: maybe(&random, text),
+            cgroup: maybe(&random, number), since: maybe(&random, moment), expiresAt: maybe(&random, moment),
+            owner: maybe(&random, text),
             reason: maybe(&random, text),
             setBy: maybe(&random) { .init(uid: number(&$0), gid: number(&$0), pid: number(&$0)) },
             generation: maybe(&random, number),

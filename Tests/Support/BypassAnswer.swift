@@ -59,7 +59,7 @@ package struct BypassAnswer: Hashable, Sendable {
         direction = try object.optionalString("direction")
         only = try object.value("only")
         except = try object.value("except")
-        cgroup = object.has("cgroup") ? try object.integer("cgroup") : nil
+        cgroup = try object.value("cgroup") == .null ? nil : try object.integer("cgroup")
         since = try object.optionalString("since")
         expiresAt = try object.optionalString("expiresAt")
         owner = try object.optionalString("owner")
