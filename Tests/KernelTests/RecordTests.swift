@@ -74,7 +74,7 @@ extension KernelTests {
                     let edit = #"sed -i 's/"netns":/"needs":["later"],"netns":/' "$file"; done"#
                     try await rig.sandbox.run(["sh", "-c", file + edit], in: .host)
                     var value = try await rig.entry(of: rig.sandbox.pod)
-                    value[24] = "5"
+                    value[24] = "9"
                     try await rig.setEntry(of: rig.sandbox.pod, value)
                 }
                 try await eventually("it is ended") { try await rig.entries == 0 }
