@@ -125,7 +125,12 @@ control() {
     depends=$(library_dependencies "$1")
     printf '%s\n' "Package: $1" "Version: $version" "Architecture: $architecture" "Maintainer: $maintainer" \
         "Priority: optional" "Installed-Size: $(du --apparent-size --summarize --block-size=1K "$work/debian/$1" | cut -f1)"
-    sed "s/^Depends: /Depends: $depends, /" "$template"
+    if grep -q '^Depends: ' "$template"; then
+        sed "s/^Depends: /Depends: $depends, /" "$template"
+    else
+        echo "Depends: $depends"
+        cat "$template"
+    fi
 }
 
 debian_package() {
