@@ -26,6 +26,12 @@ public enum BypassClientError: Error, Hashable, Sendable {
     case invalidRequest(String)
 }
 
+extension BypassClientError {
+    static func unknownNotification(_ method: String) -> Self {
+        .invalidAnswer("the event \(String(reflecting: method)) is unknown")
+    }
+}
+
 /// An error as the daemon sent it.
 public struct DaemonError: Error, Hashable, Sendable {
     /// The JSON-RPC error code.

@@ -83,7 +83,7 @@ public struct BypassWatch: AsyncSequence, Sendable {
         private mutating func change(_ notification: Notification) throws(BypassClientError) -> Element {
             guard let name = BypassEvent.Name(rawValue: notification.method) else {
                 lastEvent = nil
-                throw .invalidAnswer("there is no event \(String(reflecting: notification.method))")
+                throw .unknownNotification(notification.method)
             }
             let event: BypassEvent
             do {

@@ -70,7 +70,7 @@ extension TraceEvent {
                 self = .leftOut(leftOut.connections)
             case .ended: self = .ended(try JSONDecoding.decode(from: params, unknownMembers: .ignore))
             case nil:
-                throw BypassClientError.invalidAnswer("there is no event \(String(reflecting: notification.method))")
+                throw BypassClientError.unknownNotification(notification.method)
             }
         } catch let error as BypassClientError {
             throw error

@@ -14,6 +14,13 @@ package struct Endpoint: Hashable, Sendable {
     }
 }
 
+extension Endpoint: CustomStringConvertible {
+    /// Such as `192.0.2.1:80` or `[2001:db8::1]:80`.
+    package var description: String {
+        address.bytes.count == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+    }
+}
+
 /// A TCP connection, or a flow of UDP, as conntrack knows it.
 package struct TrackedFlow: Hashable, Sendable {
     package enum Transport: UInt8, Hashable, Sendable {

@@ -109,7 +109,7 @@ struct Cluster: Sendable {
         }
     }
 
-    /// That there is no pod of that name, and which one may have been meant.
+    /// Says that the pod was not found, and which pod may be meant.
     private func notFound(_ name: String) async -> String {
         let sentence = "there is no pod \(name) in namespace \(namespace)"
         guard let names = try? await pods(nil, in: namespace).map(\.metadata.name) else { return sentence }

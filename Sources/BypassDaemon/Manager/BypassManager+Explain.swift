@@ -47,7 +47,7 @@ extension ExplainMethod.Probe {
         self.init(
             direction: isInbound ? .inbound : .outbound, family: isIPv4 ? "ip" : "ip6",
             protocol: packet.isTCP ? .tcp : .udp,
-            to: isIPv4 ? "\(packet.to):\(packet.port)" : "[\(packet.to)]:\(packet.port)",
+            to: Endpoint(packet.to, packet.port).description,
             from: packet.from?.description, source: way.isTraced ? .trace : .rules,
             steps: way.path.steps.map(ExplainMethod.Step.init), ends: ExplainMethod.End(way.path.end))
     }

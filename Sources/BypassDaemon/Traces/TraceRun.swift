@@ -96,12 +96,8 @@ extension ConnectionEvent {
         let (traced, way) = (connection.traced, connection.way)
         self.init(
             time: .now, direction: connection.isInbound ? .inbound : .outbound, family: traced.family.name,
-            protocol: traced.isTCP ? .tcp : .udp, from: Self.text(traced.from), to: Self.text(traced.to),
+            protocol: traced.isTCP ? .tcp : .udp, from: traced.from.description, to: traced.to.description,
             ends: ExplainMethod.End(way.path.end), source: way.isTraced ? .trace : .rules,
             rules: way.path.deciding.map(ExplainMethod.Step.init))
-    }
-
-    private static func text(_ place: TracedConnection.Place) -> String {
-        place.address.bytes.count == 4 ? "\(place.address):\(place.port)" : "[\(place.address)]:\(place.port)"
     }
 }

@@ -77,7 +77,7 @@ package struct NamespaceRules: Sendable {
         return true
     }
 
-    /// A user of whom no rule knows (nobody).
+    /// The user nobody, which the rules of meshes do not name.
     private static let anyUser: UInt32 = 65534
 
     private func evaluation(of first: FirstPacket, isBypassed: Bool? = nil) -> PathEvaluation {

@@ -52,7 +52,7 @@ struct NetlinkMessage {
     /// What stands behind the nfnetlink header (struct nfgenmsg).
     var attributes: Attributes { attributes(after: MemoryLayout<nfgenmsg>.size) }
 
-    /// What stands behind another subsystem's header.
+    /// The attributes that follow another subsystem's header.
     ///
     /// - Parameter size: the header's, padded to four bytes.
     func attributes(after size: Int) -> Attributes {

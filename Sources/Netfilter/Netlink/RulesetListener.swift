@@ -18,7 +18,7 @@ package struct RulesetListener: ~Copyable {
     /// Waits for changes, until a flag is raised.
     ///
     /// - Returns: the numbers of the namespaces whose rulesets have changed; of a flood, those that the socket had room for.
-    ///   nil if the flag was raised, which it is no longer.
+    ///   nil if the flag was raised; it is lowered again.
     package borrowing func changes(orUntil flag: borrowing EventDescriptor) throws(SystemCallError) -> Set<Int32>? {
         let descriptor = socket.shared.descriptor.rawValue
         if try flag.wait(orFor: descriptor) {

@@ -1,4 +1,4 @@
-package import Linux
+internal import Linux
 
 /// The first packet of a connection, as the kernel has traced it.
 package struct TracedConnection: Hashable, Sendable {
@@ -6,16 +6,10 @@ package struct TracedConnection: Hashable, Sendable {
     /// IPPROTO_TCP or IPPROTO_UDP.
     package var transport: UInt8
     /// As it was sent.
-    package var from: Place
-    package var to: Place
+    package var from: Endpoint
+    package var to: Endpoint
     /// In their order, of all hooks.
     var messages: [TraceMessage]
-
-    /// An end of a connection.
-    package struct Place: Hashable, Sendable {
-        package var address: IPAddress
-        package var port: UInt16
-    }
 
     /// nil if the message does not hold what it takes.
     init?(beginningWith message: TraceMessage, transport: UInt8) {
@@ -41,7 +35,7 @@ package struct TracedConnection: Hashable, Sendable {
     func hasPassed(_ hook: Hook) -> Bool { messages.contains { $0.chain == TraceTable.last(hook) } }
 
     /// Where the packet was to go after destination nat; nil if it did not come that far, or the kernel has not reported it.
-    package var destination: Place? {
+    package var destination: Endpoint? {
         messages.first { $0.chain == TraceTable.last(hook) }?.headers?.to
     }
 
@@ -74,7 +68,7 @@ extension TraceMessage {
     }
 
     /// Addresses and ports, of a message that has them.
-    fileprivate var headers: (from: TracedConnection.Place, to: TracedConnection.Place)? {
+    fileprivate var headers: (from: Endpoint, to: Endpoint)? {
         guard let network, let segment, segment.count >= 4, let version = network.first.map({ $0 >> 4 }) else {
             return nil
         }
@@ -84,7 +78,7 @@ extension TraceMessage {
             let to = IPAddress(bytes: network[start + size..<start + 2 * size])
         else { return nil }
         func port(_ offset: Int) -> UInt16 { UInt16(segment[offset]) << 8 | UInt16(segment[offset + 1]) }
-        return (.init(address: from, port: port(0)), .init(address: to, port: port(2)))
+        return (Endpoint(from, port(0)), Endpoint(to, port(2)))
     }
 }
 

@@ -37,7 +37,7 @@ struct PairedDifference: Hashable {
     var median: Int
     /// Where the median is with 95 % confidence; nil of fewer than six pairs, which cannot show that.
     var interval: ClosedRange<Int>?
-    /// How probable a result like this is if there is no difference.
+    /// The probability of a result like this one if there is no difference (the p-value).
     var probability: Double
 
     /// nil of no differences.
