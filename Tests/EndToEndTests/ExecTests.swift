@@ -83,6 +83,50 @@ extension EndToEndTests {
             }
         }
 
+        /// The mesh captures the pod's DNS, and not the command's.
+        @Test func theCommandsDatagramsLeaveTheMeshToo() async throws {
+            let client = """
+                import socket
+                for family, place in ((socket.AF_INET, "10.89.0.2"), (socket.AF_INET6, "fd89::2")):
+                    with socket.socket(family, socket.SOCK_DGRAM) as query:
+                        query.settimeout(5)
+                        query.connect((place, 53))
+                        query.send(b"?")
+                        print(query.recv(64).decode())
+                """
+            try await Rig.with { rig in
+                let sandbox = rig.sandbox
+                try await sandbox.install(.iptables)
+                try await sandbox.captureDNS()
+                try await sandbox.withNameServers {
+                    let result = try await sandbox.result(of: Self.exec(rig, ["python3", "-c", client]))
+                    #expect(result == CommandResult(code: 0, output: "app\napp\n"))
+                    for family in MeshSandbox.Family.allCases {
+                        #expect(try await sandbox.datagramSocket(family).ask() == .sidecar)
+                    }
+                }
+                try await Self.checkNothingIsLeft(rig)
+            }
+        }
+
+        /// Without control groups of version 2 where the client runs, nothing runs and nothing changes.
+        @Test func whereThereAreNoControlGroupsItSaysSo() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                let generation = try await rig.status().generation
+                let without = [
+                    "unshare", "--mount", "sh", "-c", "umount --recursive /sys/fs/cgroup && exec \"$@\"", "sh",
+                ]
+                let file = rig.folder.path + "/has-run"
+                let refused = try await rig.sandbox.result(of: without + Self.exec(rig, ["touch", file]))
+                #expect(refused.code == 1, "\(refused)")
+                #expect(refused.errors.contains { $0.contains("control group") && $0.contains("is not mounted") })
+                #expect(!Files.exists(file))
+                #expect(try await rig.status().generation == generation, "nothing was turned on")
+                try await Self.checkNothingIsLeft(rig)
+            }
+        }
+
         /// The lease is the kernel's, and a daemon takes it over.
         @Test func aCommandOutlivesTheDaemon() async throws {
             try await Rig.with { rig in
