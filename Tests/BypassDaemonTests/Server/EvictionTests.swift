@@ -25,14 +25,28 @@ extension ServerTests {
             return client
         }
 
+        /// Connects as one user after the other, and has the first connection be the last that is idle.
+        private func connect(_ server: TestServer, inTurn uids: [UInt32]) throws -> [TestClient] {
+            let clients = try uids.map { uid in
+                let client = try connect(server, uid)
+                expectIdle(server)
+                return client
+            }
+            clients[0].send(call("echo", id: 1))
+            #expect(try clients[0].ids(1) == [1])
+            expectIdle(server)
+            return clients
+        }
+
+        /// A client has its answer a moment before its connection is idle.
+        private func expectIdle(_ server: TestServer) {
+            #expect(eventually { server.connections.isIdle })
+        }
+
         @Test("A client whose place another user gets learns why")
         func told() throws {
             try Self.with(2) { server in
-                let greedy = try [connect(server, 7), connect(server, 7)]
-                greedy[0].send(call("echo", id: 1))
-                #expect(try greedy[0].ids(1) == [1])
-                // A client has its answer a moment before its connection is idle.
-                #expect(eventually { server.connections.isIdle })
+                let greedy = try connect(server, inTurn: [7, 7])
                 let newcomer = try server.connect(uid: 8)
                 newcomer.send(call("echo", id: 2))
                 #expect(try newcomer.ids(1) == [2])
@@ -49,10 +63,7 @@ extension ServerTests {
         @Test("Where every user has one, the longest idle gives way")
         func longestIdle() throws {
             try Self.with(2) { server in
-                let clients = try [connect(server, 7), connect(server, 8)]
-                clients[0].send(call("echo", id: 1))
-                #expect(try clients[0].ids(1) == [1])
-                #expect(eventually { server.connections.isIdle })
+                let clients = try connect(server, inTurn: [7, 8])
                 _ = try connect(server, 9)
                 #expect(try limit(in: clients[1].line()) == "connections")
             }
