@@ -237,8 +237,9 @@ let package = Package(
             path: "Tests/Support", swiftSettings: strict + [faultPoints]),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["kmesh-bypassd", "TestSupport", "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", system],
-            swiftSettings: strict),
+            dependencies: [
+                "kmesh-bypassd", "Datapath", "TestSupport", "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", system,
+            ], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

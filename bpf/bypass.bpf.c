@@ -74,10 +74,11 @@ SEC("socket")
 int bypass(struct __sk_buff *context)
 {
 	struct sk_buff *skb = (void *)context;
-	struct net_device *dev = BPF_CORE_READ(skb, dev);
+	struct net_device *dev = read_field(struct sk_buff, skb, dev);
 	/* In OUTPUT a packet has its socket and no device yet; in PREROUTING it is the other way round. */
-	struct net *net = dev ? BPF_CORE_READ(dev, nd_net.net) : BPF_CORE_READ(skb, sk, __sk_common.skc_net.net);
-	struct bypass_key key = { .netns_inode = BPF_CORE_READ(net, ns.inum) };
+	struct sock *sk = dev ? 0 : read_field(struct sk_buff, skb, sk);
+	struct net *net = dev ? net_of(dev) : read_field(struct sock, sk, __sk_common.skc_net.net);
+	struct bypass_key key = { .netns_inode = read_field(struct net, net, ns.inum) };
 	const struct bypass_value *value = bpf_map_lookup_elem(&bypassed_netns, &key);
 
 	if (!value)

@@ -12,17 +12,31 @@ internal import SystemPackage
         unsafe self.object = object
     }
 
+    /// Loads the program that reads fields by typed pointers, or where the kernel has none (before Linux 6.2) the one that
+    /// does without.
+    ///
     /// - Parameter map: an earlier daemon's map, taken instead of a new one.
-    static func load(reusing map: consuming OwnedDescriptor?) throws(SystemCallError) -> MatcherObject {
-        let image = image()
-        guard let opened = unsafe bpf_object__open_mem(image, image.count, nil) else {
+    static func load(reusing map: borrowing OwnedDescriptor?) throws(SystemCallError) -> MatcherObject {
+        let number: CInt? =
+            switch map {
+            case let map?: map.rawValue
+            case nil: nil
+            }
+        if let typed = try? load(typedMatcherImage, reusing: number) { return typed }
+        return try load(portableMatcherImage, reusing: number)
+    }
+
+    private static func load(
+        _ image: StaticString, reusing map: CInt?
+    ) throws(SystemCallError) -> MatcherObject {
+        let bytes = decode(image)
+        guard let opened = unsafe bpf_object__open_mem(bytes, bytes.count, nil) else {
             throw SystemCallError("libbpf: opening the matcher", Errno(rawValue: Glibc.errno))
         }
         let loaded = unsafe MatcherObject(adopting: opened)
         if let map {
-            let number = map.rawValue
             try systemCall("libbpf: reusing the matcher's map") {
-                unsafe Pin.negative(bpf_map__reuse_fd(bpf_object__find_map_by_name(opened, BYPASS_MAP_PIN), number))
+                unsafe Pin.negative(bpf_map__reuse_fd(bpf_object__find_map_by_name(opened, BYPASS_MAP_PIN), map))
             }
         }
         try systemCall("bpf BPF_PROG_LOAD") { unsafe Pin.negative(bpf_object__load(opened)) }
@@ -48,11 +62,11 @@ internal import SystemPackage
     }
 
     /// RFC 4648 base64, as the build plugin wrote it.
-    private static func image() -> [UInt8] {
+    static func decode(_ image: StaticString) -> [UInt8] {
         var bytes: [UInt8] = []
         var group: UInt32 = 0
         var bits = 0
-        for character in Self.text {
+        for character in image.withUTF8Buffer({ unsafe Array($0) }) {
             let digit: UInt32
             switch character {
             case 0x41...0x5a: digit = UInt32(character) - 0x41
@@ -70,9 +84,5 @@ internal import SystemPackage
             }
         }
         return bytes
-    }
-
-    private static var text: [UInt8] {
-        matcherImageBase64.withUTF8Buffer { unsafe Array($0) }
     }
 }
