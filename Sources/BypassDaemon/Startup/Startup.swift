@@ -89,9 +89,9 @@ enum Startup {
         }
     }
 
-    static func loadMatcher(_ folder: String) throws(StartError) -> Matcher {
-        do throws(MatcherError) {
-            return try Matcher.load(into: folder)
+    static func beginLoadingMatcher(_ folder: String) throws(StartError) -> MatcherLoading {
+        do throws(SystemCallError) {
+            return try MatcherLoading(folder)
         } catch {
             throw StartError(error)
         }
@@ -132,5 +132,34 @@ enum Startup {
     /// As `uname -r` prints it.
     static func kernelRelease() -> String {
         String(((try? Files.text("/proc/sys/kernel/osrelease")) ?? "unknown").prefix { $0 != "\n" })
+    }
+}
+
+/// The matcher while it is being loaded, on a thread of its own: that takes most of the time of a start, and looking up
+/// accounts for the policy and the socket the rest.
+final class MatcherLoading: Sendable {
+    private let result: Monitor<Result<Matcher, MatcherError>?>
+    private let thread: Thread
+
+    fileprivate init(_ folder: String) throws(SystemCallError) {
+        let result = Monitor<Result<Matcher, MatcherError>?>(nil)
+        self.result = result
+        thread = try Thread.start("matcher") {
+            let loaded = Result { () throws(MatcherError) in try Matcher.prepare(for: folder) }
+            result.update { $0 = loaded }
+        }
+    }
+
+    deinit { thread.join() }
+
+    /// Waits for the matcher, and pins it.
+    func finish() throws(StartError) -> Matcher {
+        do throws(MatcherError) {
+            let matcher = try result.wait(\.self).get()
+            try matcher.ensurePinned()
+            return matcher
+        } catch {
+            throw StartError(error)
+        }
     }
 }

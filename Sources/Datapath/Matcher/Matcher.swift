@@ -51,24 +51,29 @@ package final class Matcher: Sendable {
 
     /// Loads the program into the kernel and pins it and its map in `folder`, or takes over what is pinned there.
     package static func load(into folder: String) throws(MatcherError) -> Matcher {
+        let matcher = try prepare(for: folder)
+        try matcher.ensurePinned()
+        return matcher
+    }
+
+    /// Loads the program into the kernel, with the map that is pinned in `folder`, if there is one. Nothing is pinned before
+    /// ``ensurePinned()``.
+    package static func prepare(for folder: String) throws(MatcherError) -> Matcher {
         try checkFileSystem(of: folder)
         guard Files.exists("/sys/kernel/btf/vmlinux") else { throw .noBTF }
         // A socket filter reads packets and changes nothing: libbpf's messages add nothing to the error.
         unsafe libbpf_set_print(nil)
         let earlier = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
-        let matcher: Matcher
         do throws(SystemCallError) {
-            matcher = try load(into: folder, takingOver: earlier)
+            return try load(for: folder, takingOver: earlier)
         } catch {
             throw .systemCall(error)
         }
-        try matcher.ensurePinned()
-        return matcher
     }
 
     /// - Parameter earlier: the map that an earlier daemon pinned.
     private static func load(
-        into folder: String, takingOver earlier: consuming MatcherMap?
+        for folder: String, takingOver earlier: consuming MatcherMap?
     ) throws(SystemCallError) -> Matcher {
         let object: MatcherObject
         let isMapNew: Bool
