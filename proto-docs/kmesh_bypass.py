@@ -27,6 +27,7 @@ Effect = Literal["all", "some", "none", "nothing-to-bypass"]
 OpenConnections = Literal["keep", "reset"]
 TransportProtocol = Literal["tcp", "udp"]
 EventName = Literal["on", "off", "expired", "degraded", "repaired", "gone"]
+TraceEndReason = Literal["time", "count", "gone", "failed"]
 
 
 class ConnectionSet(TypedDict):
@@ -58,6 +59,7 @@ class BypassWarning(TypedDict):
 # Python cannot write members that are keywords in a class.
 _Except = TypedDict("_Except", {"except": ConnectionSet | None})
 _From = TypedDict("_From", {"from": str | None})
+_Sender = TypedDict("_Sender", {"from": str})
 
 
 class BypassStatus(_Except):
@@ -126,6 +128,34 @@ class TraceResult(TypedDict):
     seconds: int
     count: int
     warnings: list[BypassWarning]
+
+
+class ConnectionEvent(_Sender):
+    time: str
+    direction: Direction
+    family: str
+    protocol: TransportProtocol
+    to: str
+    ends: End
+    source: Literal["trace", "rules"]
+    rules: list[Step]
+
+
+class LeftOutConnections(TypedDict):
+    connections: int
+
+
+class TraceEnd(TypedDict):
+    reason: TraceEndReason
+    connections: int
+    leftOut: int
+
+
+TraceEvent = (
+    tuple[Literal["connection"], ConnectionEvent]
+    | tuple[Literal["left-out"], LeftOutConnections]
+    | tuple[Literal["trace-ended"], TraceEnd]
+)
 
 
 class ListResult(TypedDict):
@@ -340,7 +370,7 @@ class Subscription:
         self.sequence = result["sequence"]
 
     def __iter__(self) -> Iterator[tuple[EventName, BypassEvent]]:
-        """Ends with BypassError if this client was too slow, and with ConnectionError if the daemon closes the connection."""
+        """Raises BypassError if this client was too slow, and ConnectionError if the daemon closes the connection."""
         while True:
             message = self._client._receive()
             if "error" in message:
@@ -357,9 +387,12 @@ class Trace:
         self._client = client
         self.result = result
 
-    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def __iter__(self) -> Iterator[TraceEvent]:
+        """Raises BypassError if this client was too slow, and ConnectionError if the daemon closes the connection."""
         while True:
             message = self._client._receive()
-            yield message["method"], message["params"]
+            if "error" in message:
+                raise BypassError(message["error"])
+            yield cast(TraceEvent, (message["method"], message["params"]))
             if message["method"] == "trace-ended":
                 return

@@ -82,10 +82,10 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
 // MARK: the contract
 
 extension BypassEvent {
-    static let schema = Schema.component(
+    private static let schema = Schema.component(
         "BypassEvent", .object("the parameters of a notification", properties))
 
-    static let properties: [Schema.Property] = [
+    private static let properties: [Schema.Property] = [
         .init("sequence", .integer("one more than that of the notification before")),
         .init("bypass", BypassStatus.schema),
         .init(
@@ -101,10 +101,13 @@ extension BypassEvent {
             ).orNull),
         .init(
             "damage",
-            .array(of: .string(), "of `repaired`: the codes of the warnings that said what was damaged").orNull),
+            .array(
+                of: BypassStatus.Warning.codeSchema,
+                "of `repaired`: the codes of the warnings that said what was damaged"
+            ).orNull),
     ]
 
     static let notifications = Name.allCases.map {
-        RPCNotification(name: $0.rawValue, summary: $0.meaning, parameters: properties)
+        RPCNotification(name: $0.rawValue, summary: $0.meaning, schema: schema)
     }
 }

@@ -81,9 +81,11 @@ extension BypassStatus.Warning {
         .object(
             nil,
             [
-                .init("code", .oneOf(Code.self, "for programs; later versions may have more", named: "WarningCode")),
-                .init("message", .string("for people")),
+                .init("code", codeSchema), .init("message", .string("for people")),
             ]))
+
+    static let codeSchema = Schema.oneOf(
+        Code.self, "for programs; later versions may have more", named: "WarningCode")
 
     static func list(_ description: String? = nil) -> Schema { .array(of: schema, description) }
 }

@@ -85,9 +85,9 @@ public struct OpenRPCDocument: Codable, JSONWritableObject, Sendable {
         var named: Set<String> = []
         let results = methods.flatMap { method in
             method.parameters.map(\.schema) + [method.result]
-                + method.notifications.flatMap { $0.parameters.map(\.schema) }
+                + method.notifications.map(\.schema)
         }
-        return (results + [BypassEvent.schema, ErrorData.schema]).flatMap(\.components).filter {
+        return (results + [ErrorData.schema]).flatMap(\.components).filter {
             named.insert($0.name).inserted
         }
     }

@@ -38,7 +38,10 @@ extension RPCMethod {
 public struct RPCNotification: Sendable {
     public var name: String
     public var summary: String
-    public var parameters: [Schema.Property]
+    /// Of the object of all parameters: a component, from which generators make a type.
+    public var schema: Schema
+
+    public var parameters: [Schema.Property] { schema.resolved.properties }
 }
 
 /// The role that a caller needs; each includes the ones before it.

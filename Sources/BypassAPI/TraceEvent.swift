@@ -125,17 +125,18 @@ extension TraceEvent.Name {
         }
     }
 
-    var properties: [Schema.Property] {
+    /// Of the notification's parameters.
+    var schema: Schema {
         switch self {
-        case .connection: ConnectionEvent.properties
-        case .leftOut: [.init("connections", .integer("since the last time"))]
-        case .ended: TraceEnd.properties
+        case .connection: .component("ConnectionEvent", .object(meaning, ConnectionEvent.properties))
+        case .leftOut: .component("LeftOutConnections", .object(meaning, LeftOutConnections.properties))
+        case .ended: .component("TraceEnd", .object(meaning, TraceEnd.properties))
         }
     }
 }
 
 extension ConnectionEvent {
-    static let properties: [Schema.Property] = [
+    fileprivate static let properties: [Schema.Property] = [
         .init("time", .string("RFC 3339, UTC", format: "date-time")), .init("direction", .oneOf(Direction.self)),
         .init("family", .string("`ip` or `ip6`")), .init("protocol", .oneOf(ExplainMethod.TransportProtocol.self)),
         .init("from", .string("address and port")), .init("to", .string("address and port")),
@@ -145,8 +146,12 @@ extension ConnectionEvent {
     ]
 }
 
+extension LeftOutConnections {
+    fileprivate static let properties: [Schema.Property] = [.init("connections", .integer("since the last time"))]
+}
+
 extension TraceEnd {
-    static let properties: [Schema.Property] = [
+    fileprivate static let properties: [Schema.Property] = [
         .init("reason", .oneOf(Reason.self, named: "TraceEndReason")),
         .init("connections", .integer("that were reported")), .init("leftOut", .integer("that were not")),
     ]

@@ -83,7 +83,11 @@ import Testing
             let schema = try described(call.method.name)["result"]?.object?["schema"]?.object
             #expect(schema?["$ref"] != nil, "\(call.method.name)")
         }
-        for name in ["BypassEvent", "EventCause", "ErrorData", "ErrorKind", "WarningCode", "LimitName", "Rule"] {
+        for name in [
+            "BypassEvent", "EventCause", "ErrorData", "ErrorKind", "WarningCode", "LimitName", "Rule",
+            "ConnectionEvent",
+            "LeftOutConnections", "TraceEnd",
+        ] {
             #expect(document.object?["components"]?.object?["schemas"]?.object?[name] != nil, "\(name)")
         }
     }
@@ -92,7 +96,7 @@ import Testing
     func oneSchemaEach() {
         var schemas: [String: String] = [:]
         for method in OpenRPCDocument.methods {
-            for schema in method.parameters.map(\.schema) + [method.result] {
+            for schema in method.parameters.map(\.schema) + [method.result] + method.notifications.map(\.schema) {
                 for component in schema.components {
                     let text = String(decoding: JSONText.bytes(of: component.schema), as: UTF8.self)
                     #expect(schemas.updateValue(text, forKey: component.name) ?? text == text, "\(component.name)")

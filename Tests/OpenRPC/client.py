@@ -91,6 +91,9 @@ def main() -> None:
             except BypassError as error:
                 assert (error.kind, error.code) == (kind, code), error
         assert client.clear()["failed"] == []
+        with Client(path) as tracer:
+            name, end = list(tracer.trace(netns, seconds=1))[-1]
+            assert name == "trace-ended" and end["reason"] == "time", (name, end)
     try:
         Client(path + ".none")
         raise AssertionError("it connects")

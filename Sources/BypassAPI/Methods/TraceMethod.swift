@@ -91,6 +91,6 @@ public enum TraceMethod: RPCMethod {
         )
     }
     public static let notifications = TraceEvent.Name.allCases.map {
-        RPCNotification(name: $0.rawValue, summary: $0.meaning, parameters: $0.properties)
+        RPCNotification(name: $0.rawValue, summary: $0.meaning, schema: $0.schema)
     }
 }
