@@ -17,6 +17,13 @@ public struct TimeToLive: Hashable, Sendable {
         (UInt8(ascii: "d"), 86400), (UInt8(ascii: "h"), 3600), (UInt8(ascii: "m"), 60), (UInt8(ascii: "s"), 1),
     ]
 
+    /// A length of time as the policy file and `--for` have it: not rounded, such as `8h`, `90m` or `3601s`.
+    package static func text(seconds: Int) -> String {
+        if seconds % 3600 == 0 { return "\(seconds / 3600)h" }
+        if seconds % 60 == 0 { return "\(seconds / 60)m" }
+        return "\(seconds)s"
+    }
+
     public init(_ text: String) throws(Malformed) {
         var rest = text.utf8[...]
         var units = Self.units[...]

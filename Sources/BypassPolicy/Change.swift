@@ -67,7 +67,7 @@ extension Change: CustomStringConvertible {
         var words = "turn on \(netns)"
         if tellsDirection { words += hooks.count > 1 ? " in \(hooks.directionName)" : " \(hooks.directionName)" }
         if tellsScope && scope != .all { words += " for \(scope)" }
-        if tellsTTL { words += ttl.map { " for \($0) seconds" } ?? " without a ttl" }
+        if tellsTTL { words += ttl.map { " for \(TimeToLive.text(seconds: $0))" } ?? " without a time limit" }
         return words
     }
 }

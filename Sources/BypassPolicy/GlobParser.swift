@@ -14,7 +14,7 @@ struct GlobParser {
         while let scalar = rest.popFirst() {
             switch scalar {
             case "*":
-                if rest.first == "*" { throw malformed("** has no meaning: * is any run of characters but slashes") }
+                if rest.first == "*" { throw malformed("** is not supported: * matches all characters but slashes") }
                 pieces.append(.run)
             case "?": pieces.append(.any)
             case "[": pieces.append(try oneOf())
@@ -32,7 +32,7 @@ struct GlobParser {
 
     /// What is between brackets, the first of which has been read.
     private mutating func oneOf() throws(Glob.Malformed) -> Glob.Piece {
-        if rest.first == "^" { throw malformed("[^ has no meaning: begin with [! for all but these, or with [\\^") }
+        if rest.first == "^" { throw malformed("[^ is not supported: begin with [! for all but these, or with [\\^") }
         let negated = rest.first == "!"
         if negated { rest.removeFirst() }
         var ranges: [ClosedRange<Unicode.Scalar>] = []
@@ -57,9 +57,9 @@ struct GlobParser {
         guard let scalar = rest.popFirst() else { throw unclosed }
         switch scalar {
         case "]" where !isFirst: return nil
-        case "/": throw malformed("a slash stands outside of brackets")
+        case "/": throw malformed("a slash cannot be in brackets")
         case "[" where rest.first == ":" || rest.first == "." || rest.first == "=":
-            throw malformed("classes with names, such as [:digit:], have no meaning here: write [0-9]")
+            throw malformed("named classes, such as [:digit:], are not supported: write [0-9]")
         case "\\": return try quoted()
         default: return scalar
         }

@@ -53,10 +53,16 @@ extension UnmetRequirement: CustomStringConvertible {
         case .namespace(let globs): "is for \(Self.listed(globs)) only"
         case .direction(let allowed): "allows \(allowed.directionName) only"
         case .scope(let allowed): "requires a scope within (\(allowed))"
-        case .ttlMissing(nil): "requires one"
-        case .ttlMissing(let seconds?): "requires one of at most \(seconds) seconds"
-        case .ttlTooLong(let seconds): "allows at most \(seconds) seconds"
+        case .ttlMissing(nil): "requires one (--for, or ttl)"
+        case .ttlMissing(let seconds?): "requires one of at most \(Self.limit(seconds))"
+        case .ttlTooLong(let seconds): "allows at most \(Self.limit(seconds))"
         }
+    }
+
+    /// As the policy file, the command line and the parameter of the call have it.
+    private static func limit(_ seconds: Int) -> String {
+        let text = TimeToLive.text(seconds: seconds)
+        return "\(text) (--for \(text), or ttl \(seconds))"
     }
 
     private static func listed(_ globs: [Glob]) -> String {

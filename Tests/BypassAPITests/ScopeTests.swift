@@ -50,11 +50,11 @@ import Testing
             (#"{"networks":[10]}"#, "networks[0]: must be a string"),
             (
                 #"{"networks":["10.1.2.3/8"]}"#,
-                "networks[0]: has bits behind its length: 10.0.0.0/8 is the network that holds it"
+                "networks[0]: has host bits after its prefix length: 10.0.0.0/8 is the network that contains it"
             ),
             (
                 #"{"networks":["fd00::1/64"]}"#,
-                "networks[0]: has bits behind its length: fd00::/64 is the network that holds it"
+                "networks[0]: has host bits after its prefix length: fd00::/64 is the network that contains it"
             ),
             (#"{"networks":["10.0.0.0/33"]}"#, "networks[0]: needs a length from 0 to 32 after the slash"),
             (#"{"networks":["::/129"]}"#, "networks[0]: needs a length from 0 to 128 after the slash"),

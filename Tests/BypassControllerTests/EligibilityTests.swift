@@ -92,7 +92,7 @@ import Testing
             ("ports", "9-8", #""9-8" is empty: the lower port of a range comes first"#),
             ("ports", "80 443", #""80 443" must be a port"#),
             ("ports", (1...17).map(String.init).joined(separator: ","), "has more than 16 ports"),
-            ("networks", "10.0.0.1/8", #""10.0.0.1/8" has bits behind its length: 10.0.0.0/8 is the network"#),
+            ("networks", "10.0.0.1/8", #""10.0.0.1/8" has host bits after its prefix length: 10.0.0.0/8 is"#),
             ("networks", "db", #""db" is not an IPv4 or IPv6 network"#), ("networks", " ", #""" is not an IPv4"#),
             ("networks", (1...17).map { "10.0.0.\($0)" }.joined(separator: ","), "has more than 16 networks"),
             ("connections", "drop", #"is "drop": it must be keep or reset"#), ("connections", "", "it must be keep"),

@@ -19,7 +19,7 @@ import Testing
         (
             "[[grant]]\nrole = \"read\"\nusers = [\"1001\"]",
             [
-                "3: users: no user is named \"1001\"; a number stands without quotes. "
+                "3: users: no user is named \"1001\"; write a number without quotes. "
                     + "The grant does not apply to this user until it is known"
             ]
         ),

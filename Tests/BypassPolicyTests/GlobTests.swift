@@ -29,7 +29,7 @@ import Testing
         arguments: [
             ("", "empty"), ("[", "not closed"), ("a[bc", "not closed"), ("[]", "not closed"), ("[!]", "not closed"),
             ("[a-", "not closed"), ("a\\", "backslash"), ("[\\", "backslash"), ("[c-a]", "c-a"), ("[a/b]", "slash"),
-            ("**", "**"), ("/run/**/web", "**"), ("[^a]", "[!"), ("[[:digit:]]", "names"),
+            ("**", "**"), ("/run/**/web", "**"), ("[^a]", "[!"), ("[[:digit:]]", "named"),
         ])
     func malformed(_ pattern: String, _ word: String) throws {
         let error = try #require(throws: Glob.Malformed.self) { try Glob(pattern) }

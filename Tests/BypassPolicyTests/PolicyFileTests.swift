@@ -91,11 +91,11 @@ import Testing
             ["f:3: users: 4294967295 is not the number of a user (0 to 4294967294)"]
         ),
         ("[[grant]]\nrole = \"read\"\nusers = [true]", ["f:3: users: takes names and numbers, not true or false"]),
-        ("[[grant]]\nrole = \"read\"\nusers = [\"bob\", \"bob\"]", ["f:3: users: \"bob\" is there twice"]),
-        ("[[grant]]\nrole = \"read\"\nusers = [\"alcie\", \"alcie\"]", ["f:3: users: \"alcie\" is there twice"]),
+        ("[[grant]]\nrole = \"read\"\nusers = [\"bob\", \"bob\"]", ["f:3: users: \"bob\" is listed twice"]),
+        ("[[grant]]\nrole = \"read\"\nusers = [\"alcie\", \"alcie\"]", ["f:3: users: \"alcie\" is listed twice"]),
         (
             "[[grant]]\nrole = \"read\"\nusers = [\"root\"]",
-            ["f:3: users: root is always admin, so a grant of less says nothing"]
+            ["f:3: users: root is always admin, so a grant of less has no effect"]
         ),
         // Keys
         (bob + "namespace = [\"web\"]", ["f:4: a grant has no \"namespace\"; did you mean \"namespaces\"?"]),
@@ -107,8 +107,8 @@ import Testing
                     + "only-networks, except-ports, except-networks, max-ttl, require-ttl, default-ttl, host, priority"
             ]
         ),
-        ("role = \"read\"", ["f:1: \"role\" stands outside of a grant: begin one with [[grant]]"]),
-        ("[[grants]]", ["f:1: a table \"grants\" has no meaning here: a grant begins with [[grant]]"]),
+        ("role = \"read\"", ["f:1: \"role\" is outside of a grant: begin one with [[grant]]"]),
+        ("[[grants]]", ["f:1: the table \"grants\" is unknown: a grant begins with [[grant]]"]),
         ("[grant]\nusers = [\"bob\"]\nrole = \"read\"", ["f:1: write [[grant]], as there may be several"]),
         // What is missing
         ("[[grant]]\nrole = \"read\"", ["f:1: this grant names neither users nor groups: add one of them"]),
@@ -118,22 +118,22 @@ import Testing
         // Types
         (
             "[[grant]]\nusers = \"bob\"\nrole = \"read\"",
-            ["f:2: users: takes an array, such as [\"kmesh\"], not a text"]
+            ["f:2: users: takes an array, such as [\"kmesh\"], not a string"]
         ),
-        ("[[grant]]\nusers = [1]\nrole = 7", ["f:3: role: takes a text, not a number"]),
+        ("[[grant]]\nusers = [1]\nrole = 7", ["f:3: role: takes a string, not a number"]),
         ("[[grant]]\nusers = [1]\nrole = \"Admin\"", ["f:3: role: there is no \"Admin\"; did you mean \"admin\"?"]),
         (
             "[[grant]]\nusers = [1]\nrole = \"operator\"",
             ["f:3: role: there is no \"operator\": it is one of read, bypass, admin"]
         ),
-        (bob + "namespaces = \"web\"", ["f:4: namespaces: takes an array, such as [\"web-*\"], not a text"]),
-        (bob + "namespaces = [1]", ["f:4: namespaces: takes texts, not a number"]),
+        (bob + "namespaces = \"web\"", ["f:4: namespaces: takes an array, such as [\"web-*\"], not a string"]),
+        (bob + "namespaces = [1]", ["f:4: namespaces: takes strings, not a number"]),
         (bob + "require-ttl = 1", ["f:4: require-ttl: takes true or false, not a number"]),
-        (bob + "max-ttl = true", ["f:4: max-ttl: takes seconds, or a text such as \"15m\", not true or false"]),
+        (bob + "max-ttl = true", ["f:4: max-ttl: takes seconds, or a string such as \"15m\", not true or false"]),
         // Values
         (bob + "namespaces = [\"web-[\"]", ["f:4: namespaces: \"web-[\" is not a valid pattern: a [ is not closed"]),
         (bob + "namespaces = [\"\"]", ["f:4: namespaces: \"\" is not a valid pattern: it is empty"]),
-        (bob + "namespaces = [\"a\", \"a\"]", ["f:4: namespaces: \"a\" is there twice"]),
+        (bob + "namespaces = [\"a\", \"a\"]", ["f:4: namespaces: \"a\" is listed twice"]),
         (
             bob + "namespaces = [\"/run/netns/web-*\"]",
             ["f:4: namespaces: write \"web-*\": names under /run/netns go without the folder"]
@@ -150,7 +150,7 @@ import Testing
         (bob + "directions = [\"in\"]", ["f:4: directions: there is no \"in\": it is one of both, inbound, outbound"]),
         (
             bob + "directions = [\"both\", \"inbound\"]",
-            ["f:4: directions: inbound overlaps with what stands before it"]
+            ["f:4: directions: inbound overlaps with an earlier one"]
         ),
         (
             bob + "only-ports = [0, \"2-1\", \"http\", true]",
@@ -161,7 +161,7 @@ import Testing
                 "f:4: only-ports: takes ports and ranges, not true or false",
             ]
         ),
-        (bob + "only-ports = [8080, \"8080\"]", ["f:4: only-ports: 8080 is there twice"]),
+        (bob + "only-ports = [8080, \"8080\"]", ["f:4: only-ports: 8080 is listed twice"]),
         (
             bob + "except-ports = [\((1...17).map(String.init).joined(separator: ", "))]",
             ["f:4: except-ports: takes at most 16 ports and ranges in a set of connections"]
@@ -169,7 +169,7 @@ import Testing
         (
             bob + "except-networks = [\"10.1.0.0/8\"]",
             [
-                "f:4: except-networks: \"10.1.0.0/8\" has bits behind its length: 10.0.0.0/8 is the network that holds it"
+                "f:4: except-networks: \"10.1.0.0/8\" has host bits after its prefix length: 10.0.0.0/8 is the network that contains it"
             ]
         ),
         (
@@ -177,9 +177,9 @@ import Testing
             ["f:5: except-ports, except-networks: leave no connection to bypass"]
         ),
         (bob + "max-ttl = 60\ndefault-ttl = \"2m\"", ["f:5: default-ttl: is longer than max-ttl allows"]),
-        (bob + "default-ttl = 0", ["f:4: default-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
-        (bob + "max-ttl = 0", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
-        (bob + "max-ttl = 3155760001", ["f:4: max-ttl: goes from 1 to 3155760000 seconds (100 years)"]),
+        (bob + "default-ttl = 0", ["f:4: default-ttl: must be from 1 to 3155760000 seconds (100 years)"]),
+        (bob + "max-ttl = 0", ["f:4: max-ttl: must be from 1 to 3155760000 seconds (100 years)"]),
+        (bob + "max-ttl = 3155760001", ["f:4: max-ttl: must be from 1 to 3155760000 seconds (100 years)"]),
         (
             bob + "max-ttl = \"1w\"",
             [
@@ -188,7 +188,7 @@ import Testing
         ),
         // Contradictions
         (bob + "host = true", ["f:4: host: goes with role admin only"]),
-        (bob + "require-ttl = false", ["f:4: require-ttl: false is what holds without it: leave it out"]),
+        (bob + "require-ttl = false", ["f:4: require-ttl: false is the default: leave it out"]),
         (
             bob + "max-ttl = 5\nrequire-ttl = false",
             ["f:5: require-ttl: max-ttl requires one, since a bypass without end is longer than any"]

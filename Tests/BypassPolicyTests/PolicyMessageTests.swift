@@ -78,11 +78,11 @@ import Testing
         arguments: [
             (
                 Change(netns: "web-1", operation: .on(hooks: [.prerouting], ttl: nil)),
-                "turn on web-1 without a ttl: the grant in line 7 requires one of at most 3600 seconds"
+                "turn on web-1 without a time limit: the grant in line 7 requires one of at most 1h (--for 1h, or ttl 3600)"
             ),
             (
                 Change(netns: "web-1", operation: .on(hooks: [.prerouting], ttl: 7200)),
-                "turn on web-1 for 7200 seconds: the grant in line 7 allows at most 3600 seconds"
+                "turn on web-1 for 2h: the grant in line 7 allows at most 1h (--for 1h, or ttl 3600)"
             ),
             (
                 Change(netns: "web-1", operation: .on(hooks: both, ttl: 60)),

@@ -52,11 +52,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a = 1.5", "point"), ("a = 1e3", "point"), ("a = inf", "point"), ("a = -nan", "point"), ("a = 5E-2", "point"),
+        ("a = 1.5", "decimals"), ("a = 1e3", "decimals"), ("a = inf", "decimals"), ("a = -nan", "decimals"),
+        ("a = 5E-2", "decimals"),
         ("a = 1979-05-27", "dates"), ("a = 07:32:00", "dates"), ("a = 1979-05-27T07:32:00Z", "dates"),
-        ("a = 1979-05-27 07:32:00", "dates"), ("a = {}", "inline tables"), ("a = [[1]]", "array inside"),
-        ("a.b = 1", "dots"), ("a . b = 1", "dots"), ("[a.b]", "table inside"), ("[[a.b]]", "table inside"),
-        ("a = \"\"\"x\"\"\"", "several lines"), ("a = '''x'''", "several lines"),
+        ("a = 1979-05-27 07:32:00", "dates"), ("a = {}", "inline tables"), ("a = [[1]]", "nested"),
+        ("a.b = 1", "dotted"), ("a . b = 1", "dotted"), ("[a.b]", "nested"), ("[[a.b]]", "nested"),
+        ("a = \"\"\"x\"\"\"", "multi-line"), ("a = '''x'''", "multi-line"),
     ])
     func `What TOML has beyond that is refused by name`(text: String, word: String) {
         #expect(fault(text)?.contains(word) == true, "\(fault(text) ?? "")")

@@ -61,7 +61,8 @@ extension EndToEndTests {
                 #expect(pod.code == 0 && pod.output.contains("allows it") && !pod.output.contains("warning"), "\(pod)")
                 let endless = try await Self.run(rig, explain + [rig.sandbox.pod], file: (Self.good, "644"))
                 #expect(
-                    endless.code == 0 && endless.output.contains("requires one of at most 900 seconds"), "\(endless)")
+                    endless.code == 0 && endless.output.contains("requires one of at most 15m (--for 15m, or ttl 900)"),
+                    "\(endless)")
                 let host = try await Self.run(rig, explain + ["host"], file: (Self.good, "644"))
                 #expect(host.code == 0 && host.output.contains("host = true"), "\(host)")
                 let nobody = try await Self.run(

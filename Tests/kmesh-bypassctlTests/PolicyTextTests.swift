@@ -81,7 +81,7 @@ import Testing
         _ caller: Caller, _ target: PolicyExplain.Target?, hooks: HookSet = [.prerouting], ttl: Int? = nil
     ) throws -> String {
         Explanation(
-            source: try source(), user: .init(caller: caller, description: "somebody"), target: target, hooks: hooks,
+            source: try source(), user: .init(caller: caller, description: "alice"), target: target, hooks: hooks,
             ttl: ttl
         ).text(plain)
     }
@@ -91,18 +91,18 @@ import Testing
     @Test func `What a user may do to a namespace is shown with the grant that decides`() throws {
         #expect(
             try explain(member, .init(netns: "db", names: ["web-1"])) == """
-                user:    somebody
+                user:    alice
                 policy:  f
 
                 TO                                                         ANSWER  BECAUSE
                 call status, list, subscribe, metrics, info, rpc.discover  yes     the grant in line 1, through group kmesh
                 call bypass, extend, explain, trace                        yes     the grant in line 1, through group kmesh
-                turn on db inbound without a ttl                           no      uid 1003 may not turn on db without a ttl: the grant in line 1 requires one of at most 5400 seconds
+                turn on db inbound without a time limit                    no      uid 1003 may not turn on db without a time limit: the grant in line 1 requires one of at most 90m (--for 90m, or ttl 5400)
                 turn off db                                                yes     the grant in line 1, through group kmesh
                 call clear                                                 no      uid 1003 may not call clear: the grant in line 1 gives role bypass, and this needs role admin
 
-                GRANT    THROUGH      TO turn on db inbound without a ttl
-                line 1   group kmesh  requires one of at most 5400 seconds
+                GRANT    THROUGH      TO turn on db inbound without a time limit
+                line 1   group kmesh  requires one of at most 90m (--for 90m, or ttl 5400)
                 line 8   -            is not this user's: user alice may read status
                 line 11  -            is not this user's: group wheel may do everything, in the host's namespace too
 
@@ -110,7 +110,7 @@ import Testing
         let allowed = try explain(member, .init(netns: "web-1"), ttl: 60)
         #expect(
             allowed.contains(
-                "turn on web-1 inbound for 60 seconds                       yes     the grant in line 1, through group kmesh\n"
+                "turn on web-1 inbound for 1m                               yes     the grant in line 1, through group kmesh\n"
             ))
         #expect(allowed.contains("line 1   group kmesh  allows it\n"))
     }

@@ -28,7 +28,8 @@ public struct IPNetwork: Hashable, Sendable {
         let network = Self(containing: address, length: length)
         // It may be a typing error in either part.
         guard network.address == address else {
-            throw Malformed(description: "has bits behind its length: \(network) is the network that holds it")
+            throw Malformed(
+                description: "has host bits after its prefix length: \(network) is the network that contains it")
         }
         guard !network.isMapped else {
             throw Malformed(description: "stands for IPv4 addresses: write them as such")
@@ -92,6 +93,6 @@ extension IPNetwork: Decodable, JSONWritable {
 
 extension IPNetwork {
     static let schema = Schema.string(
-        "an address and a length, without bits behind that; an address alone is that address", format: "ip-network",
+        "an address and a prefix length, without host bits; an address alone is that address", format: "ip-network",
         examples: ["10.0.0.0/8", "192.0.2.1", "fd00::/8"])
 }

@@ -32,6 +32,6 @@ package struct PolicyFileError: Error, Hashable, Sendable {
     /// A line for each diagnostic.
     package func lines(about path: String) -> [String] {
         let lines = diagnostics.map { $0.line(about: path) }
-        return isCutShort ? lines + ["\(path): more is wrong than fits here: put these right first"] : lines
+        return isCutShort ? lines + ["\(path): there are more errors than are shown: fix these first"] : lines
     }
 }

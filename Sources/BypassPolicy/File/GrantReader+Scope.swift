@@ -66,7 +66,7 @@ extension GrantReader {
         _ element: Element, to elements: inout [Element], _ line: Int, _ key: Key
     ) {
         if elements.contains(element) {
-            diagnose(line, "\(key.rawValue): \(element) is there twice")
+            diagnose(line, "\(key.rawValue): \(element) is listed twice")
         } else {
             elements.append(element)
         }

@@ -26,7 +26,7 @@ extension GrantReader {
         for element in elements {
             guard let account = readAccount(element, key, kind, find) else { continue }
             if !seen.insert(element.content).inserted {
-                diagnose(element.line, "\(key.rawValue): \(account.written.excerpt) is there twice")
+                diagnose(element.line, "\(key.rawValue): \(account.written.excerpt) is listed twice")
             }
             // Under two names, or a name and its number, it is one account.
             if account.id.map({ ids.insert($0).inserted }) ?? true { found.append(account) }
@@ -51,7 +51,7 @@ extension GrantReader {
                 if let id = try find(name) { return (id, name) }
                 let advice =
                     UInt32(name) == nil
-                    ? "use a number for one that this machine does not know" : "a number stands without quotes"
+                    ? "use a number for one that this machine does not know" : "write a number without quotes"
                 fault = "no \(kind) is named \(name.excerpt); \(advice)"
             } catch {
                 fault = "the \(kind) \(name.excerpt) cannot be looked up now: \(error)".printable

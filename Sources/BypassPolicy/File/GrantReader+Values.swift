@@ -40,10 +40,12 @@ extension GrantReader {
         var seen: Set<String> = []
         for element in elements {
             guard case .string(let text) = element.content else {
-                diagnose(element.line, "\(key.rawValue): takes texts, not \(element.content.kind)")
+                diagnose(element.line, "\(key.rawValue): takes strings, not \(element.content.kind)")
                 continue
             }
-            if !seen.insert(text).inserted { diagnose(element.line, "\(key.rawValue): \(text.excerpt) is there twice") }
+            if !seen.insert(text).inserted {
+                diagnose(element.line, "\(key.rawValue): \(text.excerpt) is listed twice")
+            }
             texts.append((text, element.line))
         }
         return texts
@@ -54,7 +56,7 @@ extension TOMLDocument.Value.Content {
     /// For people.
     var kind: String {
         switch self {
-        case .string: "a text"
+        case .string: "a string"
         case .integer: "a number"
         case .boolean: "true or false"
         case .array: "an array"

@@ -73,7 +73,7 @@ struct GrantReader {
             return nil
         }
         guard let value = value(.role) else { return nil }
-        guard case .string(let text) = value.content else { return mistyped(.role, value, "takes a text") }
+        guard case .string(let text) = value.content else { return mistyped(.role, value, "takes a string") }
         if let role = Permission(rawValue: text) { return role }
         diagnose(value.line, "role: there is no \(text.excerpt)\(suggestion(for: text, of: Permission.self))")
         return nil
@@ -121,7 +121,7 @@ struct GrantReader {
                 continue
             }
             if !hooks.isDisjoint(with: direction.hooks) {
-                diagnose(line, "directions: \(text) overlaps with what stands before it")
+                diagnose(line, "directions: \(text) overlaps with an earlier one")
             }
             hooks.formUnion(direction.hooks)
         }
@@ -134,7 +134,7 @@ struct GrantReader {
         switch value.content {
         case .integer(let seconds) where (1...TimeToLive.maxSeconds).contains(seconds): return seconds
         case .integer:
-            diagnose(value.line, "\(key.rawValue): goes from 1 to \(TimeToLive.maxSeconds) seconds (100 years)")
+            diagnose(value.line, "\(key.rawValue): must be from 1 to \(TimeToLive.maxSeconds) seconds (100 years)")
             return nil
         case .string(let text):
             do throws(TimeToLive.Malformed) {
@@ -143,7 +143,7 @@ struct GrantReader {
                 diagnose(value.line, "\(key.rawValue): \(text.excerpt): \(error)")
                 return nil
             }
-        case .boolean, .array: return mistyped(key, value, "takes seconds, or a text such as \"15m\"")
+        case .boolean, .array: return mistyped(key, value, "takes seconds, or a string such as \"15m\"")
         }
     }
 
@@ -159,7 +159,7 @@ struct GrantReader {
             diagnose(
                 line,
                 entries[.maxTTL] == nil
-                    ? "require-ttl: false is what holds without it: leave it out"
+                    ? "require-ttl: false is the default: leave it out"
                     : "require-ttl: max-ttl requires one, since a bypass without end is longer than any")
         }
         return requiresTTL
@@ -181,7 +181,7 @@ struct GrantReader {
         if role == .admin { return }
         if let line = entryLine(.host) { diagnose(line, "host: goes with role admin only") }
         if let line = entryLine(.users), subjects.contains(where: \.isRoot) {
-            diagnose(line, "users: root is always admin, so a grant of less says nothing")
+            diagnose(line, "users: root is always admin, so a grant of less has no effect")
         }
     }
 }

@@ -21,13 +21,13 @@ package enum PolicyFile {
         for table in document.tables where table.isReadable && diagnostics.count <= PolicyFileError.maxDiagnostics {
             guard let name = table.name else {
                 diagnostics += table.entries.map {
-                    Diagnostic($0.line, "\($0.key.excerpt) stands outside of a grant: begin one with [[grant]]")
+                    Diagnostic($0.line, "\($0.key.excerpt) is outside of a grant: begin one with [[grant]]")
                 }
                 continue
             }
             guard name == grantName else {
                 diagnostics.append(
-                    Diagnostic(table.line, "a table \(name.excerpt) has no meaning here: a grant begins with [[grant]]")
+                    Diagnostic(table.line, "the table \(name.excerpt) is unknown: a grant begins with [[grant]]")
                 )
                 continue
             }

@@ -5,17 +5,17 @@ extension TOMLReader {
     mutating func readString() throws(Diagnostic) -> String {
         let delimiter = bytes[position]
         if bytes[position...].starts(with: [delimiter, delimiter, delimiter]) {
-            throw Diagnostic(line, "texts of several lines have no meaning here")
+            throw Diagnostic(line, "multi-line strings are not supported")
         }
         position += 1
         var text: [UInt8] = []
         while bytes[position] != delimiter {
             let byte = bytes[position]
             if byte == .lineFeed || isAtLongLineEnd {
-                throw Diagnostic(line, "the text is not closed at the end of the line")
+                throw Diagnostic(line, "the quotes are not closed at the end of the line")
             }
             guard !byte.isControl else {
-                throw Diagnostic(line, "a text holds \(shown): in \" \" it can be written as an escape")
+                throw Diagnostic(line, "a string holds \(shown): in \" \" it can be written as an escape")
             }
             position += 1
             if byte == .backslash, delimiter == .quote {
@@ -37,7 +37,7 @@ extension TOMLReader {
         default: break
         }
         guard let scalar = Self.escapes[letter] else {
-            throw Diagnostic(line, "a backslash before \(shown) has no meaning; write \\\\ for a backslash itself")
+            throw Diagnostic(line, "a backslash before \(shown) is not an escape; write \\\\ for a backslash itself")
         }
         position += 1
         return scalar

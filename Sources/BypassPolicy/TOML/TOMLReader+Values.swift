@@ -17,13 +17,13 @@ extension TOMLReader {
             if take(.closingBracket) { return elements }
             if bytes[position] == .openingBracket {
                 throw Diagnostic(
-                    line, "an array inside an array has no meaning here: is the one of line \(start) closed?")
+                    line, "arrays cannot be nested: is the one of line \(start) closed?")
             }
             elements.append(try readScalar())
             try skipBetweenElements(of: start)
             if take(.closingBracket) { return elements }
             guard take(.comma) else {
-                throw Diagnostic(line, "in the array, a comma or ] has to stand here, not \(shown)")
+                throw Diagnostic(line, "a comma or ] is expected in the array, not \(shown)")
             }
         }
     }
@@ -40,7 +40,7 @@ extension TOMLReader {
     private mutating func readScalar() throws(Diagnostic) -> TOMLDocument.Value {
         switch bytes[position] {
         case .quote, .apostrophe: return TOMLDocument.Value(line: line, content: .string(try readString()))
-        case .openingBrace: throw Diagnostic(line, "inline tables have no meaning here")
+        case .openingBrace: throw Diagnostic(line, "inline tables are not supported")
         case .lineFeed, .carriageReturn, .hash: throw Diagnostic(line, "the value is missing")
         default: return TOMLDocument.Value(line: line, content: try readWord())
         }
@@ -58,14 +58,14 @@ extension TOMLReader {
         switch word {
         case "true": return .boolean(true)
         case "false": return .boolean(false)
-        case "": throw Diagnostic(line, "here a value has to stand, not \(shown)")
+        case "": throw Diagnostic(line, "a value is expected here, not \(shown)")
         default: break
         }
         let digits =
             word.utf8.first == UInt8(ascii: "-") || word.utf8.first == UInt8(ascii: "+")
             ? word.dropFirst() : word[...]
         guard let first = digits.utf8.first, first.isDigit || digits == "inf" || digits == "nan" else {
-            throw Diagnostic(line, "\(word.excerpt) is not a value: a text stands in quotes")
+            throw Diagnostic(line, "\(word.excerpt) is not a value: text needs quotes")
         }
         return .integer(try readInteger(word, digits))
     }
@@ -103,13 +103,13 @@ extension TOMLReader {
     private static func kind(of word: String, _ digits: Substring) -> String {
         let bytes = digits.utf8
         if bytes.contains(UInt8(ascii: ":")) || bytes.count(where: { $0 == UInt8(ascii: "-") }) > 1 {
-            return "\(word.excerpt): dates and times have no meaning here"
+            return "\(word.excerpt): dates and times are not supported"
         }
         let hasPoint = bytes.contains { $0 == .dot || $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }
         let isFloat = hasPoint && bytes.allSatisfy { $0.isDigit || "._eE+-".utf8.contains($0) }
         if isFloat || digits == "inf" || digits == "nan" {
-            return "\(word.excerpt): numbers with a point or an exponent have no meaning here"
+            return "\(word.excerpt): decimals and exponents are not supported"
         }
-        return "\(word.excerpt) is not a number; a text stands in quotes"
+        return "\(word.excerpt) is not a number; text needs quotes"
     }
 }

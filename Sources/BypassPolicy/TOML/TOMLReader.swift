@@ -62,26 +62,26 @@ struct TOMLReader {
         skipBlanks()
         let name = try readKey()
         skipBlanks()
-        if bytes[position] == .dot { throw Diagnostic(line, "a table inside a table has no meaning here") }
+        if bytes[position] == .dot { throw Diagnostic(line, "nested tables are not supported") }
         guard take(.closingBracket), !isElement || take(.closingBracket) else {
             throw Diagnostic(line, "the name of a table ends in \(isElement ? "]]" : "]"), not \(shown)")
         }
         table = TOMLDocument.Table(name: name, isElement: isElement, line: line)
         if let old = names.updateValue(isElement, forKey: name), !(old && isElement) {
-            diagnostics.append(Diagnostic(line, "there is a \(name.excerpt) already"))
+            diagnostics.append(Diagnostic(line, "\(name.excerpt) is defined twice"))
         }
     }
 
     private mutating func readEntry() throws(Diagnostic) {
         let start = line
         let key = try readKey()
-        if !keys.insert(key).inserted { diagnostics.append(Diagnostic(start, "there is a \(key.excerpt) already")) }
+        if !keys.insert(key).inserted { diagnostics.append(Diagnostic(start, "\(key.excerpt) is defined twice")) }
         // Noted first: a key whose value is wrong is not missing.
         table.entries.append(TOMLDocument.Entry(key: key, line: start, value: nil))
         if table.name == nil, table.isReadable { names[key] = false }
         skipBlanks()
-        if bytes[position] == .dot { throw Diagnostic(line, "a key with dots has no meaning here") }
-        guard take(.equals) else { throw Diagnostic(line, "after the key \(key.excerpt) = and a value have to follow") }
+        if bytes[position] == .dot { throw Diagnostic(line, "dotted keys are not supported") }
+        guard take(.equals) else { throw Diagnostic(line, "= and a value are expected after the key \(key.excerpt)") }
         skipBlanks()
         table.entries[table.entries.count - 1].value = try readValue()
     }
@@ -93,7 +93,7 @@ struct TOMLReader {
         }
         let start = position
         while bytes[position].isBareKey { position += 1 }
-        guard position > start else { throw Diagnostic(line, "here a key has to stand, not \(shown)") }
+        guard position > start else { throw Diagnostic(line, "a key is expected here, not \(shown)") }
         return String(decoding: bytes[start..<position], as: UTF8.self)
     }
 
@@ -104,7 +104,7 @@ struct TOMLReader {
         skipBlanks()
         if bytes[position] == .hash { try skipComment() }
         if isAtLongLineEnd { position += 1 }
-        guard take(.lineFeed) else { throw Diagnostic(line, "here the line has to end, not go on with \(shown)") }
+        guard take(.lineFeed) else { throw Diagnostic(line, "the end of the line is expected here, not \(shown)") }
         line += 1
         lineStart = position
     }

@@ -29,14 +29,14 @@ struct PolicyExplain: ParsableCommand {
         completion: .namespaces)
     var netns: String?
 
-    @Option(help: "Which connections bypass the sidecar.")
+    @Option(help: "The direction of the connections that bypass the sidecar.")
     var direction: Direction = .both
 
     @OptionGroup(title: "Scope") var scope: ScopeOptions
 
     @Option(
         name: .customLong("for"),
-        help: .init("When the bypass expires: 90, 90s, 15m, 1h30m or 1d.", valueName: "time"),
+        help: .init("The time to live of the bypass: 90, 90s, 15m, 1h30m or 1d.", valueName: "time"),
         transform: TimeToLive.parse)
     var timeToLive: TimeToLive?
 

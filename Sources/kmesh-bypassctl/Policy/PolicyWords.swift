@@ -25,11 +25,11 @@ extension Grant {
         }
         if scope != .all { words += "; on with a scope within (\(scope))" }
         if let maxTTL {
-            words += "; on for at most \(exactly(seconds: maxTTL))"
+            words += "; on for at most \(TimeToLive.text(seconds: maxTTL))"
         } else if requiresTTL {
             words += "; on with a time limit only"
         }
-        if let defaultTTL { words += "; for \(exactly(seconds: defaultTTL)) by default" }
+        if let defaultTTL { words += "; for \(TimeToLive.text(seconds: defaultTTL)) by default" }
         return words
     }
 }
@@ -41,11 +41,4 @@ extension Policy {
             + ((try? authorizeRead(netns: Change.host, isHost: true, by: root)) != nil
                 ? ", in the host's namespace too" : " but touch the host's namespace")
     }
-}
-
-/// A length of time as the policy file has it: not rounded.
-private func exactly(seconds: Int) -> String {
-    if seconds % 3600 == 0 { return "\(seconds / 3600)h" }
-    if seconds % 60 == 0 { return "\(seconds / 60)m" }
-    return "\(seconds)s"
 }
