@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test(
-        "A status without a bypass tells its nulls",
+        "A status without a bypass has its nulls",
         arguments: [
             "direction", "only", "except", "since", "expiresAt", "owner", "reason", "setBy",
         ])

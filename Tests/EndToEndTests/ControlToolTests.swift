@@ -55,15 +55,15 @@ extension EndToEndTests {
             }
         }
 
-        @Test func statusListAndInfoTellWhatIs() async throws {
+        @Test func statusListAndInfoShowWhatIs() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod
                 #expect(try await Self.run(rig, ["status", pod]).output.contains("off"))
-                try await rig.on(owner: "somebody")
+                try await rig.on(owner: "alice")
                 let status = try await Self.run(rig, ["status", pod])
                 #expect(status.code == 0 && status.output.contains("no-interception"), "\(status)")
                 let list = try await Self.run(rig, ["list"])
-                #expect(list.output.contains(pod) && list.output.contains("somebody"), "\(list)")
+                #expect(list.output.contains(pod) && list.output.contains("alice"), "\(list)")
                 let info = try await Self.run(rig, ["info"])
                 #expect(info.code == 0 && info.output.contains(rig.pin), "\(info)")
             }
@@ -155,14 +155,14 @@ extension EndToEndTests {
         }
 
         /// From before a daemon's end to after it.
-        @Test func watchTellsWhatIsAndWhatHappensAlsoAfterARestart() async throws {
+        @Test func watchShowsWhatIsOnAndWhatChangesAlsoAfterARestart() async throws {
             try await Rig.with { rig in
                 let (pod, file) = (rig.sandbox.pod, rig.folder.path + "/watched")
                 try await rig.on(owner: "earlier")
                 let command = "\(rig.controlTool) watch --socket \(rig.socket) > \(file) 2>&1 & echo $!"
                 let pid = try await rig.sandbox.run(["sh", "-c", command], in: .host).filter(\.isNumber)
                 func watched(_ text: String) async throws {
-                    try await eventually("\(text) is told") {
+                    try await eventually("\(text) is shown") {
                         try await rig.sandbox.run(["cat", file], in: .host).contains(text)
                     }
                 }
@@ -190,7 +190,7 @@ extension EndToEndTests {
             }
         }
 
-        @Test func exitCodesTellWhatWentWrong() async throws {
+        @Test func exitCodesSayWhatWentWrong() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod
                 for (words, code, said) in [

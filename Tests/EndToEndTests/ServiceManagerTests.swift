@@ -71,7 +71,7 @@ extension EndToEndTests {
                 if not ended: os.kill(pid, signal.SIGKILL)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             assert status == 0, status
-            # The socket is systemd's: it is there for the next daemon, and for whoever comes meanwhile.
+            # The socket is systemd's: it is there for the next daemon, and for clients that come meanwhile.
             late = socket.socket(socket.AF_UNIX)
             late.connect(path)
             print('done')

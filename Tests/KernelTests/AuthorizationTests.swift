@@ -41,7 +41,7 @@ extension KernelTests {
 
         private static let denied = Refusal(code: -32001, kind: "permission-denied")
 
-        /// Makes every call as somebody: what is neither denied nor about the host has to work.
+        /// Makes every call as one user: what is neither denied nor about the host has to work.
         private static func expect(
             _ denied: Set<Call>, host: Refusal?, as user: User, _ rig: Rig,
             sourceLocation: SourceLocation = #_sourceLocation
@@ -205,16 +205,16 @@ extension KernelTests {
 
         @Test func aReloadCountsAtOnceAndABadOneNotAtAll() async throws {
             try await Rig.withoutDaemon { rig in
-                try await rig.withUsers(others: ["somebody"]) { users in
-                    let somebody = try #require(users["somebody"])
+                try await rig.withUsers(others: ["reader"]) { users in
+                    let reader = try #require(users["reader"])
                     try await rig.start()
                     try await rig.openSocket()
                     let line = #"{"jsonrpc":"2.0","id":1,"method":"info"}"#
                     func isAnswered() async throws -> Bool {
-                        try await rig.lines(as: somebody, [line]).first?.object?["result"] != nil
+                        try await rig.lines(as: reader, [line]).first?.object?["result"] != nil
                     }
                     #expect(try await !isAnswered())
-                    let grant = "[[grant]]\nusers = [\"\(somebody.name)\"]\nrole = \"read\"\n"
+                    let grant = "[[grant]]\nusers = [\"\(reader.name)\"]\nrole = \"read\"\n"
                     try await rig.write(policy: grant)
                     try rig.daemon.kill(1)
                     try await eventually("the new policy counts") { try await isAnswered() }

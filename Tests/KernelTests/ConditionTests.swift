@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension KernelTests {
-    /// Whoever knows a pod's addresses can say so: in another namespace nothing is done.
+    /// A caller that knows a pod's addresses can name them: in another namespace nothing is done.
     @Suite struct ExpectedAddressTests {
         @Test("One of the addresses is enough, of either family and in any spelling")
         func match() async throws {

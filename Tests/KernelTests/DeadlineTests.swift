@@ -31,7 +31,7 @@ extension KernelTests {
 
         @Test func theDaemonCleansUpAfterADeadline() async throws {
             try await Rig.with { rig in
-                let on = try await rig.on(ttl: 1, owner: "somebody")
+                let on = try await rig.on(ttl: 1, owner: "alice")
                 #expect(try await rig.status().expiresAt == on.expiresAt)
                 try await eventually("nothing is left") { try await rig.sandbox.rules.isEmpty }
                 #expect(try await rig.status().state == "off")

@@ -29,7 +29,7 @@ extension KernelTests {
         func itIsNoticedAndRepairedWithinSeconds(_ damage: Damage) async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                let on = try await rig.on(owner: "somebody")
+                let on = try await rig.on(owner: "alice")
                 let subscriber = try await rig.subscribe()
                 let witnesses = try await rig.sandbox.watching {
                     try await damage.bring(to: rig)
@@ -43,10 +43,10 @@ extension KernelTests {
                 #expect(try await rig.sandbox.paths == .app)
                 let event = try await subscriber.next()
                 #expect(event.name == "repaired" && event.sequence == subscriber.sequence + 1)
-                #expect(event.bypass.state == "on" && event.bypass.effective && event.bypass.owner == "somebody")
+                #expect(event.bypass.state == "on" && event.bypass.effective && event.bypass.owner == "alice")
                 // To put right what another program has changed is not a decision.
                 #expect(event.bypass.generation == on.generation)
-                #expect(try await rig.on(owner: "somebody").changed == false)
+                #expect(try await rig.on(owner: "alice").changed == false)
                 try await rig.off()
                 #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
             }

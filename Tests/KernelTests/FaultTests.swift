@@ -114,7 +114,7 @@ extension KernelTests {
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.sandbox.install(.iptables)
                 try await rig.start(environment: faults.environment)
-                let on = try await rig.on(direction: "outbound", owner: "somebody")
+                let on = try await rig.on(direction: "outbound", owner: "alice")
                 for error in [Errno.noMemory, .notPermitted] {
                     var number = 0
                     while true {
@@ -127,7 +127,7 @@ extension KernelTests {
                             _ = try? await rig.subscribe()
                             if faults.plan.injected == 0 { break }
                             faults.plan.disarm()
-                            #expect(try await rig.list().map(\.owner) == ["somebody"], place)
+                            #expect(try await rig.list().map(\.owner) == ["alice"], place)
                         } catch let failure as DaemonProcess.NotServing {
                             #expect(failure.standardError.contains("kmesh-bypassd: "), place)
                         }

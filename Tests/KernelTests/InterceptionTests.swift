@@ -28,8 +28,8 @@ extension KernelTests {
         @Test func onTwiceAndOffTwiceChangeNothingTheSecondTime() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                let first = try await rig.on(owner: "somebody", reason: "a test")
-                let second = try await rig.on(owner: "somebody", reason: "a test")
+                let first = try await rig.on(owner: "alice", reason: "a test")
+                let second = try await rig.on(owner: "alice", reason: "a test")
                 #expect(first.changed == true && second.changed == false)
                 #expect(first.rules == second.rules && first.since == second.since)
                 #expect(try await rig.sandbox.paths == .app)

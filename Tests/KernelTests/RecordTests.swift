@@ -29,7 +29,7 @@ extension KernelTests {
         func noNumberInTheLogEndsTheDaemon(_ member: String, _ value: String) async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                try await rig.on(ttl: 3600, owner: "somebody")
+                try await rig.on(ttl: 3600, owner: "alice")
                 try await rig.on(rig.sandbox.peer, ttl: 3600)
                 try await Self.restart(rig) { try await Self.replace(member, by: value, rig) }
                 let daemon = try rig.daemon
@@ -126,7 +126,7 @@ extension KernelTests {
         func aLogThatCannotBeUsedKeepsNobodyFromEndingBypasses(_ obstacle: Obstacle) async throws {
             try await Rig.with(["--check-interval", "1"]) { rig in
                 try await rig.sandbox.install(.iptables)
-                try await rig.on(owner: "somebody")
+                try await rig.on(owner: "alice")
                 try await rig.on(rig.sandbox.peer)
                 try rig.daemon.kill(9)
                 _ = try await rig.daemon.exit()
@@ -135,7 +135,7 @@ extension KernelTests {
                     try await rig.start()
                     let list = try await rig.list()
                     #expect(list.map(\.state) == ["on", "on"])
-                    let pod = list.first { $0.owner == "somebody" }
+                    let pod = list.first { $0.owner == "alice" }
                     #expect((pod == nil) == obstacle.losesRecords)
                     if obstacle.keepsFromWriting {
                         try await eventually("it is reported") {
@@ -160,7 +160,7 @@ extension KernelTests {
 
         @Test func aStateFolderThatIsRemovedIsMadeAgain() async throws {
             try await Rig.with(["--check-interval", "1"]) { rig in
-                try await rig.on(owner: "somebody")
+                try await rig.on(owner: "alice")
                 try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)
                 // At once with the next change, else within a round.
                 #expect(try await rig.on(rig.sandbox.peer, owner: "another").codes.contains("not-recorded") == false)
@@ -173,7 +173,7 @@ extension KernelTests {
                     try rig.daemon.standardError.contains("the record log was missing and is restored")
                 }
                 try await Self.restart(rig) {}
-                #expect(Set(try await rig.list().map(\.owner)) == ["somebody", "another"])
+                #expect(Set(try await rig.list().map(\.owner)) == ["alice", "another"])
             }
         }
 
@@ -197,7 +197,7 @@ extension KernelTests {
         @Test func unknownEntriesDoNotDelayTheFirstAnswer() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                try await rig.on(ttl: 3600, owner: "somebody")
+                try await rig.on(ttl: 3600, owner: "alice")
                 try rig.daemon.kill(9)
                 _ = try await rig.daemon.exit()
                 try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)

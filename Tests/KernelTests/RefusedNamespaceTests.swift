@@ -94,7 +94,7 @@ extension KernelTests {
                 let folder = rig.folder.path
                 try await rig.sandbox.run(["touch", folder + "/file"], in: .host)
                 try await rig.sandbox.run(["ln", "-s", folder + "/file", folder + "/link"], in: .host)
-                // To open one would wait for somebody to write into it.
+                // To open one would wait for a writer.
                 try await rig.sandbox.run(["mkfifo", folder + "/fifo"], in: .host)
                 let files = ["file", "link", "fifo"].map { "\(folder)/\($0)" } + [folder, rig.socket, "/dev/null"]
                 let namespaces = ["mnt", "user", "pid", "uts"].map { "/proc/self/ns/\($0)" }

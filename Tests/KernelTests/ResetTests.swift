@@ -26,7 +26,7 @@ extension KernelTests {
                 for connection in connections {
                     let answer = try await connection.ask()
                     if case .unanswered(let reason) = answer {
-                        // Told at once, not after a silence.
+                        // Reported at once, not after a silence.
                         let isTold = ["reset", "abort", "pipe"].contains { reason.contains($0) }
                         #expect(isTold, "\(reason)")
                         answers.append(nil)

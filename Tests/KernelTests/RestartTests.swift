@@ -110,7 +110,7 @@ extension KernelTests {
         @Test func aLostStateFolderLosesNoBypass() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                try await rig.on(owner: "somebody")
+                try await rig.on(owner: "alice")
                 try await End.asked.bring(to: rig.daemon)
                 try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)
                 try await rig.start()

@@ -109,7 +109,7 @@ extension KernelTests {
         @Test func aRecordOfAnEarlierVersionIsRead() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                try await rig.on(owner: "somebody")
+                try await rig.on(owner: "alice")
                 try rig.daemon.kill(9)
                 _ = try await rig.daemon.exit()
                 let folder = rig.options.stateDirectory
@@ -119,7 +119,7 @@ extension KernelTests {
                 #expect(old.count < text.count)
                 try Files.write(Array(old.utf8), to: log)
                 try await rig.start()
-                try await eventually("it is on") { try await rig.list().map(\.owner) == ["somebody"] }
+                try await eventually("it is on") { try await rig.list().map(\.owner) == ["alice"] }
                 let status = try await rig.status()
                 #expect(status.state == "on" && status.only == .null && status.except == .null)
                 #expect(try await rig.sandbox.paths == .app)

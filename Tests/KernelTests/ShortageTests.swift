@@ -18,7 +18,7 @@ extension KernelTests {
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
                 try await rig.sandbox.install(.iptables)
-                let on = try await rig.on(ttl: 3600, owner: "somebody")
+                let on = try await rig.on(ttl: 3600, owner: "alice")
                 let subscriber = try await rig.subscribe()
                 for operation in ["open /run/netns", "open"] {
                     faults.plan.arm(.fail(error), at: operation, times: .max)
@@ -28,7 +28,7 @@ extension KernelTests {
                     #expect(try await rig.sandbox.paths == .app)
                     #expect(try await rig.entries == 1)
                     faults.plan.disarm()
-                    #expect(try await rig.list().map(\.owner) == ["somebody"])
+                    #expect(try await rig.list().map(\.owner) == ["alice"])
                 }
                 try await eventually("all is well again") { try await rig.status().state == "on" }
                 #expect(try await rig.status().generation == on.generation)
@@ -69,13 +69,13 @@ extension KernelTests {
                 let pids = try await rig.sandbox.run(["bash", "-c", start], in: .host).split { !$0.isNumber }
                 let (name, holder) = (String(pids[0]), String(pids[1]))
                 try await scoped {
-                    let on = try await rig.on("pid:\(name)", owner: "somebody")
+                    let on = try await rig.on("pid:\(name)", owner: "alice")
                     faults.plan.arm(.fail(error), at: "stat /proc", times: .max)
                     try await rig.sandbox.run(["kill", name], in: .host)
                     try await eventually("the daemon has looked twice, and could not") { faults.plan.injected >= 2 }
                     #expect(try await rig.entries == 1)
                     let listed = try await rig.list()
-                    #expect(listed.map(\.owner) == ["somebody"] && listed[0].codes == ["unseen"], "\(listed)")
+                    #expect(listed.map(\.owner) == ["alice"] && listed[0].codes == ["unseen"], "\(listed)")
                     faults.plan.arm(.fail(error), at: "opendir /proc", times: .max)
                     try await eventually("the daemon has looked, and could not") { faults.plan.injected >= 2 }
                     #expect(try await rig.entries == 1)

@@ -87,7 +87,7 @@ extension KernelTests {
                     let subscriber = try await rig.subscribe()
                     try await rig.sandbox.run(["ip", "netns", "delete", name], in: .host)
                     var event: Subscriber.Event?
-                    try await eventually("it is told", within: .seconds(4)) {
+                    try await eventually("it is reported", within: .seconds(4)) {
                         event = try? await subscriber.next()
                         return event != nil
                     }

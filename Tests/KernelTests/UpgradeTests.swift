@@ -34,7 +34,7 @@ extension KernelTests {
             try await Rig.with { rig in
                 try await rig.sandbox.install(mesh)
                 let before = try await rig.sandbox.rules
-                let on = try await rig.on(ttl: 3600, owner: "somebody")
+                let on = try await rig.on(ttl: 3600, owner: "alice")
                 let oldMap = try await Self.map(rig)
                 let witnesses = try await rig.sandbox.watching {
                     #expect(try await rig.daemon.terminate() == .code(0))
@@ -46,7 +46,7 @@ extension KernelTests {
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
                 let status = try await rig.status()
-                #expect(status.state == "on" && status.effective && status.owner == "somebody")
+                #expect(status.state == "on" && status.effective && status.owner == "alice")
                 #expect(status.expiresAt ?? "" >= on.expiresAt ?? "?" && status.generation == on.generation)
                 #expect(try await Self.map(rig) != oldMap)
                 try await rig.off()
@@ -81,7 +81,7 @@ extension KernelTests {
         @Test func afterTheMapWasLostTheRecordsTellWhatIsOn() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
-                let on = try await rig.on(direction: "outbound", ttl: 3600, owner: "somebody")
+                let on = try await rig.on(direction: "outbound", ttl: 3600, owner: "alice")
                 let witnesses = try await rig.sandbox.watching([.outbound]) {
                     try rig.daemon.kill(9)
                     _ = try await rig.daemon.exit()
@@ -91,7 +91,7 @@ extension KernelTests {
                 }
                 #expect(witnesses.sawOnlyTheApp, "\(witnesses)")
                 let status = try await rig.status()
-                #expect(status.direction == "outbound" && status.owner == "somebody")
+                #expect(status.direction == "outbound" && status.owner == "alice")
                 #expect(status.generation == on.generation && status.since == on.since)
                 #expect(status.expiresAt ?? "" >= on.expiresAt ?? "?")
                 try await rig.off()

@@ -9,7 +9,7 @@ extension KernelTests {
     @Suite struct UsageTests {
         /// Every kind of call once, with a namespace and with what is none.
         private static func round(_ rig: Rig, _ netns: String) async throws {
-            try await rig.on(netns, ttl: 1000, owner: "somebody")
+            try await rig.on(netns, ttl: 1000, owner: "alice")
             try await rig.on(netns, direction: "inbound")
             try await rig.status(netns)
             _ = try await rig.list()

@@ -43,7 +43,7 @@ enum Reply {
         return expression("match", text(1, "bpf"), number(2, revision), attribute(3, Array(information.prefix(size))))
     }
 
-    /// As the kernel tells it, with 14 packets counted.
+    /// As the kernel reports it, with 14 packets counted.
     static let ourRule = rule(
         "OUTPUT", match("/sys/fs/bpf/bypass"), expression("counter", number64(1, 840), number64(2, 14)), verdict(-5))
 

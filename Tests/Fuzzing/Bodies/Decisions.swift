@@ -38,16 +38,16 @@ enum Decisions {
             let isOurs = ruleset.rules.contains {
                 $0.chain == natChain.chainName && $0.handle == handle && $0.isOurs(pin)
             }
-            try promise(isOurs, "\(action) deletes a rule of somebody else's in \(ruleset)")
+            try promise(isOurs, "\(action) deletes a rule of another program in \(ruleset)")
         case .insertRule(let natChain, _):
             guard let chain = ruleset.chains.first(where: { $0.name == natChain.chainName }) else { break }
             let isNat = chain.base?.type == "nat" && chain.base?.hook == natChain.hook.netfilter
-            try promise(isNat, "\(action) changes what a chain of somebody else's does, in \(ruleset)")
+            try promise(isNat, "\(action) changes what a chain of another program does, in \(ruleset)")
         case .deleteGuardTable:
             let own = Bypass.Hook.allCases.map(\.guardChain)
             let table = ruleset.tables.first { ($0.family, $0.name) == RuleTemplates.guardTable }
             let count = own.count { name in ruleset.chains.contains { $0.name == name } }
-            try promise(Int(table?.use ?? 0) <= count, "\(action) deletes what is somebody else's, in \(ruleset)")
+            try promise(Int(table?.use ?? 0) <= count, "\(action) deletes what is another program's, in \(ruleset)")
         default: break
         }
     }

@@ -54,7 +54,7 @@ public enum NetlinkReplies {
         let rules = [3, 4].map { Ruleset.Rule(chain: chain, handle: $0, expressions: []) }
         var reread: [Ruleset.Rule]?
         ask(replies) { socket in reread = (try? socket.reread(rules))?.rules }
-        if let reread { try promise(reread.count == rules.count, "\(reread.count) rules are told for \(rules.count)") }
+        if let reread { try promise(reread.count == rules.count, "\(reread.count) rules are read for \(rules.count)") }
     }
 
     /// No more and no less than these bytes, for a sanitizer to see what is read beyond them.

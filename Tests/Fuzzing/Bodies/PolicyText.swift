@@ -54,7 +54,7 @@ public enum PolicyText {
         let isExplained = policy.explain(change, for: caller).contains(where: \.allows)
         try promise(
             isAllowed == isExplained || caller.isRoot && !isHost && isAllowed,
-            "\(caller) \(isAllowed ? "may" : "may not") \(change), and is told otherwise: \(policy)")
+            "\(caller) \(isAllowed ? "may" : "may not") \(change), and is shown otherwise: \(policy)")
         if policy.looksAtNames(for: caller) { return }
         let unnamed = Change(netns: "web", operation: operation, isHost: isHost)
         try promise(

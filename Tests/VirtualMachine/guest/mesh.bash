@@ -1,7 +1,7 @@
 # A mesh in miniature: the namespace `pod` with an app and a sidecar, `peer` to talk to, and the redirects that a
 # sidecar's init sets by iptables. Sourced by main.sh.
 
-# answer TEXT NETNS PORT: whoever connects there is told the text.
+# answer TEXT NETNS PORT: each client that connects there gets the text.
 answer() {
     ip netns exec "$2" socat -U "TCP6-LISTEN:$3,ipv6only=0,fork,reuseaddr" "SYSTEM:echo $1" &>/dev/null &
     eventually 30 listens "$2" "$3"
