@@ -62,10 +62,13 @@ static void handle_signals(void)
 /* In the process that becomes the command: nothing but system calls. Returns the step that has failed. */
 static int become(const struct clinux_command *command, pid_t parent)
 {
-	sigset_t none;
+	sigset_t blocked;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&blocked);
+	/* A worker ends with its channel: a terminal's Ctrl-C is for the caller. */
+	if (command->channel >= 0)
+		sigaddset(&blocked, SIGINT);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	if (command->channel >= 0 && (dup2(command->channel, 0) < 0 || dup2(command->channel, 1) < 0))
 		return CLINUX_STEP_START;

@@ -17,6 +17,18 @@ extension String {
         return limit > 0 ? text + "…" : ""
     }
 
+    /// The text, or as much of its beginning as has so many bytes.
+    package func fitting(bytes limit: Int) -> String {
+        if utf8.count <= limit { return self }
+        var (text, bytes) = ("", 0)
+        for character in self {
+            bytes += character.utf8.count
+            if bytes > limit { break }
+            text.append(character)
+        }
+        return text
+    }
+
     private var isASCII: Bool { utf8.allSatisfy { $0 < 0x80 } }
 }
 

@@ -1,9 +1,13 @@
 extension String {
-    /// The one of these words that this is a misspelling of; nil if none is near enough.
+    /// The one of these words that this is a misspelling or the beginning of; nil if none is near enough.
     package func nearest(of words: [String]) -> String? {
-        let near = words.map { (word: $0, distance: distance(to: $0)) }.min { $0.distance < $1.distance }
-        guard let near, near.distance <= max(1, count / 3) else { return nil }
-        return near.word
+        let (written, words) = (lowercased(), words.filter { $0 != self })
+        let near = words.map { (word: $0, distance: written.distance(to: $0.lowercased())) }
+            .min { $0.distance < $1.distance }
+        if let near, near.distance <= max(1, count / 3) { return near.word }
+        let longer = words.filter { $0.lowercased().hasPrefix(written) }
+        // One letter is the beginning of too much.
+        return longer.count == 1 && count > 1 ? longer.first : nil
     }
 
     /// How many characters have to be put in, left out, replaced, or exchanged with the next one (the optimal string

@@ -15,5 +15,7 @@ struct Accounts: Sendable {
     func description(of uid: UInt32) -> String { name(uid).map { "\($0) (uid \(uid))" } ?? "uid \(uid)" }
 
     /// The account that has logged in: behind sudo that is not the one that the process runs as.
-    static var login: String? { Console.environment("SUDO_USER") ?? ofThisMachine.name(Console.userID) }
+    static var login: String? {
+        (Console.environment("SUDO_USER") ?? ofThisMachine.name(Console.userID))?.fitting(bytes: Attribution.maxBytes)
+    }
 }

@@ -32,7 +32,7 @@ struct Bypassctl: AsyncParsableCommand {
                   the host's own namespace
               5   no such network namespace
               64  the command line is wrong
-              130 the demo was interrupted
+              130 demo or compare was interrupted
             'exec' ends with the exit code of the command; 126 or 127 if the command cannot
             be run.
             """,
@@ -67,7 +67,8 @@ struct Bypassctl: AsyncParsableCommand {
     /// - Returns: how to exit; nil if it is the parser that reports the error.
     private static func usageFailure(_ arguments: [String], _ error: any Error) -> ExitCode? {
         guard exitCode(for: error).rawValue == ExitStatus.usage.rawValue else { return nil }
-        let asJSON = arguments.contains("--json")
+        // What follows is another program's.
+        let asJSON = arguments.prefix { $0 != "--" }.contains("--json")
         let message = CommandHint(Self.self, arguments).text
         if message == nil && !asJSON { return nil }
         return CommandFailure(message ?? self.message(for: error), .usage, kind: "usage").report(asJSON: asJSON)
@@ -86,6 +87,8 @@ enum ExitStatus: Int32 {
     /// As a shell has them: a command that cannot be run, and one that is not found.
     case commandNotRunnable = 126
     case commandNotFound = 127
+    /// As a shell has it for a command that SIGINT ended.
+    case interrupted = 130
 
     init(_ error: BypassClientError) {
         switch error {

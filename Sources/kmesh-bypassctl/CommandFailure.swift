@@ -31,7 +31,7 @@ struct CommandFailure: Error {
         code = refusal.code
         if let details = refusal.data { data = details }
         let isAboutName = [.netnsNotFound, .notANetns].contains(refusal.known) || status == .usage
-        if isAboutName, let hint = netns.flatMap({ NameHint(refused: $0).text }) { message += "; \(hint)" }
+        if isAboutName, let netns { message += NameHint.clause(refused: netns) }
     }
 
     private static func data(_ kind: String) -> JSONValue {
@@ -103,6 +103,8 @@ func reportingFailures(
         throw failure.report(asJSON: asJSON)
     } catch let error as BypassClientError {
         throw CommandFailure(error, naming: netns).report(asJSON: asJSON)
+    } catch let error as SystemCallError {
+        throw CommandFailure("\(error)", .failed, kind: "failed").report(asJSON: asJSON)
     } catch let error as OutputError {
         if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
         throw ExitCode(ExitStatus.failed.rawValue)

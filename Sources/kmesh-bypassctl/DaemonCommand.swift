@@ -63,7 +63,7 @@ extension NamespaceCommand {
 struct CommonOptions: ParsableArguments {
     @Option(
         help: .init(
-            "Where the daemon listens (default: $\(Product.socketVariable), else \(Product.socketPath)).",
+            "The daemon's socket (default: $\(Product.socketVariable), else \(Product.socketPath)).",
             valueName: "path"),
         completion: .file())
     var socket: String?
@@ -114,13 +114,16 @@ struct Precondition: ParsableArguments {
     var ifGeneration: Int?
 }
 
-/// Who asks for a change, and why.
+/// The owner and the reason of a change.
 struct Attribution: ParsableArguments {
-    @Option(help: "Who wants it, such as kubernetes:default/web-0 (default: at a terminal, your login).")
+    @Option(help: "The owner, such as kubernetes:default/web-0 (default: at a terminal, your login).")
     var owner: String?
 
-    @Option(help: "Why, for the audit log.")
+    @Option(help: "The reason, for the audit log.")
     var reason: String?
+
+    /// The daemon's limit for an owner, and for a reason.
+    static let maxBytes = 256
 
     /// At a terminal there is a person: readers of the list see who turned it on.
     mutating func setDefaultOwner() {

@@ -90,6 +90,13 @@ import Testing
         let text = Comparison(equal).text(style)
         #expect(text.contains("The times show no difference") && !text.contains("Failures"), "\(text)")
         #expect(Comparison(Self.pairs(5, failing: 0)).text(style).contains("too few"))
+        let faster = (0..<20).map { number in
+            Comparison.Pair(
+                through: .init("200", nanoseconds: 1_000_000 + number, isFailure: false),
+                past: .init("200", nanoseconds: 3_000_000, isFailure: false))
+        }
+        let saving = "The sidecar saves 2.000 ms (95 % confidence: 2.000 ms to 2.000 ms; "
+        #expect(Comparison(faster).text(style).contains(saving), "\(Comparison(faster).text(style))")
         let failed = Comparison(Self.pairs(3, failing: 3)).text(style)
         #expect(failed.contains("no times to compare") && failed.contains("does not show"), "\(failed)")
         #expect(Comparison([]).plot.isEmpty)
@@ -126,6 +133,15 @@ import Testing
         #expect(!short.isComplete && !short.isWhole)
         let endless = answer("HTTP/1.0 503 Busy\r\n\r\nabc")
         #expect(endless.status == 503 && !endless.isComplete && endless.isWhole)
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+        let chunks = answer(head, "4;x=y\r\nab\r\n\r", "\n0\r", "\nTrailer: 1\r\n\r\n")
+        #expect(chunks.isComplete && chunks.isWhole)
+        for part in ["4\r\nab\r\n\r\n", "4\r\nab\r\n\r\n0\r\n", "x\r\n0\r\n\r\n", "ffffffffff\r\n0\r\n\r\n"] {
+            #expect(!answer(head, part).isWhole, "\(part)")
+        }
+        #expect(answer("HTTP/1.1 204 No\r\n\r\n").isComplete && answer("HTTP/1.1 304 Not\r\n\r\n").isComplete)
+        let interim = answer("HTTP/1.1 100 Continue\r\n\r", "\nHTTP/1.1 500 Oh\r\nContent-Length: 1\r\n\r\nx")
+        #expect(interim.status == 500 && interim.isComplete)
         #expect(
             answer("SSH-2.0\r\n").status == nil && answer().status == nil && answer("HTTP/1.1 99999 x").status == nil)
     }

@@ -17,7 +17,17 @@ import Testing
                 "pod:web-0",
                 "pod: takes a UID, which 'kubectl get pod web-0 --output jsonpath={.metadata.uid}' prints"
             ),
-            ("pod:3f1c5a52-0d5c-4b8e-9d30-9a4a4c1d2e3f", nil), ("pid:1", nil), ("/run/netns/wbe", nil),
+            ("pod:3f1c5a52-0d5c-4b8e-9d30-9a4a4c1d2e3f", nil), ("pid:1", nil), ("/proc/4711/ns/net", nil),
+            ("/run/netns/wbe", "did you mean 'web'?"), ("/var/run/netns/wbe", "did you mean 'web'?"),
+            ("WEB", "did you mean 'web'?"), ("data", "did you mean 'database'?"),
+            // It is there, but is not a namespace.
+            ("web", "'kmesh-bypassctl namespaces' lists what can be named"),
+            (
+                "3f1c5a52-0d5c-4b8e-9d30-9a4a4c1d2e3f",
+                "did you mean 'pod:3f1c5a52-0d5c-4b8e-9d30-9a4a4c1d2e3f'?"
+            ),
+            ("pod:shop/web-0", "did you mean 'shop/web-0'?"), ("PID:4711", "did you mean 'pid:4711'?"),
+            ("pdo:3f1c", "did you mean 'pod:3f1c'?"), ("contianer:9c1d", "did you mean 'container:9c1d'?"),
         ] as [(String, String?)])
     func `A name that the daemon refuses comes with what may be meant`(name: String, hint: String?) {
         #expect(NameHint(refused: name, names: Self.files).text == hint)
@@ -39,6 +49,14 @@ import Testing
             (["polcy", "check"], "there is no command 'polcy': did you mean 'policy'?"),
             (["policy", "chekc"], "there is no command 'chekc': did you mean 'check'?"),
             (["namespace"], "there is no command 'namespace': did you mean 'namespaces'?"),
+            (["stat"], "there is no command 'stat': did you mean 'status'?"),
+            (["STATUS"], "there is no command 'STATUS': did you mean 'status'?"),
+            (["compare-worke"], nil),
+            (
+                ["exec", "web", "curl", "-sS"],
+                "'--' is missing before the command: kmesh-bypassctl exec NETNS -- COMMAND"
+            ),
+            (["exec", "web", "--nonsense", "--", "curl"], nil),
             (["turn", "web"], nil), (["on"], nil), (["--help"], nil), ([], nil),
         ] as [([String], String?)])
     func `A misspelt command comes with the nearest one`(arguments: [String], hint: String?) {
@@ -55,5 +73,7 @@ import Testing
             redaction.apply(to: #"accept comment "a \"secret\"" # handle 7"#) == #"accept comment "OMITTED" # handle 7"#
         )
         #expect(redaction.apply(to: "-m comment --comment secret -j X") == #"-m comment --comment "OMITTED" -j X"#)
+        let phrases = Redaction(names: ["night shift", "a\tb"], except: "web")
+        #expect(phrases.apply(to: "for night shift: web, a\\tb and a\tb") == "for OTHER: web, OTHER and OTHER")
     }
 }

@@ -41,6 +41,9 @@ package final class CommandCgroup: Sendable {
         self.processes = processes
     }
 
+    /// One that no command has entered goes with what has made it.
+    deinit { _ = unsafe rmdir(path) }
+
     /// Makes an empty group.
     package static func make() throws(Failure) -> CommandCgroup {
         let parent = try own()
@@ -52,24 +55,34 @@ package final class CommandCgroup: Sendable {
         }
     }
 
-    /// Ends the group. Processes that the command has left go to the group above.
+    /// Ends the group, and those that the command has made in it. Processes that the command has left go to the group above.
     package func remove() throws(SystemCallError) {
-        let parent = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
+        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
         var attempts = 0
         while true {
-            for pid in try Files.text(path + "/cgroup.procs").split(separator: "\n") {
-                // It may have ended.
-                try? Self.write(String(pid), to: parent + "/cgroup.procs")
-            }
-            do {
-                try systemCall("rmdir \(path)") { unsafe rmdir(path) }
-                return
+            do throws(SystemCallError) {
+                return try Self.remove(path, movingTo: parent + "/cgroup.procs")
             } catch {
-                // A process may have started another meanwhile, or may be ending.
+                // A process may have started another, or made a group, meanwhile, or may be ending.
                 attempts += 1
                 if error.errno != .resourceBusy || attempts > 100 { throw error }
                 Thread.sleep(for: .milliseconds(10))
             }
+        }
+    }
+
+    private static func remove(_ group: String, movingTo processes: String) throws(SystemCallError) {
+        for pid in try Cgroup.text(group + "/cgroup.procs")?.split(separator: "\n") ?? [] {
+            // It may have ended.
+            try? write(String(pid), to: processes)
+        }
+        for entry in try Files.entries(in: group) where entry.isFolder {
+            try remove(group + "/" + entry.name, movingTo: processes)
+        }
+        do throws(SystemCallError) {
+            try systemCall("rmdir \(group)") { unsafe rmdir(group) }
+        } catch {
+            if !error.meansAbsent { throw error }
         }
     }
 

@@ -3,6 +3,7 @@ internal import Bypass
 internal import BypassAPI
 internal import Console
 internal import Linux
+internal import SignalHandling
 internal import StrictJSON
 
 /// `compare NETNS --to ADDRESS:PORT`
@@ -13,9 +14,9 @@ struct Compare: AsyncParsableCommand {
             Answers whether it is the mesh: two processes in the network namespace send the same request by turns, one of \
             them past the sidecar as 'exec' does it. No other traffic is affected. Each request has a connection of its own. \
             Without --http only the time until the connection is established is compared, which through a sidecar is \
-            that to the sidecar itself: --http waits for the answer. A failure is a request without an answer within 5 \
+            that to the sidecar itself: --http waits for the answer, without TLS. A failure is a request without an answer within 5 \
             seconds, or with a status of 500 or more. The interval is the sign test's: it assumes nothing about how the times \
-            are distributed. After two minutes it ends with what it has.
+            are distributed. After two minutes, and after Ctrl-C, it ends with what it has.
 
             This needs what 'exec' needs, and a sidecar that new connections of the namespace pass.
 
@@ -27,7 +28,7 @@ struct Compare: AsyncParsableCommand {
     @OptionGroup var namespace: NamespaceArgument
     @OptionGroup var request: ComparedRequest
 
-    @Option(help: "How many requests on each side, 1 to 10000.")
+    @Option(help: "Requests on each side, 1 to 10000.")
     var count = 200
 
     @OptionGroup var attribution: Attribution
@@ -45,32 +46,39 @@ struct Compare: AsyncParsableCommand {
         try await reportingFailures(asJSON: common.json, naming: namespace.netns) {
             try await namespace.resolve()
             attribution.setDefaultOwner()
-            let group = try PodEntrance.group()
-            let (through, past) = (try worker(in: nil), try worker(in: group))
-            guard through.inode == past.inode else {
-                throw CommandFailure(
-                    "\(namespace.netns.printable) has become another namespace", .failed, kind: "netns-mismatch")
+            do {
+                try await Interruption.cancelling { [self] in try await compare() }
+            } catch is Interruption {
+                throw ExitCode(ExitStatus.interrupted.rawValue)
             }
-            let bypass = CommandBypass(
-                namespace.netns, past.inode, group: group.number, scope: .all, owner: attribution.owner,
-                reason: attribution.reason ?? "compare", needsSidecar: true, at: common.path)
-            let count = count
-            let comparison = try await PodEntrance.translatingFailures(of: "the worker", in: namespace.netns) {
-                try await bypass.during {
-                    try await through.whileRunning {
-                        try await past.whileRunning { try await Self.measure(through, past, count) }
-                    }
-                } cleanUp: {
-                    try group.remove()
+        }
+    }
+
+    private func compare() async throws {
+        let group = try PodEntrance.group()
+        let (through, past) = (try worker(in: nil), try worker(in: group))
+        guard through.inode == past.inode else {
+            throw CommandFailure(
+                "\(namespace.netns.printable) has become another namespace", .failed, kind: "netns-mismatch")
+        }
+        let bypass = CommandBypass(
+            namespace.netns, past.inode, group: group.number, scope: .all, owner: attribution.owner,
+            reason: attribution.reason ?? "compare", needsSidecar: true, at: common.path)
+        let count = count
+        let comparison = try await PodEntrance.translatingFailures(of: "the worker", in: namespace.netns) {
+            try await bypass.during {
+                try await through.whileRunning {
+                    try await past.whileRunning { try await Self.measure(through, past, count) }
                 }
+            } cleanUp: {
+                try group.remove()
             }
-            if common.json {
-                let report = ComparisonReport(
-                    comparison, netns: namespace.netns, to: request.to, http: request.http)
-                try Console.print(try JSONEncoding.text(of: report) + "\n")
-            } else {
-                try Console.print(comparison.text(.ofStandardOutput))
-            }
+        }
+        if common.json {
+            let report = ComparisonReport(comparison, netns: namespace.netns, to: request.to, http: request.http)
+            try Console.print(try JSONEncoding.text(of: report) + "\n")
+        } else {
+            try Console.print(comparison.text(.ofStandardOutput))
         }
     }
 
@@ -90,7 +98,8 @@ struct Compare: AsyncParsableCommand {
             if number >= warmUp {
                 pairs.append(isFirst ? .init(through: first, past: second) : .init(through: second, past: first))
             }
-            if Instant.now >= end && !pairs.isEmpty { break }
+            if (Instant.now >= end || Task.isCancelled) && !pairs.isEmpty { break }
+            try Task.checkCancellation()
         }
         return Comparison(pairs)
     }
@@ -112,7 +121,7 @@ private final class Worker: Sendable {
     /// Starts it for the time of `body`.
     func whileRunning<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         let process = Task {
-            // Who waits for an answer does not wait longer than the process runs.
+            // An exchange does not wait longer than the process runs.
             defer { channel.close() }
             return try await command.run()
         }

@@ -17,7 +17,7 @@ struct CompareWorker: ParsableCommand {
 
 /// The request that is compared.
 struct ComparedRequest: ParsableArguments {
-    @Option(help: .init("Where it is sent to, such as 192.0.2.1:80 or [2001:db8::1]:80.", valueName: "address:port"))
+    @Option(help: .init("The destination, such as 192.0.2.1:80 or [2001:db8::1]:80.", valueName: "address:port"))
     var to: String
 
     @Option(help: .init("Send GET for this path, and wait for the whole answer.", valueName: "path"))
@@ -31,7 +31,10 @@ struct ComparedRequest: ParsableArguments {
     private static let maxBytes = 16 << 20
 
     func validate() throws {
-        if endpoint == nil { throw ValidationError("--to: '\(to)' is not an address and a port, such as 192.0.2.1:80") }
+        if endpoint == nil {
+            throw ValidationError(
+                "--to: '\(to)' is not an address and a port, such as 192.0.2.1:80 (names are not looked up)")
+        }
         if let http, !http.hasPrefix("/") || !Self.isOneWord(http) {
             throw ValidationError("--http: '\(http)' is not a path: it begins with / and has no spaces")
         }
@@ -62,27 +65,33 @@ struct ComparedRequest: ParsableArguments {
 
     /// Makes the request.
     func perform() -> RequestOutcome {
-        let start = BootClock.now
-        let (kind, isFailure): (String, Bool)
+        let start = Instant.now
+        let deadline = start + Self.timeout
+        var (kind, isFailure): (String, Bool)
         do throws(SystemCallError) {
             guard let endpoint else { return RequestOutcome("no address", nanoseconds: 0, isFailure: true) }
             let connection = try TimedConnection(to: endpoint.address, port: endpoint.port, timeout: Self.timeout)
             (kind, isFailure) =
-                try http.map { path throws(SystemCallError) in try get(path, connection) } ?? ("connected", false)
+                try http.map { path throws(SystemCallError) in try get(path, connection, deadline) } ?? (
+                    "connected", false
+                )
         } catch {
             (kind, isFailure) = (error.kind, true)
         }
-        return RequestOutcome(kind, nanoseconds: Int(BootClock.now - start), isFailure: isFailure)
+        let end = Instant.now
+        // Each call has waited for less.
+        if end > deadline { (kind, isFailure) = ("timed out", true) }
+        return RequestOutcome(kind, nanoseconds: Int((end - start).nanoseconds), isFailure: isFailure)
     }
 
     private func get(
-        _ path: String, _ connection: TimedConnection
+        _ path: String, _ connection: TimedConnection, _ deadline: Instant
     ) throws(SystemCallError) -> (kind: String, isFailure: Bool) {
         try connection.send(
             "GET \(path) HTTP/1.1\r\nHost: \(host ?? to)\r\nUser-Agent: kmesh-bypassctl\r\nAccept: */*\r\n"
                 + "Connection: close\r\n\r\n")
         var answer = HTTPAnswer()
-        while !answer.isComplete {
+        while !answer.isComplete && Instant.now < deadline {
             let bytes = try connection.receive()
             if bytes.isEmpty || answer.count > Self.maxBytes { break }
             answer.append(bytes)
@@ -106,44 +115,4 @@ extension SystemCallError {
         default: errno.name
         }
     }
-}
-
-/// As much of an answer of HTTP/1 as tells its status and its end.
-struct HTTPAnswer {
-    private var head: [UInt8] = []
-    /// Where the body begins.
-    private var bodyStart: Int?
-    private(set) var count = 0
-    private var length: Int?
-
-    mutating func append(_ bytes: ArraySlice<UInt8>) {
-        count += bytes.count
-        if bodyStart != nil { return }
-        head += bytes
-        let end = Array("\r\n\r\n".utf8)
-        guard let start = head.indices.first(where: { head[$0...].starts(with: end) }) else { return }
-        bodyStart = start + end.count
-        for line in String(decoding: head[..<start], as: UTF8.self).split(separator: "\r\n").dropFirst() {
-            let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2, parts[0].lowercased() == "content-length" {
-                length = Int(parts[1].filter { $0 != " " })
-            }
-        }
-    }
-
-    /// nil if it does not begin as an answer of HTTP.
-    var status: Int? {
-        let line = String(decoding: head.prefix { $0 != 0x0d }, as: UTF8.self).split(separator: " ")
-        guard line.count > 1, line[0].hasPrefix("HTTP/1.") else { return nil }
-        return Int(line[1]).flatMap { (100...599).contains($0) ? $0 : nil }
-    }
-
-    /// Whether nothing more is to come. Without a length, the server closes the connection at the end.
-    var isComplete: Bool {
-        guard let bodyStart, let length else { return false }
-        return count >= bodyStart + length
-    }
-
-    /// Whether it was all that was announced.
-    var isWhole: Bool { bodyStart != nil && (length == nil || isComplete) }
 }

@@ -22,10 +22,13 @@ extension Comparison {
         guard let interval = difference.interval else {
             return "\(difference.pairs) pairs are too few to say how sure a difference is: take --count 20 or more.\n"
         }
-        let range = "95 % confidence: \(milliseconds(interval.lowerBound)) to \(milliseconds(interval.upperBound))"
+        let isSaving = !interval.contains(0) && difference.median < 0
+        let (low, high) =
+            isSaving ? (-interval.upperBound, -interval.lowerBound) : (interval.lowerBound, interval.upperBound)
+        let range = "95 % confidence: \(milliseconds(low)) to \(milliseconds(high))"
         let pairs = "\(difference.pairs) pairs, p \(probability(difference.probability))"
         if interval.contains(0) { return "The times show no difference (\(range); \(pairs)).\n" }
-        return "The sidecar \(difference.median > 0 ? "adds" : "saves") \(amount) (\(range); \(pairs)).\n"
+        return "The sidecar \(isSaving ? "saves" : "adds") \(amount) (\(range); \(pairs)).\n"
     }
 
     private var failureText: String {

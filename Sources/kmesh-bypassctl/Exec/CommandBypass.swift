@@ -16,10 +16,10 @@ struct CommandBypass: Sendable {
     private let reason: String
     private let needsSidecar: Bool
     private let path: String
+    private let renewal: Duration
 
     /// Seconds. Longer than a restart of the daemon takes.
     private static let lease = 120
-    private static let renewal = Duration.seconds(40)
     private static let retry = Duration.seconds(5)
 
     /// - Parameters:
@@ -27,13 +27,15 @@ struct CommandBypass: Sendable {
     ///   - scope: which of its connections.
     ///   - needsSidecar: whether the namespace's other connections must pass a sidecar.
     ///   - path: of the daemon's socket.
+    ///   - renewal: how long after the lease was given or renewed it is renewed.
     init(
         _ netns: String, _ inode: UInt64, group: UInt64, scope: Scope = .all, owner: String?, reason: String,
-        needsSidecar: Bool = false, at path: String
+        needsSidecar: Bool = false, at path: String, renewal: Duration = .seconds(40)
     ) {
         (self.netns, self.inode, self.group, self.scope) = (netns, inode, group, scope)
         (self.owner, self.reason, self.path) = (owner, reason, path)
         self.needsSidecar = needsSidecar
+        self.renewal = renewal
     }
 
     /// Runs a command while its connections bypass the sidecar.
@@ -44,7 +46,8 @@ struct CommandBypass: Sendable {
     ) async throws -> Result {
         let generation: Int?
         do {
-            generation = try await begin()
+            // A task of its own, as below: of a call that was cancelled it is not known whether it was executed.
+            generation = try await Task { try await begin() }.value
         } catch {
             clean(cleanUp)
             throw error
@@ -59,7 +62,7 @@ struct CommandBypass: Sendable {
         }
         clean(cleanUp)
         renewing?.cancel()
-        if let last = await renewing?.value { await end(last) }
+        if let last = await renewing?.value { await Task { await end(last) }.value }
         return try result.get()
     }
 
@@ -126,18 +129,17 @@ struct CommandBypass: Sendable {
     /// - Returns: the generation of the command's bypass; nil if it has ended.
     private func renew(_ first: Int) async -> Int? {
         var generation = first
-        var pause = Self.renewal
+        var pause = renewal
         while (try? await Task.sleep(for: pause)) != nil {
             do {
-                // A task of its own: of a call that was cancelled it is not known whether it was executed.
                 let extended = Task { [generation] in try await extend(generation) }
                 generation = try await extended.value
-                pause = Self.renewal
+                pause = renewal
             } catch BypassClientError.refused(let error) where error.known == .conflict {
                 await reportEnd()
                 return nil
             } catch {
-                if pause == Self.renewal {
+                if pause == renewal {
                     Console.printError("cannot renew the command's bypass, and tries again: \(error)")
                 }
                 pause = Self.retry
@@ -164,8 +166,8 @@ struct CommandBypass: Sendable {
             let client = try await BypassClient.connect(to: path)
             _ = try await client.bypass(
                 netns: netns, state: .off, owner: owner, reason: reason, ifGeneration: generation)
-        } catch BypassClientError.refused(let error) where error.known == .conflict {
-            // It has expired, or another decision has replaced it.
+        } catch BypassClientError.refused(let error) where [.conflict, .netnsNotFound].contains(error.known) {
+            // It has expired, another decision has replaced it, or the namespace was deleted.
         } catch {
             Console.printError(
                 "cannot end the command's bypass, which expires within \(Self.lease) seconds: \(error)")

@@ -28,6 +28,10 @@ struct Exec: AsyncParsableCommand {
     @Option(name: .customLong("as"), help: .init("Run the command as this user.", valueName: "user"))
     var user: String?
 
+    // For tests, which cannot wait that long.
+    @Option(help: .private)
+    var renewal = 40
+
     @OptionGroup(title: "Scope") var scope: ScopeOptions
     @OptionGroup var attribution: Attribution
     @OptionGroup var common: CommonOptions
@@ -48,7 +52,9 @@ struct Exec: AsyncParsableCommand {
             let opened = try PodEntrance.open(namespace.netns)
             let bypass = CommandBypass(
                 namespace.netns, opened.inode, group: group.number, scope: try scope.scope,
-                owner: attribution.owner, reason: attribution.reason ?? "exec: \(command[0])", at: common.path)
+                owner: attribution.owner,
+                reason: attribution.reason ?? "exec: \(command[0])".fitting(bytes: Attribution.maxBytes),
+                at: common.path, renewal: .seconds(renewal))
             let running = CommandInNamespace(
                 command, in: opened, group: group, as: user, passingSignals: true)
             throw ExitCode(
@@ -69,6 +75,6 @@ struct Exec: AsyncParsableCommand {
         } catch {
             throw CommandFailure("--as \(user): \(error)", .failed, kind: "user-unknown")
         }
-        throw CommandFailure("--as \(user): there is no such user", .usage, kind: "usage")
+        throw CommandFailure("--as \(user): this machine does not know the user", .usage, kind: "usage")
     }
 }

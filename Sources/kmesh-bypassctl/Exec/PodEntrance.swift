@@ -19,12 +19,16 @@ enum PodEntrance {
     static func open(_ netns: String) throws(CommandFailure) -> NetworkNamespace {
         guard let reference = NamespaceReference(netns) else {
             throw CommandFailure(
-                "'\(netns.printable)' is not \(NamespaceReference.forms)", .usage, kind: "invalid-params")
+                "'\(netns.printable)' is not \(NamespaceReference.forms)\(NameHint.clause(refused: netns))", .usage,
+                kind: "invalid-params")
         }
         do throws(NamespaceError) {
             return try reference.open()
         } catch {
-            throw CommandFailure("cannot open \(netns.printable) here: \(error.reason)", .noNamespace, kind: error.kind)
+            let (status, kind) = error.ending
+            let hint = status == .noNamespace ? NameHint.clause(refused: netns) : ""
+            throw CommandFailure(
+                "cannot open \(netns.printable) here: \(error.reason)\(hint)", status, kind: kind)
         }
     }
 
@@ -68,11 +72,14 @@ extension NamespaceError {
         }
     }
 
-    fileprivate var kind: String {
+    /// As the daemon's answer about the same name.
+    fileprivate var ending: (ExitStatus, kind: String) {
         switch self {
-        case .notFound, .hiddenFromCaller: "netns-not-found"
-        case .notNetworkNamespace, .notFollowed: "not-a-netns"
-        case .ambiguous, .workloadOnHost, .firstProcess, .systemCall: "failed"
+        case .notFound, .hiddenFromCaller: (.noNamespace, "netns-not-found")
+        case .notNetworkNamespace, .notFollowed: (.noNamespace, "not-a-netns")
+        case .workloadOnHost: (.denied, "host-netns-refused")
+        case .ambiguous: (.failed, "netns-mismatch")
+        case .firstProcess, .systemCall: (.failed, "failed")
         }
     }
 }

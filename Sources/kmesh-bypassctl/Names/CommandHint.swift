@@ -1,9 +1,9 @@
 internal import ArgumentParser
 internal import Console
 
-/// What may have been meant by a subcommand that there is not.
+/// What may have been meant by a command line that the parser refuses.
 struct CommandHint {
-    /// nil if all subcommands are known, or nothing suggests itself.
+    /// nil if the parser says enough.
     let text: String?
 
     init(_ command: any ParsableCommand.Type, _ arguments: [String]) {
@@ -13,8 +13,15 @@ struct CommandHint {
     private static func text(_ command: any ParsableCommand.Type, _ arguments: ArraySlice<String>) -> String? {
         let known = command.configuration.subcommands
         guard !known.isEmpty, let word = arguments.first, !word.hasPrefix("-") else { return nil }
-        if let next = known.first(where: { $0._commandName == word }) { return text(next, arguments.dropFirst()) }
-        guard let nearest = word.nearest(of: known.map { $0._commandName }) else { return nil }
+        if let next = known.first(where: { $0._commandName == word }) {
+            // The parser calls the command's words unexpected, one by one.
+            if next is Exec.Type, arguments.count > 1, !arguments.contains("--") {
+                return "'--' is missing before the command: kmesh-bypassctl exec NETNS -- COMMAND"
+            }
+            return text(next, arguments.dropFirst())
+        }
+        let names = known.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
+        guard let nearest = word.nearest(of: names) else { return nil }
         return "there is no command '\(word)': did you mean '\(nearest)'?"
     }
 }
