@@ -23,12 +23,12 @@ struct DemoCommand: AsyncParsableCommand {
             """,
         version: "kmesh-bypass-demo " + Product.fullVersion)
 
-    @Option(help: "Which redirect rules to simulate: iptables, iptablesLegacy, nftables or tproxy.")
+    @Option(help: "The redirect rules to simulate: iptables, iptablesLegacy, nftables or tproxy.")
     var mesh = MeshSandbox.Mesh.iptables
 
     @Option(
         help: .init(
-            "Use the daemon that listens here, if one does (default: $\(Product.socketVariable), else \(Product.socketPath)).",
+            "Use the daemon on this socket, if one runs (default: $\(Product.socketVariable), else \(Product.socketPath)).",
             valueName: "path"),
         completion: .file())
     var socket: String?

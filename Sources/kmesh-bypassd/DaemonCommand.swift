@@ -59,7 +59,7 @@ struct DaemonCommand: Command {
                 "Keep the matcher's pins in this folder, on a BPF file system."),
             .text(
                 "--state-dir", \.configuration.stateFolder, of: defaults, value: "folder",
-                "Keep records of who wants which bypass here."),
+                "Keep the records of the bypasses here."),
             .text(
                 "--policy", \.configuration.policy, of: defaults, value: "file",
                 "Policy file. Without it: root may do everything, and the group kmesh may read and bypass."),

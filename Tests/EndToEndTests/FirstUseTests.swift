@@ -49,7 +49,7 @@ extension EndToEndTests {
                 try await rig.on()
                 for (environment, isColored) in [
                     (["-u", "NO_COLOR", "TERM=xterm"], true), (["-u", "NO_COLOR", "TERM=dumb"], false),
-                    (["TERM=xterm", "NO_COLOR=1"], false),
+                    (["TERM=xterm", "NO_COLOR=1"], false), (["TERM=xterm", "NO_COLOR="], true),
                 ] {
                     let shown = try await rig.atTerminal(width: 100, ["list"], environment: environment)
                     #expect(shown.joined().contains("\u{1B}") == isColored, "\(environment): \(shown)")
@@ -64,6 +64,9 @@ extension EndToEndTests {
                 #expect(try await rig.status().owner == "alice")
                 #expect(try await Self.run(rig, ["on", pod]).output.contains("set by:     root (uid 0)\n"))
                 #expect(try await rig.status().owner == nil, "a script has to say it")
+                let long = String(repeating: "x", count: 300)
+                _ = try await rig.atTerminal(width: 80, ["on", pod], environment: ["SUDO_USER=\(long)"])
+                #expect(try await rig.status().owner == String(long.prefix(256)))
             }
         }
 

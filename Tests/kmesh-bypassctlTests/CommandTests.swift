@@ -63,7 +63,8 @@ import Testing
         ["policy", "explain"],
         ["policy", "explain", "--user", "u", "--for", "1m"],
         ["policy", "explain", "--user", "u", "--netns", "a/b"],
-        ["policy", "explain", "--user", "u", "--direction", "inbound"],
+        ["policy", "explain", "--user", "u", "--direction", "inbound"], ["status", "--rules"],
+        ["trace", "web", "--for", "11m"], ["trace", "web", "--count", "0"],
     ])
     func `A wrong command line has the exit code that sysexits gives it`(arguments: [String]) throws {
         let error = try #require(throws: (any Error).self) { try Bypassctl.parseAsRoot(arguments) }

@@ -216,12 +216,28 @@ import Testing
             String(repeating: "网络", count: 10), "e\u{301}quipe " + String(repeating: "é", count: 40)
         )
         (wide.reason, wide.warnings) = (String(repeating: "a reason ", count: 20), [])
+        (wide.effect, wide.expiresAt) = (.nothingToBypass, nil)
         let lines = bypassTable([wide, wide], style).split(separator: "\n").map(String.init)
         #expect(lines.count == 3)
-        for line in lines where width >= 40 { #expect(line.columns <= width, "\(line.columns): \(line)") }
+        for line in lines { #expect(line.columns <= width, "\(line.columns): \(line)") }
         if width < 120 { #expect(lines[1].contains("…")) }
         #expect(lines[1] == lines[2])
         #expect(bypassTable([wide], isWide: true, style).contains(wide.reason ?? "-"))
+        let row = Namespaces.Row(netns: wide.netns, pid: 4711, program: "a-program", error: "permission-denied")
+        for line in Namespaces.table([row], style).split(separator: "\n").map(String.init) {
+            #expect(line.columns <= width, "\(line.columns): \(line)")
+        }
+    }
+
+    @Test func `That an owner has no bypass does not say that there are none`() throws {
+        let clear = try #require(try Bypassctl.parseAsRoot(["clear", "--owner", "alcie"]) as? Clear)
+        #expect(clear.text(of: .init(cleared: [], failed: []), plain) == "no bypass has the owner \"alcie\"\n")
+    }
+
+    @Test(arguments: [("alice", 5, "alice"), ("alice", 4, "alic"), ("aé", 2, "a"), ("网络", 4, "网")])
+    func `A text is cut to the bytes that the daemon takes, and no character is`(text: String, limit: Int, cut: String)
+    {
+        #expect(text.fitting(bytes: limit) == cut)
     }
 
     @Test(arguments: [

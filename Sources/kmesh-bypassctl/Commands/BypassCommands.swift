@@ -22,7 +22,7 @@ struct On: NamespaceCommand {
 
     @OptionGroup var namespace: NamespaceArgument
 
-    @Option(help: "Which connections bypass the sidecar.")
+    @Option(help: "The direction of the connections that bypass the sidecar.")
     var direction: Direction = .both
 
     @OptionGroup(title: "Scope") var scope: ScopeOptions
@@ -168,7 +168,9 @@ struct Clear: DaemonCommand {
     var parameters: ClearMethod.Parameters { .init(owner: owner) }
 
     func text(of result: ClearMethod.Result, _ style: Style) -> String {
-        if result.cleared.isEmpty && result.failed.isEmpty { return "no namespace was bypassed\n" }
+        if result.cleared.isEmpty && result.failed.isEmpty {
+            return owner.map { "no bypass has the owner \($0.quoted)\n" } ?? "no namespace was bypassed\n"
+        }
         let cleared = result.cleared.map { "\($0.netns.printable): bypass is off\n" }
         let failed = result.failed.map { "\($0.netns.printable): still bypassed: \($0.message.printable)\n" }
         return (cleared + failed).joined()

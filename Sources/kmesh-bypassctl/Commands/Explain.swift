@@ -19,10 +19,10 @@ struct Explain: NamespaceCommand {
 
     @OptionGroup var namespace: NamespaceArgument
 
-    @Option(help: .init("Where it is sent to, such as 192.0.2.1:80 or [2001:db8::1]:80.", valueName: "address:port"))
+    @Option(help: .init("The destination, such as 192.0.2.1:80 or [2001:db8::1]:80.", valueName: "address:port"))
     var to: String?
 
-    @Option(help: .init("The address that sends it.", valueName: "address"))
+    @Option(help: .init("The source address.", valueName: "address"))
     var from: String?
 
     @Option(help: "tcp or udp (default: tcp).")

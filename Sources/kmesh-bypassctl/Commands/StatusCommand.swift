@@ -29,6 +29,10 @@ struct Status: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
+    func validate() throws {
+        if rules && netns == nil { throw ValidationError("--rules needs a namespace: status NETNS --rules") }
+    }
+
     func run() async throws {
         guard let netns else { return try await summarize() }
         try await reportingFailures(asJSON: common.json, naming: netns) {

@@ -35,6 +35,15 @@ struct Trace: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
+    func validate() throws {
+        if let duration, duration.seconds > TraceMethod.maxSeconds {
+            throw ValidationError("--for: must be \(TimeToLive.text(seconds: TraceMethod.maxSeconds)) or less")
+        }
+        if let count, !(1...TraceMethod.maxCount).contains(count) {
+            throw ValidationError("--count: must be 1 to \(TraceMethod.maxCount)")
+        }
+    }
+
     mutating func run() async throws {
         try await reportingFailures(asJSON: common.json, naming: namespace.netns) {
             try await namespace.resolve()
@@ -62,6 +71,7 @@ struct Trace: AsyncParsableCommand {
                     common.json
                         ? JSONEncoding.text(of: Line(event: event.name.rawValue, params: json)) + "\n"
                         : traceLine(event, .ofStandardOutput))
+                if case .ended(let end) = event, end.reason == .failed { throw ExitCode(ExitStatus.failed.rawValue) }
             }
         }
     }

@@ -19,7 +19,7 @@ struct Doctor: AsyncParsableCommand {
     @Flag(help: "Remove leftovers, unless a daemon runs: as 'kmesh-bypassd repair' does.")
     var repair = false
 
-    @Option(help: .init("Where the daemon pins its matcher.", valueName: "folder"))
+    @Option(help: .init("The folder of the daemon's pins.", valueName: "folder"))
     var bpffs = "/sys/fs/bpf"
 
     @OptionGroup var common: CommonOptions

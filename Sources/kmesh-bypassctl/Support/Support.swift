@@ -26,7 +26,7 @@ struct Support: AsyncParsableCommand {
         completion: .file())
     var output: String?
 
-    @Option(help: .init("Where the daemon pins its matcher.", valueName: "folder"))
+    @Option(help: .init("The folder of the daemon's pins.", valueName: "folder"))
     var bpffs = "/sys/fs/bpf"
 
     @OptionGroup var common: CommonOptions
@@ -34,6 +34,7 @@ struct Support: AsyncParsableCommand {
     func run() async throws {
         try await reportingFailures(asJSON: common.json, naming: namespace.netns) {
             let netns = try await PodName.resolving(namespace.netns)
+            try Self.check(netns)
             let time = "\(Console.now)".filter { $0.isNumber || $0 == "T" || $0 == "Z" }
             let name = "kmesh-bypass-support-" + time
             let archive = output ?? name + ".tar.gz"
@@ -45,6 +46,15 @@ struct Support: AsyncParsableCommand {
                     : "\(archive.printable): \(report.files.map(\.name).joined(separator: ", "))\n"
                         + "read it before you publish it: addresses, owners and reasons of \(netns.printable) are in it\n"
             )
+        }
+    }
+
+    /// An archive about a name that leads nowhere is of no use. One that cannot be opened is another matter: it says why.
+    private static func check(_ netns: String) throws(CommandFailure) {
+        do throws(CommandFailure) {
+            _ = try PodEntrance.open(netns)
+        } catch {
+            if [.usage, .noNamespace].contains(error.status) { throw error }
         }
     }
 }

@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 internal import BypassClient
 internal import Console
@@ -132,6 +133,8 @@ struct SupportReport {
 /// Replaces what is not about the namespace of a report.
 struct Redaction {
     private let names: Set<String>
+    /// Names that are not one word, as they are and as they are shown.
+    private let phrases: [String]
 
     /// - Parameters:
     ///   - names: of other namespaces, and of the owners of their bypasses.
@@ -139,12 +142,18 @@ struct Redaction {
     init(names: [String], except own: String) {
         let last = own.split(separator: "/").last.map(String.init)
         self.names = Set(names).subtracting([own, last ?? own])
+        phrases = self.names.filter { !$0.isEmpty && !$0.allSatisfy(Self.isPartOfWord) }
+            .flatMap { Set([$0, $0.printable]) }.sorted { $0.count > $1.count }
     }
 
     func apply(to text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            withoutComment(withoutNames(String(line)))
+            withoutComment(withoutNames(phrases.reduce(String(line)) { $0.replacing($1, with: "OTHER") }))
         }.joined(separator: "\n")
+    }
+
+    private static func isPartOfWord(_ character: Character) -> Bool {
+        character.isLetter || character.isNumber || "/._-:@".contains(character)
     }
 
     /// Whole words only: a namespace may be called as a part of another word.
@@ -160,7 +169,7 @@ struct Redaction {
             word = ""
         }
         for character in line {
-            if character.isLetter || character.isNumber || "/._-:@".contains(character) {
+            if Self.isPartOfWord(character) {
                 word.append(character)
             } else {
                 close()
