@@ -118,7 +118,7 @@ extension EndToEndTests {
             }
         }
 
-        @Test func whoIsNotRootIsToldWhatCannotBeSeen() async throws {
+        @Test func usersOtherThanRootSeeWhatCannotBeSeen() async throws {
             try await Rig.with { rig in
                 try await rig.withUsers(operators: [], others: ["stranger"]) { users in
                     let name = try #require(users["stranger"]).name

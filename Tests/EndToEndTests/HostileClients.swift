@@ -66,7 +66,7 @@ enum HostileClients {
             s.settimeout(20)
             return s
 
-        def told(s, limit):
+        def expect_limit(s, limit):
             line = s.makefile('rb').readline()
             assert b'"limit":"%s"' % limit in line, line
 
@@ -83,7 +83,7 @@ enum HostileClients {
                 for number, _ in poll.poll(100):
                     s, uid = held.pop(number)
                     poll.unregister(number)
-                    told(s, b'connections')
+                    expect_limit(s, b'connections')
                     s.close()
                     join(uid)
 
@@ -121,7 +121,7 @@ enum HostileClients {
             for _ in range(3):
                 held = [connect(5300) for _ in range(30)]
                 for s in held: s.sendall(b'"' + b'x' * 1_000_000)
-                for s in held: told(s, b'line')
+                for s in held: expect_limit(s, b'line')
 
         def flood():
             # As many requests as fast as they are taken; fewer beside others, who are done sooner.

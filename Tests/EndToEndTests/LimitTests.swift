@@ -96,7 +96,7 @@ extension EndToEndTests {
             }
         }
 
-        @Test func whoAsksNothingIsToldAndTheConnectionClosed() async throws {
+        @Test func aClientWithoutRequestsGetsTheReasonAndIsDisconnected() async throws {
             try await Rig.with(["--max-idle-seconds", "1"]) { rig in
                 let printed = try await rig.python(
                     """

@@ -46,14 +46,14 @@ extension EndToEndTests {
             }
         }
 
-        @Test func aDraftThatTheDaemonWouldNotBelieveIsTold() async throws {
+        @Test func aDraftThatTheDaemonWouldNotAcceptIsReported() async throws {
             try await Rig.withoutDaemon { rig in
                 let ending = try await Self.run(rig, ["check", "FILE"], file: (Self.good, "666"))
                 #expect(ending.code == 0 && ending.output.contains("can be written by others"), "\(ending)")
             }
         }
 
-        @Test func whatAUserMayDoIsToldOfTheNamespaceThatIsThere() async throws {
+        @Test func whatAUserMayDoIsShownForTheNamespaceThatIsThere() async throws {
             try await Rig.withoutDaemon { rig in
                 let explain = ["explain", "--file", "FILE", "--user", "daemon", "--netns"]
                 let pod = try await Self.run(

@@ -24,17 +24,17 @@ extension EndToEndTests {
                             try await rig.list().allSatisfy { $0.netns != rig.sandbox.peer }
                         }
                         let last = try await rig.on(owner: "the last")
-                        var told: [WatchRecorder.Change] = []
+                        var reported: [WatchRecorder.Change] = []
                         repeat {
                             let event = try await reference.next()
-                            told.append(.init(name: event.name, bypass: .init(event.bypass)))
+                            reported.append(.init(name: event.name, bypass: .init(event.bypass)))
                             // What has expired is no longer listed a moment before that is an event.
-                        } while !told.contains { $0.bypass.generation == last.generation }
-                            || !told.contains { $0.name == "expired" }
-                        try await eventually("all of it is seen: \(watched.changes.count) of \(told.count)") {
-                            watched.changes.count >= told.count
+                        } while !reported.contains { $0.bypass.generation == last.generation }
+                            || !reported.contains { $0.name == "expired" }
+                        try await eventually("all of it is seen: \(watched.changes.count) of \(reported.count)") {
+                            watched.changes.count >= reported.count
                         }
-                        #expect(Array(watched.changes.prefix(told.count)) == told)
+                        #expect(Array(watched.changes.prefix(reported.count)) == reported)
                         #expect(watched.snapshots == 1, "the daemon remembers all of it")
                         #expect(proxy.cuts > 5 && watched.resumptions > 3)
                         try await eventually("it has what is bypassed: \(watched.set)") {

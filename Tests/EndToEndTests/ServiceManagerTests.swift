@@ -10,9 +10,9 @@ extension EndToEndTests {
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(path)
             listener.listen()
-            told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            told.bind(folder + '/notify')
-            told.settimeout(10)
+            notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            notifications.bind(folder + '/notify')
+            notifications.settimeout(10)
             """
 
         /// Plays systemd: listens on the socket, starts the daemon with the environment of sd_listen_fds(3) and
@@ -37,7 +37,7 @@ extension EndToEndTests {
                 os.execv(command[0], command)
             def await_(text):
                 while True:
-                    lines = told.recv(4096).decode().split('\\n')
+                    lines = notifications.recv(4096).decode().split('\\n')
                     if text in lines: return lines
             def ask(line):
                 client = socket.socket(socket.AF_UNIX)
@@ -90,7 +90,7 @@ extension EndToEndTests {
             }
         }
 
-        @Test func aPassedSocketIsUsedAndKeptAndSystemdIsTold() async throws {
+        @Test func aPassedSocketIsUsedAndKeptAndSystemdIsNotified() async throws {
             try await Rig.withoutDaemon { rig in
                 let printed = try await rig.python(Self.systemd, [rig.folder.path] + rig.command())
                 #expect(printed == ["['READY=1', 'STATUS=0 namespaces bypassed']", "done"])
@@ -112,9 +112,9 @@ extension EndToEndTests {
                     os.execv(command[0], command)
                 remedy = 'systemctl restart kmesh-bypassd.socket'
                 try:
-                    while 'READY=1' not in told.recv(4096).decode(): pass
+                    while 'READY=1' not in notifications.recv(4096).decode(): pass
                     os.unlink(path)
-                    while remedy not in told.recv(4096).decode(): pass
+                    while remedy not in notifications.recv(4096).decode(): pass
                     # The next round finds this as well.
                     shutil.rmtree(folder + '/state')
                     end = time.monotonic() + 10

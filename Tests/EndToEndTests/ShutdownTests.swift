@@ -30,7 +30,7 @@ extension EndToEndTests {
                 print(name, len(parsed), parsed[-1]["result"]["state"])
             """
 
-        /// What was begun is answered, and what was not answered was not begun: the last answer tells the truth.
+        /// What was begun is answered, and what was not answered was not begun: the last answer is true.
         @Test func whatWasBegunIsAnsweredAndNothingElseIsDone() async throws {
             try await Rig.with { rig in
                 let names = [rig.sandbox.pod, rig.sandbox.peer]

@@ -33,7 +33,7 @@ extension KernelTests {
             }
         }
 
-        @Test func aNamespaceIsToldByItsNames() async throws {
+        @Test func aNamespaceIsShownByItsNames() async throws {
             try await Rig.with { rig in
                 let (pod, other, linked) = (rig.sandbox.pod, rig.sandbox.pod + "-other", rig.sandbox.pod + "-link")
                 let inode = UInt64(try await rig.sandbox.inode(of: "/run/netns/\(pod)"))

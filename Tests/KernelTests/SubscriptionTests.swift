@@ -6,7 +6,7 @@ import Testing
 extension KernelTests {
     /// What a subscriber gets about real bypasses.
     @Suite struct SubscriptionTests {
-        @Test func everyChangeIsToldOnceWithTheObjectOfTheContract() async throws {
+        @Test func everyChangeIsReportedOnceWithTheObjectOfTheContract() async throws {
             try await Rig.with { rig in
                 try await rig.on(rig.sandbox.peer, owner: "earlier")
                 let subscriber = try await rig.subscribe()
@@ -35,7 +35,7 @@ extension KernelTests {
             }
         }
 
-        @Test func oneThatComesBackIsToldWhatItMissed() async throws {
+        @Test func oneThatComesBackGetsWhatItMissed() async throws {
             try await Rig.with { rig in
                 let first = try await rig.subscribe()
                 try await rig.on()
@@ -80,7 +80,7 @@ extension KernelTests {
             }
         }
 
-        @Test func aNamespaceThatGoesIsToldWithinSecondsAndNothingIsLeftOfIt() async throws {
+        @Test func aNamespaceThatGoesIsReportedWithinSecondsAndNothingIsLeftOfIt() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.withNamespace { name in
                     let on = try await rig.on(name, owner: "me")

@@ -78,7 +78,7 @@ extension KernelTests {
 
         /// The pins are lost while no daemon runs: the rules go on asking a map that no one can reach. What is left to know
         /// of is the records.
-        @Test func afterTheMapWasLostTheRecordsTellWhatIsOn() async throws {
+        @Test func afterTheMapWasLostTheRecordsSayWhatIsOn() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
                 let on = try await rig.on(direction: "outbound", ttl: 3600, owner: "alice")

@@ -13,7 +13,7 @@ extension KernelTests {
             let environment: [String: String]
 
             init(_ folder: String) {
-                log = folder + "/told"
+                log = folder + "/notified"
                 environment = ["NOTIFY_SOCKET": folder + "/notify", "WATCHDOG_USEC": "200000"]
             }
 
@@ -26,7 +26,7 @@ extension KernelTests {
             }
 
             func with(_ rig: Rig, _ body: () async throws -> Void) async throws {
-                let command = "socat -u UNIX-RECV:$0/notify OPEN:$0/told,creat,append <&- >&- 2>&- & echo $!"
+                let command = "socat -u UNIX-RECV:$0/notify OPEN:$0/notified,creat,append <&- >&- 2>&- & echo $!"
                 let pid = try await rig.sandbox.run(["sh", "-c", command, rig.folder.path], in: .host).filter(
                     \.isNumber)
                 try await scoped(body) { try await rig.sandbox.run(["kill", pid], in: .host) }

@@ -61,7 +61,7 @@ import Testing
         #expect(try error(text) == message)
     }
 
-    @Test func ignoresUnknownMembersWhenTold() throws {
+    @Test func ignoresUnknownMembersOnRequest() throws {
         let value = try json(#"{"ttl":1,"new":{},"peers":[{"name":"x","new":1}]}"#)
         let record = try JSONDecoding.decode(Record.self, from: value, unknownMembers: .ignore)
         #expect(record == Record(ttl: 1, peers: [Record.Peer(name: "x")]))

@@ -44,7 +44,7 @@ extension ServerTests {
         }
 
         @Test("A client whose place another user gets learns why")
-        func told() throws {
+        func reason() throws {
             try Self.with(2) { server in
                 let greedy = try connect(server, inTurn: [7, 7])
                 let newcomer = try server.connect(uid: 8)

@@ -36,7 +36,7 @@ extension ServerTests {
         }
 
         @Test("Events come after the answer, in their order, as notifications with the object of the contract")
-        func told() throws {
+        func order() throws {
             try Self.with { server in
                 server.publish(2)
                 let client = try server.connect(uid: 7)

@@ -105,7 +105,7 @@ final class Soak {
         var difference = ""
         try await eventually("all agree: \(difference)", within: .seconds(20)) {
             let list = try await rig.list()
-            difference = "told \(watched.set), listed \(list.map { WatchRecorder.Known($0) })"
+            difference = "reported \(watched.set), listed \(list.map { WatchRecorder.Known($0) })"
             guard watched.set == list.map({ .init($0) }) else { return false }
             let bypassed = Set(list.map(\.netns))
             for client in clients {
@@ -134,11 +134,11 @@ final class Soak {
         #expect(Set(decided).count == decided.count, "a change was reported twice")
         #expect(watched.strayEnds == [], "an end was reported twice")
         #expect(changes.filter { ["degraded", "repaired"].contains($0.name) } == [], "nobody damages anything")
-        let told = Set(changes.map(\.bypass.generation))
+        let reported = Set(changes.map(\.bypass.generation))
         var decisions: [Int] = []
         for client in clients { decisions += await client.decisions }
         #expect(Set(decisions).count == decisions.count, "two decisions have the same generation")
-        #expect(Set(decisions).subtracting(told) == [], "a decision was not reported")
+        #expect(Set(decisions).subtracting(reported) == [], "a decision was not reported")
     }
 
     private func checkNothingIsLeft(_ watched: WatchRecorder) async throws {

@@ -95,7 +95,7 @@ actor SoakClient {
 
     private func status(_ index: Int) async throws {
         let asked = try await ask(StatusMethod.self, .init(netns: own[index].name))
-        try complain(own[index].told(asked), index)
+        try complain(own[index].reported(asked), index)
     }
 
     private func list() async throws {
@@ -105,7 +105,7 @@ actor SoakClient {
             let inode = own[index].bypass?.inode
             if inode == nil && own[index].hadAnother { continue }
             let listed = bypasses.first { inode == $0.inode || inode == nil && $0.netns == own[index].name }
-            try complain(own[index].told(listed, from: asked.from, until: asked.until), index)
+            try complain(own[index].reported(listed, from: asked.from, until: asked.until), index)
         }
     }
 

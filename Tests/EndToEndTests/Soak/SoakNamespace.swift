@@ -100,14 +100,14 @@ extension SoakNamespace {
         }
     }
 
-    mutating func told(_ asked: Asked<BypassStatus>) -> String? {
+    mutating func reported(_ asked: Asked<BypassStatus>) -> String? {
         guard exists else { return missing(asked) }
         guard case .success(let status) = asked.answer else { return "status: \(asked.answer)" }
-        return told(status.state == .off ? nil : status, from: asked.from, until: asked.until)
+        return reported(status.state == .off ? nil : status, from: asked.from, until: asked.until)
     }
 
     /// - Parameter status: nil if it is off.
-    mutating func told(_ status: BypassStatus?, from: Instant, until: Instant) -> String? {
+    mutating func reported(_ status: BypassStatus?, from: Instant, until: Instant) -> String? {
         guard let status else {
             if mustBeOn(until: until) { return "it is off" }
             bypass = nil

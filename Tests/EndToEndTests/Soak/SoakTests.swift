@@ -6,7 +6,7 @@ import Testing
 extension EndToEndTests {
     /// KMESH_SOAK says for how many seconds (Tests/run.sh --soak), KMESH_SEED what the clients do.
     @Suite struct SoakTests {
-        @Test func manyWhoDecideAtTheSameTimeAreAllToldTheTruth() async throws {
+        @Test func manyCallersAtTheSameTimeAllGetTheTruth() async throws {
             let seconds = ProcessEnvironment["KMESH_SOAK"].flatMap { Int($0) } ?? 5
             let seed = ProcessEnvironment["KMESH_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
             await WatchRecorder.warmUp()

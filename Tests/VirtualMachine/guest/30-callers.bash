@@ -1,4 +1,4 @@
-# What all of it is for: somebody who is not root takes a namespace's sidecar out of the traffic's path. The namespace
+# What all of it is for: a user other than root takes a namespace's sidecar out of the traffic's path. The namespace
 # is made while the service runs.
 
 # What the error's message says of a call that must not work.

@@ -35,6 +35,6 @@ stop_watching
 check "the traffic was direct all the time" was_direct
 
 # Under the unit's restrictions, too, the daemon looks after what it has turned on.
-check "somebody flushes the pod's ruleset" nsenter --net=/run/netns/pod nft delete table inet kmesh_bypass
+check "another program flushes the pod's ruleset" nsenter --net=/run/netns/pod nft delete table inet kmesh_bypass
 check "the daemon puts it back" eventually 20 nsenter --net=/run/netns/pod nft list table inet kmesh_bypass
 check "the doctor finds nothing wrong" kmesh-bypassctl doctor
