@@ -13,7 +13,9 @@ package struct KernelChecks {
     }
 
     package func findings() -> [Finding] {
-        [kernel(), typeInformation(), capabilities(), fileSystem(), pins()]
+        let fileSystem = fileSystem()
+        // Without a BPF file system nothing can be pinned: one cause is one finding.
+        return [kernel(), typeInformation(), capabilities(), fileSystem] + (fileSystem.level == .ok ? [pins()] : [])
     }
 
     private func kernel() -> Finding {
@@ -66,8 +68,11 @@ package struct KernelChecks {
             }
             return .ok("pins", "\(matcher.pin) is a matcher, tag \(matcher.tagText)")
         } catch {
+            guard case .foreignPin(let path) = error else {
+                return .unknown("pins", "the pins in \(bpffs) cannot be read: \(error.sentence)")
+            }
             return .problem(
-                "pins", "what is pinned in \(bpffs) is not the daemon's: \(error.sentence)",
+                "pins", "\(path) is not the daemon's",
                 "move it away, or have the daemon use another folder with --bpffs")
         }
     }

@@ -30,7 +30,9 @@ struct CommandFailure: Error {
         guard case .refused(let refusal) = error else { return }
         code = refusal.code
         if let details = refusal.data { data = details }
-        let isAboutName = [.netnsNotFound, .notANetns].contains(refusal.known) || status == .usage
+        // A wrong parameter is named first.
+        let isAboutName =
+            [.netnsNotFound, .notANetns].contains(refusal.known) || status == .usage && message.hasPrefix("netns:")
         if isAboutName, let netns { message += NameHint.clause(refused: netns) }
     }
 

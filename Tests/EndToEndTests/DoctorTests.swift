@@ -70,6 +70,16 @@ extension EndToEndTests {
             }
         }
 
+        @Test func aMissingFileSystemIsOneFinding() async throws {
+            try await Rig.withoutDaemon { rig in
+                let command = [rig.controlTool, "doctor", "--bpffs", rig.folder.path, "--socket", rig.socket]
+                let text = try await rig.sandbox.run(["sh", "-c", #""$@"; true"#, "sh"] + command, in: .host)
+                #expect(text.contains("problem  bpffs "), "\(text)")
+                let lines = text.split(separator: "\n").filter { $0.contains("is not on a BPF file system") }
+                #expect(lines.count == 1 && !text.contains("  pins "), "\(text)")
+            }
+        }
+
         @Test func whatWasLeftBehindIsFoundAndTakenAway() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)

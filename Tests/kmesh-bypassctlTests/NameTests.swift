@@ -51,7 +51,7 @@ import Testing
             (["namespace"], "there is no command 'namespace': did you mean 'namespaces'?"),
             (["stat"], "there is no command 'stat': did you mean 'status'?"),
             (["STATUS"], "there is no command 'STATUS': did you mean 'status'?"),
-            (["compare-worke"], nil),
+            (["hlep"], "there is no command 'hlep': did you mean 'help'?"), (["compare-worke"], nil),
             (
                 ["exec", "web", "curl", "-sS"],
                 "'--' is missing before the command: kmesh-bypassctl exec NETNS -- COMMAND"

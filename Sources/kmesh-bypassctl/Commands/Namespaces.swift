@@ -85,7 +85,7 @@ struct Namespaces: AsyncParsableCommand {
                 Cell(row.bypass, row.state?.color),
             ]
         }
-        return TextTable(rows: [titles] + cells, cuttable: [1, 0, 2, 3]).text(style)
+        return TextTable(rows: [titles] + cells, cuttable: [1, 2, 3, 0]).text(style)
     }
 }
 

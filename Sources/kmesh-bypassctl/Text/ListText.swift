@@ -13,7 +13,7 @@ func bypassTable(
     if isWide { style.width = nil }
     let columns = isWide ? Column.allCases : Column.usual
     let rows = bypasses.map { bypass in columns.map { $0.cell(of: bypass, style, accounts) } }
-    let cuttable = [.reason, .owner, .direction, .netns, .left, .state].compactMap { columns.firstIndex(of: $0) }
+    let cuttable = [.reason, .owner, .direction, .state, .left, .netns].compactMap { columns.firstIndex(of: $0) }
     let table = TextTable(rows: [columns.map { Cell($0.rawValue, .bold) }] + rows, cuttable: cuttable)
     return table.text(style) + warnings(of: bypasses, style)
 }
