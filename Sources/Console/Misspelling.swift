@@ -1,13 +1,19 @@
 extension String {
-    /// The one of these words that this is a misspelling or the beginning of; nil if none is near enough.
+    /// The one of these words that this is a misspelling of, or else the only one that begins with it.
+    package func meant(of words: [String]) -> String? {
+        if let nearest = nearest(of: words) { return nearest }
+        let longer = words.filter { $0.count > count && $0.lowercased().hasPrefix(lowercased()) }
+        // One letter is the beginning of too much.
+        return longer.count == 1 && count > 1 ? longer.first : nil
+    }
+
+    /// The one of these words that this is a misspelling of; nil if none is near enough.
     package func nearest(of words: [String]) -> String? {
         let (written, words) = (lowercased(), words.filter { $0 != self })
         let near = words.map { (word: $0, distance: written.distance(to: $0.lowercased())) }
             .min { $0.distance < $1.distance }
-        if let near, near.distance <= max(1, count / 3) { return near.word }
-        let longer = words.filter { $0.lowercased().hasPrefix(written) }
-        // One letter is the beginning of too much.
-        return longer.count == 1 && count > 1 ? longer.first : nil
+        guard let near, near.distance <= max(1, count / 3) else { return nil }
+        return near.word
     }
 
     /// How many characters have to be put in, left out, replaced, or exchanged with the next one (the optimal string

@@ -89,7 +89,8 @@ import Testing
         }
         let text = Comparison(equal).text(style)
         #expect(text.contains("The times show no difference") && !text.contains("Failures"), "\(text)")
-        #expect(Comparison(Self.pairs(5, failing: 0)).text(style).contains("too few"))
+        #expect(Comparison(Self.pairs(5, failing: 0)).text(style).contains("5 pairs are too few"))
+        #expect(Comparison(Self.pairs(1, failing: 0)).text(style).contains("1 pair is too few"))
         let faster = (0..<20).map { number in
             Comparison.Pair(
                 through: .init("200", nanoseconds: 1_000_000 + number, isFailure: false),

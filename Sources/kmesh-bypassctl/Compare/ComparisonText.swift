@@ -20,7 +20,8 @@ extension Comparison {
         guard let difference else { return "No pair was answered on both sides: there are no times to compare.\n" }
         let amount = milliseconds(abs(difference.median))
         guard let interval = difference.interval else {
-            return "\(difference.pairs) pairs are too few to say how sure a difference is: take --count 20 or more.\n"
+            let pairs = difference.pairs == 1 ? "1 pair is" : "\(difference.pairs) pairs are"
+            return "\(pairs) too few to say how sure a difference is: take --count 20 or more.\n"
         }
         let isSaving = !interval.contains(0) && difference.median < 0
         let (low, high) =

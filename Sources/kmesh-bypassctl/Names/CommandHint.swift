@@ -21,7 +21,7 @@ struct CommandHint {
             return text(next, arguments.dropFirst())
         }
         let names = known.filter { $0.configuration.shouldDisplay }.map { $0._commandName } + ["help"]
-        guard let nearest = word.nearest(of: names) else { return nil }
-        return "there is no command '\(word)': did you mean '\(nearest)'?"
+        guard let meant = word.meant(of: names) else { return nil }
+        return "there is no command '\(word)': did you mean '\(meant)'?"
     }
 }

@@ -16,7 +16,7 @@ struct NameHint {
             text = "did you mean 'pid:\(netns)', the namespace of that process?"
         } else if let file = Self.file(netns) {
             text =
-                file.nearest(of: names()).map { "did you mean '\($0)'?" }
+                file.meant(of: names()).map { "did you mean '\($0)'?" }
                 ?? "'kmesh-bypassctl namespaces' lists what can be named"
         } else {
             text = nil
