@@ -1,6 +1,6 @@
 package import BypassAPI
 
-/// Why a call failed. After any of these nothing has changed.
+/// The reason for a failed call. After any of these nothing has changed.
 package enum BypassError: Error, Hashable, Sendable {
     case permissionDenied(String)
     case netnsNotFound(String)
@@ -12,12 +12,12 @@ package enum BypassError: Error, Hashable, Sendable {
     case invalidParameter(String)
     /// The namespace is not as the caller takes it to be.
     case conflict(String)
-    /// What the name leads to is not what the caller means.
+    /// The name leads to another namespace than the caller expects.
     case netnsMismatch(String)
     /// One that no setting changes.
     case limitExceeded(Limits.Name)
 
-    /// What is reported to people.
+    /// The sentence for people.
     public var message: String {
         switch self {
         case .permissionDenied(let text), .netnsNotFound(let text), .notNetns(let text), .hostNetnsRefused(let text),

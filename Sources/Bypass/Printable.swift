@@ -57,13 +57,13 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// What names of namespaces, and paths to them, are made of.
+    /// The characters of namespaces' names and paths.
     fileprivate var isPlain: Bool {
         guard isASCII else { return false }
         return properties.isAlphabetic || ("0"..."9").contains(self) || "/._-:@+".unicodeScalars.contains(self)
     }
 
-    /// How many characters it takes in ``Swift/String/printable``, at most.
+    /// The most characters that it takes in ``Swift/String/printable``.
     fileprivate var shownLength: Int {
         if self == "\"" || self == "\\" { return 2 }
         return needsEscape ? "\\u{}".count + String(value, radix: 16).count : 1

@@ -2,7 +2,7 @@ public import StrictJSON
 
 /// A change of a bypass: the parameters of the notification that a subscriber gets. Its method is the event's name.
 public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
-    /// What happened; the notification's method.
+    /// The kind of change; the notification's method.
     public enum Name: String, Codable, Hashable, Sendable, CaseIterable {
         /// Turned on; or, while on, given another direction, scope, end, owner or reason.
         case on
@@ -36,7 +36,7 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
         }
     }
 
-    /// Who ended a bypass, and why. Of one that ended by itself: who had turned it on.
+    /// The caller that ended a bypass, with owner and reason. Of one that ended by itself: those that had turned it on.
     public struct Cause: Codable, JSONWritableObject, Hashable, Sendable {
         public var by: BypassStatus.Peer?
         public var owner: String?

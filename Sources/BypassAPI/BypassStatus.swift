@@ -10,7 +10,7 @@ public enum BypassState: String, Codable, ParameterValue, Hashable, Sendable, Ca
     case on, off
 }
 
-/// What happens to open TCP connections that take the other way than new ones.
+/// The treatment of open TCP connections that take the other way than new ones.
 public enum OpenConnections: String, Codable, ParameterValue, Hashable, Sendable, CaseIterable {
     case keep, reset
 }
@@ -23,7 +23,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         case degraded
     }
 
-    /// How much of what was asked for (the direction) bypasses the sidecar.
+    /// The part of the requested direction and scope that bypasses the sidecar.
     public enum Effect: String, Codable, JSONWritable, Hashable, Sendable, CaseIterable {
         /// Every new connection that a redirect would take.
         case all
@@ -34,7 +34,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         /// Nothing redirects connections to a proxy.
         case nothingToBypass = "nothing-to-bypass"
 
-        /// What `effective` says.
+        /// The value of `effective`.
         public var isEffective: Bool { self == .all || self == .nothingToBypass }
     }
 
@@ -113,7 +113,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     public var state: State
     /// Whether the bypass now takes precedence over every redirect found in the namespace, in the requested direction.
     public var effective: Bool
-    /// How much of it does. nil from a daemon of a version without it.
+    /// The part of it that does. nil from a daemon of a version without it.
     public var effect: Effect?
     /// Whether rules of the namespace redirect connections to a proxy, unless a bypass overrides them. nil if that is not
     /// known, or was not read: an `off` reads no more than it needs.

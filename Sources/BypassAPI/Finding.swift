@@ -1,4 +1,4 @@
-/// What one check of `doctor` or `repair` came to.
+/// The result of one check of `doctor` or `repair`.
 package struct Finding: Hashable, Codable, Sendable {
     package enum Level: String, Codable, Sendable {
         case ok, warning, problem
@@ -6,12 +6,12 @@ package struct Finding: Hashable, Codable, Sendable {
         case unknown
     }
 
-    /// What was checked.
+    /// The name of the check.
     package var check: String
     package var level: Level
-    /// What the check found, as a clause.
+    /// The result as a clause.
     package var message: String
-    /// What to do about it.
+    /// The remedy.
     package var advice: String?
 
     package init(check: String, level: Level, message: String, advice: String? = nil) {

@@ -42,7 +42,7 @@ public struct Limits: Hashable, Sendable {
     /// `traces`: at the same time, in all and of one user.
     public static let (maxTraces, maxUserTraces) = (16, 4)
 
-    /// What a limit allows, for people.
+    /// The allowance of a limit, for people.
     public func allowance(_ name: Name) -> String {
         switch name {
         case .line: "\(line) bytes in a line"

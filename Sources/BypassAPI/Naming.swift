@@ -3,7 +3,7 @@ enum Naming {
     static let summary =
         "the network namespace: `web`, `/run/netns/web`, `/proc/4711/ns/net`, `pid:4711`, `pod:UID`, `container:ID` or `host`"
 
-    /// What `NamespaceReference` in Linux takes.
+    /// The forms that `NamespaceReference` in Linux takes.
     static let schema = {
         var schema = Schema.string(
             length: 1...4095, pattern: #"^[^\u0000]+$"#, examples: ["web"] + forms.flatMap(\.examples))

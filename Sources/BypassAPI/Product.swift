@@ -10,7 +10,7 @@ public enum Product {
     public static let commit = commitText(kmesh_build_commit(), isModified: kmesh_build_modified())
     /// The version of the wire contract.
     public static let protocolVersion = 1
-    /// Where the daemon listens by default.
+    /// The daemon's socket by default.
     public static let socketPath = "/run/kmesh/bypassd.sock"
     /// The environment variable with the path where the daemon listens, for the daemon and its clients.
     public static let socketVariable = "KMESH_BYPASSD_SOCKET"

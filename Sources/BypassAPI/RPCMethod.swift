@@ -22,9 +22,9 @@ public protocol RPCMethod: Sendable {
     static var errors: [ErrorCode] { get }
     /// nil of the method whose result is the document itself.
     static var example: (parameters: Parameters, result: Result)? { get }
-    /// Which parameters go together: the object of all parameters fits each of these, besides their own schemas.
+    /// The allowed combinations of parameters: the object of all parameters fits each of these, besides their own schemas.
     static var combinations: [Schema] { get }
-    /// What the daemon sends on the connection after the result.
+    /// The notifications that follow the result on the connection.
     static var notifications: [RPCNotification] { get }
 }
 

@@ -45,7 +45,7 @@ public struct Schema: Sendable {
     public var alternatives: [Schema] = []
     /// Not this one: none or one.
     public var excluded: [Schema] = []
-    /// What this is a reference to: none or one.
+    /// The component that this refers to: none or one.
     public var component: [Component] = []
     /// Whether leaving it out is the same as null.
     public var isNullByDefault = false

@@ -6,7 +6,7 @@ public struct TimeToLive: Hashable, Sendable {
     public static let maxSeconds = 3_155_760_000
     static let schema = Schema.integer(minimum: 1, maximum: maxSeconds)
 
-    /// Why a text is not a time to live, as a hint at a valid one.
+    /// A hint at a valid time to live, for a text that is not one.
     public struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
         public let description: String
     }

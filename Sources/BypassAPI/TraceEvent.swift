@@ -1,6 +1,6 @@
 public import StrictJSON
 
-/// What a trace reports, as the parameters of a notification.
+/// A report of a trace: the parameters of a notification.
 public enum TraceEvent: Hashable, Sendable {
     /// A new connection.
     case connection(ConnectionEvent)
@@ -35,9 +35,9 @@ public struct ConnectionEvent: Codable, JSONWritableObject, Hashable, Sendable {
     /// Address and port.
     public var from: String
     public var to: String
-    /// Where the kernel has seen it go.
+    /// Its end as the kernel has seen it.
     public var ends: ExplainMethod.End
-    /// Where `rules` are from.
+    /// The source of `rules`.
     public var source: ExplainMethod.Source
     /// Those that decide where it ends: none where no rule does, or it is not known which.
     public var rules: [ExplainMethod.Step]
@@ -97,7 +97,7 @@ public struct TraceEnd: Codable, JSONWritableObject, Hashable, Sendable {
     }
 
     public var reason: Reason
-    /// That were reported.
+    /// The number of reported connections.
     public var connections: Int
     public var leftOut: Int
 

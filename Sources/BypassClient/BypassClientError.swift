@@ -4,7 +4,7 @@ package import JSONRPC
 internal import NIOCore
 public import StrictJSON
 
-/// Why a call failed. `description` is a clause for people, without full stop.
+/// The reason for a failed call. `description` is a clause for people, without full stop.
 public enum BypassClientError: Error, Hashable, Sendable {
     /// There is no socket at `path`, or no daemon listens on it.
     case daemonNotRunning(path: String)

@@ -20,7 +20,7 @@ final class CallMultiplexer: ChannelInboundHandler {
     private var waiting: [Int: Call] = [:]
     /// Requests without a waiting call: it timed out or was cancelled, but the answer will still come.
     private var abandoned: Set<Int> = []
-    /// Why the connection ended. Kept for calls made later: the daemon may refuse a connection before its first
+    /// The reason for the connection's end. Kept for calls made later: the daemon may refuse a connection before its first
     /// request.
     private var endReason: BypassClientError?
     private var context: ChannelHandlerContext?

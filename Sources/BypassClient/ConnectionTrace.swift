@@ -7,9 +7,9 @@ public import StrictJSON
 /// ``TraceEvent/ended(_:)``, after which there are no more. The end of the iteration ends the trace, too.
 public struct ConnectionTrace: AsyncSequence, Sendable {
     public enum Element: Sendable {
-        /// How long the trace runs at most, and what it cannot show.
+        /// The limits of the trace, and warnings about what it cannot show.
         case started(TraceMethod.Result)
-        /// What the daemon reports, and its parameters as the daemon sent them.
+        /// An event, and its parameters as the daemon sent them.
         case event(TraceEvent, json: JSONObject)
     }
 

@@ -7,7 +7,7 @@ internal import PodBypass
 /// Each call has a connection of its own, and their number is limited. On a shared connection one stuck namespace would
 /// delay the others, since the daemon answers in the order of the requests.
 struct DaemonClient: Sendable {
-    /// Why a call failed.
+    /// The reason for a failed call.
     enum Failure: Error, Hashable, Sendable {
         /// Another owner has bypassed the pod's namespace; the daemon's message.
         case foreign(String)

@@ -14,7 +14,7 @@ package final class Daemon: Sendable {
         package var socketGroup = "kmesh"
         package var bpffs = "/sys/fs/bpf"
         package var stateFolder = "/run/kmesh/state"
-        /// Who may do what; without the file at the usual path, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
+        /// The policy file; without the file at the usual path, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
         package var policy = PolicyFile.path
         /// Where audit records go: the journal's socket; nil for where the log goes.
         package var journal = Systemd.journal

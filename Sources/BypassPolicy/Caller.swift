@@ -1,4 +1,4 @@
-/// Who calls, as the kernel recorded it when the connection was made.
+/// A caller as the kernel recorded it when the connection was made.
 package struct Caller: Hashable, Sendable {
     package var uid: UInt32
     package var gid: UInt32

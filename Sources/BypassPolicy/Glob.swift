@@ -4,7 +4,7 @@ internal import Bypass
 /// is not; a backslash takes the meaning from what follows. None of them stands for a slash. Case counts, and the
 /// pattern has to match the whole text.
 package struct Glob: Hashable, Sendable {
-    /// Why a pattern is none.
+    /// The fault of a malformed pattern.
     package struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
         package let description: String
     }

@@ -30,7 +30,7 @@ struct GlobParser {
         return scalar
     }
 
-    /// What is between brackets, the first of which has been read.
+    /// The class in brackets, the first of which has been read.
     private mutating func oneOf() throws(Glob.Malformed) -> Glob.Piece {
         if rest.first == "^" { throw malformed("[^ is not supported: begin with [! for all but these, or with [\\^") }
         let negated = rest.first == "!"

@@ -27,7 +27,7 @@ package struct Grant: Hashable, Sendable {
             }
         }
 
-        /// What has to be looked up; nil if the file gives a number.
+        /// The name to look up; nil if the file gives a number.
         package var name: AccountName? {
             switch self {
             case .user(let id, let written): id == nil || UInt32(written) != id ? .user(written) : nil
@@ -44,13 +44,13 @@ package struct Grant: Hashable, Sendable {
         }
     }
 
-    /// Where it stands in the policy file; nil of a built-in one.
+    /// Its line in the policy file; nil of a built-in one.
     package var line: Int?
     package var subjects: [Subject]
     package var role: Permission
     /// nil for all but the host's.
     package var namespaces: [Glob]?
-    /// Where connections may be let past the sidecar; nil for everywhere.
+    /// The hooks at which connections may bypass the sidecar; nil for all.
     package var hooks: HookSet?
     /// The connections that a bypass may be for.
     package var scope: Scope
@@ -107,7 +107,7 @@ extension Grant.Subject: CustomStringConvertible {
 }
 
 extension Grant: CustomStringConvertible {
-    /// What a sentence calls it.
+    /// Its name in a sentence.
     package var description: String {
         if let line { return "the grant in line \(line)" }
         return "the built-in grant to " + subjects.map(\.description).joined(separator: ", ")

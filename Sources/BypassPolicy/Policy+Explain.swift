@@ -1,23 +1,23 @@
 package import BypassAPI
 
-/// What one grant says to a caller's question.
+/// The evaluation of one grant for a caller's question.
 package struct GrantEvaluation: Hashable, Sendable {
     package var grant: Grant
     /// Through whom the caller has the grant; nil if it is not the caller's.
     package var subject: Grant.Subject?
-    /// What keeps it from allowing what was asked for; empty if it does not concern the caller.
+    /// The unmet requirements of the question; empty if the grant does not concern the caller.
     package var unmetRequirements: [UnmetRequirement]
 
     package var allows: Bool { subject != nil && unmetRequirements.isEmpty }
 }
 
 extension Policy {
-    /// What each grant says about calling what needs a role. Root needs none of them.
+    /// The evaluation of each grant for a call that needs a role. Root needs none of them.
     package func explain(_ role: Permission, for caller: Caller) -> [GrantEvaluation] {
         evaluations(for: caller) { $0.unmetRequirements(for: role) }
     }
 
-    /// What each grant says about a change. Root needs one only for the host's namespace.
+    /// The evaluation of each grant for a change. Root needs one only for the host's namespace.
     package func explain(_ change: Change, for caller: Caller) -> [GrantEvaluation] {
         evaluations(for: caller) { $0.unmetRequirements(for: change) }
     }

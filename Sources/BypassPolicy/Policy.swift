@@ -1,9 +1,9 @@
 package import Bypass
 package import BypassAPI
 
-/// What a policy allowed, with all that the policy has to say about how it is done.
+/// A permission that a policy has given, with its conditions.
 package struct Permit: Hashable, Sendable {
-    /// How long the bypass will last, in seconds: as asked, or else the default of the grant that allows it. nil for one that
+    /// The duration of the bypass in seconds: as asked, or else the default of the grant that allows it. nil for one that
     /// does not end by itself.
     package var ttl: Int?
     /// The most that the grant allows, in seconds; nil for no limit.
@@ -24,7 +24,7 @@ package struct Permit: Hashable, Sendable {
     }
 }
 
-/// Who may do what: the one place where it is decided.
+/// The permissions of callers: the one place where they are decided.
 ///
 /// One single grant has to allow all that is asked for: what one gives is not added to what another gives. Root may do
 /// everything but bypass the host's namespace, whatever is granted, since root could change the policy anyway.
@@ -34,7 +34,7 @@ package struct Policy: Hashable, Sendable {
     package let isBuiltIn: Bool
     /// The names in it that have no number.
     package let unknownSubjects: [Grant.Subject]
-    /// What of the file has no effect for now, and why.
+    /// The parts of the file without effect for now, with the reasons.
     package let warnings: [Diagnostic]
 
     package init(grants: [Grant]) {
@@ -64,14 +64,14 @@ package struct Policy: Hashable, Sendable {
     /// The group that may read and bypass where there is no policy file.
     package static let groupName = "kmesh"
 
-    /// What holds without a policy file: root is admin, the group kmesh may read and bypass, everybody else nothing.
+    /// The policy without a file: root is admin, the group kmesh may read and bypass, all others nothing.
     ///
     /// - Parameter group: the number of the group kmesh; nil if there is none, or it cannot be looked up now.
     package static func builtIn(group: UInt32?) -> Policy {
         Policy(grants: [Grant(subjects: [.group(group, written: groupName)], role: .bypass)], isBuiltIn: true)
     }
 
-    /// Why a caller may not call what needs a role, whatever it is called for. It permits nothing: to be asked before a
+    /// The reason that a caller may not make a call that needs a role, whatever its parameters. It permits nothing: to be asked before a
     /// call's parameters are parsed.
     ///
     /// - Parameter what: what is refused, as it follows "may not", such as `call list`. What a client wrote is in it as
@@ -143,7 +143,7 @@ package struct Policy: Hashable, Sendable {
         return looks
     }
 
-    /// What would give a caller a role that none of the caller's grants gives.
+    /// A hint at a grant that would give a caller a missing role.
     private func hint(to role: Permission, from nearest: Grant?) -> String {
         guard isBuiltIn else {
             return nearest.map { "\($0) \(UnmetRequirement.role(has: $0.role, needed: role))" }

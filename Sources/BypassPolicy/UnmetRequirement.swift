@@ -1,7 +1,7 @@
 package import Bypass
 package import BypassAPI
 
-/// What keeps a grant from allowing what was asked for.
+/// A requirement of a grant that the request does not meet.
 package enum UnmetRequirement: Hashable, Sendable {
     /// The role is too low.
     case role(has: Permission, needed: Permission)
@@ -17,12 +17,12 @@ package enum UnmetRequirement: Hashable, Sendable {
 }
 
 extension Grant {
-    /// What of this grant, if it is the caller's, is not enough for calling what needs a role.
+    /// The requirements that a call which needs a role does not meet, if this is the caller's grant.
     func unmetRequirements(for role: Permission) -> [UnmetRequirement] {
         self.role < role ? [.role(has: self.role, needed: role)] : []
     }
 
-    /// What of this grant, if it is the caller's, is not enough for a change.
+    /// The requirements that a change does not meet, if this is the caller's grant.
     func unmetRequirements(for change: Change) -> [UnmetRequirement] {
         if role < .bypass { return unmetRequirements(for: .bypass) }
         if change.isHost { return !includesHost ? [.host] : change.netns == Change.host ? [] : [.hostByOtherName] }
@@ -44,7 +44,7 @@ extension Grant {
 }
 
 extension UnmetRequirement: CustomStringConvertible {
-    /// What the grant does instead, after words such as "the grant in line 7".
+    /// The grant's effect, after words such as "the grant in line 7".
     package var description: String {
         switch self {
         case .role(let has, let needed): "gives role \(has.rawValue), and this needs role \(needed.rawValue)"

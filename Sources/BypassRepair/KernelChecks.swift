@@ -5,7 +5,7 @@ internal import Linux
 
 /// Checks of what the daemon needs of the machine.
 package struct KernelChecks {
-    /// Where the matcher is pinned.
+    /// The folder of the matcher's pins.
     private let bpffs: String
 
     package init(bpffs: String) {

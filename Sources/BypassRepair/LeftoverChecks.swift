@@ -22,7 +22,7 @@ package struct LeftoverChecks {
         var entries: [UInt64] = []
         /// Namespaces that could not be scanned.
         var unscanned: [String] = []
-        /// Why there may be namespaces that were not found; nil if all were.
+        /// The reason that namespaces may be missing; nil if all were found.
         var unknown: SystemCallError?
         var scanned = 0
     }

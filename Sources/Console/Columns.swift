@@ -1,7 +1,7 @@
 internal import Linux
 
 extension String {
-    /// How many columns of a terminal the text takes.
+    /// The number of a terminal's columns that the text takes.
     package var columns: Int { isASCII ? utf8.count : reduce(0) { $0 + $1.columns } }
 
     /// The text, or as much of its beginning as fits so many columns; an ellipsis stands for the rest.

@@ -3,7 +3,7 @@ package import BypassAPI
 internal import Glibc
 internal import Linux
 
-/// What a command line tool gets from and gives to its surroundings. The only file of the tools with unsafe code: there is
+/// A command line tool's environment and output. The only file of the tools with unsafe code: there is
 /// no other way to these without Foundation.
 package enum Console {
     /// A variable of the environment; one that is empty counts as unset.
@@ -25,7 +25,7 @@ package enum Console {
 
     package static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
-    /// How many columns standard output has; nil if it is not a terminal. Some terminals, such as a serial line, do not say.
+    /// The number of standard output's columns; nil if it is not a terminal. Some terminals, such as a serial line, do not say.
     package static var outputWidth: Int? {
         guard isOutputTerminal else { return nil }
         return Terminal.width(of: STDOUT_FILENO) ?? environment("COLUMNS").flatMap(Int.init) ?? 80
@@ -63,7 +63,7 @@ package enum Console {
         return path.split(separator: "/").last.map(String.init) ?? Product.name
     }
 
-    /// Where a program of this package is: beside this one, or else in PATH.
+    /// The path of a program of this package: beside this one, or else in PATH.
     package static func program(_ name: String) -> String? {
         let own = target(of: "/proc/self/exe").flatMap { path in path.lastIndex(of: "/").map { String(path[..<$0]) } }
         let folders = [own].compactMap(\.self) + (environment("PATH") ?? "").split(separator: ":").map(String.init)

@@ -16,7 +16,7 @@ extension String {
         return near.word
     }
 
-    /// How many characters have to be put in, left out, replaced, or exchanged with the next one (the optimal string
+    /// The number of characters to insert, remove, replace, or exchange with the next one (the optimal string
     /// alignment distance).
     private func distance(to other: String) -> Int {
         let (a, b) = (Array(self), Array(other))

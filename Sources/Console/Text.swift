@@ -1,7 +1,7 @@
 internal import Bypass
 package import BypassAPI
 
-/// What output for people depends on besides its contents.
+/// The style of output for people.
 package struct Style: Sendable {
     package enum Color: Int, Sendable {
         case bold = 1
@@ -12,7 +12,7 @@ package struct Style: Sendable {
     package var isColored: Bool
     /// For times that are shown relative to the present.
     package var now: Timestamp
-    /// How many columns a table may take; nil for as many as it needs.
+    /// The most columns of a table; nil for as many as it needs.
     package var width: Int?
 
     package init(isColored: Bool, now: Timestamp, width: Int? = nil) {

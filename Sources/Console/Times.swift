@@ -10,13 +10,13 @@ package func spell(seconds: Int64) -> String {
     return small == 0 ? large : "\(large) \(small)\(units[first + 1].name)"
 }
 
-/// How far away `moment` is, such as `in 14m 32s`.
+/// The time until `moment`, such as `in 14m 32s`.
 package func remaining(until moment: Timestamp, now: Timestamp) -> String {
     let seconds = moment.secondsSince1970 - now.secondsSince1970
     return seconds > 0 ? "in \(spell(seconds: seconds))" : "now"
 }
 
-/// How long ago `moment` was, such as `2h 5m ago`. The clocks of two readings may differ by a step backwards.
+/// The time since `moment`, such as `2h 5m ago`. The clocks of two readings may differ by a step backwards.
 package func elapsed(since moment: Timestamp, now: Timestamp) -> String {
     "\(spell(seconds: max(0, now.secondsSince1970 - moment.secondsSince1970))) ago"
 }

@@ -11,7 +11,7 @@ public struct Response: Sendable, Hashable {
         self.outcome = outcome
     }
 
-    /// Why a line is not a response.
+    /// The fault of a line that is not a response.
     public enum ReadError: Error, Hashable {
         case notJSON(JSONReadError)
         /// The clause says what is wrong.

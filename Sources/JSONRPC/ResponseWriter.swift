@@ -5,7 +5,7 @@ public import StrictJSON
 /// A server readies it for each ``Incoming``, answers the entries in any order, and sends the line of ``finish()``.
 public struct ResponseWriter: Sendable {
     private var isBatch = false
-    /// What is written, but for the end of it, which is in `text`.
+    /// The text written so far, but for its end, which is in `text`.
     private var pieces: [[UInt8]] = []
     private var text: JSONText
     private var count = 0

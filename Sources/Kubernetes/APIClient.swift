@@ -79,7 +79,7 @@ package final class APIClient: Sendable {
         try? await connection.withLock(\.http).shutdown()
     }
 
-    /// Who waits if the server says when to try again (`Retry-After`).
+    /// The side that waits if the server says when to try again (`Retry-After`).
     package enum Retrying: Sendable {
         /// The request itself.
         case here

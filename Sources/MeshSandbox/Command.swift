@@ -4,7 +4,7 @@ internal import SystemPackage
 /// A command that ended otherwise than with status 0.
 package struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible {
     package let command: [String]
-    /// How it ended, in words.
+    /// Its end, in words.
     package let status: String
     package let standardError: String
 

@@ -34,7 +34,7 @@ package final class DaemonProcess: Sendable {
         }
     }
 
-    /// How it ended.
+    /// Its end.
     package enum Exit: Hashable, Sendable {
         case code(Int32)
         case signal(Int32)
@@ -111,7 +111,7 @@ package final class DaemonProcess: Sendable {
         try await child.exit()
     }
 
-    /// What it has written to standard error up to now.
+    /// Its output on standard error up to now.
     package var standardError: String { child.standardError }
 
     /// The built program of that name: the file beside the running program, where packages and SwiftPM put it, or in the

@@ -1,12 +1,12 @@
 package import Linux
 
 extension MeshSandbox {
-    /// Which way a connection goes, seen from the pod.
+    /// The direction of a connection, seen from the pod.
     package enum Direction: String, CaseIterable, Hashable, Sendable {
         case inbound, outbound
     }
 
-    /// Which Internet protocol a connection uses.
+    /// The Internet protocol of a connection.
     package enum Family: String, CaseIterable, Hashable, Sendable {
         case ipv4, ipv6
 
@@ -17,7 +17,7 @@ extension MeshSandbox {
         }
     }
 
-    /// Who answered a connection.
+    /// The program that answered a connection.
     package enum Answer: Hashable, Sendable, CustomStringConvertible {
         case app, sidecar
         /// There was no connection, or nothing was sent over it: the reason, for people.
@@ -50,7 +50,7 @@ extension MeshSandbox {
     }
 }
 
-/// Where to connect from and to.
+/// The two ends of a connection to make.
 package struct Probe: Sendable {
     let namespace: String
     let target: SocketAddress

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Linux
 internal import SystemPackage
 
-/// What a process uses, from proc.
+/// The resources of a process, from proc.
 package struct ProcessUsage: Hashable, Sendable {
     /// Resident memory in bytes.
     package let residentMemory: Int
@@ -10,7 +10,7 @@ package struct ProcessUsage: Hashable, Sendable {
     package let peakMemory: Int
     package let threads: Int
     package let descriptors: Int
-    /// What it has used of the processors since it began.
+    /// Its processor time since its start.
     package let processorTime: Duration
 
     /// - Parameter pid: the process; it must be running.
@@ -34,7 +34,7 @@ package struct ProcessUsage: Hashable, Sendable {
 }
 
 extension DaemonProcess {
-    /// What it uses now.
+    /// Its present use.
     package func usage() throws -> ProcessUsage {
         try ProcessUsage(pid: pid)
     }

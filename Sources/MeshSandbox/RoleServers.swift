@@ -3,7 +3,7 @@ internal import Glibc
 internal import Linux
 internal import SystemPackage
 
-/// How a server introduces itself.
+/// The greeting of a server.
 enum Role: String, Sendable {
     case app, sidecar
 }

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Where a socket is bound or connects to.
+/// The address that a socket is bound to or connects to.
 struct SocketAddress: Sendable, CustomStringConvertible {
     let family: CInt
     let description: String

@@ -5,7 +5,7 @@ internal import Synchronization
 ///
 /// A metric's label is its name in Prometheus, as it is. Timers become histograms in seconds.
 package final class PrometheusFactory: MetricsFactory {
-    /// What is kept of one name with one set of labels.
+    /// The values of one name with one set of labels.
     enum Series: Sendable {
         case counter(Count)
         case gauge(Gauge)

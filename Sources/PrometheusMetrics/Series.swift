@@ -26,7 +26,7 @@ final class Gauge: MeterHandler, RecorderHandler {
     func record(_ value: Double) { set(value) }
 }
 
-/// How often something took how long.
+/// A histogram of durations.
 final class Histogram: TimerHandler {
     struct Snapshot: Sendable {
         /// Of each bucket by itself, the last one without a bound.

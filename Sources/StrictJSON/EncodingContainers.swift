@@ -1,7 +1,7 @@
 /// The encoder of one value, and its own single-value container.
 struct ValueEncoder: Encoder, SingleValueEncodingContainer {
     let output: EncoderOutput
-    /// Where the value begins in the output, and how many containers stand open around it.
+    /// The value's start in the output, and the number of open containers around it.
     let start: Int
     let depth: Int
 

@@ -2,7 +2,7 @@
 /// fraction or exponent is not an integer, and a value out of a type's range is refused. An optional is nil for null and
 /// for a missing member.
 public enum JSONDecoding {
-    /// What to do about members of an object that the decoded type does not know.
+    /// The treatment of members that the decoded type does not know.
     ///
     /// A server refuses a member that it would otherwise silently ignore; a client ignores the members that a newer server
     /// adds. A type

@@ -29,7 +29,7 @@ public enum JSONReader {
     }
 }
 
-/// Why a text was refused; offsets count bytes from its start.
+/// The reason that a text was refused; offsets count bytes from its start.
 public enum JSONReadError: Error, Hashable {
     /// The text is not JSON; `reason` is a clause without full stop.
     case malformed(reason: String, offset: Int)

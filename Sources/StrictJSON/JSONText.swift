@@ -205,7 +205,7 @@ public struct JSONText: Sendable {
     }
 }
 
-/// How many bytes at `position` make a scalar that must be escaped: 0 when what stands there is written as it is.
+/// The number of bytes at `position` of a scalar that must be escaped: 0 if it is written as it is.
 @inline(__always)
 private func escapedLength(_ bytes: Span<UInt8>, at position: Int) -> Int {
     switch bytes[position] {

@@ -17,7 +17,7 @@ public struct LineFramer: Sendable {
 
     /// The pending line, and the reads after its beginning that have not been framed.
     private var input: [UInt8] = []
-    /// Where the pending line begins, and up to where it has been searched for its end.
+    /// The start of the pending line, and the end of the part that has been searched.
     private var start = 0
     private var searched = 0
     private var isOverlong = false

@@ -3,7 +3,7 @@ internal import BypassClient
 internal import Console
 internal import MeshSandbox
 
-/// What the demo shows, step by step.
+/// The demo, step by step.
 struct DemoScript: Sendable {
     let mesh: MeshSandbox.Mesh
     let daemon: DemoDaemon

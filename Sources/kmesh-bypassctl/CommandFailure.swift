@@ -6,9 +6,9 @@ internal import JSONRPC
 internal import Linux
 internal import StrictJSON
 
-/// Why a command ends without the result that it was called for.
+/// The failure of a command.
 struct CommandFailure: Error {
-    /// What is wrong, and what can be done about it.
+    /// The fault and its remedy, as a sentence.
     var message: String
     var status: ExitStatus
     /// The daemon's error code, where it has answered.
@@ -113,7 +113,7 @@ func reportingFailures(
     }
 }
 
-/// What is wrong, and what can be done about it.
+/// The fault and its remedy, as a sentence.
 func advice(on error: BypassClientError) -> String {
     switch error {
     case .daemonNotRunning(Product.socketPath):
@@ -131,7 +131,7 @@ func advice(on error: BypassClientError) -> String {
     }
 }
 
-/// How the daemon is started on this machine.
+/// The command that starts the daemon on this machine.
 private var startCommand: String {
     Systemd.isBooted ? " with 'systemctl start \(Product.name)'" : ": 'sudo \(Product.name)' runs it in the foreground"
 }

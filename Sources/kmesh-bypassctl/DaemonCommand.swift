@@ -16,7 +16,7 @@ protocol DaemonCommand: AsyncParsableCommand {
     mutating func prepare() async throws
     /// The result for people, with a line feed at its end.
     func text(of result: Method.Result, _ style: Style) -> String
-    /// How to exit although the daemon has answered with a result, if not with 0.
+    /// The exit status after a result, if not 0.
     func failure(in result: Method.Result) -> ExitStatus?
 }
 
@@ -108,7 +108,7 @@ struct BypassedNamespaceArgument: NamespaceOperand {
     var netns: String
 }
 
-/// What must still hold for the call to have an effect.
+/// The condition for the call to have an effect.
 struct Precondition: ParsableArguments {
     @Option(help: "Fail unless the namespace is at this generation, which status --json shows.")
     var ifGeneration: Int?

@@ -35,7 +35,7 @@ struct Main {
     }
 }
 
-/// What the program can be asked to do.
+/// The actions of the program.
 protocol Command {
     func validate() throws(UsageError)
 

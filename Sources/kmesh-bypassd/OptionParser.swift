@@ -1,4 +1,4 @@
-/// What is wrong with the arguments, for the one who wrote them.
+/// The fault in the arguments, for people.
 struct UsageError: Error {
     var message: String
     /// The option that it is about.
@@ -10,7 +10,7 @@ struct UsageError: Error {
 struct CommandOption<Settings> {
     /// With its dashes.
     let name: String
-    /// What its value is called; nil for a flag.
+    /// The name of its value; nil for a flag.
     let value: String?
     let help: String
     let group: String
@@ -115,7 +115,7 @@ struct OptionParser<Settings> {
         return "\(command) \(shown)"
     }
 
-    /// What is wrong, and where to read more.
+    /// The fault, and where to read more.
     func text(of error: UsageError) -> String {
         var lines = ["Error: \(error.message)"]
         if let option = error.option, let help = error.help { lines.append("Help:  \(option)  \(help)") }

@@ -18,9 +18,9 @@ enum Outcome: Int32, Comparable, Sendable {
     static func < (one: Outcome, other: Outcome) -> Bool { one.severity < other.severity }
 }
 
-/// Why a command ends without the result that it was called for.
+/// The failure of a command.
 struct Failure: Error, Hashable {
-    /// What is wrong, and what can be done about it.
+    /// The fault and its remedy, as a sentence.
     var message: String
     var outcome = Outcome.failed
 

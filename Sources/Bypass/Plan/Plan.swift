@@ -1,6 +1,6 @@
 internal import BypassAPI
 
-/// How to get from what was observed to what is wanted.
+/// The actions that lead from the observed state to the desired one.
 ///
 /// Pure: `on`, `off`, repair, expiry and recovery are this with another desired state. The steps' order is what makes a crash
 /// harmless: until the last step of `on` and from the first step of `off` the matcher says no, so that rules alone do
@@ -72,7 +72,7 @@ package struct Plan: Hashable, Sendable {
         if entry != observation.entry || !actions.isEmpty { actions.append(.setEntry(entry)) }
     }
 
-    /// What most plans have room in.
+    /// The usual number of actions in a plan.
     private static let usualCount = 16
 
     /// Our rule once, and at the chain's head.

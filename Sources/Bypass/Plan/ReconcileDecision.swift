@@ -1,6 +1,6 @@
 package import BypassAPI
 
-/// What has to be done about a bypass that no call is about: at the daemon's start, when its time is over, and when
+/// The decision about a bypass without a call: at the daemon's start, when its time is over, and when
 /// its namespace has changed.
 package enum ReconcileDecision: Hashable, Sendable {
     case nothing

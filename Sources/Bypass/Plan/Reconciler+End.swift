@@ -1,4 +1,4 @@
-/// What an ended bypass has left in its namespace. It has no effect: the matcher does not match.
+/// The remains of an ended bypass in its namespace. It has no effect: the matcher does not match.
 package enum Leftover: Hashable, Sendable {
     /// Tables and chains, as `nft` names them, that could not be removed; and the reason.
     case standing([String], String)
@@ -23,7 +23,7 @@ extension Reconciler {
         /// Whether there was anything to do.
         package var changed: Bool
         package var leftovers: [Leftover]
-        /// What the matcher's map had for the namespace: what was created there is known from it.
+        /// The namespace's entry in the matcher's map: it lists the objects that were created there.
         package var entry: MapEntry?
     }
 

@@ -1,5 +1,5 @@
 extension Reconciler {
-    /// What removing the rules of another program came to.
+    /// The result of removing another program's rules.
     package struct ForeignRemoval: Hashable, Sendable {
         package var after: Observation
         package var removed: [ForeignBypass]

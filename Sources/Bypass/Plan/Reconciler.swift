@@ -1,6 +1,6 @@
 /// Observe, plan, execute, until the namespace is in the desired state.
 package enum Reconciler {
-    /// What was before, and what is now.
+    /// The state before and the state now.
     package struct Outcome: Hashable, Sendable {
         package var before: Observation
         package var after: Observation
@@ -8,7 +8,7 @@ package enum Reconciler {
         package var changed: Bool
     }
 
-    /// How many times a plan is tried while the ruleset keeps changing, if the deadline allows.
+    /// Attempts at a plan while the ruleset keeps changing, if the deadline allows.
     static let attempts = 16
 
     /// Brings a namespace into the desired state, or throws and leaves it as it was. A failed `off` is
@@ -155,7 +155,7 @@ package protocol NamespaceKernel: ~Copyable {
     mutating func execute(_ actions: [Action]) throws(KernelFailure)
 }
 
-/// How the kernel can refuse.
+/// The kernel's kinds of refusals.
 package enum KernelFailure: Error, Hashable, Sendable {
     /// The ruleset has changed meanwhile: observe and plan again.
     case rulesetChanged

@@ -2,7 +2,7 @@ package import BypassAPI
 
 /// A direction of the wire and the hooks that it stands for: two forms of one thing.
 extension Direction {
-    /// Where connections of this direction bypass the sidecar.
+    /// The hooks at which connections of this direction bypass the sidecar.
     package var hooks: HookSet {
         switch self {
         case .both: [.prerouting, .output]
@@ -19,7 +19,7 @@ extension Direction {
 }
 
 extension HookSet {
-    /// Which connections at a hook bypass the sidecar, if these are the directions; nil for none.
+    /// The connections at a hook that bypass the sidecar in these directions; nil for none.
     package func traffic(at hook: Hook) -> Traffic? {
         switch hook {
         case .output: contains(.output) ? .all : nil

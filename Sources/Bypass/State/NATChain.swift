@@ -5,7 +5,7 @@ package enum Family: Hashable, Sendable, CaseIterable {
     case ip, ip6
 }
 
-/// Where a connection's first packet can be taken to the sidecar.
+/// A hook at which a connection's first packet can be taken to the sidecar.
 package enum Hook: Hashable, Sendable, CaseIterable {
     /// Inbound connections.
     case prerouting
@@ -13,7 +13,7 @@ package enum Hook: Hashable, Sendable, CaseIterable {
     case output
 }
 
-/// Where packets come in.
+/// The kind of interface that a packet comes in by.
 package enum Source: Hashable, Sendable, CaseIterable {
     /// Any interface but `lo`.
     case outside
@@ -23,7 +23,7 @@ package enum Source: Hashable, Sendable, CaseIterable {
     case namedInterface
 }
 
-/// Which of the connections at a hook a rule of ours is for. In PREROUTING are those from outside to the namespace itself,
+/// The connections at a hook that one of our rules is for. In PREROUTING are those from outside to the namespace itself,
 /// which are inbound, and those that it only forwards: what a virtual machine or an inner container behind it sends, which is
 /// outbound.
 package enum Traffic: Hashable, Sendable, CaseIterable {

@@ -1,6 +1,6 @@
 package import BypassAPI
 
-/// What was found in a namespace, and in the matcher's map for it.
+/// The state of a namespace and of its entry in the matcher's map.
 package struct Observation: Hashable, Sendable {
     /// A chain of iptables' nat table.
     package struct Chain: Hashable, Sendable {
@@ -8,7 +8,7 @@ package struct Observation: Hashable, Sendable {
         package var own: [UInt64]
         /// Whether the chain's first rule is ours.
         package var ownIsFirst: Bool
-        /// Which connections the first of our rules is for.
+        /// The connections that the first of our rules is for.
         package var ownTraffic: Traffic
         /// Whether there are rules of others.
         package var hasForeignRules: Bool
@@ -69,7 +69,7 @@ package struct Observation: Hashable, Sendable {
         /// One, or both for a chain of family inet.
         package var families: FamilySet
         package var priority: Int32
-        /// Where packets come in that it takes, in PREROUTING.
+        /// The interfaces whose packets it takes, in PREROUTING.
         package var sources: SourceSet
         /// iptables' own nat chain, where it is one: our RETURN at its head overrides it.
         package var natChain: NATChain?
@@ -143,7 +143,7 @@ package struct Observation: Hashable, Sendable {
     package var redirects: [Redirect]
     package var unreadable: [Unreadable] = []
     package var otherNat: [OtherNat] = []
-    /// How many more rules like those there are.
+    /// The number of further rules like those.
     package var furtherOtherNat = 0
     package var foreignBypasses: [ForeignBypass] = []
     /// Whether the observation is consistent. If not, other programs changed the ruleset while it was read: redirects,
@@ -192,7 +192,7 @@ package struct Observation: Hashable, Sendable {
         tables[natChain.family]?.chains[natChain.hook]
     }
 
-    /// What was created and still exists. `off` would remove another program's object if it had the mark of one that is gone.
+    /// The created objects that still exist. `off` would remove another program's object if it had the mark of one that is gone.
     var standing: CreatedObjectSet {
         (entry?.created ?? []).filter { created in
             switch created {
@@ -204,7 +204,7 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
-    /// Which first packets of this family's connections the guard takes at a hook; nil for none.
+    /// The first packets of this family's connections that the guard takes at a hook; nil for none.
     func guardedTraffic(_ natChain: NATChain) -> Traffic? {
         guardChains?[natChain.hook]?.traffic(of: natChain.family)
     }

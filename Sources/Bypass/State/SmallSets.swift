@@ -145,7 +145,7 @@ extension CreatedObject: SmallSetElement {
     }
 }
 
-/// What there is for two things that exist, or for one of them, or none: a dictionary without memory of its own.
+/// Values for two things, for one of them, or for neither: a dictionary without memory of its own.
 package struct PairMap<Key: SmallSetElement, Value>: ExpressibleByDictionaryLiteral {
     @usableFromInline var first: Value?
     @usableFromInline var second: Value?

@@ -1,6 +1,6 @@
 package import BypassAPI
 
-/// What a user of a bypass has to know.
+/// A fact that the user of a bypass must know.
 package enum Warning: Hashable, Sendable {
     /// Nothing takes connections to a proxy here, in the direction that was asked for.
     case noInterception

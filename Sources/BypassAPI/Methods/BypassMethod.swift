@@ -21,7 +21,7 @@ public enum BypassMethod: RPCMethod {
         public var only: ConnectionSet?
         /// The connections of those that it is not for.
         public var except: ConnectionSet?
-        /// What happens to open TCP connections that take the other way than new ones; they are kept if left out.
+        /// The treatment of open TCP connections that take the other way than new ones; they are kept if left out.
         public var connections: OpenConnections?
         /// Whether rules of other programs that keep redirects from taking effect are removed.
         public var foreign: Bool?
@@ -73,7 +73,7 @@ public enum BypassMethod: RPCMethod {
     public struct Result: Codable, JSONWritableObject, Hashable, Sendable {
         public var status: BypassStatus
         public var changed: Bool
-        /// How many open TCP connections this call ended.
+        /// The number of open TCP connections that this call ended.
         public var ended: Int
         /// The rules of other programs that this call removed, as iptables writes them, each behind its chain.
         public var removed: [String]

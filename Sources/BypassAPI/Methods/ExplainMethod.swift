@@ -77,7 +77,7 @@ public enum ExplainMethod: RPCMethod {
         }
     }
 
-    /// Where an answer comes from.
+    /// The source of an answer.
     public enum Source: String, Codable, JSONWritable, Hashable, Sendable, CaseIterable {
         /// The kernel traced a packet.
         case trace

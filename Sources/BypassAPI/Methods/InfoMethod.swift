@@ -30,7 +30,7 @@ public enum InfoMethod: RPCMethod {
         public var `protocol`: Int
         public var kernel: String
         public var uptimeSeconds: Int
-        /// How many namespaces are bypassed.
+        /// The number of bypassed namespaces.
         public var bypassed: Int
         public var matcher: Matcher
 

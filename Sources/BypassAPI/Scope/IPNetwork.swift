@@ -5,10 +5,10 @@ public import StrictJSON
 public struct IPNetwork: Hashable, Sendable {
     /// The first address.
     public let address: InternetAddress
-    /// How many bits count.
+    /// The prefix length in bits.
     public let length: Int
 
-    /// Why a text is not a network, as the rest of a sentence whose subject is the text.
+    /// The fault of a malformed text, as the rest of a sentence whose subject is the text.
     public struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
         public let description: String
     }

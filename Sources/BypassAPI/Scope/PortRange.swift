@@ -5,7 +5,7 @@ public struct PortRange: Hashable, Sendable {
     public let first: UInt16
     public let last: UInt16
 
-    /// Why a text is not a port or a range, as the rest of a sentence whose subject is the text.
+    /// The fault of a malformed text, as the rest of a sentence whose subject is the text.
     public struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
         public let description: String
 

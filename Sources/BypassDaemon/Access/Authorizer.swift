@@ -6,7 +6,7 @@ internal import JSONRPC
 internal import Linux
 internal import StrictJSON
 
-/// Who may do what.
+/// The permissions of callers.
 ///
 /// Before parameters are parsed, ``roleRefusal(of:asking:in:)`` turns away who may not call such a method at all. The
 /// decision about a call is made later, once, when its turn in the namespace has come: under one snapshot of the policy, for

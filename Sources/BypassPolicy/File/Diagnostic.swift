@@ -1,8 +1,8 @@
-/// What is wrong with a policy file, and where.
+/// A fault in a policy file, with its line.
 package struct Diagnostic: Hashable, Sendable, Error {
     /// From 1 on.
     package var line: Int
-    /// What is wrong, and what to do about it.
+    /// The fault and its remedy.
     package var message: String
 
     init(_ line: Int, _ message: String) {
@@ -14,7 +14,7 @@ package struct Diagnostic: Hashable, Sendable, Error {
     func line(about path: String) -> String { "\(path):\(line): \(message)" }
 }
 
-/// Why a policy file is refused: every diagnostic, so that they can be fixed in one go.
+/// Every diagnostic of a refused policy file, so that they can be fixed in one go.
 package struct PolicyFileError: Error, Hashable, Sendable {
     /// By line; at least one.
     package let diagnostics: [Diagnostic]

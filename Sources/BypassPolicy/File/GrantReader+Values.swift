@@ -64,7 +64,7 @@ extension TOMLDocument.Value.Content {
     }
 }
 
-/// What can stand where something else was written: the nearest if one is near, otherwise all.
+/// The valid words in place of a wrong one: the nearest if one is near, otherwise all.
 func suggestion<Words: RawRepresentable<String> & CaseIterable>(for text: String, of words: Words.Type) -> String {
     let near = words.allCases.map { ($0.rawValue, distance(from: text, to: $0.rawValue)) }.min { $0.1 < $1.1 }
     if let near, near.1 <= 2 { return "; did you mean \(near.0.excerpt)?" }
@@ -75,7 +75,7 @@ func list<Words: RawRepresentable<String> & CaseIterable>(_: Words.Type) -> Stri
     Words.allCases.map(\.rawValue).joined(separator: ", ")
 }
 
-/// How many letters have to be put in, taken out or changed to make one word of another (Levenshtein).
+/// The number of letters to insert, remove or change to turn one word into another (Levenshtein).
 private func distance(from text: String, to word: String) -> Int {
     let (text, word) = (Array(text.utf8), Array(word.utf8))
     // What is so much longer is not near, and may be a megabyte.

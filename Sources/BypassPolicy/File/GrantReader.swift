@@ -93,7 +93,7 @@ struct GrantReader {
         return globs
     }
 
-    /// Why a pattern matches no namespace, however it is spelled.
+    /// The reason that a pattern matches no namespace, however it is spelled.
     private static func reasonForNoMatch(_ pattern: String) -> String? {
         if pattern == Change.host { return "\(pattern.excerpt) is for role admin with host = true only" }
         for folder in ["/run/netns/", "/var/run/netns/"] where pattern.hasPrefix(folder) {

@@ -3,7 +3,7 @@ internal import Linux
 
 /// The policy file: text in, policy or diagnostics out.
 package enum PolicyFile {
-    /// Where the daemon reads it.
+    /// The path from which the daemon reads it.
     package static let path = "/etc/kmesh/bypassd.toml"
     /// Bytes.
     package static let maxBytes = 1 << 20
@@ -51,7 +51,7 @@ package enum PolicyFile {
 
     private static let grantName = "grant"
 
-    /// What keeps bytes from being text.
+    /// The fault of bytes that are not text.
     private static func fault(of bytes: [UInt8]) -> Diagnostic? {
         if bytes.count > maxBytes { return Diagnostic(1, "the file is larger than \(maxBytes) bytes") }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
@@ -65,7 +65,7 @@ package enum PolicyFile {
     }
 }
 
-/// Why no policy could be loaded.
+/// The reason that no policy could be loaded.
 package struct PolicyLoadingError: Error, Hashable, Sendable {
     /// For people: all that is wrong, each with what to do about it.
     package let lines: [String]
@@ -80,7 +80,7 @@ extension PolicyFile {
         package var policy: Policy
         /// The parts of the policy that have no effect yet, one line each.
         package var warnings: [String]
-        /// Why the file is not to be trusted, wherever it lies; nil if it is.
+        /// The reason not to trust the file, wherever it is; nil if there is none.
         package var untrustedReason: String?
     }
 

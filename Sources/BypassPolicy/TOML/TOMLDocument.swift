@@ -52,10 +52,10 @@ extension UInt8 {
 
     var isBlank: Bool { self == .tab || self == UInt8(ascii: " ") }
     var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
-    /// What TOML allows nowhere as it is, a tab excepted.
+    /// A character that TOML allows nowhere as it is, a tab excepted.
     var isControl: Bool { self < 0x20 && self != .tab || self == 0x7F }
 
-    /// What a key without quotes is made of.
+    /// A character of a key without quotes.
     var isBareKey: Bool {
         isDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self)
             || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) || self == UInt8(ascii: "-")

@@ -28,7 +28,7 @@ extension TOMLReader {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// What follows a backslash.
+    /// The escape after a backslash.
     private mutating func readEscape() throws(Diagnostic) -> Unicode.Scalar {
         let letter = bytes[position]
         switch letter {

@@ -99,7 +99,7 @@ extension TOMLReader {
         Character(Unicode.Scalar(byte)).hexDigitValue.map { $0 < radix } ?? false
     }
 
-    /// What looks like a number and is none that is taken.
+    /// The fault of a word that looks like a number.
     private static func kind(of word: String, _ digits: Substring) -> String {
         let bytes = digits.utf8
         if bytes.contains(UInt8(ascii: ":")) || bytes.count(where: { $0 == UInt8(ascii: "-") }) > 1 {

@@ -14,7 +14,7 @@ struct TOMLReader {
     private var document = TOMLDocument()
     private var table = TOMLDocument.Table(name: nil, line: 1)
     private var keys: Set<String> = []
-    /// Where the statement that is being read begins, and the line.
+    /// The position and the line of the current statement.
     private var statementStart = 0
     private var lineStart = 0
     /// Names of tables, and whether they are arrays of tables.
@@ -99,7 +99,7 @@ struct TOMLReader {
 
     // MARK: - Between statements
 
-    /// What may stand between a statement and the end of its line.
+    /// Reads the end of a line, with blanks and a comment before it.
     mutating func endLine() throws(Diagnostic) {
         skipBlanks()
         if bytes[position] == .hash { try skipComment() }
@@ -157,7 +157,7 @@ struct TOMLReader {
         return true
     }
 
-    /// What stands here, for people.
+    /// The next character, for people.
     var shown: String {
         if bytes[position] == .lineFeed { return "the end of the line" }
         let length = min(4, bytes.count - position)

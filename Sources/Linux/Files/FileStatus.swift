@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// What the kernel itself knows of a file. The file is not opened, and the server of its file system is not asked: that
+/// The kernel's own knowledge of a file. The file is not opened, and the server of its file system is not asked: that
 /// can be a user's program, which may never answer.
 struct FileStatus: Hashable {
     var device: UInt64
@@ -20,7 +20,7 @@ struct FileStatus: Hashable {
         try self.init(folder: handle.rawValue, name: "", operation: "statx")
     }
 
-    /// What a path itself is, also if it is a link.
+    /// The status of a path itself, also if it is a link.
     init(path: String) throws(SystemCallError) {
         try self.init(folder: AT_FDCWD, name: path, operation: "statx \(path)")
     }

@@ -95,7 +95,7 @@ package enum Files {
         return UInt64(status.st_ino)
     }
 
-    /// Where a symbolic link points to; nil if there is none, or it cannot be read.
+    /// The target of a symbolic link; nil if there is none, or it cannot be read.
     static func link(_ path: String) -> String? {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
         guard let length = try? systemCall("readlink \(path)", { unsafe readlink(path, &target, target.count) }) else {
@@ -109,7 +109,7 @@ package enum Files {
         package var isFolder: Bool
     }
 
-    /// What is in a folder, without `.` and `..`; nothing if there is no such folder.
+    /// The entries of a folder, without `.` and `..`; none if it does not exist.
     package static func entries(in path: String) throws(SystemCallError) -> [Entry] {
         var opened: OpaquePointer?
         do {

@@ -4,7 +4,7 @@
 struct MountTable {
     private struct Mount {
         var number = 0..<0
-        /// What of the file system is mounted.
+        /// The mounted part of the file system.
         var root = 0..<0
         var point = 0..<0
         var type = 0..<0
@@ -58,7 +58,7 @@ struct MountTable {
         mount(number).map { text($0.root) } == "/"
     }
 
-    /// Where all file systems of a kind are mounted.
+    /// The mount points of all file systems of a kind.
     func points(of type: String) -> [String] {
         mounts.filter { text($0.type) == type }.map { Self.unescaped(bytes[$0.point]) }
     }

@@ -13,7 +13,7 @@ internal import SystemPackage
 ///   before it is looked up: the client learns nothing about what a process holds, not even whether it is there.
 /// - The number of names and links is bounded, and the time for each name does not depend on how many came before it.
 struct SafePathResolver: ~Copyable {
-    /// How far it has come: at the end, what the path names. It is not a link.
+    /// The current position: at the end, the file that the path names. It is not a link.
     private(set) var position: OwnedDescriptor
     /// Whether everybody may look up what lies on the way.
     private(set) var isPublic = true
@@ -22,9 +22,9 @@ struct SafePathResolver: ~Copyable {
     private var status: FileStatus
     /// The way to `position` from the root, without links, and what each name's path hashes to.
     private var way: [(name: String, hash: PathHash)] = []
-    /// What is still to come, the next one last.
+    /// The remaining names, the next one last.
     private var rest: [String]
-    /// How many names of `way` lead to the root of the proc file system that `position` is on; nil if it is on another.
+    /// The number of names of `way` that lead to the root of the proc file system that `position` is on; nil if it is on another.
     private var proc: Int?
     private var linksLeft = 40
     private var namesLeft = Self.maxNames
@@ -197,7 +197,7 @@ struct SafePathResolver: ~Copyable {
     }
 }
 
-/// What a system call gives, for a walk along `path`.
+/// The result of a system call, for a walk along `path`.
 private func mapError<Result: ~Copyable>(
     _ path: String, _ result: @autoclosure () throws(SystemCallError) -> Result
 ) throws(NamespaceError) -> Result {

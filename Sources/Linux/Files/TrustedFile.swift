@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// Why the file cannot be read, as a sentence.
+/// The reason that the file cannot be read, as a sentence.
 package struct TrustedFileError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
 }
@@ -10,7 +10,7 @@ package struct TrustedFileError: Error, Hashable, Sendable, CustomStringConverti
 /// A file that root writes and the daemon trusts.
 package struct TrustedFile: Sendable {
     package let contents: [UInt8]
-    /// Why it is not to be trusted, and what to do about it: a user other than root can write it, and with it control a
+    /// The reason not to trust it, and the remedy: a user other than root can write it, and with it control a
     /// root daemon. nil if it is to be trusted.
     package let untrustedReason: String?
 

@@ -56,7 +56,7 @@ package enum HostNamespace {
         try NetworkNamespace(ownNamespace.descriptor, path: "/proc/self/ns/net")
     }
 
-    /// Why PID 1's namespace is not among `inodes`; nil if it is.
+    /// The reason that PID 1's namespace is not among `inodes`; nil if it is.
     ///
     /// The daemon asks at its start: what is found then holds for good, and later a client might have used up what it
     /// takes to look (descriptors, say).

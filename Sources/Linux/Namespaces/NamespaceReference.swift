@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// How a caller names a network namespace, as the wire contract has it.
+/// A caller's name of a network namespace, as the wire contract has it.
 package enum NamespaceReference: Hashable, Sendable {
     /// The file of that name under /run/netns, where `ip netns add` and most container runtimes keep them.
     case name(String)
@@ -15,10 +15,10 @@ package enum NamespaceReference: Hashable, Sendable {
     /// The host's namespace.
     case host
 
-    /// How many names a path may have. No tool puts namespaces that deep.
+    /// The most names of a path. No tool puts namespaces that deep.
     package static let maxNames = 64
 
-    /// What a text must be to be a reference, for people.
+    /// The forms of a reference, for people.
     package static let forms =
         "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER, pod:UID, "
         + "container:ID (12 to 64 hexadecimal digits) or host"
@@ -45,7 +45,7 @@ package enum NamespaceReference: Hashable, Sendable {
         }
     }
 
-    /// What is one thing in two forms becomes one reference: /run/netns/web is `web`, /proc/4711/ns/net is `pid:4711`.
+    /// Two forms of one thing become one reference: /run/netns/web is `web`, /proc/4711/ns/net is `pid:4711`.
     private init?(pathNames names: [String]) {
         guard !names.contains(".."), names.count(where: { $0 != "." }) <= Self.maxNames else { return nil }
         // /var/run is /run (Filesystem Hierarchy Standard 3.0).
@@ -140,7 +140,7 @@ package enum NamespaceReference: Hashable, Sendable {
         }
     }
 
-    /// What a namespace is called under /run/netns, as references. Links there are not followed, and nothing is opened.
+    /// A namespace's names under /run/netns, as references. Links there are not followed, and nothing is opened.
     /// Throws if it has no name there as far as is known, but not all is.
     package static func named(inode: UInt64) throws(SystemCallError) -> [NamespaceReference] {
         var names: [NamespaceReference] = []
@@ -156,7 +156,7 @@ package enum NamespaceReference: Hashable, Sendable {
     package struct Visible: Sendable {
         /// A path to each.
         package var paths: [UInt64: String] = [:]
-        /// Why there may be more; nil if these are all.
+        /// The reason that there may be more; nil if these are all.
         package var unknown: SystemCallError?
     }
 

@@ -7,7 +7,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     let descriptor: OwnedDescriptor
     /// The namespace's number: `st_ino` of its file, `net->ns.inum` in the kernel.
     package let inode: UInt64
-    /// What it was opened by.
+    /// The reference by which it was opened.
     package let path: String
 
     /// Its descriptor, for the kernel only.
@@ -48,7 +48,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     }
 
     private static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
-    /// How setns(2) itself would refuse such a descriptor.
+    /// The error with which setns(2) itself would refuse such a descriptor.
     static let notNetworkNamespace = SystemCallError(isNetworkNamespace, .invalidArgument)
 
     /// Runs `body` on the calling thread inside the namespace and comes home again.
@@ -69,7 +69,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     }
 }
 
-/// Why a reference gave no network namespace.
+/// The reason that a reference leads to no network namespace.
 package enum NamespaceError: Error, Hashable, Sendable {
     /// Nothing has that name, which is the text.
     case notFound(String)

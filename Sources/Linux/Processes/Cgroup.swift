@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// What the path of a control group says of a process.
+/// Facts about a process from the path of its control group.
 enum Cgroup {
     /// The path in the lines of /proc/PID/cgroup (cgroups(7)): version 2's, or else that of systemd's own hierarchy.
     static func path(_ lines: String) -> String? {

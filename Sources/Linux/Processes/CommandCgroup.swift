@@ -12,7 +12,7 @@ package final class CommandCgroup: Sendable {
     /// Its cgroup.procs, open to write.
     let processes: OwnedDescriptor
 
-    /// Why there is none.
+    /// The reason that there is none.
     package enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
         case onlyVersionOne
         /// The text is the path of the caller's group.
@@ -150,7 +150,7 @@ package final class CommandCgroup: Sendable {
         return folder
     }
 
-    /// Where a group is mounted that this process is in.
+    /// The folder of a group that this process is in.
     private static func folder(of group: Substring, _ mounts: [String]) -> String? {
         for point in mounts {
             let folder = group == "/" ? point : point + group

@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// A command in a network namespace, for the command line tools: the daemon executes no program.
 package final class CommandInNamespace: Sendable {
-    /// What has kept it from running.
+    /// The step that failed before it ran.
     package enum Failure: Error, Hashable, Sendable {
         /// The process or its control group.
         case start(SystemCallError)

@@ -11,7 +11,7 @@ package enum ProcessEnvironment {
     }
 }
 
-/// What the process may do, from /proc/self/status (capabilities(7)).
+/// The process's capabilities, from /proc/self/status (capabilities(7)).
 package struct Capabilities: Sendable {
     package let effective: UInt64
 
@@ -63,7 +63,7 @@ package struct Capabilities: Sendable {
     }
 }
 
-/// How many descriptors the process may have open.
+/// The limit of the process's open descriptors.
 package enum DescriptorLimit {
     /// Raises the soft limit to the hard one. The soft one is low by default for the sake of select(2), which is not used.
     package static func raise() throws(SystemCallError) {

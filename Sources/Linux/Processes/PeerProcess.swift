@@ -22,7 +22,7 @@ package final class PeerProcess: Sendable {
         handle = number < 0 ? nil : SharedDescriptor(OwnedDescriptor(adopting: number))
     }
 
-    /// What a process runs, and as part of what.
+    /// The program and the unit of a process.
     package struct Origin: Hashable, Sendable {
         /// The path of its program, as /proc/PID/exe has it.
         package var executable: String?

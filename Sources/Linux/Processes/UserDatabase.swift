@@ -1,7 +1,7 @@
 internal import Glibc
 package import SystemPackage
 
-/// Why users and groups cannot be looked up now: a source of them (nsswitch.conf(5)) does not answer.
+/// The reason that users and groups cannot be looked up now: a source of them (nsswitch.conf(5)) does not answer.
 package struct UserDatabaseError: Error, Hashable, Sendable, CustomStringConvertible {
     package var errno: Errno
 

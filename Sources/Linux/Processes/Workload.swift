@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// What a container runtime runs in control groups of its own: a Kubernetes pod, or one container.
+/// A workload that a container runtime runs in control groups of its own: a Kubernetes pod, or one container.
 ///
 /// The kubelet names a pod's group after the pod's UID: `kubepods-burstable-pod3f1c_....slice` with the systemd driver
 /// (dashes become underscores, since a dash is systemd's path separator), `pod3f1c-...` with the cgroupfs driver; below

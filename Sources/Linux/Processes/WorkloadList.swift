@@ -12,7 +12,7 @@ package struct WorkloadList: Sendable {
 
     /// The pods, each followed by its containers, and then other containers, in the order of the control groups.
     package private(set) var elements: [Element] = []
-    /// Why there may be more; nil if these are all.
+    /// The reason that there may be more; nil if these are all.
     package private(set) var unknown: SystemCallError?
 
     private struct Folder {

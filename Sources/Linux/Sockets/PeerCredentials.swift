@@ -1,7 +1,7 @@
 internal import CLinux
 internal import SystemPackage
 
-/// Who is at the other end of a Unix socket, as the kernel recorded it when the connection was made: whatever the process
+/// The process at the other end of a Unix socket, as the kernel recorded it when the connection was made: whatever the process
 /// becomes afterwards, and to whomever it hands the socket on.
 package struct PeerCredentials: Hashable, Sendable {
     package var pid: Int32

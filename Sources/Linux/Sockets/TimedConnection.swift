@@ -29,7 +29,7 @@ package final class TimedConnection: Sendable {
         }
     }
 
-    /// What has come; nothing at the end.
+    /// The received bytes; none at the end.
     package func receive() throws(SystemCallError) -> ArraySlice<UInt8> {
         var chunk = [UInt8](repeating: 0, count: 16384)
         let count = try Self.timed("recv") {

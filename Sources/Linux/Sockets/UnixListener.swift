@@ -17,13 +17,13 @@ package struct AcceptedConnection: ~Copyable, Sendable {
     package consuming func intoSocket() -> StreamSocket { socket }
 }
 
-/// Where a thread waits for clients, until it is stopped.
+/// A listener on which a thread waits for clients, until it is stopped.
 ///
 /// The socket itself is never shut down: it may be systemd's, and go on with the next daemon.
 package final class UnixListener: Sendable {
     private struct Checks {
         var isStopping = false
-        /// How often it was asked whether the thread still takes clients in, and how often the thread has answered.
+        /// The number of questions whether the thread still accepts clients, and of its answers.
         var asked = 0
         var answered = 0
     }

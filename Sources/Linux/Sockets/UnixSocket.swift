@@ -1,7 +1,7 @@
 internal import Glibc
 internal import SystemPackage
 
-/// Why a socket cannot be listened on.
+/// The reason that a socket cannot be listened on.
 package enum UnixSocketError: Error, Hashable, Sendable {
     /// A living process listens there.
     case inUse(String)
@@ -109,7 +109,7 @@ package enum UnixSocket {
         try systemCall("chmod \(path)") { unsafe chmod(path, 0o660) }
     }
 
-    /// What has the path of a socket that is to be made.
+    /// The object at the path of a socket that is to be made.
     private enum Occupant {
         /// A socket with a listener.
         case listener
@@ -147,7 +147,7 @@ package enum UnixSocket {
     }
 }
 
-/// What a system call gives, for a socket that is to be listened on.
+/// The result of a system call, for a socket that is to be listened on.
 @discardableResult
 private func mapError<Result: ~Copyable>(
     _ result: @autoclosure () throws(SystemCallError) -> Result

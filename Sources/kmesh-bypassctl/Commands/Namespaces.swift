@@ -51,7 +51,7 @@ struct Namespaces: AsyncParsableCommand {
         var redirected: Bool?
         var state: BypassStatus.State?
         var direction: Direction?
-        /// Why the daemon does not say.
+        /// The kind of the daemon's error, if it refused.
         var error: String?
     }
 

@@ -3,7 +3,7 @@ internal import Console
 internal import Linux
 internal import SystemPackage
 
-/// What makes the requests of `compare`: one process in the mesh, and one past the sidecar. Each line on standard input is an
+/// Makes the requests of `compare`: one process in the mesh, and one past the sidecar. Each line on standard input is an
 /// order for one.
 struct CompareWorker: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "compare-worker", shouldDisplay: false)
@@ -105,7 +105,7 @@ struct ComparedRequest: ParsableArguments {
 }
 
 extension SystemCallError {
-    /// What a user calls it.
+    /// Its name for users.
     fileprivate var kind: String {
         switch errno {
         case .connectionRefused: "refused"

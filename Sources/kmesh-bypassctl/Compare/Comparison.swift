@@ -1,6 +1,6 @@
 internal import StrictJSON
 
-/// How one request has ended.
+/// The outcome of one request.
 struct RequestOutcome: Hashable, Sendable {
     /// A status of HTTP, `connected` where none was asked for, or what went wrong: the name for people and programs.
     var kind: String
@@ -32,7 +32,7 @@ struct Comparison {
 
     /// One side of all pairs.
     struct Side {
-        /// How many requests ended in each way, the most frequent first.
+        /// The number of requests by outcome, the most frequent first.
         var outcomes: [(kind: String, count: Int)]
         var failures: [(kind: String, count: Int)]
         var failed: Int
@@ -72,7 +72,7 @@ struct Comparison {
         failedOnlyPast = pairs.count { !$0.through.isFailure && $0.past.isFailure }
     }
 
-    /// How probable such a difference in failures is if there is none.
+    /// The probability of such a difference in failures by chance.
     var failureProbability: Double { SignTest.probability(failedOnlyThrough, against: failedOnlyPast) }
 }
 

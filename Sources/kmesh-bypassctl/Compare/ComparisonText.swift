@@ -50,7 +50,7 @@ extension Comparison {
     private static let plotColumns = 50
     private static let bars = Array(" ▁▂▃▄▅▆▇█")
 
-    /// How the times are distributed, on one logarithmic scale for both sides; empty if there are too few times.
+    /// The distribution of the times on one logarithmic scale for both sides; empty if there are too few times.
     var plot: String {
         let all = through.times + past.times
         guard let least = all.min(), let most = all.max(), least > 0, most > least else { return "" }

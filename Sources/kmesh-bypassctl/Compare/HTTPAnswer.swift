@@ -3,7 +3,7 @@ struct HTTPAnswer {
     private var head: [UInt8] = []
     private var hasHead = false
     private(set) var count = 0
-    /// How many bytes of the body are to come; nil if it ends with the connection, or is in chunks.
+    /// The number of the body's missing bytes; nil if it ends with the connection, or is in chunks.
     private var rest: Int?
     private var chunks: ChunkedBody?
 
@@ -67,7 +67,7 @@ struct HTTPAnswer {
 /// Finds the end of a body in chunks.
 private struct ChunkedBody {
     private var line: [UInt8] = []
-    /// What is to come of a chunk, with the end of its line.
+    /// The number of a chunk's missing bytes, with the end of its line.
     private var rest = 0
     private var isTrailer = false
     private(set) var isComplete = false

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// What is shown of times, in nanoseconds.
+/// A summary of times, in nanoseconds.
 struct TimeSummary: Hashable {
     var median: Int
     var p90: Int
@@ -27,7 +27,7 @@ struct TimeSummary: Hashable {
     }
 }
 
-/// How two sides differ, by pairs of measurements that were made one after the other: what changes slowly is in both of a pair.
+/// The difference of two sides, by pairs of measurements made one after the other: a slow change is in both of a pair.
 ///
 /// The sign test and the interval that belongs to it assume nothing about how times are distributed, and no outlier moves
 /// them.
@@ -35,7 +35,7 @@ struct PairedDifference: Hashable {
     var pairs: Int
     /// Of the differences of the pairs.
     var median: Int
-    /// Where the median is with 95 % confidence; nil of fewer than six pairs, which cannot show that.
+    /// The median's interval of 95 % confidence; nil of fewer than six pairs, which cannot show that.
     var interval: ClosedRange<Int>?
     /// The probability of a result like this one if there is no difference (the p-value).
     var probability: Double
@@ -55,7 +55,7 @@ struct PairedDifference: Hashable {
 
 /// As often heads as tails: the test for paired measurements, and, of failures in pairs, McNemar's.
 enum SignTest {
-    /// How probable it is that one side wins so often or more clearly, if both win as often. Ties count for neither.
+    /// The probability that one side wins so often, or more often, by chance. Ties count for neither.
     static func probability(_ wins: Int, against losses: Int) -> Double {
         let fewer = min(wins, losses)
         return min(1, 2 * cumulative(fewer, of: wins + losses))

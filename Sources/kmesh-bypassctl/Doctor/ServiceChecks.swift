@@ -8,7 +8,7 @@ internal import Linux
 /// Checks that need no more than the socket and files that everyone may read: whether the daemon is installed, runs and
 /// answers.
 struct ServiceChecks {
-    /// Where it listens.
+    /// Its path.
     let socket: String
 
     func findings() async -> [Finding] {
@@ -89,7 +89,7 @@ struct ServiceChecks {
         return .ok("daemon", "version \(info.fullVersion) answers on \(socket), bypassed namespaces: \(info.bypassed)")
     }
 
-    /// What is wrong with bypasses, each fault once for all that have it.
+    /// The faults of bypasses, each once for all that have it.
     private func bypasses(_ list: [BypassStatus]) -> [Finding] {
         let concerns = Concern.all(of: list).map { concern, names in
             Finding.warning(

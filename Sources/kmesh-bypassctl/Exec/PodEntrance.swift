@@ -3,7 +3,7 @@ internal import Console
 internal import Linux
 internal import SystemPackage
 
-/// What running a command in a network namespace needs, with failures for people.
+/// The requirements of a command in a network namespace, with failures for people.
 enum PodEntrance {
     /// A control group for the command.
     static func group() throws(CommandFailure) -> CommandCgroup {

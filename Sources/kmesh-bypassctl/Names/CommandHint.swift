@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Console
 
-/// What may have been meant by a command line that the parser refuses.
+/// A suggestion for a command line that the parser refuses.
 struct CommandHint {
     /// nil if the parser says enough.
     let text: String?

@@ -1,7 +1,7 @@
 internal import Console
 internal import Linux
 
-/// What may have been meant by a name of a namespace that leads to none.
+/// A suggestion for a name that leads to no namespace.
 struct NameHint {
     /// As a clause; nil if nothing suggests itself.
     let text: String?
@@ -36,7 +36,7 @@ struct NameHint {
         return isName ? String(name) : nil
     }
 
-    /// What needs a prefix and has none, or has a misspelt one.
+    /// The same with its prefix, if that is missing or misspelt.
     private static func prefixed(_ netns: String) -> String? {
         if netns.contains("-"), isUID(netns) { return "pod:" + netns }
         if Workload(containerID: netns) != nil { return "container:" + netns }
@@ -48,7 +48,7 @@ struct NameHint {
 
     // MARK: pods
 
-    /// How the UID of a pod is found that was given by its name; nil if it is a UID.
+    /// A suggestion for a pod that was given by its name; nil if it is a UID.
     private static func podHint(_ text: Substring) -> String? {
         if isUID(text) { return nil }
         if PodName(String(text)) != nil { return "did you mean '\(text)'?" }

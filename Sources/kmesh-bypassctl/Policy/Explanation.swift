@@ -3,7 +3,7 @@ internal import BypassAPI
 internal import BypassPolicy
 internal import Console
 
-/// What a user may do, and why.
+/// The permissions of a user, with the grants that decide.
 struct Explanation {
     var source: PolicySource
     var user: PolicyExplain.User

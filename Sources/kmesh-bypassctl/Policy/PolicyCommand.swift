@@ -48,7 +48,7 @@ struct PolicyCheck: ParsableCommand {
     }
 }
 
-/// What a policy means, a line for each grant.
+/// A summary of a policy, a line for each grant.
 func summary(of source: PolicySource, _ style: Style) -> String {
     let grants = source.policy.grants
     let count = grants.count == 1 ? "1 grant" : "\(grants.count) grants"
@@ -68,16 +68,16 @@ func summary(of source: PolicySource, _ style: Style) -> String {
 
 /// The policy in effect, and where it comes from.
 struct PolicySource {
-    /// Why it cannot be loaded: lines for people.
+    /// The reasons that it cannot be loaded: lines for people.
     struct Failure: Error {
         var lines: [String]
     }
 
     var path: String
     var policy: Policy
-    /// What has no effect for now: lines for people.
+    /// The parts without effect for now: lines for people.
     var warnings: [String]
-    /// Why the daemon would not accept the file as it is.
+    /// The reason that the daemon would not accept the file as it is.
     var untrustedReason: String?
 
     init(path: String, policy: Policy, warnings: [String] = [], untrustedReason: String? = nil) {

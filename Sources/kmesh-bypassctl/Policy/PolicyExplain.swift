@@ -111,7 +111,7 @@ extension PolicyExplain {
         var reference: String?
         var names: [String] = []
         var isHost = false
-        /// Why the namespace could not be opened.
+        /// The reason that the namespace could not be opened.
         var openError: String?
 
         init(netns: String, names: [String] = [], isHost: Bool = false, openError: String? = nil) {

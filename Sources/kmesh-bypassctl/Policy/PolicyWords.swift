@@ -3,7 +3,7 @@ internal import BypassAPI
 internal import BypassPolicy
 
 extension Grant {
-    /// What it allows, in words.
+    /// The allowed actions, in words.
     var sentence: String {
         let names = subjects.map(\.description).joined(separator: ", ")
         return "\(names) may " + abilities

@@ -7,7 +7,7 @@ internal import StrictJSON
 internal import Subprocess
 internal import SystemPackage
 
-/// What `support` collects: texts by file name. What cannot be collected says why in its file.
+/// The contents of `support`'s archive: texts by file name. If one cannot be collected, its file says why.
 struct SupportReport {
     private(set) var files: [(name: String, text: String)] = []
 
@@ -116,7 +116,7 @@ struct SupportReport {
         do { return try await call() + "\n" } catch { return "not collected: \(error)\n" }
     }
 
-    /// What a program prints, or why it prints nothing.
+    /// The output of a program, or the reason that there is none.
     private static func output(of command: [String]) async -> String {
         do {
             let result = try await Subprocess.run(

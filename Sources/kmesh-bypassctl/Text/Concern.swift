@@ -1,6 +1,6 @@
 internal import BypassAPI
 
-/// Why a bypass needs attention: for `status` and `doctor`, which say it once for all bypasses that have it.
+/// A reason to look at a bypass: for `status` and `doctor`, which show it once for all bypasses that have it.
 enum Concern: CaseIterable {
     case ineffective, partial, degraded, contested, pointless, endless
 
@@ -42,7 +42,7 @@ enum Concern: CaseIterable {
         }
     }
 
-    /// What to do about one of the namespaces.
+    /// The remedy for one of the namespaces.
     func advice(_ netns: String) -> String {
         let name = netns.shellWord
         return switch self {

@@ -52,7 +52,7 @@ extension BypassStatus {
         return "\(expiresAt) (\(remaining(until: expiresAt, now: style.now)))"
     }
 
-    /// Who turned it on, for whom, and why.
+    /// The account that turned it on, with owner and reason.
     fileprivate func attribution(_ accounts: Accounts) -> String? {
         let why = [owner, reason].compactMap(\.self).joined(separator: ": ")
         let who = setBy.map { accounts.description(of: $0.uid) }

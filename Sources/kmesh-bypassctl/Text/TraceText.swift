@@ -2,7 +2,7 @@ internal import Bypass
 internal import BypassAPI
 internal import Console
 
-/// What a trace reports, as one line.
+/// A report of a trace as one line.
 func traceLine(_ event: TraceEvent, _ style: Style) -> String {
     let text =
         switch event {
