@@ -25,10 +25,18 @@ import Testing
         #expect(close(SignTest.probability(6, against: 0), 0.03125))
         #expect(close(SignTest.probability(1, against: 9), 0.021484375))
         #expect(close(SignTest.probability(12, against: 3), 0.0351562500))
+        // As computed with fractions, by another program.
+        for (wins, losses, expected) in [
+            (45, 55, 0.36820161732669626), (520, 480, 0.21744829320414094), (4900, 5100, 0.04658552770494739),
+        ] {
+            #expect(close(SignTest.probability(wins, against: losses), expected), "\(wins) against \(losses)")
+        }
         #expect(SignTest.probability(5000, against: 5000) == 1)
         #expect(SignTest.probability(6000, against: 4000) < 1e-80)
         // The ranks of 95 % intervals for the median, counted from 1 in the tables.
-        for (count, rank) in [(5, nil), (6, 1), (8, 1), (9, 2), (20, 6), (50, 18), (100, 40)] as [(Int, Int?)] {
+        for (count, rank) in [
+            (5, nil), (6, 1), (8, 1), (9, 2), (20, 6), (50, 18), (100, 40), (200, 86), (1000, 469), (10000, 4902),
+        ] as [(Int, Int?)] {
             #expect(SignTest.rank(of: count) == rank.map { $0 - 1 }, "\(count)")
         }
     }

@@ -57,30 +57,26 @@ struct PairedDifference: Hashable {
 enum SignTest {
     /// The probability that one side wins so often, or more often, by chance. Ties count for neither.
     static func probability(_ wins: Int, against losses: Int) -> Double {
-        let fewer = min(wins, losses)
-        return min(1, 2 * cumulative(fewer, of: wins + losses))
+        let fewer = cumulative(of: wins + losses).dropFirst(min(wins, losses))
+        return min(1, 2 * (fewer.first { _ in true } ?? 1))
     }
 
     /// The first of the sorted differences that belongs to the median's interval of 95 %, counted from 0; nil if there are too
     /// few for any.
     static func rank(of count: Int) -> Int? {
-        var rank: Int?
-        for candidate in 0..<(count + 1) / 2 {
-            if cumulative(candidate, of: count) > 0.025 { break }
-            rank = candidate
-        }
-        return rank
+        let outside = cumulative(of: count).prefix { $0 <= 0.025 }.count
+        return outside == 0 ? nil : outside - 1
     }
 
-    /// The probability of so many heads or fewer.
-    private static func cumulative(_ heads: Int, of count: Int) -> Double {
+    /// The probabilities of so many heads or fewer, from none on.
+    private static func cumulative(of count: Int) -> some Sequence<Double> {
         // As a logarithm: of many pairs, the first terms are too small for a number.
-        var term = log(0.5) * Double(count)
-        var sum = exp(term)
-        for head in stride(from: 1, through: heads, by: 1) {
-            term += log(Double(count - head + 1) / Double(head))
-            sum += exp(term)
+        sequence(state: (heads: 0, term: log(0.5) * Double(count), sum: 0.0)) { state in
+            guard state.heads <= count else { return nil }
+            if state.heads > 0 { state.term += log(Double(count - state.heads + 1) / Double(state.heads)) }
+            state.sum += exp(state.term)
+            state.heads += 1
+            return state.sum
         }
-        return sum
     }
 }
