@@ -1,6 +1,6 @@
 internal import StrictJSON
 
-/// Why a request to the API server failed. `description` is a clause without a full stop.
+/// The reason for a failed request to the API server. `description` is a clause without a full stop.
 package enum APIError: Error, Hashable, Sendable {
     /// The connection failed: DNS, TCP or TLS.
     case unreachable(String)
@@ -20,7 +20,7 @@ package enum APIError: Error, Hashable, Sendable {
         return status.code
     }
 
-    /// How long the server asks its clients to wait, as far as that is accepted of a server, or of a proxy.
+    /// The wait that the server asks for, as far as that is accepted of a server, or of a proxy.
     package var retryAfter: Duration? {
         guard case .refused(let status) = self, let seconds = status.retryAfter else { return nil }
         return .seconds(min(max(seconds, 0), 300))

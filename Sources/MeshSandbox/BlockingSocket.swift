@@ -77,7 +77,7 @@ package struct BlockingSocket: ~Copyable, Sendable {
         return String(decoding: line.dropLast(), as: UTF8.self)
     }
 
-    /// What has come, at least one byte.
+    /// The received bytes, at least one.
     package borrowing func receive() throws(SystemCallError) -> ArraySlice<UInt8> {
         var chunk = [UInt8](repeating: 0, count: 16384)
         let count = try Self.timed("recv") {

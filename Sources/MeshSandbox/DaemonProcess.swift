@@ -3,14 +3,14 @@ internal import Linux
 
 /// A running kmesh-bypassd, for tests and the demo.
 package final class DaemonProcess: Sendable {
-    /// How it is started.
+    /// The options of its start.
     package struct Options: Hashable, Sendable {
         /// The program; nil for the one that was built with the calling program.
         package var executable: String?
         /// A program, by its path, and its arguments, that starts the daemon in its own place, such as setpriv(1); or nothing.
         package var launcher: [String]
         package var socket: String
-        /// Where it pins: a mounted BPF file system.
+        /// The folder of its pins: a mounted BPF file system.
         package var bpffs: String
         package var stateDirectory: String
         package var logLevel: String

@@ -10,7 +10,7 @@ enum Role: String, Sendable {
 
 package enum Port {
     static let app = 8080
-    /// Where meshes redirect what the pod sends, and what it is sent.
+    /// The ports to which meshes redirect outbound and inbound connections.
     static let sidecarOutbound = 15001
     package static let sidecarInbound = 15006
 }

@@ -32,7 +32,7 @@ package struct TrackedFlow: Hashable, Sendable {
     /// As the first packet had them.
     package var source: Endpoint
     package var destination: Endpoint
-    /// Where the answers come from: another than `destination` if nat has changed that.
+    /// The source of the answers: another than `destination` if nat has changed that.
     package var responder: Endpoint
     /// Whether TCP's handshake is done, and neither end has closed the connection.
     package var isEstablished = false
@@ -66,7 +66,7 @@ extension NetlinkSocket {
         return (flows, isComplete)
     }
 
-    /// How many flows there are. The kernel has the number at hand.
+    /// The number of flows. The kernel has it at hand.
     package mutating func countOfFlows() throws(NetfilterError) -> Int? {
         let operation: StaticString = "counting connections"
         let sequence = takeSequence()

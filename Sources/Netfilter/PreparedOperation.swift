@@ -34,7 +34,7 @@ extension PreparedOperation {
 /// A transaction of prepared operations.
 package struct PreparedTransaction: Sendable {
     package private(set) var operations: [PreparedOperation] = []
-    /// What the operations that delete a rule delete, in their order.
+    /// The objects of the operations that delete, in their order.
     private(set) var handles: [UInt64] = []
     private var size = 0
 

@@ -23,7 +23,7 @@ package struct Transaction: Hashable, Sendable {
 
     package var operations: [Operation]
 
-    /// What the kernel reported about a transaction that it executed.
+    /// The kernel's report about an executed transaction.
     package struct Outcome: Hashable, Sendable {
         /// For each operation that makes a rule, the handle that the kernel gave it; 0, which no rule has, for all others.
         package var created: [UInt64]
@@ -104,7 +104,7 @@ extension Transaction.Operation {
 }
 
 extension Transaction.Operation: CustomStringConvertible {
-    /// What is asked of the kernel, in nf_tables' words.
+    /// A request to the kernel, in nf_tables' words.
     package var description: String {
         switch self {
         case .addTable(let family, let table, _): "NEWTABLE \(family.name) \(table)"

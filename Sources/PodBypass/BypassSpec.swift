@@ -25,7 +25,7 @@ package enum Annotations {
     package static let status = "kmesh.net/bypass-status"
 }
 
-/// How a pod is to be bypassed, as its annotations say.
+/// The bypass that a pod's annotations ask for.
 package struct BypassSpec: Hashable, Sendable {
     package var direction = Direction.both
     /// Seconds.
@@ -33,7 +33,7 @@ package struct BypassSpec: Hashable, Sendable {
     package var reason: String?
     /// The connections that it is for; nil: all.
     package var only: ConnectionSet?
-    /// What happens to open connections; nil: they are kept.
+    /// The treatment of open connections; nil: they are kept.
     package var connections: OpenConnections?
 
     /// An annotation has an invalid value; the message says which values are valid.

@@ -1,4 +1,4 @@
-/// How a command ends, for one pod or for all; the raw value is the exit code.
+/// The outcome of a command, for one pod or for all; the raw value is the exit code.
 enum Outcome: Int32, Comparable, Sendable {
     case done = 0
     case failed = 1

@@ -10,15 +10,15 @@ struct PodReport: Hashable, Sendable {
     var node: String?
     /// Whether the label asks for a bypass.
     var isAsked: Bool
-    /// What the controller says; nil if nothing.
+    /// The controller's report; nil without one.
     var status: String?
-    /// What the label's author says.
+    /// The claims of the label's author.
     var setAt: Timestamp?
     var setBy: String?
     var options: [String: String]
-    /// What is to be known about the bypass that was asked for.
+    /// The facts about the requested bypass.
     var warnings: [Warning] = []
-    /// Why the command has failed for this pod.
+    /// The reason that the command has failed for this pod.
     var error: String?
 
     struct Warning: Hashable, Encodable, Sendable {
@@ -96,6 +96,6 @@ extension PodReport: Encodable {
 /// The whole of `-o json`.
 struct PodReports: Encodable {
     var pods: [PodReport]
-    /// Why there are no pods of some targets.
+    /// The reasons that some targets have no pods.
     var errors: [String] = []
 }

@@ -10,7 +10,7 @@ final class AccountResolver: Sendable {
     private struct Question {
         /// Since when it has been asked; nil if it is not.
         var begun: Instant?
-        /// How many times it has been answered, or has failed.
+        /// The number of its answers and failures.
         var answers = 0
         var last = Result<UInt32?, any Error>.success(nil)
         /// The last number that was answered.

@@ -15,7 +15,7 @@ struct Authorizer: Sendable {
     let policy: PolicyStore
     let audit: Audit
 
-    /// Why the caller may not call a method that needs this permission, whatever it is called for; nil if that is not so.
+    /// The reason that the caller may not call any method that needs this permission; nil if it may.
     /// It permits nothing.
     func roleRefusal(
         of peer: Peer, asking permission: Permission, in request: Request, _ after: inout AfterAnswer

@@ -6,7 +6,7 @@ internal import Synchronization
 final class LocalAccountNames: Sendable {
     private struct State {
         var names: [UInt32: String] = [:]
-        /// What they were read from.
+        /// The file that they were read from.
         var version: FileVersion?
     }
 

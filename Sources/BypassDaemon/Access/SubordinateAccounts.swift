@@ -14,7 +14,7 @@ final class SubordinateAccounts: Sendable {
 
     private struct State {
         var ranges: [Range] = []
-        /// What the ranges were read from.
+        /// The file of the ranges.
         var version: FileVersion?
         /// When the names that were not answered are looked up again; nil if all were.
         var nextLookUp: Instant?

@@ -4,7 +4,7 @@ internal import Linux
 internal import Logging
 internal import Synchronization
 
-/// Where audit records go: to the journal in its own protocol, field by field, or as a line of text to where the log goes.
+/// The destination of audit records: to the journal in its own protocol, field by field, or as a line of text to where the log goes.
 ///
 /// Each change has its own record. Denials and failed calls, which any client can cause at any rate, are limited to one
 /// record a second for each account and result, with a count. Root is exempt.

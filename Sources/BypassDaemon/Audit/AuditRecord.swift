@@ -28,7 +28,7 @@ struct AuditRecord: Sendable {
     var owner: String?
     /// Why, as the client says.
     var reason: String?
-    /// Why not, as the client got it.
+    /// The reason for that, as the client got it.
     var error: String?
     /// The codes of the warnings that the client got.
     var warnings: [String] = []
@@ -36,7 +36,7 @@ struct AuditRecord: Sendable {
     var removed: [String] = []
     /// Microseconds.
     var duration: Int64?
-    /// How many calls the record stands for: it describes the last of them. nil for the first of a burst.
+    /// The number of calls that the record stands for: it describes the last of them. nil for the first of a burst.
     var times: Int?
 
     /// The same, of what was not done.
@@ -74,7 +74,7 @@ struct AuditRecord: Sendable {
         return all.compactMap { name, value in value.map { (name, $0) } }
     }
 
-    /// What it is about, for a line on which the fields follow.
+    /// Its subject, for a line on which the fields follow.
     var headline: String { outcome == .changed ? method : "\(method) \(outcome.rawValue)" }
 
     /// One sentence for people.

@@ -3,7 +3,7 @@ internal import BypassAPI
 internal import JSONRPC
 internal import Synchronization
 
-/// What has happened to bypasses, in one order for all subscribers, and what is bypassed after it.
+/// The events of bypasses, in one order for all subscribers, and the bypasses after them.
 ///
 /// An event becomes a line when the first subscriber takes it, once for all of them: without subscribers nothing is encoded.
 /// A subscriber is a place in this log. One that falls further behind than the log goes back has missed events, and is
@@ -30,13 +30,13 @@ final class EventLog: Sendable {
         var sequence = 0
         /// Event `n` is at `(n - 1) % capacity`.
         var entries: [Entry] = []
-        /// How many of the last events are kept.
+        /// The number of last events that are kept.
         var kept = 0
-        /// What they take.
+        /// Their size.
         var bytes = 0
         /// By inode.
         var bypasses: [UInt64: BypassStatus] = [:]
-        /// What their warnings take.
+        /// The size of their warnings.
         var warningBytes = 0
         var subscribers: [ObjectIdentifier: Connection.Handle] = [:]
 
@@ -77,7 +77,7 @@ final class EventLog: Sendable {
         case forgotten
     }
 
-    /// What the numbers belong to.
+    /// The owner of the numbers.
     let stream: String
     private let capacity: Int
     private let state = Mutex(State())
@@ -93,7 +93,7 @@ final class EventLog: Sendable {
         stream = String(UInt64.random(in: .min ... .max), radix: 36)
     }
 
-    /// What is bypassed after the event of that number.
+    /// The bypasses after the event of that number.
     var snapshot: (sequence: Int, bypasses: StatusList) {
         state.withLock { ($0.sequence, StatusList($0.bypasses.values.sorted { $0.inode < $1.inode })) }
     }
@@ -119,7 +119,7 @@ final class EventLog: Sendable {
         }
     }
 
-    /// How many of the events that are kept have become lines.
+    /// The number of kept events that have become lines.
     var encodedCount: Int {
         state.withLock { $0.entries.count { if case .line = $0 { true } else { false } } }
     }
@@ -171,7 +171,7 @@ final class EventLog: Sendable {
     }
 }
 
-/// What one connection has subscribed to: a place in the log, and a trace. Belongs to the connection's thread.
+/// The subscriptions of one connection: a place in the log, and a trace. Belongs to the connection's thread.
 struct Subscription {
     private var log: EventLog?
     private var trace: TraceFeed?
@@ -200,7 +200,7 @@ struct Subscription {
     /// Whether it has missed something.
     var isBehind: Bool { log?.reachesBack(to: sequence) == false || trace?.isBehind == true }
 
-    /// What is to be sent next; nil if nothing has happened since.
+    /// The next line to send; nil if nothing has happened since.
     mutating func next() -> EventLog.Next? {
         if let line = trace?.next() { return .line(line) }
         guard let log, let next = log.next(after: sequence) else { return nil }

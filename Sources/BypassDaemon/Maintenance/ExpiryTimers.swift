@@ -5,7 +5,7 @@ final class ExpiryTimers: Sendable {
     private struct State {
         /// By inode.
         var deadlines: [UInt64: Instant] = [:]
-        /// What the thread sleeps for.
+        /// The event that the thread sleeps for.
         var next: Instant?
         var isStopping = false
     }

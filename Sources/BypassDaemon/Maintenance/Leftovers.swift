@@ -6,7 +6,7 @@ internal import Synchronization
 /// they are kept in memory only; the next daemon finds them as orphaned rules.
 final class Leftovers: Sendable {
     struct Remnant: Sendable {
-        /// How the namespace is found again.
+        /// The reference by which the namespace is found again.
         var record: BypassRecord
         /// The bypass's entry in the matcher's map before it ended, if there was one.
         var entry: MapEntry?
@@ -51,7 +51,7 @@ final class Leftovers: Sendable {
     /// Of how many namespaces there are some.
     var count: Int { remnants.withLock(\.count) }
 
-    /// What has to be reported of a namespace, if it is still the one that has this number.
+    /// The report about a namespace, if it is still the one that has this number.
     func warnings(of inode: UInt64, cookie: UInt64?) -> [Warning] {
         remnant(of: inode, cookie: cookie)?.warnings ?? []
     }

@@ -13,7 +13,7 @@ final class Recovery: Sendable {
     private struct State {
         /// Whether every entry of the matcher's map has a record.
         var isComplete = false
-        /// What has not been read yet; nil before that is known.
+        /// The unread rest; nil before it is known.
         var unread: Set<UInt64>?
         /// When `subscribe` stops waiting for it.
         var deadline = Instant(nanoseconds: .max)
@@ -28,7 +28,7 @@ final class Recovery: Sendable {
     private var matcher: Matcher { manager.matcher }
     private var logger: Logger { manager.logger }
 
-    /// How long `subscribe` waits for namespaces that cannot be read.
+    /// The time that `subscribe` waits for namespaces that cannot be read.
     private static let maxWait = Interval.seconds(5)
 
     /// - Parameter queue: where namespaces are read.

@@ -1,7 +1,7 @@
 internal import Retry
 internal import Synchronization
 
-/// How the bypasses fare that are not healthy, or were not long ago; by inode.
+/// The state of bypasses that are not healthy, or were not long ago; by inode.
 final class RepairStates: Sendable {
     struct RepairState {
         /// Whether subscribers know that it is degraded.

@@ -2,7 +2,7 @@ internal import Bypass
 internal import BypassAPI
 internal import Datapath
 
-/// What `on` and `extend` do once it is decided what the namespace is to be.
+/// The execution of `on` and `extend` after the decision.
 extension BypassManager {
     /// Makes what a record says so, and gives what then is.
     ///

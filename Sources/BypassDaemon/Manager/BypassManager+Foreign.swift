@@ -4,7 +4,7 @@ internal import Datapath
 internal import JSONRPC
 internal import Logging
 
-/// What came of the rules of other programs that an `off` was to remove.
+/// The result for the rules of other programs that an `off` was to remove.
 struct ForeignRemoval {
     var removed: [ForeignBypass] = []
     var warnings: [Bypass.Warning] = []

@@ -6,7 +6,7 @@ internal import JSONRPC
 internal import Linux
 internal import Logging
 
-/// What is done about bypasses that no call is about.
+/// The work on bypasses without a call.
 extension BypassManager {
     /// Reads a bypass and does what it needs: cleans up when it has expired, renews and repairs it, or finds that its
     /// namespace is gone.

@@ -54,7 +54,7 @@ extension BypassManager {
         return status
     }
 
-    /// What was known last of a bypass whose namespace cannot be read now.
+    /// The last known state of a bypass whose namespace cannot be read now.
     func lastKnownStatus(_ inode: UInt64, _ record: BypassRecord, since reason: String) -> BypassStatus {
         var status =
             transition.events[inode]
@@ -70,13 +70,13 @@ extension BypassManager {
         return status
     }
 
-    /// That the daemon leaves a damaged bypass to another program for a while, if it does.
+    /// The warning that the daemon leaves a damaged bypass to another program for a while, if it does.
     func contest(_ inode: UInt64, at now: UInt64) -> Bypass.Warning? {
         let next = transition.repairs[inode].nextAttempt
         return next > now ? .contested(seconds: Int((next - now) / 1_000_000_000) + 1) : nil
     }
 
-    /// What CLOCK_BOOTTIME's `deadline` is on the wall clock; nil for none.
+    /// CLOCK_BOOTTIME's `deadline` on the wall clock; nil for none.
     private static func timestamp(ofDeadline deadline: UInt64) -> Timestamp? {
         guard deadline != 0 else { return nil }
         let left = Int64(clamping: deadline) - Int64(clamping: BootClock.now)

@@ -32,7 +32,7 @@ final class BypassManager: Sendable {
         self.logger = logger
     }
 
-    /// Who wants what of which namespace.
+    /// The records of bypasses.
     struct Request {
         var netns: String
         var peer: Peer
@@ -144,7 +144,7 @@ final class BypassManager: Sendable {
         return try apply(new, insteadOf: old, isNew: isNew, .keep, request.netns, turn, &session, &after)
     }
 
-    /// What is, in one namespace.
+    /// The state of one namespace.
     func status(_ request: Request, _ after: inout AfterAnswer) throws(BypassError) -> BypassStatus {
         let turn = try turn(for: request)
         defer { turn.end() }

@@ -7,7 +7,7 @@ internal import Synchronization
 /// What is wanted of a namespace, by whom, and why. It is written before the kernel is asked for it, so that it is known
 /// whatever happens to the daemon.
 struct BypassRecord: Codable, Hashable, Sendable {
-    /// How the namespace was named.
+    /// The name that was given for the namespace.
     var netns: String
     /// The path that the name led to: found again without a walk through control groups.
     var path: String
@@ -21,7 +21,7 @@ struct BypassRecord: Codable, Hashable, Sendable {
     var only: ConnectionSet?
     var except: ConnectionSet?
     var cgroup: UInt64?
-    /// What the bypass leaves to other programs' rules, since the mesh would not take it; only without `except`.
+    /// The connections that the bypass leaves to other programs' rules, since the mesh would not take them; only without `except`.
     var exempted: ConnectionSet?
     /// CLOCK_BOOTTIME in nanoseconds; 0 for a bypass that does not expire.
     var deadline: UInt64?
@@ -46,18 +46,18 @@ struct BypassRecord: Codable, Hashable, Sendable {
     /// The same without what is left to other programs' rules: what the matcher's map holds.
     var matchedScope: Scope? { direction.map { _ in Scope(only: only, except: except ?? exempted, cgroup: cgroup) } }
 
-    /// What was asked for, of what the matcher's map holds.
+    /// The requested state, as the matcher's map holds it.
     func requested(_ scope: Scope) -> Scope {
         Scope(
             only: scope.only, except: scope.except == exempted ? except : scope.except, cgroup: scope.cgroup)
     }
 
-    /// What the kernel has to do for it. One that was found without a record is reconciled by what the map holds instead.
+    /// The kernel's part of it. One that was found without a record is reconciled by what the map holds instead.
     var desiredState: DesiredState {
         .on((direction ?? .both).hooks, scope: matchedScope ?? .all, deadline: deadline ?? 0)
     }
 
-    /// What is needed so that it is as it says.
+    /// The actions that make it so.
     func reconcileDecision(given observation: Observation) -> ReconcileDecision {
         ReconcileDecision(hooks: direction?.hooks, scope: matchedScope, deadline: deadline, given: observation)
     }
@@ -100,7 +100,7 @@ final class BypassStore: Sendable {
         var log: RecordLog
         /// Whose records are not as the log has them: the disk was full, or the end of a bypass is not written yet.
         var unwritten: Set<UInt64> = []
-        /// Why the last write has failed.
+        /// The reason that the last write has failed.
         var writeError: SystemCallError?
         var generations: Generations
     }
@@ -109,7 +109,7 @@ final class BypassStore: Sendable {
     /// Of the records: read with every `info`, by many threads.
     private let recordCount: Atomic<Int>
 
-    /// What was wrong with the log at the start, for people; nil if nothing was.
+    /// The fault in the log at the start, for people; nil if there was none.
     let startFault: String?
 
     /// Reads an earlier daemon's records. If the log cannot be read or written, that is reported and the daemon starts:
@@ -210,7 +210,7 @@ final class BypassStore: Sendable {
         }
     }
 
-    /// Why a record is kept in memory only; nil if it is written.
+    /// The reason that a record is kept in memory only; nil if it is written.
     func writeError(of inode: UInt64) -> SystemCallError? {
         state.withLock { $0.unwritten.contains(inode) ? $0.writeError : nil }
     }

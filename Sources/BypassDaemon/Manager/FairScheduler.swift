@@ -66,7 +66,7 @@ struct FairScheduler {
     private var rounds: [UInt64: Int] = [:]
     private var lastTicket: Ticket = 0
 
-    /// How many calls wait.
+    /// The number of waiting calls.
     var waitingCount: Int { waiting.count }
 
     /// Asks for a place.

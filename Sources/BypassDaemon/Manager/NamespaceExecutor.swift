@@ -5,7 +5,7 @@ internal import Linux
 
 /// Opens namespaces for work in them: through the gate, one call at a time for each namespace, on the calling thread.
 final class NamespaceExecutor: Sendable {
-    /// What a call is about.
+    /// The subject of a call.
     enum Target {
         /// What a client wrote, as which user, and which addresses the client expects there.
         case named(String, uid: UInt32, expecting: [IPAddress]? = nil)
@@ -131,7 +131,7 @@ struct NamespaceTurn: ~Copyable {
         self.executor = executor
     }
 
-    /// What is decided about, before anything is done in it.
+    /// The namespace of a decision, before anything is done in it.
     var resolved: ResolvedNamespace {
         ResolvedNamespace(inode: namespace.inode, isHost: HostNamespace.inodes.contains(namespace.inode))
     }

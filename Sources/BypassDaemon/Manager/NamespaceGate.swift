@@ -1,7 +1,7 @@
 internal import Linux
 internal import Synchronization
 
-/// Where threads wait for their turn at kernel work, as ``FairScheduler`` gives it.
+/// A queue in which threads wait for their turn at kernel work, as ``FairScheduler`` gives it.
 final class NamespaceGate: Sendable {
     fileprivate struct State {
         var scheduler = FairScheduler()
@@ -16,7 +16,7 @@ final class NamespaceGate: Sendable {
         fileprivate let ticket: FairScheduler.Ticket
     }
 
-    /// How long a call that waits looks away: a running call can become slow meanwhile.
+    /// The pause between two looks of a waiting call: a running call can become slow meanwhile.
     private static let lookInterval = Interval.milliseconds(50)
 
     /// Waits for a place.

@@ -22,9 +22,9 @@ struct RecordLog: ~Copyable {
     /// The records that all lines together leave.
     struct Contents {
         var records: [UInt64: BypassRecord] = [:]
-        /// How many lines are not what a daemon writes.
+        /// The number of lines that are not what a daemon writes.
         var damagedLines = 0
-        /// How many records have a condition that only a later version knows.
+        /// The number of records with a condition that only a later version knows.
         var laterRecords = 0
     }
 

@@ -6,7 +6,7 @@ internal import StrictJSON
 final class SharedCall<Value: Sendable>: Sendable {
     fileprivate struct State {
         var isRunning = false
-        /// How many executions have begun.
+        /// The number of begun executions.
         var begun = 0
         var waiting = 0
         /// The last result, kept only while callers wait that may use it.
@@ -20,7 +20,7 @@ final class SharedCall<Value: Sendable>: Sendable {
 
     private let state = Monitor(State())
 
-    /// How many ask and have neither an answer nor an execution yet.
+    /// The number of calls with neither an answer nor an execution yet.
     var waitingCount: Int { state.withLock(\.waiting) }
 
     func run(_ body: () -> Value) -> Value {

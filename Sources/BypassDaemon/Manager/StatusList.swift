@@ -5,7 +5,7 @@ internal import BypassAPI
 /// they may be. 16,384 bypasses, as many as the matcher's map holds, fit in as long as their texts are short.
 struct StatusList: Sendable {
     private(set) var statuses: [BypassStatus] = []
-    /// How many did not fit in.
+    /// The number of those that did not fit.
     private var omitted = 0
     private var bytes = 0
 
@@ -34,7 +34,7 @@ struct StatusList: Sendable {
 }
 
 extension BypassStatus {
-    /// How many bytes it takes in an answer, at most. Only what clients write is looked at byte for byte: the names in our
+    /// The most bytes that it takes in an answer. Only what clients write is looked at byte for byte: the names in our
     /// rules are plain, and messages are printable already.
     fileprivate var writtenSize: Int {
         let names = rules.reduce(0) { $0 + 144 + $1.table.utf8.count + $1.chain.utf8.count }
@@ -48,7 +48,7 @@ extension BypassStatus {
 }
 
 extension String {
-    /// How many bytes it takes in JSON, at most.
+    /// The most bytes that it takes in JSON.
     fileprivate var writtenSize: Int {
         utf8.reduce(0) { $0 + ($1 < 0x20 || $1 == 0x7f ? 6 : $1 == 0x22 || $1 == 0x5c ? 2 : 1) }
     }

@@ -5,12 +5,12 @@ internal import Datapath
 internal import Linux
 internal import Logging
 
-/// What every change of a bypass has in common, once: the record, the deadline, the counters, the event and the audit.
+/// The common part of every change of a bypass: the record, the deadline, the counters, the event and the audit.
 ///
 /// All of it is called in the namespace's turn, so for one namespace records and events are in the order of the decisions.
 /// What can wait goes into ``AfterAnswer``.
 final class Transition: Sendable {
-    /// How a bypass ends.
+    /// The end of a bypass.
     enum Ending {
         case off, expired
         /// With its namespace.
@@ -79,7 +79,7 @@ final class Transition: Sendable {
     /// Entries of the matcher's that no record went with have records now.
     func reportCount() { notifier.bypassed(store.count) }
 
-    /// What the record says is on.
+    /// The bypass that the record describes.
     func activate(_ record: BypassRecord, of inode: UInt64) {
         timers.set(inode, to: record.deadline ?? 0)
         repairs.markHealthy(inode)

@@ -88,7 +88,7 @@ extension Router {
 extension BypassMethod.Parameters {
     fileprivate var scope: Scope { Scope(only: only, except: except, cgroup: cgroup.map(UInt64.init)) }
 
-    /// What the method table cannot say.
+    /// The checks beyond the method table.
     fileprivate var violation: BypassError? {
         if let addresses = expectAddresses {
             if addresses.isEmpty { return .invalidParameter("expectAddresses: name at least one address") }

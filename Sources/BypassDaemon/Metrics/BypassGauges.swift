@@ -2,7 +2,7 @@ internal import Bypass
 internal import BypassAPI
 internal import Linux
 
-/// What is bypassed, as the gauges show it.
+/// The bypasses, as the gauges show them.
 struct BypassGauges: Sendable {
     struct Kind: Hashable {
         var state: BypassStatus.State

@@ -65,7 +65,7 @@ final class DaemonMetrics: Sendable {
         return registry.text
     }
 
-    /// What is counted of the calls of one method. The handles are made once: a call looks nothing up but its result.
+    /// The counters of the calls of one method. The handles are made once: a call looks nothing up but its result.
     final class Calls: Sendable {
         private let metrics: DaemonMetrics
         private let method: String

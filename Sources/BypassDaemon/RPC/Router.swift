@@ -20,7 +20,7 @@ struct Router: Sendable {
         var execute: @Sendable (Request, inout Call, inout ResponseWriter) throws(ErrorObject) -> Void
     }
 
-    /// Why the peer may not call a method with this permission at all; nil if it may.
+    /// The reason that the peer may not call any method with this permission; nil if it may.
     typealias RoleCheck = @Sendable (Permission, Request, inout Call) -> BypassError?
     /// Runs work in a place of the gate that the peer's calls share.
     typealias Turn = @Sendable (Peer, () -> Void) -> Void

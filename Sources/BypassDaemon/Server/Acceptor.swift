@@ -173,7 +173,7 @@ final class Peer: Sendable {
         state = Mutex(process.map(Origin.unresolved) ?? .resolved(nil))
     }
 
-    /// What process it is; nil if that had ended before it could be read.
+    /// Its process; nil if that had ended before it could be read.
     var origin: PeerProcess.Origin? {
         state.withLock { state in
             switch state {

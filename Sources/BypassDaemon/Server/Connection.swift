@@ -3,7 +3,7 @@ internal import JSONRPC
 internal import Linux
 internal import Synchronization
 
-/// What all connections share.
+/// The state that all connections share.
 struct ServerContext: Sendable {
     let router: Router
     let limits: Limits
@@ -13,7 +13,7 @@ struct ServerContext: Sendable {
 
 /// One client, served by one thread from its first byte to its last: read a line, execute it, write the answer.
 struct Connection: ~Copyable {
-    /// What other threads may do to a connection: ask it to end, and wake it.
+    /// The actions of other threads on a connection: ask it to end, and wake it.
     final class Handle: Sendable {
         let slot: ConnectionSlot
         fileprivate let thread = WakeableThread()
@@ -56,7 +56,7 @@ struct Connection: ~Copyable {
     private static let readSizes = (usual: 960, large: 16 * 1024)
     /// A longer line is parsed in a place of the gate, as kernel work is: it takes a processor for a while.
     private static let longLine = 4 * 1024
-    /// How long the client may take to read its last answer and close.
+    /// The time for the client to read its last answer and close.
     private static let lingerTime = Interval.seconds(2)
 
     init(_ socket: consuming StreamSocket, _ handle: Handle, _ peer: Peer, _ context: ServerContext) {

@@ -38,7 +38,7 @@ final class ConnectionSlot: Sendable {
     }
 }
 
-/// Who may be connected. It counts and decides; others act on it.
+/// The admission of connections. It counts and decides; others act on it.
 ///
 /// Connections are counted by account: the uids of an account's subordinate range count as that account. A newcomer whose
 /// account has no connection gets in as long as any other can give way: one of an account with several first, and where
@@ -51,7 +51,7 @@ struct ConnectionLimiter {
         case refused(Limits.Name, lingers: Bool)
     }
 
-    /// What root can have beyond the limit, so that an administrator gets in.
+    /// Root's allowance beyond the limit, so that an administrator gets in.
     static let rootReserve = 8
     /// How many refused and how many evicted connections at a time get time to read the reason. Beyond it they are
     /// closed right after it, and a client that is still sending may miss it.
@@ -67,7 +67,7 @@ struct ConnectionLimiter {
         self.limits = limits
     }
 
-    /// How many have a place.
+    /// The number of calls with a place.
     var count: Int { admitted.count }
 
     mutating func admit(_ slot: ConnectionSlot) -> Decision {

@@ -2,7 +2,7 @@ internal import BypassAPI
 internal import Linux
 internal import StrictJSON
 
-/// Why a connection ends.
+/// The reason for the end of a connection.
 enum CloseReason: Hashable, Sendable {
     /// The client has ended its output and has got every answer.
     case inputEnded
@@ -23,7 +23,7 @@ enum CloseReason: Hashable, Sendable {
         }
     }
 
-    /// What happens once the last byte is written.
+    /// The action once the last byte is written.
     enum Farewell {
         /// Nothing is left to be read or written.
         case close
@@ -62,7 +62,7 @@ enum ConnectionState {
     case executing(Input, then: CloseReason?)
     case closing(CloseReason)
 
-    /// What has been received and not executed, and the times that bound it.
+    /// The received bytes that are not executed yet, and the times that bound them.
     struct Input {
         var framer: LineFramer
         let lineTime: Interval

@@ -6,7 +6,7 @@ internal import Logging
 /// flood the journal: of each kind and account there is one line a second at most, with a count of those that were left
 /// out.
 final class RateLimitedLog: Sendable {
-    /// What happened to a client.
+    /// The event of a client.
     enum Event: String {
         case refused = "connection refused"
         case evicted = "connection ended in favour of another user's"

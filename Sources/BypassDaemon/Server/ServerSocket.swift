@@ -2,7 +2,7 @@ internal import BypassPolicy
 internal import Linux
 internal import Synchronization
 
-/// Where clients connect: a socket that systemd passes, or one of the daemon's own.
+/// The socket that clients connect to: one that systemd passes, or the daemon's own.
 final class ServerSocket: Sendable {
     private struct State {
         var listener: UnixListener
@@ -33,7 +33,7 @@ final class ServerSocket: Sendable {
         }
     }
 
-    /// How long the thread waits for the group's number that restores the socket: it has other work.
+    /// The time that the thread which restores the socket waits for the group's number: it has other work.
     private static let shortWait = Interval.milliseconds(100)
 
     init(path: String, ownedBySystemd passed: UnixListener) {
@@ -52,7 +52,7 @@ final class ServerSocket: Sendable {
         state = Mutex(State(listener: listener, file: try? FileVersion(of: path), lacksGroup: !isKnown))
     }
 
-    /// Where clients are accepted now.
+    /// The listener that accepts clients now.
     var listener: UnixListener { state.withLock(\.listener) }
 
     /// Has clients accepted by `accept`, which returns when its listener is stopped, until ``stop()``.

@@ -1,6 +1,6 @@
 internal import Linux
 
-/// How many requests each account may still make: a bucket for each that fills up again within a second.
+/// The remaining requests of each account: a bucket for each that fills up again within a second.
 ///
 /// A bucket is kept as the time at which it will be full. One that is full is the same as none, so what is held is bounded
 /// by the accounts that asked something within the last two seconds.

@@ -8,7 +8,7 @@ final class UnreadAnswers: Sendable {
     private let bytes = Monitor(0)
 
     static let maxBytes = 16 << 20
-    /// How long a client may read nothing while the limit is exceeded.
+    /// The time in which a client may read nothing while the limit is exceeded.
     private static let maxStall = Interval.seconds(1)
 
     /// Waits until there is room for a large answer, two seconds at most: stalled clients are disconnected by then.

@@ -2,7 +2,7 @@ internal import BypassAPI
 internal import Datapath
 internal import Linux
 
-/// Why the daemon cannot start: one line for people, and an exit status for programs (sysexits.h's numbers).
+/// The reason that the daemon cannot start: one line for people, and an exit status for programs (sysexits.h's numbers).
 package struct StartError: Error, Sendable, CustomStringConvertible {
     package var description: String
     package var exitCode: Int32

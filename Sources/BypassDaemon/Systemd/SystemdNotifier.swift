@@ -1,7 +1,7 @@
 internal import Linux
 internal import Synchronization
 
-/// What sd_notify(3) reports to systemd: that the daemon is ready, that it lives, and how many namespaces are bypassed.
+/// The reports to systemd by sd_notify(3): that the daemon is ready, that it lives, and how many namespaces are bypassed.
 final class SystemdNotifier: Sendable {
     fileprivate struct State {
         var bypassed = 0
@@ -44,7 +44,7 @@ final class SystemdNotifier: Sendable {
         if mustSend { send() }
     }
 
-    /// What is wrong with the daemon's surroundings; nil if nothing is. It may be repeated.
+    /// The fault in the daemon's surroundings; nil if there is none. It may be repeated.
     func setFault(_ fault: String?) {
         let mustSend = state.withLock { state in
             guard state.fault != fault else { return false }

@@ -5,7 +5,7 @@ internal import Datapath
 internal import Linux
 internal import Synchronization
 
-/// What a call of `trace` asks.
+/// The request of a call of `trace`.
 struct TraceRequest: Sendable {
     let netns: String
     let seconds: Int

@@ -82,7 +82,7 @@ final class RunningTraces: Sendable {
     /// The accounts that trace, by the inode of the namespace.
     private let accounts = Mutex<[UInt64: UInt32]>([:])
 
-    /// Why there cannot be one more.
+    /// The reason that there cannot be one more.
     enum Refusal: Error {
         case tooMany
         /// The namespace is being traced.

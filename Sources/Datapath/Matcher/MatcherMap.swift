@@ -20,7 +20,7 @@ struct MatcherMap: ~Copyable {
         self.valueSize = valueSize
     }
 
-    /// What an earlier daemon pinned, of whatever version; nil if nothing is there.
+    /// The map that an earlier daemon of any version pinned; nil if there is none.
     ///
     /// - Throws: `MatcherError.foreignPin` if it is not a matcher's map.
     static func pinned(at path: String) throws(MatcherError) -> MatcherMap? {
@@ -36,7 +36,7 @@ struct MatcherMap: ~Copyable {
     /// Whether the program of this version can read it.
     var isOfThisVersion: Bool { valueSize == MemoryLayout<bypass_value>.size }
 
-    /// What both versions know of a namespace; nil if it has no entry.
+    /// The members of a namespace's entry that both versions know; nil if it has none.
     func entry(of inode: UInt64) throws(SystemCallError) -> RawMapEntry? {
         if isOfThisVersion {
             var value = bypass_value()

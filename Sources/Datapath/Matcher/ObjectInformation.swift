@@ -4,7 +4,7 @@ internal import Glibc
 internal import Linux
 internal import SystemPackage
 
-/// What the kernel reports about a map (`struct bpf_map_info`).
+/// The kernel's report about a map (`struct bpf_map_info`).
 struct MapInformation {
     let id: UInt32
     let type: UInt32
@@ -25,7 +25,7 @@ struct MapInformation {
     }
 }
 
-/// What the kernel reports about a program (`struct bpf_prog_info`).
+/// The kernel's report about a program (`struct bpf_prog_info`).
 struct ProgramInformation {
     /// As a number, the bytes that `bpftool prog` prints in their order.
     let tag: UInt64

@@ -5,9 +5,9 @@ internal import Netfilter
 
 /// A change of what is bypassed, as flows see it that are older.
 package struct FlowChange: Hashable, Sendable {
-    /// What bypassed the sidecar until now.
+    /// The connections that bypassed the sidecar until now.
     package var before: BypassedConnections
-    /// What does from now on.
+    /// Those that do from now on.
     package var now: BypassedConnections
 
     package init(before: BypassedConnections, now: BypassedConnections) {
@@ -15,14 +15,14 @@ package struct FlowChange: Hashable, Sendable {
         self.now = now
     }
 
-    /// Where connections pass the sidecar again, perhaps only some.
+    /// The hooks at which connections pass the sidecar again, perhaps only some.
     package var ended: HookSet {
         let isScopeKept = before.scope == now.scope || before.scope.isSubset(of: now.scope)
         return isScopeKept ? before.hooks.subtracting(now.hooks) : before.hooks
     }
 }
 
-/// Which connections bypass the sidecar.
+/// The connections that bypass the sidecar.
 package struct BypassedConnections: Hashable, Sendable {
     package var hooks: HookSet
     package var scope: Scope
@@ -45,14 +45,14 @@ extension Scope {
     }
 }
 
-/// Which flows take another way than new ones would.
+/// The flows that take another way than new ones would.
 struct FlowSelection {
     var change: FlowChange
     /// The namespace's addresses.
     var own: Set<IPAddress>
     var nat: NatRules
 
-    /// Where such a flow goes.
+    /// The path of such a flow.
     enum Stray: Hashable {
         case proxy, direct
     }

@@ -86,7 +86,7 @@ extension NetfilterError {
 }
 
 extension Errno {
-    /// What the error means here, and what to do about it.
+    /// The meaning of the error here, and the remedy.
     fileprivate var advice: String {
         switch self {
         case .notPermitted: "the daemon lacks a capability"

@@ -15,7 +15,7 @@ package struct NamespaceTrace: ~Copyable {
     private var nextReading: (ifChanged: Instant, always: Instant) = (.now, .now + maxAge)
     private let matcher: Matcher
     private let closer: DeferredCloser
-    /// How many connections there were, as it was read last; those that were not traced count, too.
+    /// The number of connections when it was read last; those that were not traced count, too.
     package private(set) var connections = 0
     /// They wait for rules that have changed, and may not be read again yet.
     private var waiting: [TracedConnection] = []

@@ -8,10 +8,10 @@ struct PreparedOperations: Sendable {
     /// By `Action.index`.
     private let operations: [[PreparedOperation]]
 
-    /// Which rules of a namespace are read in full.
+    /// The rules of a namespace that are read in full.
     let interest: Ruleset.Interest
 
-    /// What most batches have room in.
+    /// The usual size of a batch.
     private static let usualCount = 16
 
     init(pin: String) {

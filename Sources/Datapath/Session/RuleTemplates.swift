@@ -7,7 +7,7 @@ enum RuleTemplates {
     static let guardTable = (Netfilter.Family.inet, Guard.table)
     static let natTable = "nat"
 
-    /// Which rules of a namespace are ours, or stand where only ours should.
+    /// The rules of a namespace that are ours, or where only ours should be.
     static func interest(_ pin: String) -> Ruleset.Interest {
         Ruleset.Interest(
             pin: pin, table: guardTable,
@@ -40,7 +40,7 @@ enum RuleTemplates {
     private static let maskedTransport: UInt8 = 253
     /// IPPROTO_UDP.
     private static let udp: UInt8 = 17
-    /// What TPROXY can take: IPPROTO_TCP and UDP.
+    /// The protocols that TPROXY can take: IPPROTO_TCP and UDP.
     private static let transports: [UInt8] = [6, udp]
 
     /// What the mask's chains are made of. The first packet of a connection from outside to this namespace passes the

@@ -8,7 +8,7 @@ internal import SystemPackage
 /// A connection ends at the application's side. Outbound that is its own socket: it gets ECONNABORTED at once. Inbound it is
 /// what the client has reached, the proxy's socket or the application's: the client gets a reset, and connects again.
 struct StrayConnections: ~Copyable {
-    /// How many TPROXY has given to the proxy; nil if the kernel does not say.
+    /// The number that TPROXY has given to the proxy; nil if the kernel does not say.
     private(set) var transparent: Int? = 0
     private(set) var ended = 0
     /// Those of them that were in the proxy.
@@ -30,7 +30,7 @@ struct StrayConnections: ~Copyable {
     private var suspects: [TCPSocket] = []
     /// The ports on which sockets listen that TPROXY may give connections to.
     private var listening: Set<UInt16> = []
-    /// What redirected connections have reached.
+    /// The destination that redirected connections have reached.
     private let proxyEnds: Set<Endpoint>
     private let endsInbound: Bool
     private var diagnostics: NetlinkSocket

@@ -1,7 +1,7 @@
 internal import Linux
 internal import Synchronization
 
-/// How to reach an API server, and with which credentials.
+/// The address of an API server, and the credentials for it.
 package struct ClusterAccess: Sendable {
     /// Such as `https://10.96.0.1:443`, without a trailing slash.
     package var server: String
@@ -17,7 +17,7 @@ package struct ClusterAccess: Sendable {
     package var proxy: Proxy?
     /// The namespace of the kubeconfig's context, or of this pod; nil if none is named.
     package var namespace: String?
-    /// What gets the credentials.
+    /// The source of the credentials.
     var plugin: CredentialPlugin?
     /// Reads it again from where it was found: certificates, and tokens in a kubeconfig, are replaced now and then.
     var reload: (@Sendable () async throws(AccessError) -> ClusterAccess)?
@@ -40,7 +40,7 @@ package struct ClusterAccess: Sendable {
     }
 }
 
-/// Why the access to an API server cannot be configured; one sentence, with what to do.
+/// The reason that the access to an API server cannot be configured; one sentence, with the remedy.
 package struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
 
@@ -50,7 +50,7 @@ package struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ClusterAccess {
-    /// Who uses it.
+    /// Its user.
     package enum Caller: Hashable, Sendable {
         /// A program that runs by itself. In a pod, it uses the pod's service account.
         case service

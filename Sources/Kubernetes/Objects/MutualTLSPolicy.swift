@@ -56,7 +56,7 @@ package struct MutualTLSPolicy: Hashable, Sendable {
 }
 
 extension MutualTLSPolicy {
-    /// What a user has to know about a bypass.
+    /// The warnings about a bypass for its user.
     package struct Warning: Hashable, Sendable {
         /// For programs: the reason of an Event.
         package var reason: String
@@ -91,7 +91,7 @@ extension MutualTLSPolicy {
             message: sentences.joined(separator: " "))
     }
 
-    /// What a user has to know where the policies cannot be read.
+    /// The warning for a user where the policies cannot be read.
     ///
     /// - Parameter error: why not; a clause.
     package static func unknown(_ error: String) -> Warning {

@@ -30,7 +30,7 @@ package final class DeferredCloser: Sendable {
         }
     }
 
-    /// What the thread and those who add something share.
+    /// The state that the thread shares with its callers.
     private final class Shared: Sendable {
         let state = Mutex(State())
         let timer: Timer

@@ -75,7 +75,7 @@
             unsafe clinux_fault_arm(plan, &nothing)
         }
 
-        /// How many calls have matched since the plan was armed.
+        /// The number of calls that have matched since the plan was armed.
         package var seen: Int { unsafe Int(clinux_fault_seen(plan)) }
         package var injected: Int { unsafe Int(clinux_fault_injected(plan)) }
         /// The operation that got the fault last.

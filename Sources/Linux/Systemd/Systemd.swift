@@ -25,7 +25,7 @@ package enum Systemd {
         return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
     }
 
-    /// How often `WATCHDOG=1` is expected, in microseconds (sd_watchdog_enabled(3)); nil if it is not.
+    /// The time in which `WATCHDOG=1` is expected, in microseconds (sd_watchdog_enabled(3)); nil if it is not.
     package static var watchdogMicroseconds: Int64? {
         if let pid = ProcessEnvironment["WATCHDOG_PID"], Int32(pid) != getpid() { return nil }
         return ProcessEnvironment["WATCHDOG_USEC"].flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
@@ -41,7 +41,7 @@ package enum Systemd {
         return "/run/systemd/journal/socket"
     }
 
-    /// How many sockets systemd has passed (sd_listen_fds(3)), from descriptor 3 on.
+    /// The number of sockets that systemd has passed (sd_listen_fds(3)), from descriptor 3 on.
     static var passedSockets: Int {
         guard let pid = ProcessEnvironment["LISTEN_PID"], Int32(pid) == getpid() else { return 0 }
         return ProcessEnvironment["LISTEN_FDS"].flatMap { Int($0) } ?? 0

@@ -17,7 +17,7 @@ package struct FilterTable: Sendable {
 package struct FilterChain: Sendable {
     /// nil for a chain that is only jumped to.
     package var base: BaseChain?
-    /// What happens to a packet at the end of a base chain.
+    /// The treatment of a packet at the end of a base chain.
     package var accepts = true
     package var rules: [FilterRule] = []
 
@@ -80,7 +80,7 @@ enum RulePart: Hashable, Sendable {
     case unknown(String)
 }
 
-/// What a rule decides.
+/// The decision of a rule.
 enum Verdict: Hashable, Sendable {
     case accept, drop, returnToCaller
     case jump(String)

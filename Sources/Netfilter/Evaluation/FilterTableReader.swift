@@ -6,7 +6,7 @@ internal import SystemPackage
 /// The tables of a namespace, read for one evaluation.
 package struct FilterTables: Sendable {
     package var tables: [FilterTable] = []
-    /// What may decide about a packet, and could not be read.
+    /// The parts that may decide about a packet, and could not be read.
     package var unreadable: [UnreadableRules] = []
 
     package init() {}

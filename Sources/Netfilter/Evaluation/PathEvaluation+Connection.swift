@@ -48,7 +48,7 @@ extension PathEvaluation {
     }
 }
 
-/// Which rules of nf_tables a packet has matched, where the kernel has traced it.
+/// The rules of nf_tables that a packet has matched, where the kernel has traced it.
 struct ReportedRules {
     private let rules: Set<TracedRule>
     private let hooks: Set<Hook>

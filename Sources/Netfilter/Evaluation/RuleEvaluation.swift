@@ -1,4 +1,4 @@
-/// What became of a packet at a rule.
+/// The outcome of a packet at a rule.
 enum RuleOutcome: Hashable {
     /// A condition is not met.
     case passes

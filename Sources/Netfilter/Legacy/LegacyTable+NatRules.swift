@@ -22,7 +22,7 @@ extension LegacyTable {
     /// So many of them are looked at.
     private static let maxNatRules = 64
 
-    /// Where destination nat is done, by a mesh or by another program.
+    /// The chains of destination nat, by a mesh or by another program.
     func natHooks(among hooks: [Hook]) -> Set<Hook> {
         Set(
             hooks.filter { hook in

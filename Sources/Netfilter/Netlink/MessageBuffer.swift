@@ -29,7 +29,7 @@ struct MessageBuffer: ~Copyable {
         unsafe start = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
     }
 
-    /// What opens and closes a batch.
+    /// The messages that open and close a batch.
     private static let largestBatchFrame = 64
 
     deinit {

@@ -53,7 +53,7 @@ package enum Hook: UInt32, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// Where and when a base chain is asked.
+/// The hook and the priority of a base chain.
 package struct BaseChain: Hashable, Sendable {
     /// `filter`, `nat` or `route`.
     package var type: String

@@ -43,7 +43,7 @@ extension NatRule {
         }
     }
 
-    /// What is in a register.
+    /// The content of a register.
     private enum Content {
         case transport, destinationPort
         case destination(mask: [UInt8])

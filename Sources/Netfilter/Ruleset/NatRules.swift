@@ -88,9 +88,9 @@ extension OtherNat: CustomStringConvertible {
     }
 }
 
-/// What one rule of a nat chain does, as far as it could be read. What is nil was not there, or was not understood.
+/// The effect of one rule of a nat chain, as far as it could be read. What is nil was not there, or was not understood.
 struct NatRule: Hashable {
-    /// Where destination nat leads: to no address of its own for `redirect`.
+    /// The target of destination nat: without an address for `redirect`.
     struct Target: Hashable {
         var address: IPAddress?
         var port: UInt16?

@@ -1,6 +1,6 @@
 internal import CLibnftnl
 
-/// What the kernel says of a traced packet at one rule, or at the end of a base chain.
+/// The kernel's report about a traced packet at one rule, or at the end of a base chain.
 package struct TraceMessage: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case rule

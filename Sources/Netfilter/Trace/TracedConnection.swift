@@ -91,7 +91,7 @@ struct TraceAssembly {
         var isOver = false
     }
 
-    /// What the rules that begin a trace are for, by their handles.
+    /// The purposes of the rules that begin a trace, by their handles.
     var transports: [UInt64: UInt8] = [:]
     /// By number, in their order.
     private var pending: [(id: UInt32, value: Pending)] = []

@@ -78,7 +78,7 @@ struct Manifest: ParsableCommand {
         if alerts != nil, !monitoring { throw ValidationError("--alerts needs --monitoring") }
     }
 
-    /// What is printed.
+    /// The printed text.
     func text() throws(SystemCallError) -> String {
         if !labelGroups.isEmpty {
             return AdmissionPolicies(namespace: "\(namespace)").forLabel(groups: labelGroups)

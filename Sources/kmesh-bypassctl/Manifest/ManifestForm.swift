@@ -32,10 +32,10 @@ enum ManifestForm {
     var namespace: String { value({ "\($0.namespace)" }, ".Release.Namespace") }
     /// Numbers of a chart's values are floating: of seven digits and more they would be printed as such.
     var group: String { value({ "\($0.group)" }, ".Values.gid | int64") }
-    /// Where the controller listens if Prometheus is to reach it.
+    /// The controller's address if Prometheus is to reach it.
     var metricsHost: String { value({ _ in ManifestDefaults.metricsHost }, ".Values.monitoring.host") }
     var nodeSelector: String { map(".Values.nodeSelector", indent: 8) { $0.nodeSelectorText } }
-    /// Who may connect to the controller's metrics.
+    /// The clients that may connect to the controller's metrics.
     var prometheusNamespace: String {
         map(".Values.monitoring.namespaceSelector", indent: 14) { _ in ManifestDefaults.prometheusNamespace }
     }
@@ -95,7 +95,7 @@ enum ManifestForm {
     }
 }
 
-/// What the command line says.
+/// The content of the command line.
 struct ManifestOptions {
     var image = ImageReference.usual
     var daemonImage = ImageReference.usualOfDaemon

@@ -6,12 +6,12 @@ protocol ManifestValue: CustomStringConvertible {
     init(_ text: String) throws(Malformed)
 }
 
-/// Why a text is not such a value; a sentence about what would be accepted.
+/// The fault of a malformed value: a sentence about what would be accepted.
 struct Malformed: Error, Hashable, CustomStringConvertible {
     let description: String
 }
 
-/// What a container image is called: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`.
+/// The name of a container image: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`.
 struct ImageReference: ManifestValue {
     let description: String
 
@@ -43,7 +43,7 @@ struct ImageReference: ManifestValue {
     }
 }
 
-/// What Kubernetes takes as the name of a namespace: an RFC 1123 label.
+/// The name of a namespace in Kubernetes: an RFC 1123 label.
 struct NamespaceName: ManifestValue {
     let description: String
 
@@ -67,7 +67,7 @@ struct NamespaceName: ManifestValue {
 struct GroupNumber: ManifestValue {
     let value: Int32
 
-    /// What systemd-sysusers takes first, on a machine that has few other services.
+    /// The first number that systemd-sysusers takes, on a machine that has few other services.
     static let usual = GroupNumber(unchecked: 999)
 
     private init(unchecked value: Int32) {
