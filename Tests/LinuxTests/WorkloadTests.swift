@@ -42,6 +42,9 @@ import Testing
             "system.slice/k3s.service/kubepods/burstable/pod\(uid)/0123abcd",
             "system.slice/k0scontroller.service/kubepods.slice/kubepods-pod\(escaped).slice/cri-containerd-1.scope",
             "cpu,cpuacct/system.slice/snap.microk8s.daemon-kubelite.service/kubepods/pod\(uid)/0123abcd",
+            // The kubelet with the systemd driver, containerd with cgroupfs.
+            "system.slice/containerd.service/kubepods-burstable-pod\(escaped).slice:cri-containerd:\(id)",
+            "systemd/system.slice/containerd.service/kubepods-pod\(escaped).slice:cri-containerd:\(id)",
             // A static pod's UID is a hash, without dashes.
             "kubepods/burstable/pod\(uid)/crio-\(id)",
         ])
@@ -79,6 +82,7 @@ import Testing
             "kubepods.slice/kubepods-pod\(escaped).slice/crio-\(id).scope", "docker/\(id)",
             "system.slice/docker-\(id).scope", "machine.slice/libpod-\(id).scope", "default/\(id)",
             "system.slice/docker-\(other).scope/kubelet/kubepods/pod\(uid)/\(id)", "memory/docker/\(id)",
+            "system.slice/containerd.service/kubepods-burstable-pod\(escaped).slice:cri-containerd:\(id)",
         ])
     func container(_ path: String) throws {
         try withTree { tree in
@@ -143,6 +147,7 @@ import Testing
             "kubepods/pod\(uid)0/a", "kubepods/xpod\(uid)/a", "kubepods/pod\(uid.dropLast())/a",
             "kubepods/podffffffff/pod\(uid)/a",
             "kubepods.slice/kubepods-pod\(escaped).slice.old/a",
+            "kubepods-pod\(escaped).slice.old:cri-containerd:\(id)",
         ])
     func lookalikes(_ path: String) throws {
         try withTree { tree in

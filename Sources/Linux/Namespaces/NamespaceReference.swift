@@ -21,7 +21,7 @@ package enum NamespaceReference: Hashable, Sendable {
     /// The forms of a reference, for people.
     package static let forms =
         "a name under /run/netns, an absolute path of at most \(maxNames) names and without '..', pid:NUMBER, pod:UID, "
-        + "container:ID (12 to 64 hexadecimal digits) or host"
+        + "container:ID (12 to 64 lower-case hexadecimal digits) or host"
 
     /// nil if `text` has none of these forms.
     package init?(_ text: String) {

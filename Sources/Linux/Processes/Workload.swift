@@ -99,7 +99,10 @@ package enum Workload: Hashable, Sendable {
         switch self {
         case .pod(let uid):
             let systemd = "pod" + String(uid.map { $0 == "-" ? "_" : $0 }) + ".slice"
-            let isPod = folder == "pod" + uid || folder == systemd || folder.hasSuffix("-" + systemd)
+            // Where the kubelet uses the systemd driver and containerd does not, containerd makes one group for each
+            // container, with the name that it was to give systemd: `kubepods-pod3f1c_....slice:cri-containerd:ID`.
+            let name = folder.prefix { $0 != ":" }
+            let isPod = folder == "pod" + uid || name == systemd || name.hasSuffix("-" + systemd)
             return isPod ? Match() : nil
         case .container(let id):
             guard let whole = Self.containerID(in: folder), whole.hasPrefix(id) else { return nil }
@@ -108,12 +111,12 @@ package enum Workload: Hashable, Sendable {
     }
 
     /// The id in the name of a container's group: `ID`, `cri-containerd-ID.scope`, `crio-ID.scope`, `docker-ID.scope`,
-    /// `libpod-ID.scope`. That of CRI-O's and Podman's monitor, a process of the host, also has it.
+    /// `libpod-ID.scope`, `SLICE:cri-containerd:ID`. That of CRI-O's and Podman's monitor, a process of the host, also has it.
     static func containerID(in folder: String) -> String? {
         let name = folder.hasSuffix(".scope") ? folder.dropLast(6) : folder[...]
         let id = name.suffix(idLength)
         guard id.utf8.count == idLength, isHexadecimal(id), !name.contains("conmon-") else { return nil }
-        return id.count == name.count || name.dropLast(idLength).hasSuffix("-") ? String(id) : nil
+        return [nil, "-", ":"].contains(name.dropLast(idLength).last) ? String(id) : nil
     }
 
     /// Field 22 of /proc/PID/stat (proc(5)), in clock ticks since boot; nil for a process that has gone. The second field,
