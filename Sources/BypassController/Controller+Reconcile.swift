@@ -80,7 +80,7 @@ extension Controller {
         if failure.isConflict { return }
         logger.notice(
             "reconciling a pod failed", metadata: ["pod": "\(entry.reference)", "error": "\(failure.reason)"])
-        if shouldReport(uid, failure) { await report(.failed(failure.reason), of: entry) }
+        if shouldReport(uid, failure) { await report(entry.condition(after: failure.reason), of: entry) }
     }
 
     /// A restarting daemon, and a pod whose network is still being set up, recover within moments.
@@ -105,7 +105,7 @@ extension Controller {
     private func waitForDaemon(_ entry: PodEntry, _ action: ReconcileAction) async {
         guard case .turnOn = action else { return }
         if isUnhealthyForLong(entry.reference.uid) {
-            await report(.failed(daemonError), of: entry)
+            await report(entry.condition(after: daemonError), of: entry)
         } else {
             enqueue(entry.reference.uid, after: Self.reportDelay)
         }
@@ -141,6 +141,11 @@ extension Controller {
 }
 
 extension Controller.PodEntry {
+    /// What is reported after a change has failed. A bypass that runs stays as it was.
+    fileprivate func condition(after failure: String) -> BypassCondition {
+        bypass.map { .unchanged(until: $0.expiresAt, failure) } ?? .failed(failure, until: expiry)
+    }
+
     /// What the pod's bypass is, as far as an Event says it.
     fileprivate var presentSpec: BypassSpec {
         BypassSpec(

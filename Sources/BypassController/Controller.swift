@@ -165,10 +165,14 @@ extension Controller.PodEntry {
     }
 
     func snapshot(_ sidecars: Sidecars) -> PodSnapshot {
-        let annotated = BypassCondition.expiry(in: pod?.metadata.annotations[Annotations.status])
-        return PodSnapshot(
+        PodSnapshot(
             eligibility: pod.map { Eligibility(of: $0, sidecars: sidecars) }, bypass: bypass, appliedSpec: appliedSpec,
-            expiry: expiredAt ?? annotated, wasOn: wasOn, foreignBypass: foreignBypass)
+            expiry: expiry, wasOn: wasOn, foreignBypass: foreignBypass)
+    }
+
+    /// When the bypass was to expire, as the daemon or the pod's annotation reported.
+    var expiry: Timestamp? {
+        expiredAt ?? BypassCondition.expiry(in: pod?.metadata.annotations[Annotations.status])
     }
 
     /// Sets the pod's bypass to what the daemon reports, unless a newer generation is known: answers and events use different

@@ -12,9 +12,10 @@ package enum BypassCondition: Hashable, Sendable {
     case nothingToBypass(until: Timestamp?)
     /// Bypassed as before, since what the pod now asks for cannot be done; why.
     case unchanged(until: Timestamp?, String)
-    case waiting(String)
-    case refused(String)
-    case failed(String)
+    /// Not bypassed, and why. A bypass that was lost has an expiry, which the next one inherits.
+    case waiting(String, until: Timestamp? = nil)
+    case refused(String, until: Timestamp? = nil)
+    case failed(String, until: Timestamp? = nil)
     case expired(Timestamp)
     /// The bypass is off, but rules of another program bypass the sidecar all the same; sentences for the Event.
     case offNotEffective(sentences: String)
@@ -30,9 +31,9 @@ package enum BypassCondition: Hashable, Sendable {
         case .contested(let until, _): "on\(Self.suffix(until)), contested"
         case .nothingToBypass(let until): "on\(Self.suffix(until)), nothing to bypass"
         case .unchanged(let until, let reason): "on\(Self.suffix(until)), unchanged: \(reason)"
-        case .waiting(let reason): "waiting: \(reason)"
-        case .refused(let reason): "refused: \(reason)"
-        case .failed(let reason): "failed: \(reason)"
+        case .waiting(let reason, let until): "waiting: \(reason)" + Self.inherited(until)
+        case .refused(let reason, let until): "refused: \(reason)" + Self.inherited(until)
+        case .failed(let reason, let until): "failed: \(reason)" + Self.inherited(until)
         case .expired(let time): "expired \(time)"
         case .offNotEffective: "off, not effective: \(Self.foreignBypass)"
         case .off: nil
@@ -62,11 +63,21 @@ package enum BypassCondition: Hashable, Sendable {
 
     private static func suffix(_ until: Timestamp?) -> String { until.map { " until \($0)" } ?? "" }
 
-    /// The expiry that a status annotation records: it outlives the memory of controller and daemon.
+    private static let inheritance = "; until "
+
+    private static func inherited(_ until: Timestamp?) -> String { until.map { "\(inheritance)\($0)" } ?? "" }
+
+    /// The expiry that a status annotation records: it outlives the memory of controller and daemon, and the bypass, too.
     package static func expiry(in annotation: String?) -> Timestamp? {
         let prefix = "on until "
-        guard let annotation, annotation.hasPrefix(prefix) else { return nil }
-        return Timestamp(String(annotation.dropFirst(prefix.count).prefix { $0 != "," }))
+        guard let annotation else { return nil }
+        if annotation.hasPrefix(prefix) {
+            return Timestamp(String(annotation.dropFirst(prefix.count).prefix { $0 != "," }))
+        }
+        guard ["waiting: ", "refused: ", "failed: "].contains(where: annotation.hasPrefix),
+            let start = annotation.ranges(of: inheritance).last?.upperBound
+        else { return nil }
+        return Timestamp(String(annotation[start...]))
     }
 
     /// The condition of a bypass that is as it was asked for.
@@ -142,9 +153,9 @@ extension BypassCondition {
         case .unchanged(_, let reason):
             return Event(
                 reason: "BypassFailed", isWarning: true, message: "The bypass stays as it was: \(reason).")
-        case .refused(let reason):
+        case .refused(let reason, _):
             return Event(reason: "BypassFailed", isWarning: true, message: "Not bypassed: \(reason).")
-        case .failed(let reason):
+        case .failed(let reason, _):
             return Event(reason: "BypassFailed", isWarning: true, message: "Not bypassed yet: \(reason). Retrying.")
         case .expired(let time):
             return Event(

@@ -21,7 +21,7 @@ package struct ReportedStatus: Hashable, Sendable {
     }
 
     package let state: State
-    /// When the bypass expires.
+    /// When the bypass expires; one that was lost, if it has not been turned on again.
     package let until: Timestamp?
 
     package init(_ annotation: String) {
@@ -58,8 +58,8 @@ package struct ReportedStatus: Hashable, Sendable {
     package var isEffective: Bool? {
         switch state {
         case .on, .contested, .nothingToBypass: true
-        case .notEffective, .partlyEffective, .waiting, .refused: false
-        case .unchanged, .failed, .expired, .offNotEffective, .unknown: nil
+        case .notEffective, .partlyEffective, .waiting, .refused, .failed: false
+        case .unchanged, .expired, .offNotEffective, .unknown: nil
         }
     }
 }

@@ -126,6 +126,23 @@ import Testing
         #expect(action(Self.short, applied: BypassSpec(ttl: 60), end: 900) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
     }
 
+    @Test("The expiry of a bypass that was lost stays on the pod until the bypass is on again")
+    func lostExpiry() {
+        let waiting = action(.notYet("x"), end: 1100)
+        #expect(waiting == .upToDate(.waiting("x", until: at(1100))))
+        #expect(action(.ineligible("x"), end: 1100) == .upToDate(.refused("x", until: at(1100))))
+        for condition: BypassCondition in [
+            .waiting("x; until later", until: at(60)), .refused("x", until: at(60)), .failed("x", until: at(60)),
+        ] {
+            #expect(condition.annotation?.hasSuffix("; until 1970-01-01T00:01:00Z") == true)
+            #expect(BypassCondition.expiry(in: condition.annotation) == at(60))
+        }
+        let others = ["waiting: x", "failed: x; until noon", "expired \(at(60))", "x; until \(at(60))"]
+        for text in others {
+            #expect(BypassCondition.expiry(in: text) == nil)
+        }
+    }
+
     @Test("Traffic that still goes to the sidecar is reported; existing connections are not")
     func effect() {
         #expect(BypassCondition(of: bypass(warnings: ["established-connections"])) == .on(until: nil))

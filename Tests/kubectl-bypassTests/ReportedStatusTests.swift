@@ -26,7 +26,8 @@ import Testing
         arguments: [
             (.on(until: until), .on), (.notEffective(until: until, codes: "redirect", sentences: ""), .notEffective),
             (.contested(until: until, sentences: ""), .contested), (.nothingToBypass(until: until), .nothingToBypass),
-            (.unchanged(until: until, "x"), .unchanged),
+            (.unchanged(until: until, "x"), .unchanged), (.waiting("x", until: until), .waiting),
+            (.refused("x", until: until), .refused), (.failed("x", until: until), .failed),
         ] as [(BypassCondition, ReportedStatus.State)])
     func ends(_ condition: BypassCondition, _ state: ReportedStatus.State) throws {
         let status = ReportedStatus(try #require(condition.annotation))

@@ -16,7 +16,7 @@ enum Eligibility: Hashable, Sendable {
     init(of pod: Pod, sidecars: Sidecars) {
         if pod.metadata.deletionTimestamp != nil {
             self = .terminating
-        } else if let phase = pod.status?.phase, ["Succeeded", "Failed"].contains(phase) {
+        } else if pod.hasEnded {
             self = .ended
         } else if pod.spec.hostNetwork == true {
             self = .ineligible("the pod uses the host's network, which no sidecar redirects: remove the label")

@@ -33,9 +33,11 @@ struct PodSnapshot: Hashable, Sendable {
             return .upToDate(foreignBypass.map(BypassCondition.offNotEffective) ?? .off(wasOn: wasOn))
         case .ended: return bypass == nil ? .upToDate(.off(wasOn: false)) : .turnOff
         // Only the label, the TTL and the pod's end take a bypass away: it is needed most while the sidecar fails.
-        case .notYet(let reason): return .upToDate(bypass.map(BypassCondition.init(of:)) ?? .waiting(reason))
+        case .notYet(let reason):
+            return .upToDate(bypass.map(BypassCondition.init(of:)) ?? .waiting(reason, until: expiry))
         case .ineligible(let reason):
-            return .upToDate(bypass.map { .unchanged(until: $0.expiresAt, reason) } ?? .refused(reason))
+            return .upToDate(
+                bypass.map { .unchanged(until: $0.expiresAt, reason) } ?? .refused(reason, until: expiry))
         case .eligible(let spec):
             guard let bypass else { return start(spec, at: now) }
             return matches(spec, bypass) ? .upToDate(BypassCondition(of: bypass)) : .turnOn(spec, ttl: spec.ttl)

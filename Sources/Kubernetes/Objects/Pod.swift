@@ -97,6 +97,9 @@ package struct Pod: KubernetesObject, Hashable {
     /// The init containers that keep running (Kubernetes 1.28); the others end before the pod runs.
     package var sidecars: [Container] { (spec.initContainers ?? []).filter { $0.restartPolicy == "Always" } }
 
+    /// Whether all containers have ended, and will not start again.
+    package var hasEnded: Bool { ["Succeeded", "Failed"].contains(status?.phase) }
+
     /// All of the pod's addresses, of both families.
     package var addresses: [String] {
         let all = status?.podIPs?.map(\.ip) ?? []
