@@ -49,13 +49,28 @@ extension APIError {
         ("WRONG_VERSION_NUMBER", "it does not speak TLS on this port: check the port, and https or http"),
         ("HTTP_REQUEST", "it does not speak TLS on this port: check the port, and https or http"),
         ("UNSUPPORTED_PROTOCOL", "it supports no version of TLS that this program accepts"),
+        ("ALERT_PROTOCOL_VERSION", "it supports no version of TLS that this program accepts"),
+        (
+            "HANDSHAKE_FAILURE",
+            "it refuses the TLS handshake: it may require a client certificate, or accept none of this program's ciphers"
+        ),
+        (
+            "UNRECOGNIZED_NAME",
+            "it has no certificate for this host: check the address, or set tls-server-name in the kubeconfig"
+        ),
+        ("ALERT_INTERNAL_ERROR", "it failed during the TLS handshake: see its log"),
         (
             "ALERT_UNKNOWN_CA",
             "it does not accept the client certificate: the CA that signed it is unknown to the server"
         ),
         ("ALERT_CERTIFICATE_EXPIRED", "it does not accept the client certificate: it has expired"),
         ("CERTIFICATE_REQUIRED", "it requires a client certificate: set client-certificate and client-key"),
+        ("ALERT_CERTIFICATE_REVOKED", "it does not accept the client certificate: it has been revoked"),
         ("ALERT_BAD_CERTIFICATE", "it does not accept the client certificate"),
+        ("ALERT_CERTIFICATE_UNKNOWN", "it does not accept the client certificate"),
+        ("ALERT_UNSUPPORTED_CERTIFICATE", "it does not accept client certificates of this kind"),
+        ("ALERT_ACCESS_DENIED", "it does not let the owner of the client certificate connect"),
+        ("KEY_VALUES_MISMATCH", "the client certificate and the client key do not belong together"),
         ("uncleanShutdown", "it closed the connection"),
     ]
 
@@ -110,7 +125,7 @@ extension ClusterAccess {
                 tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: certificate.key, format: .pem))
             }
         } catch {
-            throw AccessError("a certificate or key of the kubeconfig is not valid PEM (\(error))")
+            throw AccessError("a certificate or key of the kubeconfig or service account is not valid PEM (\(error))")
         }
         return tls
     }

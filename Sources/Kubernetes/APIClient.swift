@@ -60,11 +60,12 @@ package final class APIClient: Sendable {
     ///
     /// - Returns: whether they have changed, so that a retry may succeed.
     private func reload(after failed: Connection) async -> Bool {
+        // Another request may have been first.
+        if connection.withLock({ $0.http !== failed.http }) { return true }
         guard let access = try? await failed.access.reload?(), !access.isEquivalent(to: failed.access),
             let new = try? Connection(access)
         else { return false }
         let superseded = connection.withLock { current in
-            // Another request may have been first.
             guard current.http === failed.http else { return new }
             current = new
             return failed
@@ -154,6 +155,8 @@ package final class APIClient: Sendable {
         _ method: HTTPMethod, _ path: String, _ query: [(String, String)], body: JSONValue? = nil,
         type: String? = nil, verb: String? = nil
     ) async throws(APIError) -> HTTPClientResponse {
+        // Once: a login plugin may give another token each time, and the server accept none of them.
+        var mayReload = true
         while true {
             let connection = connection.withLock(\.self)
             let token = try connection.tokens.current()
@@ -172,13 +175,17 @@ package final class APIClient: Sendable {
             } catch {
                 observer(verb ?? method.rawValue, "error")
                 let error = APIError(error)
-                if error != .cancelled, await reload(after: connection) { continue }
-                throw error
+                guard error != .cancelled, mayReload, await reload(after: connection) else { throw error }
+                mayReload = false
+                continue
             }
             observer(verb ?? method.rawValue, "\(response.status.code)")
             if response.status == .unauthorized {
                 if connection.tokens.invalidate(token) { continue }
-                if await reload(after: connection) { continue }
+                if mayReload, await reload(after: connection) {
+                    mayReload = false
+                    continue
+                }
             }
             return response
         }
@@ -236,7 +243,8 @@ extension APIStatus {
             try? JSONReader.read(bytes.readableBytesUInt8Span, maximumDepth: APIClient.maximumDepth),
             code: Int(response.status.code))
         if message.isEmpty { message = response.status.reasonPhrase }
-        // RFC 9110 allows a date as well; the API server sends seconds.
-        if retryAfter == nil { retryAfter = response.headers.first(name: "Retry-After").flatMap { Int($0) } }
+        if retryAfter == nil {
+            retryAfter = response.headers.first(name: "Retry-After").flatMap { RetryAfter.seconds($0) }
+        }
     }
 }

@@ -6,8 +6,8 @@ import StrictJSON
 struct Response {
     var code: Int
     var text: String
-    /// Seconds.
-    var retryAfter: Int?
+    /// Seconds, or a date.
+    var retryAfter: String?
 
     init(_ code: Int, _ text: String) {
         (self.code, self.text) = (code, text)
@@ -36,7 +36,7 @@ struct Response {
         var head = HTTPResponseHead(
             version: .http1_1, status: .init(statusCode: code),
             headers: ["Content-Type": "application/json", "Content-Length": "\(text.utf8.count)"])
-        if let retryAfter { head.headers.add(name: "Retry-After", value: "\(retryAfter)") }
+        if let retryAfter { head.headers.add(name: "Retry-After", value: retryAfter) }
         try await outbound.write(.head(head))
         try await outbound.write(.body(.byteBuffer(ByteBuffer(string: text))))
         try await outbound.write(.end(nil))

@@ -108,6 +108,7 @@ extension APIServer {
             throw FaultScript.CutOff()
         case .end: break
         case .garbage: try await outbound.write(.body(.byteBuffer(ByteBuffer(string: "<html>\n"))))
+        case .silence(let milliseconds): try await Task.sleep(for: .milliseconds(milliseconds))
         }
     }
 }

@@ -161,7 +161,11 @@ public final class APIServer: Sendable {
             let status = Response.object(code, "TooManyRequests", "come again later")
             let details: JSONValue = ["retryAfterSeconds": .number(JSONNumber(seconds))]
             var response = Response(code, status.setting("details", details))
-            response.retryAfter = seconds
+            response.retryAfter = "\(seconds)"
+            return try await response.write(to: outbound)
+        case .proxy(let code, let retryAfter)?:
+            var response = Response(code, "<html><body>too busy</body></html>")
+            response.retryAfter = retryAfter
             return try await response.write(to: outbound)
         case .silence?: try await Task.sleep(for: .seconds(3600))
         case .delay(let milliseconds)?: try await Task.sleep(for: .milliseconds(milliseconds))

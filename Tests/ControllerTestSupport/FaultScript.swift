@@ -7,6 +7,8 @@ public final class FaultScript: Sendable {
         case status(Int, String, String)
         /// A refusal with Retry-After.
         case statusWithRetry(Int, seconds: Int)
+        /// HTML with this header, as a proxy before the server responds.
+        case proxy(Int, retryAfter: String)
         /// No response at all.
         case silence
         case delay(Int)
@@ -30,6 +32,8 @@ public final class FaultScript: Sendable {
             case end
             /// A line that is not an event.
             case garbage
+            /// Nothing comes for so many milliseconds, and then the end.
+            case silence(Int)
         }
 
         public var after: Int

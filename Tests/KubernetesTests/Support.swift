@@ -13,11 +13,13 @@ extension APIServer {
 
     /// Watches the labelled pods of node-a while `body` runs.
     func watching<Result>(
-        pageSize: Int = 100, token: String? = nil, _ body: (Elements) async throws -> Result
+        pageSize: Int = 100, token: String? = nil, bookmarkTimeout: Duration = .seconds(150),
+        _ body: (Elements) async throws -> Result
     ) async throws -> Result {
         let client = try client(token: token)
         let selectors = [("labelSelector", "kmesh.net/bypass=enabled"), ("fieldSelector", "spec.nodeName=node-a")]
-        let watch = ResourceWatch<Pod>(client, "/api/v1/pods", selectors: selectors, pageSize: pageSize)
+        let watch = ResourceWatch<Pod>(
+            client, "/api/v1/pods", selectors: selectors, pageSize: pageSize, bookmarkTimeout: bookmarkTimeout)
         let elements = Elements()
         let task = Task {
             for await element in watch { await elements.add(element) }

@@ -8,7 +8,9 @@ extension ResourceWatch {
     }
 
     /// All selected objects, page by page.
-    package func list(notOlderThan version: String?) async throws(APIError) -> List {
+    package func list(
+        notOlderThan version: String?, retrying: APIClient.Retrying = .byCaller
+    ) async throws(APIError) -> List {
         var list = List()
         var continueToken: String?
         repeat {
@@ -18,7 +20,7 @@ extension ResourceWatch {
             } else if let version {
                 query.append(("resourceVersion", version))
             }
-            let page = try await client.get(path, query, retrying: .byCaller)
+            let page = try await client.get(path, query, retrying: retrying)
             guard let object = page.object, let metadata = object["metadata"]?.object else {
                 throw .invalidAnswer("a list without metadata")
             }

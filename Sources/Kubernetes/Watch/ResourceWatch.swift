@@ -26,18 +26,22 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
     let path: String
     let selectors: [(String, String)]
     let pageSize: Int
+    /// For how long a watch may deliver nothing, while the server delivers a bookmark every minute.
+    let bookmarkTimeout: Duration
 
     /// - Parameters:
     ///   - path: the collection, such as `/api/v1/pods`.
     ///   - selectors: `labelSelector` and `fieldSelector`.
     ///   - pageSize: the limit of each list request.
     package init(
-        _ client: APIClient, _ path: String, selectors: [(String, String)], pageSize: Int = 100
+        _ client: APIClient, _ path: String, selectors: [(String, String)], pageSize: Int = 100,
+        bookmarkTimeout: Duration = .seconds(150)
     ) {
         self.client = client
         self.path = path
         self.selectors = selectors
         self.pageSize = pageSize
+        self.bookmarkTimeout = bookmarkTimeout
     }
 
     package func makeAsyncIterator() -> Iterator { Iterator(watch: self) }
@@ -104,6 +108,9 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
                 // The server ends every watch at some time. One that ends it at once has a problem.
                 if stream?.deliveredEvents == true { backoff.reset() }
                 if stream?.isShort == true { delay = backoff.next() }
+                // After a backup of etcd was restored, the server has lower versions than before, and is silent about all
+                // changes until it has reached the one that the watch has started from.
+                if let stream, stream.wasSilent(for: watch.bookmarkTimeout) { resourceVersion = nil }
                 stream = nil
                 return nil
             }

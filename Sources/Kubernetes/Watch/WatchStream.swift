@@ -21,6 +21,9 @@ struct WatchStream {
     /// Whether the watch has worked: it has delivered events, or had time to.
     var deliveredEvents: Bool { events > 0 || !isShort }
 
+    /// Whether nothing has come, not even a bookmark, in that time.
+    func wasSilent(for time: Duration) -> Bool { events == 0 && start.duration(to: .now) >= time }
+
     init(_ response: HTTPClientResponse) {
         body = response.body.makeAsyncIterator()
     }

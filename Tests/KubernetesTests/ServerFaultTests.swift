@@ -1,0 +1,112 @@
+import ControllerTestSupport
+import FoundationEssentials
+import Linux
+import MeshSandbox
+import StrictJSON
+import Testing
+
+@testable import Kubernetes
+
+/// What servers, and proxies before them, answer besides what was asked for.
+@Suite(.timeLimit(.minutes(1))) struct ServerFaultTests {
+    @Test(
+        "Retry-After is seconds, or a date as a proxy sends it",
+        arguments: [
+            ("30", 30), ("0", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", 60), ("Wed, 21 Oct 2026 07:26:00 GMT", 0),
+            ("Thu, 01 Jan 2026 00:00:00 GMT", 0), ("soon", nil), ("", nil), ("Wed, 21 Foo 2026 07:28:00 GMT", nil),
+            ("Wed, 21 Oct 2026 07:28:00 CET", nil), ("Wed, 41 Oct 2026 07:28:00 GMT", nil),
+        ] as [(String, Int?)])
+    func retryAfter(_ value: String, _ seconds: Int?) throws {
+        let now = try Date("2026-10-21T07:27:00Z", strategy: .iso8601)
+        #expect(RetryAfter.seconds(value, now: now) == seconds)
+    }
+
+    @Test("A proxy's page is named by its code, and its date is waited for")
+    func proxy() async throws {
+        try await APIServer.with { server in
+            let client = try server.client()
+            server.fail(.proxy(503, retryAfter: "Fri, 31 Dec 9999 23:59:59 GMT"))
+            let error = await #expect(throws: APIError.self) {
+                _ = try await client.get("/api/v1/pods", retrying: .byCaller)
+            }
+            #expect(error?.retryAfter == .seconds(300), "\(error as Any)")
+            #expect(error?.description == "the API server refused with 503: Service Unavailable")
+            // A date that has passed: at once.
+            server.fail(.proxy(429, retryAfter: "Thu, 01 Jan 2026 00:00:00 GMT"), times: 2)
+            _ = try await client.get("/api/v1/pods")
+            #expect(server.hasNoFaultsLeft)
+            await client.shutdown()
+        }
+    }
+
+    @Test(
+        "What ends a TLS handshake is said in words",
+        arguments: [
+            ("SSLV3_ALERT_HANDSHAKE_FAILURE", "refuses the TLS handshake"),
+            ("TLSV1_ALERT_PROTOCOL_VERSION", "supports no version of TLS"),
+            ("TLSV1_ALERT_UNRECOGNIZED_NAME", "no certificate for this host"),
+            ("SSLV3_ALERT_CERTIFICATE_REVOKED", "it has been revoked"),
+            ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "it has expired"), ("TLSV1_ALERT_UNKNOWN_CA", "unknown to the server"),
+            ("SSLV3_ALERT_CERTIFICATE_UNKNOWN", "does not accept the client certificate"),
+            ("SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "of this kind"), ("TLSV1_ALERT_ACCESS_DENIED", "does not let"),
+            ("TLSV1_ALERT_INTERNAL_ERROR", "see its log"), ("KEY_VALUES_MISMATCH", "do not belong together"),
+            ("TLSV1_ALERT_CERTIFICATE_REQUIRED", "requires a client certificate"),
+        ])
+    func alerts(_ constant: String, _ words: String) {
+        // As swift-nio-ssl describes it.
+        let text = "handshakeFailed(NIOSSL.BoringSSLError.sslError([Error: 268436496 error:10000410:SSL routines:"
+        #expect(APIError.words(forTLS: text + "OPENSSL_internal:\(constant) at tls_record.cc:580])").contains(words))
+    }
+
+    @Test("A login plugin that gives another token each time is not run for ever")
+    func changingTokens() async throws {
+        try await TemporaryFolder.with("kmesh-plugin") { folder in
+            try await APIServer.with { server in
+                server.allow(["none of them"])
+                let config = """
+                    current-context: c
+                    contexts: [{name: c, context: {cluster: k, user: alice}}]
+                    clusters: [{name: k, cluster: {server: "\(server.url)"}}]
+                    users:
+                    - {name: alice, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login}}}
+                    """
+                // As `aws eks get-token`.
+                let script = """
+                    #!/bin/sh
+                    cat <<END
+                    {"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
+                    "status":{"token":"$(date +%s%N)"}}
+                    END
+                    """
+                try Files.write(Array(config.utf8), to: folder.path + "/config")
+                try Files.write(Array(script.utf8), to: folder.path + "/login", mode: 0o755)
+                let access = try await ClusterAccess.find(
+                    kubeconfig: folder.path + "/config", environment: { _ in nil })
+                let client = try APIClient(access, userAgent: "test", timeout: .seconds(5))
+                let refusal = await #expect(throws: APIError.self) { _ = try await client.get("/api/v1/pods") }
+                #expect(refusal?.code == 401)
+                #expect(server.takeRequests().count == 2)
+                let watch = await #expect(throws: APIError.self) { _ = try await client.stream("/api/v1/pods", []) }
+                #expect(watch?.code == 401 && server.requests.count == 2)
+                await client.shutdown()
+            }
+        }
+    }
+
+    @Test("Where a watch delivers nothing, not even a bookmark, the objects are listed again")
+    func silentWatch() async throws {
+        try await APIServer.with { server in
+            let labels: JSONValue = ["kmesh.net/bypass": "enabled"]
+            server.put("a", labels: labels)
+            server.failWatch(.silence(300))
+            try await server.watching(bookmarkTimeout: .milliseconds(200)) { elements in
+                await elements.expect("snapshot a")
+                // A server that has been set back to an older state does not report it to this watch.
+                server.put("b", labels: labels)
+                await elements.expect("snapshot a b")
+                server.put("c", labels: labels)
+                await elements.expect("changed c")
+            }
+        }
+    }
+}
