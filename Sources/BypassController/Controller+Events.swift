@@ -18,6 +18,7 @@ extension Controller {
         }
         switch element {
         case .snapshot(let pods):
+            await statusReporter.forgetWritten()
             let labelled = Set(pods.map(\.metadata.uid))
             for entry in entries.values where entry.pod != nil && !labelled.contains(entry.reference.uid) {
                 podDeleted(entry.reference)

@@ -118,18 +118,30 @@ package struct ControllerService: Service {
         logger.notice("the bypass is not enabled (--enable-bypass=true): labels are ignored")
         await retrying("earlier bypasses cannot be turned off yet") {
             do throws(DaemonClient.Failure) {
-                let list = try await daemon.list()
-                for bypass in list.bypasses where PodReference(owner: bypass.owner) != nil {
-                    _ = try await daemon.turnOff(bypass)
-                    logger.notice("no longer bypassed", metadata: ["owner": "\(bypass.owner ?? "")"])
-                }
-                return list.isComplete ? nil : "the daemon's list does not show all bypasses"
+                return try await turnOffAll(daemon)
             } catch {
-                return error.reason
+                return RetryReason(error.reason)
             }
         }
         // That of an expired bypass, too: without a controller nothing keeps it true.
         await removeStatuses { _, _ in true }
+    }
+
+    /// - Returns: why some may still be on; nil if all are off.
+    private func turnOffAll(_ daemon: DaemonClient) async throws(DaemonClient.Failure) -> RetryReason? {
+        let list = try await daemon.list()
+        var failure: RetryReason?
+        for bypass in list.bypasses {
+            guard let owner = bypass.owner, PodReference(owner: owner) != nil else { continue }
+            do throws(DaemonClient.Failure) {
+                _ = try await daemon.turnOff(bypass)
+                logger.notice("no longer bypassed", metadata: ["owner": "\(owner)"])
+            } catch {
+                // One that stays on does not keep the others on.
+                failure = failure ?? RetryReason("\(owner): \(error.reason)")
+            }
+        }
+        return failure ?? (list.isComplete ? nil : RetryReason("the daemon's list does not show all bypasses"))
     }
 
     /// Pods that have lost their label while no controller ran are not in its watch.
@@ -146,18 +158,30 @@ package struct ControllerService: Service {
                 try await PodPatch.removeStatuses(on: configuration.node, with: client, where: isStale)
                 return nil
             } catch {
-                return error.description
+                return RetryReason(error.description, delay: error.retryAfter ?? .zero)
             }
         }
     }
 
     /// - Parameter body: returns why it failed; nil if it has not.
-    private func retrying(_ message: Logger.Message, _ body: () async -> String?) async {
+    private func retrying(_ message: Logger.Message, _ body: () async -> RetryReason?) async {
         var backoff = ExponentialBackoff()
         while !Task.isCancelled, let reason = await body() {
-            logger.warning(message, metadata: ["error": "\(reason)"])
-            try? await Task.sleep(for: backoff.next())
+            logger.warning(message, metadata: ["error": "\(reason.text)"])
+            try? await Task.sleep(for: max(backoff.next(), reason.delay))
         }
+    }
+}
+
+/// Why something has to be tried again.
+private struct RetryReason {
+    var text: String
+    /// How long the server asks its clients to wait.
+    var delay: Duration
+
+    init(_ text: String, delay: Duration = .zero) {
+        self.text = text
+        self.delay = delay
     }
 }
 

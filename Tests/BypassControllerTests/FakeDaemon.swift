@@ -5,23 +5,33 @@ import NIOPosix
 import StrictJSON
 import Synchronization
 
-/// A socket that answers `status` and `bypass` with a given status, and records what it was asked.
+/// A socket that answers `status` and `bypass` with a given status, `list` with given bypasses, and records what it was asked.
 final class FakeDaemon: Sendable {
     let path: String
     private let answer: BypassStatus
+    private let bypasses: [BypassStatus]
+    /// Namespaces whose bypass may not be changed.
+    private let refused: Set<String>
     private let requests = Mutex<[(method: String, netns: String)]>([])
 
-    private init(_ path: String, answer: BypassStatus) {
+    private init(_ path: String, answer: BypassStatus, bypasses: [BypassStatus], refusing refused: Set<String>) {
         self.path = path
         self.answer = answer
+        self.bypasses = bypasses
+        self.refused = refused
     }
 
     /// The methods that were called, each with its namespace.
     var calls: [String] { requests.withLock { $0.map { "\($0.method) \($0.netns)" } } }
 
-    static func with(answer: BypassStatus, _ body: (FakeDaemon) async throws -> Void) async throws {
+    static func with(
+        answer: BypassStatus, bypasses: [BypassStatus] = [], refusing refused: Set<String> = [],
+        _ body: (FakeDaemon) async throws -> Void
+    ) async throws {
         // Below the limit of a socket's path, and removed when it is closed.
-        let daemon = FakeDaemon("/tmp/kmesh-fake-daemon-\(UInt32.random(in: 0 ... .max))", answer: answer)
+        let daemon = FakeDaemon(
+            "/tmp/kmesh-fake-daemon-\(UInt32.random(in: 0 ... .max))", answer: answer, bypasses: bypasses,
+            refusing: refused)
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .childChannelInitializer { child in
                 child.eventLoop.makeCompletedFuture {
@@ -48,7 +58,16 @@ final class FakeDaemon: Sendable {
             return nil
         }
         let netns = request["params"]?.object?["netns"]?.string ?? ""
-        requests.withLock { $0.append((request["method"]?.string ?? "", netns)) }
+        let method = request["method"]?.string ?? ""
+        requests.withLock { $0.append((method, netns)) }
+        if method == "bypass", refused.contains(netns) {
+            let error = #"{"code":-32001,"message":"it may not","data":{"kind":"permission-denied"}}"#
+            return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
+        }
+        if method == "list" {
+            let list = bypasses.compactMap { try? JSONEncoding.text(of: $0) }.joined(separator: ",")
+            return #"{"jsonrpc":"2.0","id":\#(id.text),"result":{"bypasses":[\#(list)]}}"# + "\n"
+        }
         guard let status = try? JSONEncoding.text(of: answer) else { return nil }
         let result = status.dropLast() + #","changed":true}"#
         return #"{"jsonrpc":"2.0","id":\#(id.text),"result":\#(result)}"# + "\n"

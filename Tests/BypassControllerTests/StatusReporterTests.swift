@@ -125,6 +125,35 @@ import Testing
         }
     }
 
+    @Test("Where the pods were listed again, what was written before is not taken for what they have")
+    func listedAgain() async throws {
+        try await reporting { reporter, server in
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("reported") { server.reasons(about: "web") == ["BypassEnabled"] }
+            // A restored backup: an older pod, with a lower version.
+            server.annotate("web", ["kmesh.net/bypass-status": .null])
+            await reporter.forgetWritten()
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("reported again") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
+        }
+    }
+
+    @Test("Events that the API server puts off do not delay the statuses of other pods")
+    func delayedEvents() async throws {
+        try await reporting { reporter, server in
+            server.fail(.statusWithRetry(429, seconds: 300), times: .max) { $0.verb == "POST" }
+            let names = (0..<6).map { "p\($0)" }
+            for name in names {
+                server.put(name, uid: "u-\(name)")
+                let pod = PodReference(namespace: "default", name: name, uid: "u-\(name)")
+                await reporter.report(.init(pod: pod, condition: .on(until: nil)), replacing: nil)
+            }
+            try await until("all are reported") {
+                names.allSatisfy { server.annotation("kmesh.net/bypass-status", of: $0) == "on" }
+            }
+        }
+    }
+
     @Test("A conflict is retried")
     func conflict() async throws {
         try await reporting { reporter, server in

@@ -77,6 +77,10 @@ actor StatusReporter {
         written[uid] = nil
     }
 
+    /// The pods were listed again, and may be older than what was written: after a restored backup of etcd, their versions
+    /// begin again at lower numbers.
+    func forgetWritten() { written = [:] }
+
     /// Cancels all reports that are still pending.
     func stop() async {
         pending = [:]
@@ -105,6 +109,8 @@ actor StatusReporter {
                 written[uid] = pod.flatMap { pod in
                     update.condition.annotation.map { Written(annotation: $0, version: pod.version) }
                 }
+                // Without the permit: a server that is busy with Events must not delay the statuses of other pods.
+                if pod != nil { await recordEvents(of: update) }
             } catch {
                 if error == .cancelled { break }
                 observer(error.code.map { "\($0)" } ?? "unreachable")
@@ -143,9 +149,7 @@ actor StatusReporter {
     private func write(_ update: StatusUpdate) async throws(APIError) -> ObjectMeta? {
         let hasExpired = if case .expired = update.condition { true } else { false }
         let patch = PodPatch(update.pod, annotation: update.condition.annotation, removesLabel: hasExpired)
-        guard let pod = try await patch.apply(with: client) else { return nil }
-        await recordEvents(of: update)
-        return pod
+        return try await patch.apply(with: client)
     }
 
     private func recordEvents(of update: StatusUpdate) async {

@@ -1,0 +1,101 @@
+import BypassAPI
+import BypassClient
+import ControllerTestSupport
+import Kubernetes
+import Logging
+import StrictJSON
+import Testing
+
+@testable import BypassController
+
+/// A daemon or an API server that refuses some of what the controller asks for.
+@Suite(.timeLimit(.minutes(1))) struct FailureTests {
+    private static let status = "kmesh.net/bypass-status"
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private func until(_ what: String, _ isTrue: () -> Bool) async throws {
+        for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(isTrue(), "\(what)")
+    }
+
+    @Test("A change of a bypass that fails, and an end that fails, leave it on, and the pod says so")
+    func unchanged() async throws {
+        try await FakeDaemon.with(answer: bypass(), refusing: ["pod:u-1"]) { daemon in
+            try await APIServer.with { server in
+                server.put("web", uid: "u-1")
+                let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
+                let controller = Controller(
+                    daemon: DaemonClient(daemon.path) { _, _ in },
+                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), sidecars: Sidecars(),
+                    metrics: ControllerMetrics(), logger: logger)
+                await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass(until: 4_000_000_000)])))
+                let inbound = pod(annotations: ["kmesh.net/bypass-direction": "inbound"])
+                await controller.handle(.snapshot([inbound]))
+                let words = "on until 2096-10-02T07:06:40Z, unchanged: it may not"
+                try await until("the change is reported") { server.annotation(Self.status, of: "web") == words }
+                try await until("an Event") { server.reasons(about: "web") == ["BypassFailed"] }
+                let message = server.events(about: "web").first?["message"]?.string
+                #expect(message == "The bypass stays as it was: it may not.")
+                server.annotate("web", [Self.status: .null])
+                await controller.handle(.snapshot([Pod]()))
+                try await until("the end is reported") { server.annotation(Self.status, of: "web") == words }
+                await controller.stop()
+                await client.shutdown()
+            }
+        }
+    }
+
+    /// Runs a controller that only takes back what an earlier one has done.
+    private func disabled(
+        _ server: APIServer, _ daemon: FakeDaemon, _ body: () async throws -> Void
+    ) async throws {
+        var configuration = ControllerService.Configuration(node: "node-a")
+        configuration.socket = daemon.path
+        configuration.healthPort = 0
+        let service = try ControllerService(configuration, ClusterAccess(server: server.url), logger: logger)
+        let task = Task { try await service.run() }
+        do {
+            try await body()
+        } catch {
+            task.cancel()
+            throw error
+        }
+        task.cancel()
+        try await task.value
+    }
+
+    @Test("Disabled: a bypass that cannot be turned off keeps no other on")
+    func refusedEnd() async throws {
+        var other = bypass()
+        (other.netns, other.owner) = ("pod:u-2", "kubernetes:default/web-2/u-2")
+        try await FakeDaemon.with(answer: bypass(state: .off), bypasses: [bypass(), other], refusing: ["pod:u-1"]) {
+            daemon in
+            try await APIServer.with { server in
+                try await disabled(server, daemon) {
+                    try await until("the other is off") { daemon.calls.contains("bypass pod:u-2") }
+                }
+            }
+        }
+    }
+
+    @Test("Disabled: a status that may not be removed keeps no other, and Retry-After is kept")
+    func refusedRemoval() async throws {
+        try await FakeDaemon.with(answer: bypass(state: .off)) { daemon in
+            try await APIServer.with { server in
+                for name in ["a", "b"] { server.put(name, annotations: [Self.status: "on"]) }
+                server.admit { review in
+                    review["object"]?["metadata"]?["name"] == "a" ? .init(422, "Invalid", "denied request: no") : nil
+                }
+                try await disabled(server, daemon) {
+                    try await until("b has none") { server.annotation(Self.status, of: "b") == nil }
+                    #expect(server.annotation(Self.status, of: "a") == "on")
+                    let start = ContinuousClock.now
+                    server.fail(.statusWithRetry(429, seconds: 1)) { $0.verb == "PATCH" }
+                    server.admit(by: nil)
+                    try await until("a has none") { server.annotation(Self.status, of: "a") == nil }
+                    #expect(start.duration(to: .now) >= .seconds(1))
+                }
+            }
+        }
+    }
+}
