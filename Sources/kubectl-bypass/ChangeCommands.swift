@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import BypassAPI
+internal import ArgumentParser
+internal import BypassAPI
 internal import Console
 internal import Kubernetes
 internal import PodBypass
@@ -11,7 +11,9 @@ struct WaitOptions: ParsableArguments {
         help: "Wait until the pod's status says what came of it (default: at a terminal).")
     var wait: Bool?
 
-    @Option(help: .init("Wait no longer than this: 30s, 5m (default: 60s).", valueName: "time"))
+    @Option(
+        help: .init("Wait no longer than this: 30s, 5m (default: 60s).", valueName: "time"),
+        transform: { try TimeToLive($0) })
     var timeout: TimeToLive?
 
     private static let usualSeconds = 60
@@ -91,7 +93,7 @@ struct On: AsyncParsableCommand {
     func run() async throws {
         let values = Dictionary(options.compactMap { entry in entry.value.map { (entry.annotation, $0) } }) { $1 }
         try await cluster.withCluster { cluster in
-            let (pods, failures) = try await cluster.pods(of: targets)
+            let (pods, failures) = try await cluster.pods(of: targets, isForStart: true)
             let change = PodChange(cluster: cluster, goal: .on(values), user: await cluster.userName())
             let run = ChangeRun(change: change, timeout: waiting.duration, isJSON: self.cluster.isJSON)
             try await run.run(pods, failures)
@@ -122,12 +124,5 @@ struct Off: AsyncParsableCommand {
             let run = ChangeRun(change: change, timeout: waiting.duration, isJSON: self.cluster.isJSON)
             try await run.run(pods, failures)
         }
-    }
-}
-
-extension TimeToLive: ExpressibleByArgument {
-    public init?(argument: String) {
-        guard let time = try? TimeToLive(argument) else { return nil }
-        self = time
     }
 }

@@ -8,6 +8,8 @@ struct Cluster: Sendable {
     let client: APIClient
     /// Of targets.
     let namespace: String
+    /// Who waits where the server says when to try again.
+    var retrying = APIClient.Retrying.here
 
     // MARK: pods
 
@@ -22,7 +24,8 @@ struct Cluster: Sendable {
         let path = namespace.map { "/api/v1/namespaces/\($0)/pods" } ?? "/api/v1/pods"
         let selectors = selector.map { [("labelSelector", $0)] } ?? []
         // Newer than anything that this user has done before.
-        return try await ResourceWatch<Pod>(client, path, selectors: selectors).list(notOlderThan: nil).items
+        return try await ResourceWatch<Pod>(client, path, selectors: selectors)
+            .list(notOlderThan: nil, retrying: retrying).items
     }
 
     /// Changes a pod's metadata, unless another pod has its name by now.
@@ -55,21 +58,25 @@ struct Cluster: Sendable {
 
     /// The pods that the options name, each once, and why there are none of some.
     ///
+    /// - Parameter isForStart: whether pods that have ended, or are being deleted, are left out, unless one is named.
     /// - Throws: if there are none at all.
-    func pods(of options: TargetOptions) async throws(Failure) -> (pods: [Pod], failures: [Failure]) {
+    func pods(
+        of options: TargetOptions, isForStart: Bool = false
+    ) async throws(Failure) -> (pods: [Pod], failures: [Failure]) {
         if let selector = options.selector {
             let place = options.allNamespaces ? nil : namespace
             let found = try await reporting(.list, in: place) { () throws(APIError) in
                 try await pods(selector, in: place)
             }
             if found.isEmpty { throw Failure("no pod \(Self.words(place)) has the labels \(selector)") }
-            return (found, [])
+            let left = try Self.startable(found, isForStart, of: "\(Self.words(place)) with the labels \(selector)")
+            return (left, [])
         }
         var found: [Pod] = []
         var failures: [Failure] = []
         for target in options.targets {
             do throws(Failure) {
-                for pod in try await pods(of: target)
+                for pod in try await pods(of: target, isForStart: isForStart)
                 where !found.contains(where: { $0.metadata.uid == pod.metadata.uid }) {
                     found.append(pod)
                 }
@@ -81,7 +88,7 @@ struct Cluster: Sendable {
         return (found, failures)
     }
 
-    private func pods(of target: Target) async throws(Failure) -> [Pod] {
+    private func pods(of target: Target, isForStart: Bool) async throws(Failure) -> [Pod] {
         switch target {
         case .pod(let name):
             do throws(APIError) {
@@ -105,8 +112,15 @@ struct Cluster: Sendable {
                 try await pods(selector, in: namespace)
             }
             if found.isEmpty { throw Failure("\(kind.rawValue) \(name) in namespace \(namespace) has no pods") }
-            return found
+            return try Self.startable(found, isForStart, of: "of \(kind.rawValue) \(name) in namespace \(namespace)")
         }
+    }
+
+    /// Those in which a bypass can start, if it is for that.
+    private static func startable(_ found: [Pod], _ isForStart: Bool, of whom: String) throws(Failure) -> [Pod] {
+        let pods = isForStart ? found.filter { $0.obstacle == nil } : found
+        if pods.isEmpty { throw Failure("all pods \(whom) have ended, or are being deleted") }
+        return pods
     }
 
     /// Says that the pod was not found, and which pod may be meant.

@@ -37,8 +37,12 @@ struct ClusterOptions: ParsableArguments {
 
     /// Runs `body` with a client of the cluster.
     ///
-    /// - Parameter timeout: of each request.
-    func withCluster(timeout: Duration = .seconds(30), _ body: (Cluster) async throws -> Void) async throws {
+    /// - Parameters:
+    ///   - timeout: of each request.
+    ///   - retrying: who waits where the server says when to try again.
+    func withCluster(
+        timeout: Duration = .seconds(30), retrying: APIClient.Retrying = .here, _ body: (Cluster) async throws -> Void
+    ) async throws {
         let client: APIClient
         let own: String?
         do throws(AccessError) {
@@ -51,7 +55,7 @@ struct ClusterOptions: ParsableArguments {
             throw Failure(error.description)
         }
         do {
-            try await body(Cluster(client: client, namespace: namespace ?? own ?? "default"))
+            try await body(Cluster(client: client, namespace: namespace ?? own ?? "default", retrying: retrying))
         } catch {
             await client.shutdown()
             throw error
@@ -64,7 +68,7 @@ struct ClusterOptions: ParsableArguments {
 struct TargetOptions: ParsableArguments {
     @Argument(
         help: .init("Pods: POD, or deploy, sts, ds, rs or job with /NAME.", valueName: "target"),
-        completion: .names)
+        completion: .names, transform: { try Target($0) })
     var targets: [Target] = []
 
     @Option(name: [.customShort("l"), .long], help: .init("All pods with these labels: app=web.", valueName: "labels"))
@@ -77,6 +81,9 @@ struct TargetOptions: ParsableArguments {
         if targets.isEmpty == (selector == nil) {
             throw ValidationError("name pods, or select them with --selector: one of the two")
         }
+        if selector?.isBlank == true {
+            throw ValidationError("the selector is empty, which would select all pods: give labels, such as app=web")
+        }
         if allNamespaces, selector == nil {
             throw ValidationError("a name is one namespace's: --all-namespaces needs --selector")
         }
@@ -84,6 +91,8 @@ struct TargetOptions: ParsableArguments {
 }
 
 extension String {
+    var isBlank: Bool { allSatisfy(\.isWhitespace) }
+
     /// As Kubernetes names objects (RFC 1123): it has nothing that means something else in a URL.
     var isObjectName: Bool {
         let isPlain = utf8.allSatisfy {

@@ -69,7 +69,7 @@ struct Completion {
             return (pods + types, isOnlyType ? .noSpace : directive)
         }
         let type = String(current[...slash])
-        switch Target(argument: type + "x") {
+        switch try? Target(type + "x") {
         case .pod:
             return await names { cluster in
                 try await cluster.pods(nil, in: cluster.namespace).map { type + $0.metadata.name }
@@ -86,7 +86,7 @@ struct Completion {
         var found: [String] = []
         do {
             // A shell waits for it.
-            try await options().withCluster(timeout: .seconds(3)) { found = try await body($0) }
+            try await options().withCluster(timeout: .seconds(3), retrying: .byCaller) { found = try await body($0) }
         } catch {
             return ([], .error)
         }

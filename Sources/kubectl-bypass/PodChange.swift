@@ -23,7 +23,7 @@ struct PodChange: Sendable {
     func apply(to pod: Pod) async throws(Failure) -> Pod {
         switch goal {
         case .on(let options):
-            if pod.metadata.deletionTimestamp != nil { throw Failure("it is being deleted") }
+            if let obstacle = pod.obstacle { throw Failure(obstacle) }
             // What the controller has said of an earlier bypass does not answer this one: it writes it again.
             let values = options.merging(claims(about: pod)) { $1 }
             return try await patch(
@@ -73,5 +73,13 @@ struct PodChange: Sendable {
                 attempt += 1
             }
         }
+    }
+}
+
+extension Pod {
+    /// Why no bypass can start in it any more; nil if one can.
+    var obstacle: String? {
+        if metadata.deletionTimestamp != nil { return "it is being deleted" }
+        return hasEnded ? "it has ended (\(status?.phase ?? "")): there is nothing to bypass" : nil
     }
 }

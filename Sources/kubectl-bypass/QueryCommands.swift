@@ -61,7 +61,8 @@ struct List: AsyncParsableCommand {
     func run() async throws {
         try await cluster.withCluster { cluster in
             let place = allNamespaces ? nil : cluster.namespace
-            let selector = [BypassLabel.selector, self.selector].compactMap(\.self).joined(separator: ",")
+            let others = self.selector.flatMap { $0.isBlank ? nil : $0 }
+            let selector = [BypassLabel.selector, others].compactMap(\.self).joined(separator: ",")
             let pods = try await cluster.reporting(.list, in: place) { () throws(APIError) in
                 try await cluster.pods(selector, in: place)
             }

@@ -6,10 +6,7 @@ internal import PodBypass
 extension PodReport {
     /// Whether connections go to the sidecar that should not, or the other way round.
     var isNotEffective: Bool {
-        switch reported?.state {
-        case .notEffective, .partlyEffective, .offNotEffective: true
-        default: false
-        }
+        reported?.state == .offNotEffective || isAsked && reported?.isEffective == false
     }
 
     private var color: Style.Color? {
@@ -61,7 +58,8 @@ extension PodReport {
         }
         // The end has a column of its own.
         let status = status.map { status in
-            reported?.until.map { status.replacing(" until \($0)", with: "") } ?? status
+            reported?.until.map { status.replacing("; until \($0)", with: "").replacing(" until \($0)", with: "") }
+                ?? status
         }
         return [
             Cell(name), Cell(status ?? "-", color), Cell(setAt.map { elapsed(since: $0, now: style.now) } ?? "-"),

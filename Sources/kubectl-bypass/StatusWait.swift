@@ -16,6 +16,10 @@ enum PodAnswer: Hashable, Sendable {
             self = isOn ? .done(.failed, "it was deleted meanwhile") : .done(.done, "deleted")
             return
         }
+        if isOn, pod.hasEnded {
+            self = .done(.failed, "it has ended meanwhile (\(pod.status?.phase ?? ""))")
+            return
+        }
         let report = PodReport(pod)
         self = isOn ? Self.on(report) : Self.off(report, previous: previous)
     }
@@ -38,7 +42,8 @@ enum PodAnswer: Hashable, Sendable {
         switch pod.reported?.state {
         case nil, .expired: return .done(.done, pod.words)
         case .offNotEffective: return .done(.notEffective, pod.words)
-        case .failed where pod.status != previous: return .done(.failed, pod.words)
+        case .failed where pod.status != previous, .unchanged where pod.status != previous:
+            return .done(.failed, pod.words)
         default:
             return .pending("its status is still \"\(pod.words)\"")
         }
@@ -64,6 +69,8 @@ struct StatusWait {
         var previous: String?
         /// What is known, for the case that no more comes.
         var words = ""
+        /// Since when the server says that this user may not read it.
+        var forbiddenSince: ContinuousClock.Instant?
     }
 
     /// A read of one pod is cheap, and needs no more permission than any other command: a watch would.
@@ -107,6 +114,8 @@ struct StatusWait {
         }
     }
 
+    /// A server that starts says so to everyone, until it has loaded its roles.
+    private static let startTime = Duration.seconds(10)
     /// The last look has a moment, too, at the end of the time.
     private static let shortestLook = Duration.seconds(1)
 
@@ -116,13 +125,19 @@ struct StatusWait {
             let pod = try await withTimeout(max(limit, Self.shortestLook)) { () async throws(APIError) in
                 try await cluster.pod(known.name, in: known.namespace)
             }
+            pending.forbiddenSince = nil
             let isSame = pod.metadata.uid == known.uid
             if isSame { pending.pod = pod }
             return PodAnswer(isOn: isOn, isSame ? pod : nil, previous: pending.previous)
         } catch {
             switch error.code {
             case 404: return PodAnswer(isOn: isOn, nil, previous: pending.previous)
-            case 401, 403: return .done(.failed, Refusal(error, .get, in: known.namespace).message)
+            case 401: return .done(.failed, Refusal(error, .get, in: known.namespace).message)
+            case 403:
+                let since = pending.forbiddenSince ?? .now
+                pending.forbiddenSince = since
+                let words = Refusal(error, .get, in: known.namespace).message
+                return since.duration(to: .now) < Self.startTime ? .pending(words) : .done(.failed, words)
             // It may be back in a moment.
             default: return .pending(error.description)
             }

@@ -90,6 +90,8 @@ import Testing
             }
             kubectl.server.fail(.drop, where: isLook)
             kubectl.server.fail(.status(503, "ServiceUnavailable", "starting"), where: isLook)
+            // Its roles are not loaded yet.
+            kubectl.server.fail(.status(403, "Forbidden", "RBAC: clusterrole \"view\" not found"), where: isLook)
             let result = try await kubectl.answering("on") {
                 try await kubectl("on", "web-0", "--wait", "--timeout", "20s")
             }
