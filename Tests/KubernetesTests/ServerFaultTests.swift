@@ -23,8 +23,7 @@ import Testing
 
     @Test("A proxy's page is named by its code, and its date is waited for")
     func proxy() async throws {
-        try await APIServer.with { server in
-            let client = try server.client()
+        try await with { server, client in
             server.fail(.proxy(503, retryAfter: "Fri, 31 Dec 9999 23:59:59 GMT"))
             let error = await #expect(throws: APIError.self) {
                 _ = try await client.get("/api/v1/pods", retrying: .byCaller)
@@ -35,7 +34,6 @@ import Testing
             server.fail(.proxy(429, retryAfter: "Thu, 01 Jan 2026 00:00:00 GMT"), times: 2)
             _ = try await client.get("/api/v1/pods")
             #expect(server.hasNoFaultsLeft)
-            await client.shutdown()
         }
     }
 
@@ -61,34 +59,23 @@ import Testing
     @Test("A login plugin that gives another token each time is not run for ever")
     func changingTokens() async throws {
         try await TemporaryFolder.with("kmesh-plugin") { folder in
-            try await APIServer.with { server in
+            // As `aws eks get-token`.
+            let script = """
+                #!/bin/sh
+                cat <<END
+                {"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
+                "status":{"token":"$(date +%s%N)"}}
+                END
+                """
+            try Files.write(Array(script.utf8), to: folder.path + "/login", mode: 0o755)
+            let user = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login}}"
+            try await with(user, in: folder.path) { server, client in
                 server.allow(["none of them"])
-                let config = """
-                    current-context: c
-                    contexts: [{name: c, context: {cluster: k, user: alice}}]
-                    clusters: [{name: k, cluster: {server: "\(server.url)"}}]
-                    users:
-                    - {name: alice, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login}}}
-                    """
-                // As `aws eks get-token`.
-                let script = """
-                    #!/bin/sh
-                    cat <<END
-                    {"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
-                    "status":{"token":"$(date +%s%N)"}}
-                    END
-                    """
-                try Files.write(Array(config.utf8), to: folder.path + "/config")
-                try Files.write(Array(script.utf8), to: folder.path + "/login", mode: 0o755)
-                let access = try await ClusterAccess.find(
-                    kubeconfig: folder.path + "/config", environment: { _ in nil })
-                let client = try APIClient(access, userAgent: "test", timeout: .seconds(5))
                 let refusal = await #expect(throws: APIError.self) { _ = try await client.get("/api/v1/pods") }
                 #expect(refusal?.code == 401)
                 #expect(server.takeRequests().count == 2)
                 let watch = await #expect(throws: APIError.self) { _ = try await client.stream("/api/v1/pods", []) }
                 #expect(watch?.code == 401 && server.requests.count == 2)
-                await client.shutdown()
             }
         }
     }
@@ -107,6 +94,33 @@ import Testing
                 server.put("c", labels: labels)
                 await elements.expect("changed c")
             }
+        }
+    }
+
+    /// - Parameters:
+    ///   - user: of the kubeconfig; nil for a client without credentials.
+    ///   - folder: where the kubeconfig is.
+    private func with(
+        _ user: String? = nil, in folder: String = "", _ body: (APIServer, APIClient) async throws -> Void
+    ) async throws {
+        try await APIServer.with { server in
+            var access = ClusterAccess(server: server.url)
+            if let user {
+                let config = """
+                    {current-context: c, contexts: [{name: c, context: {cluster: k, user: alice}}],
+                    clusters: [{name: k, cluster: {server: "\(server.url)"}}], users: [{name: alice, user: \(user)}]}
+                    """
+                try Files.write(Array(config.utf8), to: folder + "/config")
+                access = try await ClusterAccess.find(kubeconfig: folder + "/config", environment: { _ in nil })
+            }
+            let client = try APIClient(access, userAgent: "test", timeout: .seconds(5))
+            do {
+                try await body(server, client)
+            } catch {
+                await client.shutdown()
+                throw error
+            }
+            await client.shutdown()
         }
     }
 }
