@@ -80,6 +80,25 @@ import Testing
         }
     }
 
+    @Test("A watch that gets a page of a proxy, or an error, each time is tried again after longer and longer pauses")
+    func uselessWatches() async throws {
+        let kinds: [FaultScript.WatchFault.Kind] = [.garbage, .error(410, "Expired"), .error(500, "InternalError")]
+        let counts = try await withThrowingTaskGroup(of: Int.self) { group in
+            for kind in kinds {
+                group.addTask {
+                    try await APIServer.with { server in
+                        server.failWatch(kind, times: .max)
+                        try await server.watching { _ in try await Task.sleep(for: .seconds(3)) }
+                        return server.requests.count(where: \.isWatch)
+                    }
+                }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        // The pauses end after 0.2, 0.6, 1.4 and 3 s at most, and after half of that at least.
+        #expect(counts.allSatisfy { $0 <= 6 }, "\(counts)")
+    }
+
     @Test("Where a watch delivers nothing, not even a bookmark, the objects are listed again")
     func silentWatch() async throws {
         try await APIServer.with { server in

@@ -114,7 +114,7 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
                 stream = nil
                 return nil
             }
-            if event.type == "ERROR" {
+            if event.isError {
                 // The server cannot go on from this version, and a retry from it would fail, too.
                 resourceVersion = nil
                 throw .refused(APIStatus(event.object))

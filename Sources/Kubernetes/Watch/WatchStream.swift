@@ -7,6 +7,9 @@ struct WatchStream {
     struct Event {
         var type: String
         var object: JSONValue
+
+        /// Whether it says why the watch ends.
+        var isError: Bool { type == "ERROR" }
     }
 
     /// The longest `timeoutSeconds` of a watch.
@@ -33,8 +36,10 @@ struct WatchStream {
         while true {
             switch framer.next() {
             case .line(let line):
-                events += 1
-                return try Self.event(line)
+                let event = try Self.event(line)
+                // Neither a proxy's page nor an error shows that the watch works.
+                if !event.isError { events += 1 }
+                return event
             case .overlong: throw .invalidAnswer("a watch event is longer than \(framer.limit) bytes")
             case .blank: continue
             case nil: break
