@@ -190,9 +190,10 @@ import Testing
     @Test("An update that is refused is tried at once when the API server works again, and as the condition is then")
     func resumed() async throws {
         try await reporting { reporter, server in
-            server.fail(.statusWithRetry(429, seconds: 300)) { $0.verb == "PATCH" }
+            // Without that, the last attempt comes after 25 s at least.
+            server.fail(.status(403, "Forbidden", "RBAC: not loaded"), times: 8) { $0.verb == "PATCH" }
             await reporter.report(.init(pod: Self.name, condition: .failed("x")), replacing: nil)
-            try await until("refused") { server.hasNoFaultsLeft }
+            try await until("refused") { server.requests.contains { $0.verb == "PATCH" } }
             await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
             // The worker may not have begun to wait yet.
             for _ in 0..<2000 where server.annotation("kmesh.net/bypass-status", of: "web") == nil {
@@ -200,6 +201,21 @@ import Testing
                 try await Task.sleep(for: .milliseconds(5))
             }
             #expect(server.annotation("kmesh.net/bypass-status", of: "web") == "on")
+        }
+    }
+
+    @Test("What the server puts off is not tried before, also where the API server works again")
+    func putOff() async throws {
+        try await reporting { reporter, server in
+            server.fail(.statusWithRetry(429, seconds: 1)) { $0.verb == "PATCH" }
+            let start = ContinuousClock.now
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            for _ in 0..<2000 where server.annotation("kmesh.net/bypass-status", of: "web") == nil {
+                await reporter.retryNow()
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            #expect(server.annotation("kmesh.net/bypass-status", of: "web") == "on")
+            #expect(start.duration(to: .now) >= .seconds(1))
         }
     }
 

@@ -89,7 +89,8 @@ actor StatusReporter {
         for worker in workers { await worker.value }
     }
 
-    /// Has every update that waits for its next attempt tried now: the API server has answered something else.
+    /// Has every update that waits for its next attempt tried now, unless the server has said when: the API server has answered
+    /// something else.
     func retryNow() {
         for timer in retryTimers.values { timer.cancel() }
     }
@@ -122,12 +123,15 @@ actor StatusReporter {
                     await record(Self.event(denial), about: update.pod)
                 }
                 if pending[uid] == nil { pending[uid] = update }
-                await wait(uid, for: max(backoff.next(), error.retryAfter ?? .zero))
+                let asked = error.retryAfter ?? .zero
+                try? await Task.sleep(for: asked)
+                await wait(uid, for: max(backoff.next() - asked, .zero))
             }
         }
         workers[uid] = nil
     }
 
+    /// Ends early for `retryNow`.
     private func wait(_ uid: String, for delay: Duration) async {
         let timer = Task { () -> Void in try? await Task.sleep(for: delay) }
         retryTimers[uid] = timer
