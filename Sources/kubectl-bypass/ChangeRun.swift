@@ -20,11 +20,15 @@ struct ChangeRun {
         for failure in failures { results.print(failure) }
         var changed: [StatusWait.Pending] = []
         for pod in pods {
-            let after: Pod
+            let after: Pod?
             do throws(Failure) {
                 after = try await change.apply(to: pod)
             } catch {
                 try results.add(PodResult(report: PodReport(pod), outcome: .failed, words: error.message))
+                continue
+            }
+            guard let after else {
+                try results.add(PodResult(report: PodReport(pod), outcome: .done, words: "deleted"))
                 continue
             }
             changed.append(.init(pod: after, previous: pod.metadata.annotations[Annotations.status]))

@@ -19,8 +19,8 @@ struct PodChange: Sendable {
 
     private static let maxAttempts = 3
 
-    /// - Returns: the pod after the change.
-    func apply(to pod: Pod) async throws(Failure) -> Pod {
+    /// - Returns: the pod after the change; nil if it is gone, and so is its bypass.
+    func apply(to pod: Pod) async throws(Failure) -> Pod? {
         switch goal {
         case .on(let options):
             if let obstacle = pod.obstacle { throw Failure(obstacle) }
@@ -36,6 +36,7 @@ struct PodChange: Sendable {
             do throws(APIError) {
                 return try await change(pod, label: .null, annotations.map { ($0, .null) })
             } catch {
+                if error.isUIDMismatch { return nil }
                 // A policy may reserve the annotations, but lets everyone end a bypass.
                 guard error.isDenial else {
                     throw Failure(Refusal(error, .patch, in: pod.metadata.namespace).message)

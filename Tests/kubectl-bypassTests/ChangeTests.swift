@@ -196,12 +196,15 @@ import Testing
             let server = kubectl.server
             server.admit { _ in
                 server.delete("web-0")
-                server.put("web-0", uid: "another")
+                server.put("web-0")
                 return nil
             }
             let late = try await kubectl("on", "web-0")
             #expect(late.code == 1 && late.errors.contains("it was deleted meanwhile"), "\(late)")
             #expect(!server.hasLabel("web-0"))
+            // Its bypass has ended with it.
+            let off = try await kubectl("off", "web-0")
+            #expect(off.code == 0 && off.output == "default/web-0: deleted\n", "\(off)")
         }
     }
 
