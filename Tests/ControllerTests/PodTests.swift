@@ -77,6 +77,30 @@ extension ControllerTests {
             }
         }
 
+        @Test("A pod that has lost its bypass with its sandbox gets one for the rest of the time, not for all of it")
+        func lostExpiry() async throws {
+            try await ControllerRig.with { it in
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "1h"])
+                it.server.label("web")
+                try await it.start()
+                try await it.becomes(.app)
+                func status() -> String? { it.server.annotation("kmesh.net/bypass-status", of: "web") }
+                try await eventually("on: \(it.log)") { status()?.hasPrefix("on until ") == true }
+                let end = try #require(status()?.dropFirst("on until ".count))
+                it.server.patch("web", ["status": ["conditions": [["type": "Initialized", "status": "False"]]]])
+                _ = try await it.rig.off("pod:" + it.uid)
+                try await it.says("waiting: its init containers have not finished; until \(end)")
+                // The annotation decides, not what the controller remembers.
+                await it.kill(9)
+                let other: JSONValue = "waiting: its init containers have not finished; until 2036-11-26T16:00:00Z"
+                it.server.annotate("web", ["kmesh.net/bypass-status": other])
+                it.server.patch("web", ["status": ["conditions": [["type": "Initialized", "status": "True"]]]])
+                try await it.start()
+                try await eventually("on again: \(it.log)") { status()?.hasPrefix("on until 2036-11-26T1") == true }
+                try await it.becomes(.app)
+            }
+        }
+
         @Test("A Job that completes ends its bypass without a warning", arguments: ["Succeeded", "Failed"])
         func completed(_ phase: String) async throws {
             try await ControllerRig.with { it in
