@@ -125,7 +125,7 @@ actor Controller {
     func refreshStatus(_ uid: String, after delay: Duration) {
         setRequeueTimer(uid, after: delay) { controller in
             guard let bypass = controller.entries[uid]?.bypass else { return }
-            if let status = try? await controller.daemon.status(of: bypass.netns), status.owner == bypass.owner {
+            if let status = try? await controller.daemon.status(of: bypass), status.owner == bypass.owner {
                 controller.entries[uid]?.setBypass(status)
             }
             controller.enqueue(uid)

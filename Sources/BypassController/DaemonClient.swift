@@ -91,6 +91,18 @@ struct DaemonClient: Sendable {
         }
     }
 
+    /// The present status of a bypass. The pod's name is not enough where its processes are in several namespaces.
+    ///
+    /// - Returns: nil if the daemon does not show it.
+    func status(of known: BypassStatus) async throws(Failure) -> BypassStatus? {
+        do throws(Failure) {
+            return try await status(of: known.netns)
+        } catch {
+            guard case .call(.refused(let refusal)) = error, refusal.known == .netnsMismatch else { throw error }
+            return try await list().bypasses.first { $0.inode == known.inode }
+        }
+    }
+
     /// All bypasses on the node, or as many as fit into an answer.
     func list() async throws(Failure) -> ListMethod.Result {
         try await call("list") { client throws(Failure) in

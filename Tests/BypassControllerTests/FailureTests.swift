@@ -45,6 +45,19 @@ import Testing
         }
     }
 
+    @Test("The status of a pod whose processes are in several namespaces is that of the bypassed one")
+    func severalNamespaces() async throws {
+        let other = bypass(inode: 43)
+        try await FakeDaemon.with(answer: bypass(), bypasses: [other, bypass(until: 60)], refusing: ["pod:u-1"]) {
+            daemon in
+            let client = DaemonClient(daemon.path) { _, _ in }
+            let own = try await client.status(of: bypass())
+            #expect(own?.expiresAt == at(60))
+            let unknown = try await client.status(of: bypass(inode: 44))
+            #expect(unknown == nil)
+        }
+    }
+
     /// Runs a controller that only takes back what an earlier one has done.
     private func disabled(
         _ server: APIServer, _ daemon: FakeDaemon, _ body: () async throws -> Void

@@ -10,7 +10,7 @@ final class FakeDaemon: Sendable {
     let path: String
     private let answer: BypassStatus
     private let bypasses: [BypassStatus]
-    /// Namespaces whose bypass may not be changed.
+    /// Namespaces whose bypass may not be changed, and whose name is not enough to read it.
     private let refused: Set<String>
     private let requests = Mutex<[(method: String, netns: String)]>([])
 
@@ -62,6 +62,10 @@ final class FakeDaemon: Sendable {
         requests.withLock { $0.append((method, netns)) }
         if method == "bypass", refused.contains(netns) {
             let error = #"{"code":-32001,"message":"it may not","data":{"kind":"permission-denied"}}"#
+            return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
+        }
+        if method == "status", refused.contains(netns) {
+            let error = #"{"code":-32009,"message":"several namespaces","data":{"kind":"netns-mismatch"}}"#
             return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
         }
         if method == "list" {
