@@ -17,9 +17,10 @@ extension Controller {
             watchFailure = nil
         }
         switch element {
-        case .snapshot(let pods):
+        case .snapshot(let pods, let unreadable):
             await statusReporter.forgetWritten()
-            let labelled = Set(pods.map(\.metadata.uid))
+            for object in unreadable { reportUnreadable(object.reason) }
+            let labelled = Set(pods.map(\.metadata.uid) + unreadable.map(\.uid))
             for entry in entries.values where entry.pod != nil && !labelled.contains(entry.reference.uid) {
                 podDeleted(entry.reference)
             }
@@ -36,13 +37,17 @@ extension Controller {
             metrics.recordDisconnection("api-server")
             logger.warning("the watch of pods failed", metadata: ["error": "\(error)", "hint": "\(error.hint)"])
         case .resumed: logger.info("the watch of pods has resumed")
-        case .unreadable(let reason): logger.warning("skipped an unreadable pod", metadata: ["error": "\(reason)"])
+        case .unreadable(let reason): reportUnreadable(reason)
         }
         metrics.pods.set(entries.values.count { $0.pod != nil })
         if wasFailing, watchFailure == nil {
             enqueueAll()
             await statusReporter.retryNow()
         }
+    }
+
+    private func reportUnreadable(_ reason: String) {
+        logger.warning("a pod cannot be read, and is left as it is", metadata: ["error": "\(reason)"])
     }
 
     private func podUpserted(_ pod: Pod) {

@@ -45,6 +45,38 @@ import Testing
         }
     }
 
+    @Test("A pod that is listed but cannot be read keeps its bypass; one that is not listed loses it")
+    func unreadable() async throws {
+        try await FakeDaemon.with(answer: bypass(state: .off)) { daemon in
+            try await APIServer.with { server in
+                for name in ["web", "web-2"] { server.put(name, labels: ["kmesh.net/bypass": "enabled"]) }
+                let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
+                let watch = ResourceWatch<Pod>(client, "/api/v1/pods", selectors: [])
+                let pods = try await watch.list(notOlderThan: nil).items
+                let bypasses = pods.enumerated().map { number, pod in
+                    var status = bypass(inode: UInt64(42 + number))
+                    status.netns = "pod:" + pod.metadata.uid
+                    status.owner = PodReference(pod).owner
+                    return status
+                }
+                let controller = Controller(
+                    daemon: DaemonClient(daemon.path) { _, _ in },
+                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), sidecars: Sidecars(),
+                    metrics: ControllerMetrics(), logger: logger)
+                await controller.handle(.snapshot(ListMethod.Result(bypasses: bypasses)))
+                await controller.handle(.snapshot(pods))
+                server.patch("web", ["status": "none"])
+                server.delete("web-2")
+                var elements = watch.makeAsyncIterator()
+                if let element = await elements.next() { await controller.handle(element) }
+                try await until("web-2 is off") { !daemon.calls.isEmpty }
+                #expect(daemon.calls == ["bypass \(bypasses[1].netns)"])
+                await controller.stop()
+                await client.shutdown()
+            }
+        }
+    }
+
     @Test("The status of a pod whose processes are in several namespaces is that of the bypassed one")
     func severalNamespaces() async throws {
         let other = bypass(inode: 43)

@@ -160,7 +160,7 @@ import Testing
                 let watch = Task { () -> Bool in
                     for await element in ResourceWatch<Pod>(client, "/api/v1/pods", selectors: []) {
                         switch element {
-                        case .snapshot(let pods) where pods.contains { $0.metadata.name == "late" }: return true
+                        case .snapshot(let pods, _) where pods.contains { $0.metadata.name == "late" }: return true
                         case .changed(let pod) where pod.metadata.name == "late": return true
                         default: continue
                         }

@@ -74,7 +74,7 @@ actor Elements {
 
     private static func text(_ element: ResourceWatch<Pod>.Element) -> String {
         switch element {
-        case .snapshot(let pods): (["snapshot"] + pods.map(\.metadata.name).sorted()).joined(separator: " ")
+        case .snapshot(let pods, _): (["snapshot"] + pods.map(\.metadata.name).sorted()).joined(separator: " ")
         case .changed(let pod): "changed \(pod.metadata.name)"
         case .deleted(let pod): "deleted \(pod.metadata.name)"
         case .disconnected(let error): "disconnected \(error.code.map(String.init) ?? "")"

@@ -4,6 +4,7 @@ internal import StrictJSON
 extension ResourceWatch {
     package struct List {
         package var items: [Object] = []
+        var unreadable: [UnreadableObject] = []
         var resourceVersion = ""
     }
 
@@ -26,11 +27,12 @@ extension ResourceWatch {
             }
             // An empty list is null in Go.
             for item in object["items"]?.array ?? [] {
-                // One that cannot be decoded must not hide the others.
-                guard let item = try? JSONDecoding.decode(Object.self, from: item, unknownMembers: .ignore) else {
-                    continue
+                do throws(JSONDecodingError) {
+                    list.items.append(try JSONDecoding.decode(Object.self, from: item, unknownMembers: .ignore))
+                } catch {
+                    // It must not hide the others.
+                    list.unreadable.append(UnreadableObject(item, error))
                 }
-                list.items.append(item)
             }
             list.resourceVersion = metadata["resourceVersion"]?.string ?? ""
             continueToken = metadata["continue"]?.string.flatMap { $0.isEmpty ? nil : $0 }

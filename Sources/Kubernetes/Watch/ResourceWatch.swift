@@ -8,8 +8,8 @@ internal import StrictJSON
 /// A consumer that replaces its set by each `snapshot`, and applies the changes, has the server's set.
 package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable {
     package enum Element: Sendable {
-        /// All selected objects; it replaces everything that was known before.
-        case snapshot([Object])
+        /// All selected objects; it replaces everything that was known before, but for the objects that cannot be decoded.
+        case snapshot([Object], unreadable: [UnreadableObject] = [])
         /// Added, changed, or newly selected.
         case changed(Object)
         /// Deleted, or no longer selected; the object's last state.
@@ -94,7 +94,7 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
                 self.resourceVersion = list.resourceVersion
                 minimumResourceVersion = list.resourceVersion
                 wasDisconnected = false
-                return .snapshot(list.items)
+                return .snapshot(list.items, unreadable: list.unreadable)
             }
             stream = WatchStream(try await watch.open(from: resourceVersion))
             guard wasDisconnected else { return nil }
@@ -130,7 +130,7 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
             do throws(JSONDecodingError) {
                 object = try JSONDecoding.decode(from: event.object, unknownMembers: .ignore)
             } catch {
-                return .unreadable("\(metadata["name"]?.string ?? "an object"): \(error)")
+                return .unreadable(UnreadableObject(event.object, error).reason)
             }
             switch event.type {
             case "ADDED", "MODIFIED": return .changed(object)
@@ -156,5 +156,19 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
             wasDisconnected = true
             return error
         }
+    }
+}
+
+/// An object that is there, but cannot be decoded: what it was before is all that is known of it.
+package struct UnreadableObject: Hashable, Sendable {
+    /// Empty if not even that can be read.
+    package var uid: String
+    /// Which object, and why.
+    package var reason: String
+
+    init(_ object: JSONValue, _ error: JSONDecodingError) {
+        let metadata = object.object?["metadata"]?.object
+        uid = metadata?["uid"]?.string ?? ""
+        reason = "\(metadata?["name"]?.string ?? "an object"): \(error)"
     }
 }
