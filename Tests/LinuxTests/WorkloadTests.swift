@@ -96,6 +96,22 @@ import Testing
         }
     }
 
+    @Test("The list has each pod with its containers, once, also where one group is that of both")
+    func list() throws {
+        let slice = "kubepods-pod\(Self.escaped).slice"
+        let (pod, container) = (Workload(podUID: Self.uid), Workload(containerID: Self.id))
+        for path in [
+            "\(slice)/cri-containerd-\(Self.id).scope", "kubepods/pod\(Self.uid)/\(Self.id)",
+            "system.slice/containerd.service/\(slice):cri-containerd:\(Self.id)",
+        ] {
+            try withTree { tree in
+                for root in ["cpu", "memory"] { try tree.put([own], in: root + "/" + path) }
+                let list = WorkloadList(root: tree.path, owner: getuid())
+                #expect(list.elements.map(\.workload) == [pod, container], "\(path)")
+            }
+        }
+    }
+
     @Test("The beginning of an id has to be that of one container")
     func ambiguous() throws {
         let twin = String(Self.id.prefix(20) + Self.other.prefix(44))

@@ -20,8 +20,11 @@ package struct WorkloadList: Sendable {
         var depth: Int
     }
 
-    /// - Parameter root: where the cgroup file systems are mounted.
-    package init(root: String = "/sys/fs/cgroup") {
+    /// - Parameters:
+    ///   - root: where the cgroup file systems are mounted.
+    ///   - owner: whose the folders must be. A user can name groups after any workload in a part of the tree that is the user's
+    ///     own.
+    package init(root: String = "/sys/fs/cgroup", owner: UInt32 = 0) {
         var folders = [Folder(path: root, depth: 0)]
         var known: Set<Workload> = []
         var count = 0
@@ -30,17 +33,21 @@ package struct WorkloadList: Sendable {
             do throws(SystemCallError) {
                 let names = try Files.entries(in: folder.path).filter(\.isFolder).map(\.name).sorted()
                 // The last one is visited first.
-                for name in names.reversed() where try Self.isRoots(folder.path + "/" + name) {
+                for name in names.reversed()
+                where try CgroupSearch.status(of: folder.path + "/" + name)?.belongs(toOnly: owner) == true {
                     if folder.depth < CgroupSearch.maxDepth {
                         folders.append(Folder(path: folder.path + "/" + name, depth: folder.depth + 1))
                     }
                 }
-                guard let name = folder.path.split(separator: "/").last, let workload = Workload(folder: String(name)),
-                    !known.contains(workload), let first = try CgroupSearch.processes(below: folder.path).min()
-                else { continue }
                 // Version 1 has the same groups once for each controller.
-                known.insert(workload)
-                elements.append(Element(workload: workload, process: first.pid))
+                let workloads = Workload.named(by: folder.path.split(separator: "/").last ?? "").filter {
+                    !known.contains($0)
+                }
+                guard !workloads.isEmpty, let first = try CgroupSearch.processes(below: folder.path).min() else {
+                    continue
+                }
+                known.formUnion(workloads)
+                elements += workloads.map { Element(workload: $0, process: first.pid) }
             } catch {
                 if !error.meansAbsent { unknown = unknown ?? error }
             }
@@ -49,21 +56,15 @@ package struct WorkloadList: Sendable {
             unknown = unknown ?? SystemCallError("search \(CgroupSearch.maxFolders) control groups", .noBufferSpace)
         }
     }
-
-    /// A user can name groups after any workload in a part of the tree that is the user's own.
-    private static func isRoots(_ path: String) throws(SystemCallError) -> Bool {
-        try CgroupSearch.status(of: path)?.belongs(toOnly: 0) ?? false
-    }
 }
 
 extension Workload {
-    /// The workload whose control group has that name; nil if it is none's.
-    fileprivate init?(folder: String) {
-        if let id = Self.containerID(in: folder) {
-            self.init(containerID: id)
-        } else {
-            self.init(podFolder: folder)
-        }
+    /// The workload whose control group has that name: none, one, or a pod and its container, in
+    /// `kubepods-burstable-pod3f1c_....slice:cri-containerd:ID`.
+    fileprivate static func named(by folder: Substring) -> [Workload] {
+        let pod = Workload(podFolder: String(folder.prefix { $0 != ":" }))
+        let container = containerID(in: String(folder)).flatMap { Workload(containerID: $0) }
+        return [pod, container].compactMap(\.self)
     }
 
     /// `pod3f1c-...` or `kubepods-burstable-pod3f1c_....slice`.
