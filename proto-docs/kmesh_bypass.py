@@ -103,6 +103,7 @@ class End(TypedDict):
     at: Literal["application", "sidecar", "dropped", "unknown"]
     port: int | None
     process: str | None
+    listening: bool | None
 
 
 class Probe(_From):

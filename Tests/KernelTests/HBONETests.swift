@@ -13,7 +13,7 @@ extension KernelTests {
                 try await rig.sandbox.install(.iptables)
                 try await rig.on()
                 #expect(try await rig.status().codes == [])
-                try await rig.sandbox.listening(on: address, port: 15008) {
+                try await rig.sandbox.withListener(on: address, port: 15008) { _ in
                     let status = try await rig.status()
                     #expect(status.codes == ["hbone"] && status.effect == "all", "\(status.warnings)")
                     // Calls that change something, and lists, do not look.
@@ -35,7 +35,7 @@ extension KernelTests {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
                 try await rig.on()
-                try await rig.sandbox.listening(on: "::", port: 15009) {
+                try await rig.sandbox.withListener(on: "::", port: 15009) { _ in
                     let codes = try await rig.status().codes
                     #expect(codes == [])
                 }
@@ -58,33 +58,6 @@ extension KernelTests {
                 }
                 #expect(try await rig.status().codes == [])
             }
-        }
-    }
-}
-
-extension MeshSandbox {
-    /// Has a program listen in the pod for the time that `body` runs.
-    fileprivate func listening(on address: String, port: Int, _ body: () async throws -> Void) async throws {
-        let program = """
-            import socket, sys, time
-            family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
-            s = socket.socket(family)
-            s.bind((sys.argv[1], int(sys.argv[2])))
-            s.listen()
-            time.sleep(60)
-            """
-        let command = [
-            "sh", "-c", "\"$@\" >/dev/null 2>&1 & echo $!", "sh", "python3", "-c", program, address, "\(port)",
-        ]
-        let pid = try await run(command, in: .pod).filter(\.isNumber)
-        try await scoped {
-            let family = address.contains(":") ? "-6" : "-4"
-            try await eventually("it listens") {
-                try await run(["ss", family, "-Hltn", "sport = \(port)"], in: .pod).contains("LISTEN")
-            }
-            try await body()
-        } cleanUp: {
-            try await run(["kill", pid], in: .host)
         }
     }
 }

@@ -58,7 +58,7 @@ extension KernelTests {
             }
         }
 
-        /// The capability is there for one file, and only while that is opened.
+        /// The capability is there for some files of others in proc, and only while they are read.
         @Test func itsThreadsDoNotKeepTheCapability() async throws {
             try await Rig.with { rig in
                 try await Self.withUsersNamespace(rig) { netns in

@@ -22,6 +22,9 @@ package struct ExplainAnswer: Sendable, CustomStringConvertible {
         package let deciding: [Step]
         /// Such as `sidecar 15001`, or `dropped`.
         package let end: String
+        /// What listens there, such as `envoy[4711]`.
+        package let process: String?
+        package let isListening: Bool?
     }
 
     package let probes: [Probe]
@@ -39,12 +42,12 @@ package struct ExplainAnswer: Sendable, CustomStringConvertible {
             let steps = try probe.array("steps").map(Self.step)
             let ends = try Members(try probe.value("ends"))
             let port = try ends.value("port") == .null ? "" : " \(try ends.integer("port"))"
-            _ = try ends.optionalString("process")
             return Probe(
                 direction: try probe.string("direction"), family: try probe.string("family"),
                 protocol: try probe.string("protocol"), to: try probe.string("to"), source: try probe.string("source"),
                 steps: steps.map(\.step), deciding: steps.filter(\.decides).map(\.step),
-                end: try ends.string("at") + port)
+                end: try ends.string("at") + port, process: try ends.optionalString("process"),
+                isListening: try ends.value("listening") == .null ? nil : try ends.bool("listening"))
         }
     }
 

@@ -17,6 +17,46 @@ extension MeshSandbox {
         }
     }
 
+    /// Has a program listen in the pod for the time that `body` runs.
+    ///
+    /// - Parameters:
+    ///   - transport: `tcp` or `udp`.
+    ///   - preparation: Python that runs before it makes its socket `s`, and after that with `s`.
+    package func withListener<Result>(
+        on address: String, port: Int, _ transport: String = "tcp",
+        preparation: (before: String, after: String) = ("", ""), _ body: (_ pid: Int) async throws -> Result
+    ) async throws -> Result {
+        let program = """
+            import socket, sys, time
+            address, port, transport, before, after = sys.argv[1:]
+            exec(before)
+            family = socket.AF_INET6 if ':' in address else socket.AF_INET
+            s = socket.socket(family, socket.SOCK_STREAM if transport == 'tcp' else socket.SOCK_DGRAM)
+            exec(after)
+            s.bind((address, int(port)))
+            if transport == 'tcp': s.listen()
+            time.sleep(60)
+            """
+        let command = [
+            "sh", "-c", "\"$@\" >/dev/null 2>&1 & echo $!", "sh", "python3", "-c", program, address, "\(port)",
+            transport, preparation.before, preparation.after,
+        ]
+        let output = try await run(command, in: .pod)
+        guard let pid = Int(output.filter(\.isNumber)) else {
+            throw UnmetExpectation(description: "no process: \(output)")
+        }
+        return try await scoped {
+            let family = address.contains(":") ? "-6" : "-4"
+            try await eventually("it listens") {
+                let sockets = ["ss", family, "-Hln", "--\(transport)", "sport = \(port)"]
+                return try await !run(sockets, in: .pod).isEmpty
+            }
+            return try await body(pid)
+        } cleanUp: {
+            try await run(["kill", "\(pid)"], in: .host)
+        }
+    }
+
     /// Has a process of that user hold a connection from the pod to the peer's app for the time that `body` runs.
     package func withConnection<Result>(ofUser user: Int, _ body: () async throws -> Result) async throws -> Result {
         let address = Family.ipv4.address(of: .peer)

@@ -119,14 +119,21 @@ public enum ExplainMethod: RPCMethod {
 
         public var at: Place
         public var port: Int?
-        /// nil: not known. The daemon does not look: which process has a socket is only in the descriptors under /proc, and
-        /// those of other users' processes are not readable with the capabilities that it has in effect.
+        /// What listens there, by its name and its number among the node's processes: `envoy[4711]`. nil: not known.
         public var process: String?
+        /// Whether something listens there. nil: not known, or not in the namespace.
+        public var isListening: Bool?
 
-        public init(at place: Place, port: Int? = nil, process: String? = nil) {
+        public init(at place: Place, port: Int? = nil, process: String? = nil, isListening: Bool? = nil) {
             at = place
             self.port = port
             self.process = process
+            self.isListening = isListening
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case at, port, process
+            case isListening = "listening"
         }
     }
 
@@ -158,7 +165,8 @@ public enum ExplainMethod: RPCMethod {
             rule: "rule 1, handle 3", verdict: "redirect to :15001", decides: true)
         let probe = Probe(
             direction: .outbound, family: "ip", protocol: .tcp, to: "192.0.2.1:80", from: "10.0.0.7", source: .trace,
-            steps: [jump, redirect], ends: End(at: .sidecar, port: 15001))
+            steps: [jump, redirect],
+            ends: End(at: .sidecar, port: 15001, process: "envoy[4711]", isListening: true))
         let result = Result(netns: "web", inode: 4_026_546_047, probes: [probe], warnings: [])
         return (Parameters(netns: "web", to: "192.0.2.1:80"), result)
     }
@@ -203,7 +211,11 @@ extension ExplainMethod {
             [
                 .init("at", .oneOf(End.Place.self)),
                 .init("port", .integer(minimum: 1, maximum: Int(UInt16.max)).orNull),
-                .init("process", .string("null: not known").orNull),
+                .init(
+                    "process",
+                    .string("what listens there: the process's name and number, as `envoy[4711]`; null: not known")
+                        .orNull),
+                .init("listening", .boolean("whether something listens there; null: not known").orNull),
             ]))
 
     static let stepSchema = Schema.component(
@@ -259,5 +271,6 @@ extension ExplainMethod.End: JSONWritableObject {
         text.member("at", at)
         text.member("port", port)
         text.member("process", process)
+        text.member("listening", isListening)
     }
 }

@@ -49,7 +49,8 @@ extension ExplainMethod.Probe {
             protocol: packet.isTCP ? .tcp : .udp,
             to: Endpoint(packet.to, packet.port).description,
             from: packet.from?.description, source: way.isTraced ? .trace : .rules,
-            steps: way.path.steps.map(ExplainMethod.Step.init), ends: ExplainMethod.End(way.path.end))
+            steps: way.path.steps.map(ExplainMethod.Step.init),
+            ends: ExplainMethod.End(way))
     }
 }
 
@@ -66,12 +67,20 @@ extension ExplainMethod.Step {
 }
 
 extension ExplainMethod.End {
-    init(_ end: PacketPath.End) {
-        switch end {
+    init(_ way: NamespaceRules.Way) {
+        switch way.path.end {
         case .application(let port): self.init(at: .application, port: Int(port))
         case .sidecar(let port): self.init(at: .sidecar, port: Int(port))
         case .dropped: self.init(at: .dropped)
         case .unknown: self.init(at: .unknown)
+        }
+        switch way.receiver {
+        case nil: break
+        case .nothing: isListening = false
+        case .socket(let holder):
+            isListening = true
+            // Its name is the process's own to choose.
+            process = holder.map { "\($0.name.printable(upTo: 64))[\($0.pid)]" }
         }
     }
 }

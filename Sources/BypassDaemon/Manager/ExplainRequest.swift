@@ -58,8 +58,9 @@ struct ExplainRequest {
             if isFromOutside != true, !own.isEmpty {
                 packets += transports.map { packet(example, Self.port(of: $0), $0, context) }
             }
-            if isFromOutside != false, let address = own.first, transport != .udp {
-                packets.append(packet(address, Self.port(of: .tcp), .tcp, context))
+            if isFromOutside != false, let address = own.first {
+                let transport = transport ?? .tcp
+                packets.append(packet(address, Self.port(of: transport), transport, context))
             }
         }
         return packets

@@ -97,7 +97,7 @@ extension ConnectionEvent {
         self.init(
             time: .now, direction: connection.isInbound ? .inbound : .outbound, family: traced.family.name,
             protocol: traced.isTCP ? .tcp : .udp, from: traced.from.description, to: traced.to.description,
-            ends: ExplainMethod.End(way.path.end), source: way.isTraced ? .trace : .rules,
+            ends: ExplainMethod.End(way), source: way.isTraced ? .trace : .rules,
             rules: way.path.deciding.map(ExplainMethod.Step.init))
     }
 }

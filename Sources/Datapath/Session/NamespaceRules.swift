@@ -19,12 +19,14 @@ package struct NamespaceRules: Sendable {
     package struct Way: Sendable {
         package var path: PacketPath
         package var isTraced: Bool
+        /// What gets the packet there; nil if that is not known, or not in the namespace.
+        package var receiver: Receiver?
     }
 
     /// The ways of packets, in their order. Enters the namespace, which is the one that was read.
     package func ways(of packets: [FirstPacket], in namespace: borrowing NetworkNamespace) -> [Way] {
         let traces = traces(of: packets, in: namespace)
-        return packets.enumerated().map { index, first in
+        var ways = packets.enumerated().map { index, first in
             let (packet, origin) = (first.packet, first.origin)
             let evaluation = evaluation(of: first)
             if let trace = traces[index], let path = evaluation.path(of: packet, from: origin, following: trace) {
@@ -32,6 +34,8 @@ package struct NamespaceRules: Sendable {
             }
             return Way(path: evaluation.path(of: packet, from: origin), isTraced: false)
         }
+        findReceivers(of: packets, on: &ways, in: namespace)
+        return ways
     }
 
     /// The way of a connection that the kernel has traced. Whether the matcher matches is left open: where the packet went

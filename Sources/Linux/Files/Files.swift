@@ -26,8 +26,8 @@ package enum Files {
         return first + (try read(descriptor, "/proc/thread-self/\(name)", limit: 1 << 20))
     }
 
-    /// In a network namespace of another user namespace, some of these files are that user's and closed to all others. Only
-    /// to open one of them CAP_DAC_READ_SEARCH is raised: nothing that a client names is opened with it.
+    /// In a network namespace of another user namespace, some of these files are that user's and closed to all others. To open
+    /// one of them CAP_DAC_READ_SEARCH is raised: nothing that a client names is opened with it.
     private static func openOfThread(_ name: StaticString) throws(SystemCallError) -> OwnedDescriptor {
         func open() throws(SystemCallError) -> OwnedDescriptor {
             OwnedDescriptor(
@@ -110,7 +110,9 @@ package enum Files {
     }
 
     /// The entries of a folder, without `.` and `..`; none if it does not exist.
-    package static func entries(in path: String) throws(SystemCallError) -> [Entry] {
+    ///
+    /// - Parameter limit: so many are read.
+    package static func entries(in path: String, limit: Int = .max) throws(SystemCallError) -> [Entry] {
         var opened: OpaquePointer?
         do {
             try systemCall("opendir \(path)") {
@@ -124,7 +126,7 @@ package enum Files {
         guard let directory = unsafe opened else { return [] }
         defer { unsafe closedir(directory) }
         var entries: [Entry] = []
-        while let entry = unsafe try next(in: directory, path) {
+        while entries.count < limit, let entry = unsafe try next(in: directory, path) {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }

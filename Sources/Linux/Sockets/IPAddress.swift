@@ -41,6 +41,9 @@ package struct IPAddress: Hashable, Sendable {
     /// Whether every namespace has it for itself: 127.0.0.0/8 or ::1.
     package var isLoopback: Bool { isIPv4 ? low >> 24 == 127 : high == 0 && low == 1 }
 
+    /// 0.0.0.0 or ::, which a socket has for all addresses.
+    package var isUnspecified: Bool { high == 0 && low == 0 }
+
     /// An IPv4 address that a socket for both families writes as ::ffff:10.0.0.1, as an IPv4 address.
     package var unmapped: IPAddress {
         if isIPv4 || high != 0 || low >> 32 != 0xffff { return self }

@@ -1,3 +1,5 @@
+package import Linux
+
 /// The way of a connection's first packet through a namespace.
 package struct PacketPath: Hashable, Sendable {
     /// A rule that matches, or the end of a base chain.
@@ -54,8 +56,21 @@ package struct PacketPath: Hashable, Sendable {
         case unknown
     }
 
+    /// Where in the namespace a packet goes up to a socket.
+    package struct Arrival: Hashable, Sendable {
+        /// nil if it is not known to which of the namespace's addresses.
+        package var address: IPAddress?
+        package var port: UInt16
+
+        package init(address: IPAddress?, port: UInt16) {
+            (self.address, self.port) = (address, port)
+        }
+    }
+
     package var steps: [Step] = []
     package var end = End.unknown
+    /// nil if it ends outside the namespace, or it is not known where.
+    package var arrival: Arrival?
     /// Steps that are not kept.
     package var further = 0
 

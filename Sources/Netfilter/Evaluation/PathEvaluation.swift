@@ -40,6 +40,7 @@ package struct PathEvaluation: Sendable {
     ) -> PacketPath? {
         var first: PacketPath?
         var ends: Set<PacketPath.End> = []
+        var arrivals: Set<PacketPath.Arrival?> = []
         var waiting: [[Bool]] = [[]]
         var walks = 0
         var budget = maxSteps
@@ -66,10 +67,12 @@ package struct PathEvaluation: Sendable {
                 if let first, first.deciding != walk.path.deciding { isAmbiguous = true }
             }
             ends.insert(walk.path.end)
+            arrivals.insert(walk.path.arrival)
             if first == nil { first = walk.path }
         }
         var path = first ?? PacketPath()
         path.end = ends.count == 1 && isComplete ? path.end : .unknown
+        if path.end == .unknown || arrivals.count > 1 { path.arrival = nil }
         if isAmbiguous { path.steps = [] } else if fits == nil { path.markDecision() }
         return path
     }

@@ -1,3 +1,5 @@
+internal import Linux
+
 /// One walk of a packet through the hooks, with an answer to each question that the rules leave open.
 struct PathWalk {
     let tables: [FilterTable]
@@ -49,6 +51,7 @@ struct PathWalk {
         do throws(Stop) {
             if origin == .local { try leave() } else { try arrive() }
             path.end = end
+            path.arrival = arrival
         } catch {
             path.end = error == .dropped ? .dropped : .unknown
             hasLostTrace = error == .lost
@@ -102,6 +105,13 @@ struct PathWalk {
         if let transparentProxy { return transparentProxy.map { .sidecar(port: $0) } ?? .unknown }
         guard let port = packet.destinationPort else { return .unknown }
         return isRedirected && isLocal == true ? .sidecar(port: port) : .application(port: port)
+    }
+
+    private var arrival: PacketPath.Arrival? {
+        if let transparentProxy { return transparentProxy.map { .init(address: nil, port: $0) } }
+        guard isLocal == true, let port = packet.destinationPort else { return nil }
+        let known = packet.destination.compactMap(\.self)
+        return .init(address: known.count == packet.destination.count ? IPAddress(bytes: known) : nil, port: port)
     }
 
     /// Whether another program than a mesh has changed the port: a proxy listens at 127.0.0.1 or an address of the pod's. Docker

@@ -9,8 +9,9 @@ struct Explain: NamespaceCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show the path of a connection's first packet through a network namespace, and where it ends.",
         discussion: """
-            Without --to, examples in both directions. Each line is a rule that matches, or the end of a base chain; '>' \
-            marks what decides. Nothing is changed.
+            Without --to, examples in both directions. The first line of each says where the packet ends, which process \
+            listens there, and whether the kernel traced a packet or the rules were evaluated. Each further line is a rule \
+            that matches, or the end of a base chain; '>' marks what decides. Nothing is changed.
 
             EXAMPLES
               kmesh-bypassctl explain web

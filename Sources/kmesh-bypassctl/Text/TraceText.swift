@@ -40,11 +40,14 @@ private func words(_ end: ExplainMethod.End) -> String {
 private func line(_ end: TraceEnd) -> String {
     let reason =
         switch end.reason {
-        case .time: "the time is over"
-        case .count: "so many were asked for"
+        case .time: "the time of --for is over"
+        case .count: "the number of --count is reached"
         case .gone: "the namespace is gone, or no longer has this name"
         case .failed: "the kernel no longer reports"
         }
+    if end.connections == 0, end.leftOut == 0 {
+        return "no new connection, and older ones are not shown: \(reason)"
+    }
     return "\(connections(end.connections)), \(end.leftOut) left out: \(reason)"
 }
 

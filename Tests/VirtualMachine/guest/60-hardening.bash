@@ -10,7 +10,7 @@ check "systemd-analyze security finds an exposure of at most 3.2" \
     systemd-analyze security --no-pager --threshold=32 kmesh-bypassd.service
 # CAP_NET_BROADCAST (11), CAP_NET_ADMIN (12), CAP_SYS_PTRACE (19), CAP_SYS_ADMIN (21), CAP_PERFMON (38), CAP_BPF (39).
 check "the daemon has just the capabilities that its unit gives reasons for" is 000000c000281800 kernel_status CapEff
-# And CAP_DAC_READ_SEARCH (2), which it raises to open one file.
+# And CAP_DAC_READ_SEARCH (2), which it raises for some files of others in proc.
 check "it cannot get more" is "000000c000281804 0000000000000000 0000000000000000" \
     bash -c "$(declare -f kernel_status property); echo \$(kernel_status CapBnd; kernel_status CapInh; kernel_status CapAmb)"
 check "no new privileges" is 1 kernel_status NoNewPrivs
