@@ -82,7 +82,8 @@ extension EndToEndTests {
                 let on = try await Self.run(rig, ["on", pod])
                 let json = try rig.lines(try await Self.run(rig, ["explain", pod, "--json"]).output)
                 #expect(try on.code == 0 && json.map { try ExplainAnswer($0).probes.count } == [6])
-                #expect(try await Self.run(rig, ["explain", pod, "--to", "x"]).code == 64)
+                let wrong = try await Self.run(rig, ["explain", pod, "--to", "x"])
+                #expect(wrong.code == 64 && !wrong.errors.joined().contains("did you mean"), "\(wrong)")
             }
         }
 
@@ -97,7 +98,11 @@ extension EndToEndTests {
                 for word in ["outbound  tcp  10.89.0.1:", " -> 10.89.0.2:8080  sidecar:15001  ip nat ISTIO_REDIRECT"] {
                     #expect(traced.code == 0 && traced.output.contains(word), "\(traced)")
                 }
+                #expect(traced.output.hasPrefix("new connections of \(pod), for 60 seconds or until there are 1\n"))
                 #expect(traced.output.contains("1 connection, 0 left out"), "\(traced)")
+                let none = try await Self.run(rig, ["trace", pod, "--for", "1s"])
+                let end = "\nno new connection, and older ones are not shown: the time of --for is over\n"
+                #expect(none.output.hasSuffix(end), "\(none)")
                 let json = try rig.lines(try await Self.run(rig, ["trace", pod, "--for", "1s", "--json"]).output)
                 #expect(json.map { $0.object?["event"]?.string } == ["started", "trace-ended"], "\(json)")
                 #expect(try await Self.run(rig, ["trace", pod, "--for", "11m"]).code == 64)

@@ -1,3 +1,4 @@
+import Linux
 import Testing
 
 @testable import Netfilter
@@ -128,10 +129,23 @@ import Testing
         mangle.chains["OUTPUT"]?.rules = [
             FilterRule(handle: 1, parts: [.target("MARK", revision: 2, [1, 0, 0, 0, 255, 255, 255, 255])])
         ]
-        #expect(Self.path(mangle).end == .application(port: 80))
+        let marked = Self.path(mangle)
+        #expect(marked.end == .application(port: 80) && marked.deciding == [])
+        #expect(marked.steps.first?.verdict == "mark 0x1")
         mangle.chains["PREROUTING"] = FilterChain(base: BaseChain(type: "filter", hook: .prerouting, priority: -150))
         mangle.chains["PREROUTING"]?.rules = [FilterRule(handle: 2, parts: [.transparentProxy(port: nil)])]
-        #expect(Self.path(mangle).end == .unknown)
+        let open = Self.path(mangle)
+        #expect(open.end == .unknown && open.arrival == nil)
+        #expect(open.deciding.map(\.verdict) == ["mark 0x1, by which a routing rule may send it to a proxy"])
+    }
+
+    @Test("What goes up to a socket of the namespace comes to an address and a port")
+    func arrival() {
+        let sidecar = PacketPath.Arrival(address: IPAddress("127.0.0.1"), port: 15001)
+        #expect(Self.path(Self.nat([Self.redirect])).arrival == sidecar)
+        #expect(Self.path(Self.nat([])).arrival == nil)
+        // Not known which of two.
+        #expect(Self.path(Self.nat([[.openCondition] + Self.redirect])).arrival == nil)
     }
 
     @Test("The matcher matches, does not, or is not known")

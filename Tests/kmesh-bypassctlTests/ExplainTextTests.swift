@@ -48,6 +48,7 @@ import Testing
     @Test(
         arguments: [
             (.init(at: .application, port: 80), "directly to port 80"), (.init(at: .dropped), "dropped"),
+            (.init(at: .unknown), "not known where it ends"),
             (.init(at: .application, port: 80, isListening: false), "directly to port 80, where nothing listens"),
             (
                 .init(at: .sidecar, port: 9, isListening: true),

@@ -31,6 +31,8 @@ package struct PacketPath: Hashable, Sendable {
             case lets
             /// It is not known whether the rule matches, or what it does.
             case open
+            /// It sets the packet's mark.
+            case marks
             case none
         }
 
@@ -73,6 +75,8 @@ package struct PacketPath: Hashable, Sendable {
     package var arrival: Arrival?
     /// Steps that are not kept.
     package var further = 0
+    /// Whether it is not known where the packet's mark has it routed.
+    var isMarkOpen = false
 
     /// The steps that decide where the packet ends.
     package var deciding: [Step] { steps.filter(\.decides) }
@@ -88,10 +92,11 @@ package struct PacketPath: Hashable, Sendable {
     /// Marks what decides where the packet ends: the last step that takes it, with those that hide it from others before; where
     /// there is none, the last rule that lets it go. If the end is not known, the last step that leaves it open.
     mutating func markDecision() {
-        let order: [Step.Effect] = end == .unknown ? [.open, .takes] : [.takes, .lets]
-        for effect in order {
+        let open: [Step.Effect] = isMarkOpen ? [.open, .marks, .takes] : [.open, .takes]
+        for effect in end == .unknown ? open : [.takes, .lets] {
             guard let index = steps.lastIndex(where: { $0.effect == effect }) else { continue }
             steps[index].decides = true
+            if effect == .marks { steps[index].verdict += ", by which a routing rule may send it to a proxy" }
             break
         }
         for index in steps.indices where steps[index].effect == .hides { steps[index].decides = true }

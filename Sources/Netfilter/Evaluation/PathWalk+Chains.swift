@@ -54,10 +54,13 @@ extension PathWalk {
             if !isTaken { return nil }
             isOpen = false
         }
+        let mark = packet.mark
         // What a rule changes before its last condition is changed.
         if isTaken { packet = evaluation.packet }
         if outcome == .passes { return nil }
-        append(outcome, of: rule, (number, rule.handle), in: chain, place, at: hook, isOpen: isOpen)
+        append(
+            outcome, of: rule, (number, rule.handle), in: chain, place, at: hook, marks: packet.mark != mark,
+            isOpen: isOpen)
         guard isTaken, case .decides(let verdict) = outcome else { return nil }
         return verdict
     }
@@ -70,15 +73,19 @@ extension PathWalk {
             step(nil, place, place.name, at: hook, "policy \(accepts ? "accept" : "drop")", accepts ? .none : .takes))
     }
 
-    /// - Parameter isOpen: whether it is not known that the rule matches.
+    /// - Parameters:
+    ///   - marks: whether the rule has set the packet's mark.
+    ///   - isOpen: whether it is not known that the rule matches.
     mutating func append(
         _ outcome: RuleOutcome, of rule: FilterRule?, _ place: (Int, UInt64?)?, in chain: String, _ base: Place,
-        at hook: Hook, isOpen: Bool
+        at hook: Hook, marks: Bool, isOpen: Bool
     ) {
         var (text, effect) = ("continue", PacketPath.Step.Effect.none)
         switch outcome {
         case .goesOn where rule?.parts.contains(where: \.changesHeader) == true:
             (text, effect) = ("header changed", .hides)
+        case .goesOn where marks:
+            (text, effect) = ("mark " + (packet.mark.map { "0x" + String($0, radix: 16) } ?? "set"), .marks)
         case .goesOn, .passes: break
         case .decides(let verdict): (text, effect) = (verdict.text(packet), verdict.effect)
         }

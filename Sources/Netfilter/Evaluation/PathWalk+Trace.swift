@@ -33,6 +33,7 @@ extension PathWalk {
         guard message.kind == .rule else { return appendPolicy(of: place, at: hook) }
         try spend(chain.rules.count)
         let index = chain.rules.firstIndex { $0.handle == message.handle }
+        let mark = packet.mark
         var outcome = message.verdict.map(RuleOutcome.decides) ?? .goesOn
         if let index {
             try spend(chain.rules[index].parts.count)
@@ -44,7 +45,7 @@ extension PathWalk {
         if case .decides(.transparentProxy(let port)) = outcome { transparentProxy = .some(port) }
         append(
             outcome, of: index.map { chain.rules[$0] }, index.map { ($0 + 1, message.handle) }, in: message.chain.chain,
-            place, at: hook, isOpen: false)
+            place, at: hook, marks: packet.mark != mark, isOpen: false)
     }
 
     /// The packet is from now on as the kernel had it at the end of the hook.

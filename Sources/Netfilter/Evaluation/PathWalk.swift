@@ -66,6 +66,7 @@ struct PathWalk {
             isLocal = output == TraceMessage.loopback
         } else if !isLocal, packet.mark != 0, takesFromLoopback {
             // A rule of the routing table may send what is marked over lo, to the proxy; such rules are not read.
+            path.isMarkOpen = true
             isLocal = try decide()
         }
         packet.output = isLocal ? [.loopback] : context.interfaces

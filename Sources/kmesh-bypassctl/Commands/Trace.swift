@@ -65,6 +65,7 @@ struct Trace: AsyncParsableCommand {
                     try Console.print(JSONEncoding.text(of: Line(event: "started", params: result)) + "\n")
                     continue
                 }
+                try Console.print(traceHeading(result, .ofStandardOutput))
                 for warning in result.warnings { try Console.print(Style.ofStandardOutput.warning(warning)) }
             case .event(let event, let json):
                 try Console.print(

@@ -18,16 +18,19 @@ private func headline(_ probe: ExplainMethod.Probe) -> String {
     let sender = probe.from.map { " from \($0)" } ?? ""
     let source = probe.source == .trace ? "traced by the kernel" : "worked out from the rules"
     return
-        "\(probe.direction.rawValue) \(probe.protocol.rawValue)\(sender) to \(probe.to): \(words(probe.ends)) (\(source))"
+        "\(probe.direction.rawValue) \(probe.protocol.rawValue)\(sender) to \(probe.to): \(words(probe)) (\(source))"
 }
 
-private func words(_ end: ExplainMethod.End) -> String {
+private func words(_ probe: ExplainMethod.Probe) -> String {
+    let end = probe.ends
     let port = end.port.map { "port \($0)" }
     switch end.at {
     case .application: return "directly to " + (port ?? "the application") + listener(end)
     case .sidecar: return "to the sidecar" + (port.map { " at \($0)" } ?? "") + listener(end)
     case .dropped: return "dropped"
-    case .unknown: return "not known where it ends"
+    case .unknown:
+        let isMarked = probe.steps.contains(where: \.decides)
+        return "not known where it ends" + (isMarked ? ": the line with '>' leaves it open" : "")
     }
 }
 

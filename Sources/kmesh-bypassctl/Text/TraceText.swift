@@ -2,6 +2,12 @@ internal import Bypass
 internal import BypassAPI
 internal import Console
 
+/// What a trace shows, and when it ends: until the first connection there is nothing else to see.
+func traceHeading(_ result: TraceMethod.Result, _ style: Style) -> String {
+    let text = "new connections of \(result.netns), for \(result.seconds) seconds or until there are \(result.count)"
+    return style.paint(text.printable, .bold) + "\n"
+}
+
 /// A report of a trace as one line.
 func traceLine(_ event: TraceEvent, _ style: Style) -> String {
     let text =
