@@ -106,8 +106,8 @@ extension KernelTests {
             try await Rig.with { rig in
                 let many = """
                     import os, resource
-                    resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
-                    for _ in range(17000): os.dup(0)
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000))
+                    for _ in range(4200): os.dup(0)
                     """
                 try await rig.sandbox.withListener(on: "0.0.0.0", port: 9000, preparation: (many, "")) { _ in
                     let probe = try await rig.explain(to: "10.89.0.1:9000").probes[0]

@@ -31,8 +31,8 @@ package struct SocketHolder: Hashable, Sendable {
     package struct Limits: Sendable {
         package var processes = 65536
         /// In all, and of one process.
-        package var descriptors = 65536
-        package var descriptorsOfOne = 16384
+        package var descriptors = 32768
+        package var descriptorsOfOne = 4096
 
         package init() {}
     }
