@@ -3,6 +3,7 @@
 chart.py CHART    reads a case from each line of standard input, {"manifest": TEXT, "values": OBJECT}; prints what is not in
                   order, and last how many objects were compared with a schema of Kubernetes
 """
+import copy
 import json
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ import helm_python as helm
 import kubernetes_validate
 import yaml
 
+import operator_models
 from kubectl import dry_run
 
 NAMESPACE = "kmesh-system"
@@ -20,6 +22,8 @@ NAMESPACE = "kmesh-system"
 FOREIGN = "monitoring.coreos.com/"
 POLICIES = "ValidatingAdmissionPolicy"
 count = 0
+# An object of each kind of the operator's.
+foreign = {}
 
 
 def objects_of(text):
@@ -29,11 +33,11 @@ def objects_of(text):
 def rendered(chart, values, version):
     """As on a cluster of that version. The library renders for its own; so the version is put in where templates ask for it."""
     with tempfile.TemporaryDirectory() as name:
-        copy = pathlib.Path(shutil.copytree(chart, name + "/chart"))
-        for template in copy.glob("templates/*.yaml"):
+        own = pathlib.Path(shutil.copytree(chart, name + "/chart"))
+        for template in own.glob("templates/*.yaml"):
             text = template.read_text()
             template.write_text(text.replace(".Capabilities.KubeVersion.Version", f'"v{version}"'))
-        with helm.Chart.load(copy) as loaded:
+        with helm.Chart.load(own) as loaded:
             texts = loaded.render(values, name="test", namespace=NAMESPACE)
     return [each for text in texts.values() for each in objects_of(text)]
 
@@ -46,6 +50,10 @@ def check(objects, version):
     global count
     for each in objects:
         if each["apiVersion"].startswith(FOREIGN):
+            foreign[each["kind"]] = each
+            count += 1
+            if complaint := operator_models.violation(each):
+                print(f"{version}: {key(each)}: {complaint}")
             continue
         try:
             kubernetes_validate.validate(each, version, strict=True)
@@ -66,6 +74,34 @@ def policy_is_mounted(chart, version):
     mounts = {mount["mountPath"]: mount.get("subPath") for mount in pod["spec"]["containers"][0]["volumeMounts"]}
     if accounts["data"].get("bypassd.toml") != text or mounts.get("/etc/kmesh/bypassd.toml") != "bypassd.toml":
         print(f"the policy is not what the daemon reads: {accounts['data']}, {mounts}")
+
+
+def operator_selects(chart, version):
+    """What only the chart has: the labels by which the operator finds its objects."""
+    values = {"monitoring": {"enabled": True, "labels": {"release": "kube-prometheus-stack"}}}
+    objects = rendered(chart, values, version)
+    check(objects, version)
+    for each in objects:
+        wanted = "kube-prometheus-stack" if each["apiVersion"].startswith(FOREIGN) else None
+        if each["metadata"].get("labels", {}).get("release") != wanted:
+            print(f"{key(each)} has the labels {each['metadata'].get('labels')}")
+
+
+def operator_is_strict():
+    """That its objects were there, and that the models see what is wrong: a name that is not a field, and a wrong value."""
+    if foreign.keys() != operator_models.MODELS.keys():
+        print(f"of Prometheus' operator there were only {list(foreign)}")
+        return
+    for kind, path, last in [("PodMonitor", ["spec", "podMetricsEndpoints", 0], "port"),
+                             ("PrometheusRule", ["spec", "groups", 0, "rules", 0], "expr")]:
+        for change in [lambda part: part.update({last + "s": part.pop(last)}), lambda part: part.update({last: ["a"]})]:
+            wrong = copy.deepcopy(foreign[kind])
+            part = wrong
+            for step in path:
+                part = part[step]
+            change(part)
+            if not operator_models.violation(wrong):
+                print(f"a wrong {kind} was accepted: {part}")
 
 
 def main(chart):
@@ -101,6 +137,8 @@ def main(chart):
                     if wanted.get(name) != made.get(name):
                         print(f"{version}, {values}: {name}: {made.get(name)} is not {wanted.get(name)}")
     policy_is_mounted(chart, versions[-1])
+    operator_selects(chart, versions[-1])
+    operator_is_strict()
     print(count)
 
 
