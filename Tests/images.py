@@ -2,9 +2,11 @@
 """Makes the container images and runs them, as root, with runc and with what the manifest gives their pods.
 
     images.py PROGRAMS     the folder of a release build"""
+import copy
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -12,7 +14,8 @@ import time
 import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "Images"))
-from container import Container, run, unpack  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from container import Container, pod_of, run, unpack  # noqa: E402
 from mesh import Pod  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,11 +27,16 @@ def check(holds, words):
         raise SystemExit(f"images.py: {words}")
 
 
-def eventually(holds, container):
-    deadline = time.monotonic() + 30
+def eventually(holds, words, *containers):
+    deadline = time.monotonic() + 60
     while not holds():
-        check(time.monotonic() < deadline, f"the container does not get ready: {container.log}")
+        check(time.monotonic() < deadline, "\n".join([words, *(each.log for each in containers)]))
         time.sleep(0.05)
+
+
+def get_ready(container):
+    container.start()
+    eventually(container.is_ready, "the container does not get ready", container)
 
 
 def capabilities(status, name):
@@ -70,15 +78,6 @@ def images_hold_nothing_else(layouts, folder):
     return bundles
 
 
-def pod_of(objects, container):
-    for each in objects:
-        if each["kind"] == "DaemonSet":
-            pod = each["spec"]["template"]["spec"]
-            if container in [one["name"] for one in pod["containers"]]:
-                return pod
-    raise SystemExit(f"images.py: the manifest has no container {container}")
-
-
 def controller_runs(bundle, objects, host):
     pod = pod_of(objects, "controller")
     done = Container(bundle, pod, "controller", host, arguments=[NAMES[0], "--version"]).finish()
@@ -104,9 +103,8 @@ def daemon_keeps_bypasses(bundle, objects, host, programs):
 
     daemon = Container(bundle, pod, "bypassd", host, objects)
     with Pod() as mesh:
-        daemon.start()
         try:
-            eventually(lambda: daemon.execute("kmesh-bypassctl", "info", check=False).returncode == 0, daemon)
+            get_ready(daemon)
             check((socket.stat().st_gid, socket.stat().st_mode & 0o777) == (987, 0o660), "the socket is not root:987, 0660")
             status = pathlib.Path(f"/proc/{daemon.process}/status").read_text()
             # As in the unit: CAP_DAC_READ_SEARCH is lowered.
@@ -133,8 +131,7 @@ def daemon_keeps_bypasses(bundle, objects, host, programs):
                 daemon.stop(signal)
                 check(mesh.who() == "app", f"the bypass ended with the daemon ({signal})")
                 daemon = Container(bundle, pod, "bypassd", host, objects)
-                daemon.start()
-                eventually(lambda: daemon.execute("kmesh-bypassctl", "info", check=False).returncode == 0, daemon)
+                get_ready(daemon)
                 status = json.loads(call("status", mesh.name, "--json", user=65532, group=987).stdout)
                 check(status["state"] == "on" and status["effective"], f"after {signal}: {status}")
                 check(status["setBy"]["uid"] == 65532, f"the record is lost after {signal}: {status}")
@@ -145,6 +142,66 @@ def daemon_keeps_bypasses(bundle, objects, host, programs):
             check(mesh.who() == "sidecar", "the sidecar is not back")
             check(not json.loads(call("list", "--json").stdout)["bypasses"], "a bypass is left")
         finally:
+            daemon.stop()
+
+
+def page_patch():
+    """The change of the controller's pod that proto-docs/kubernetes.md has `kubectl patch` make."""
+    page = (ROOT / "proto-docs/kubernetes.md").read_text()
+    [change] = json.loads(re.search(r"kubectl .* patch daemonset bypass-controller --type json -p '(.*)'\n", page)[1])
+    *path, last = change["path"].removeprefix("/spec/template/spec/").split("/")
+
+    def apply(pod):
+        check(change["op"] == "replace", f"not a replacement: {change}")
+        for step in path:
+            pod = pod[int(step) if isinstance(pod, list) else step]
+        check(pod[int(last)] == "--enable-bypass=true", f"not what the page is to replace: {pod}")
+        pod[int(last)] = change["value"]
+
+    return apply
+
+
+def label_bypasses(bundles, objects, host, folder):
+    """Both pods on a node, and an API server: a label takes the sidecar out of a pod's traffic, and its end puts it back."""
+    def container(image, name, change=lambda pod: None, **options):
+        pod = copy.deepcopy(pod_of(objects, name))
+        change(pod)
+        return Container(bundles[image], pod, name, host, objects, **options)
+
+    with Cluster(folder) as cluster, Pod() as mesh:
+        daemon = container("kmesh-bypassd", "bypassd")
+        controller = container("kmesh-bypass-controller", "controller", cluster=cluster, node="node-a")
+        both = [controller, daemon]
+        cluster.make("web", mesh.uid, mesh.address, "node-a")
+        try:
+            # In the order in which nothing works at first.
+            controller.start()
+            get_ready(daemon)
+            for _ in range(2):
+                eventually(controller.is_ready, "the controller does not find the daemon", *both)
+                check(mesh.who() == "sidecar", "the mesh is not there to begin with")
+                cluster.kubectl("label", "pod", "web", "kmesh.net/bypass=enabled")
+                eventually(lambda: cluster.status("web") == "on", "the label has no effect", *both)
+                check(mesh.who() == "app", "the status says on, and connections go to the sidecar")
+                # The controller's pod sees the socket that a new daemon makes.
+                daemon.stop("KILL")
+                get_ready(daemon)
+                eventually(controller.is_ready, "the controller does not find the new daemon", *both)
+                cluster.kubectl("label", "pod", "web", "kmesh.net/bypass-")
+                eventually(lambda: cluster.status("web") == "", "the end of the label has no effect", *both)
+                check(mesh.who() == "sidecar", "the sidecar is not back")
+            reasons = cluster.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}").split()
+            check({"BypassEnabled", "BypassDisabled"} <= set(reasons), f"Events: {reasons}")
+            # The page's way to remove all of it begins with a controller that ends what the one before it has made.
+            cluster.kubectl("label", "pod", "web", "kmesh.net/bypass=enabled")
+            eventually(lambda: mesh.who() == "app", "the label has no effect", *both)
+            controller.stop()
+            controller = container("kmesh-bypass-controller", "controller", cluster=cluster, node="node-a", change=page_patch())
+            controller.start()
+            eventually(lambda: cluster.status("web") == "", "the bypass is not ended for good", controller, daemon)
+            check(mesh.who() == "sidecar", "the sidecar is not back, though there is no status")
+        finally:
+            controller.stop()
             daemon.stop()
 
 
@@ -165,6 +222,7 @@ def main(programs):
         try:
             controller_runs(bundles[NAMES[0]], objects, host)
             daemon_keeps_bypasses(bundles[NAMES[1]], objects, host, programs)
+            label_bypasses(bundles, objects, host, folder)
         finally:
             run("umount", folder / "bpf")
         print(f"the images are reproducible, and run with their pods' rights; the controller's has {size / 1e6:.1f} MB")

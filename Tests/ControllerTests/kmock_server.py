@@ -1,5 +1,7 @@
 """An API server that others wrote (kmock, from PyPI), for the controller to be tried against.
 
+kmock_server.py [CERTIFICATE KEY TOKEN]     with them: by TLS, and for who sends the token
+
 Prints the port of 127.0.0.1 that it listens on, and serves until its standard input is closed. Tests and kubectl make
 pods, label them and delete them as they would at a real one.
 
@@ -13,11 +15,13 @@ import asyncio
 import datetime
 import os
 import re
+import ssl
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+import aiohttp.test_utils
 import aiohttp.web
 import kmock
 
@@ -98,10 +102,14 @@ class Cluster(kmock.KubernetesEmulator):
             self.resources[f"v1/{plural}"] = kmock.ResourceInfo(
                 namespaced=True, kind=kind, singular=kind.lower(), verbs=verbs, shortnames=[short]
             )
+        self._token: str | None = None
         # This comes before kmock's own.
         self[kmock.action.WATCH] << kmock.headers({"Content-Type": "application/json"}) << self._watch
 
     async def __call__(self, raw_request: aiohttp.web.BaseRequest) -> aiohttp.web.StreamResponse:
+        if self._token is not None and raw_request.headers.get("Authorization") != f"Bearer {self._token}":
+            status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Unauthorized", "code": 401}
+            return aiohttp.web.json_response(status, status=401)
         # kmock knows a watch by the word `true` alone.
         if raw_request.query.get("watch") == "1":
             raw_request = raw_request.clone(rel_url=raw_request.rel_url.update_query(watch="true"))
@@ -243,8 +251,20 @@ class Cluster(kmock.KubernetesEmulator):
                     yield {"type": "BOOKMARK", "object": self._type(request) | place}
 
 
+class TLSServer(aiohttp.test_utils.RawTestServer):
+    """With the certificate and the key that the command line names."""
+
+    async def start_server(self, **options: Any) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*sys.argv[1:3])
+        await super().start_server(ssl=context, **options)
+
+
 async def main() -> None:
-    async with Cluster() as cluster, kmock.Server(cluster) as server:
+    is_secure = len(sys.argv) > 1
+    kind = TLSServer if is_secure else aiohttp.test_utils.RawTestServer
+    async with Cluster() as cluster, kmock.Server(cluster, server_cls=kind) as server:
+        cluster._token = sys.argv[3] if is_secure else None
         print(server.port, flush=True)
         await asyncio.to_thread(sys.stdin.buffer.read)
         # An orderly end would wait for every watch, and nothing needs one.

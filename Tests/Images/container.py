@@ -6,6 +6,8 @@ import shutil
 import subprocess
 
 SECCOMP = "/usr/share/containers/seccomp.json"
+# What containerd calls the profile that it gives by default.
+APPARMOR = "cri-containerd.apparmor.d"
 
 
 def run(*command, check=True, **options):
@@ -40,9 +42,11 @@ def mount(path, source, *options, kind="bind"):
 class Container:
     """Made from an unpacked image (`umoci unpack`), a pod's spec, and the name of a container in it."""
 
-    def __init__(self, bundle, pod, name, host, objects=(), arguments=None, node="node"):
-        """`host` maps folders of the node to those that stand for them here, `arguments` replaces the command's."""
+    def __init__(self, bundle, pod, name, host, objects=(), arguments=None, node="node", cluster=None, has_apparmor=False):
+        """`host` maps folders of the node to those that stand for them here, `arguments` replaces the command's. The cluster
+        gives the pod its network, its service account and the API server's address. The kernel may have AppArmor."""
         self.bundle, self.pod, self.host, self.objects = pathlib.Path(bundle), pod, host, objects
+        self.cluster = cluster
         self.id = f"kbt-{os.getpid()}-{name}"
         self.spec = next(each for each in pod["containers"] if each["name"] == name)
         image = json.loads((self.bundle / "config.json").read_text())
@@ -53,6 +57,7 @@ class Container:
         user = image["process"]["user"]
         environment = image["process"]["env"] + [
             f"{each['name']}={each.get('value', node)}" for each in self.spec.get("env", [])]
+        environment += [f"{key}={value}" for key, value in cluster.environment.items()] if cluster else []
         process = {
             "cwd": "/", "env": environment,
             "args": arguments or self.spec.get("command", []) + self.spec.get("args", []) or image["process"]["args"],
@@ -63,10 +68,13 @@ class Container:
             "capabilities": dict.fromkeys(["bounding", "effective", "permitted"], capabilities),
             "noNewPrivileges": not context.get("allowPrivilegeEscalation", True),
         }
+        if has_apparmor and context.get("appArmorProfile", {"type": "RuntimeDefault"})["type"] == "RuntimeDefault":
+            process["apparmorProfile"] = APPARMOR
         # A container has namespaces of its own but for those of the host's.
         namespaces = [{"type": kind} for kind in ["mount", "ipc"]]
         namespaces += [] if pod.get("hostPID") else [{"type": "pid"}]
-        namespaces += [] if pod.get("hostNetwork") else [{"type": "network"}, {"type": "uts"}]
+        network = {"type": "network", "path": f"/run/netns/{cluster.network}"} if cluster else {"type": "network"}
+        namespaces += [] if pod.get("hostNetwork") else [network, {"type": "uts"}]
         self.config = {
             "ociVersion": "1.0.2", "process": process, "mounts": list(self.mounts()),
             "root": {"path": "rootfs", "readonly": context.get("readOnlyRootFilesystem", False)},
@@ -87,6 +95,8 @@ class Container:
         yield mount("/proc", "proc", *safe, kind="proc")
         yield mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k", kind="tmpfs")
         yield mount("/sys", "sysfs", *safe, "ro", kind="sysfs")
+        if self.cluster and self.pod["automountServiceAccountToken"]:
+            yield mount("/var/run/secrets/kubernetes.io/serviceaccount", str(self.cluster.account), "rbind", "ro")
         volumes = {volume["name"]: volume for volume in self.pod.get("volumes", [])}
         for each in self.spec.get("volumeMounts", []):
             volume = volumes[each["name"]]
@@ -125,9 +135,9 @@ class Container:
         (self.bundle / "config.json").write_text(json.dumps(self.config))
         return run("runc", "run", "--bundle", self.bundle, self.id, check=False)
 
-    def execute(self, *command, check=True):
-        """As an exec probe does."""
-        return run("runc", "exec", self.id, *command, check=check)
+    def is_ready(self):
+        """As the kubelet asks."""
+        return run("runc", "exec", self.id, *self.spec["readinessProbe"]["exec"]["command"], check=False).returncode == 0
 
     def stop(self, signal="TERM"):
         run("runc", "kill", self.id, signal, check=False)
@@ -145,6 +155,16 @@ class Container:
     @property
     def log(self):
         return (self.bundle / "log").read_text()
+
+
+def pod_of(objects, container):
+    """The pod of a DaemonSet in the manifest."""
+    for each in objects:
+        if each["kind"] == "DaemonSet":
+            pod = each["spec"]["template"]["spec"]
+            if container in [one["name"] for one in pod["containers"]]:
+                return pod
+    raise SystemExit(f"the manifest has no container {container}")
 
 
 def unpack(layout, tag, bundle):

@@ -38,10 +38,14 @@ class Pod:
     numbers = itertools.count()
 
     def __enter__(self):
-        self.name = f"kbt-{os.getpid()}-image{next(self.numbers)}"
+        number = next(self.numbers)
+        self.name = f"kbt-{os.getpid()}-image{number}"
+        self.address = f"10.89.7.{number + 1}"
         self.uid = str(uuid.uuid4())
         run("ip", "netns", "add", self.name)
         self.inside("ip", "link", "set", "lo", "up")
+        self.inside("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+        self.inside("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         self.inside(
             "iptables", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "--dport", "8080", "-j", "REDIRECT", "--to-ports", "15001")
         self.server = subprocess.Popen(
