@@ -308,11 +308,30 @@ if Context.environment["KMESH_FUZZ"] == nil {
 
 // Under the address sanitizer (Tests/run.sh --asan) is what touches the kernel. Without the controller, and the TLS library
 // that it brings, that builds in half the time.
-if Context.environment["KMESH_ASAN"] != nil {
+let isForNode = Context.environment["KMESH_NODE"] != nil
+if isForNode || Context.environment["KMESH_ASAN"] != nil {
     let controller = [
         "Kubernetes", "PodBypass", "BypassController", "kmesh-bypass-controller", "kubectl-bypass",
         "ControllerTestSupport", "KubernetesTests", "BypassControllerTests", "ControllerTests", "kubectl-bypassTests",
     ]
     package.targets.removeAll { controller.contains($0.name) }
     package.products.removeAll { controller.contains($0.name) }
+}
+
+// What systemd/install.sh builds for a node, all of it: one build takes less time than one for each product. It also fetches
+// only the packages that are in it.
+if isForNode {
+    package.targets.removeAll { $0.path?.hasPrefix("Tests/") == true || $0.type == .test }
+    let used: Set = [
+        "swift-nio", "swift-system", "swift-log", "swift-metrics", "swift-argument-parser", "swift-service-lifecycle",
+        "swift-subprocess", "swift-async-algorithms", "swift-atomics", "swift-collections",
+    ]
+    package.dependencies.removeAll { dependency in
+        guard case .sourceControl(_, let location, _) = dependency.kind else { return false }
+        return !used.contains(String(location.split(separator: "/").last ?? ""))
+    }
+    let client = package.targets.first { $0.name == "BypassClient" }
+    client?.dependencies += (kubernetes?.dependencies ?? []).filter {
+        if case .productItem(_, let package?, _, .some) = $0 { used.contains(package) } else { false }
+    }
 }

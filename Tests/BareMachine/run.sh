@@ -22,10 +22,10 @@ machine=$PWD/.build-bare
 clone=/home/alice/kmesh-bypassd
 rows=()
 
-# pasted LINE: the block of commands in README.md that begins with that line.
+# pasted LINE: the first block of commands in README.md that begins with that line.
 pasted() {
     awk -v first="$1" '
-        $0 == "```" { inside = 0 }
+        inside && $0 == "```" { exit }
         last == "```" && $0 == first { inside = 1 }
         inside { print }
         { last = $0 }' README.md | grep . || fail "README.md has no block of commands that begins with: $1"
