@@ -12,7 +12,8 @@ need_root() {
 need_swift() {
     swift=${SWIFT:-$(command -v swift || true)}
     if [ -z "$swift" ]; then
-        swift=$(find /opt/swift/usr/bin/swift /usr/local/swift/usr/bin/swift -maxdepth 0 2>/dev/null | head -n 1)
+        # find fails if one of them is not there.
+        swift=$(find /opt/swift/usr/bin/swift /usr/local/swift/usr/bin/swift -maxdepth 0 2>/dev/null | head -n 1 || true)
     fi
     [ -n "$swift" ] || fail "no Swift toolchain: install Swift 6.3 (swift.org/install), or name it: SWIFT=/path/to/swift"
 }

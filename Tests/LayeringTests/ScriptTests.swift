@@ -8,6 +8,11 @@ import Testing
     /// What a script does not take itself, it gives to `swift test`.
     private static let ofSwift = ["--filter", "--skip"]
 
+    /// What Tests/run.sh gives to another script, as it is.
+    private static func ofBareMachine(_ script: Substring) throws -> String {
+        script == "Tests/run.sh" ? try text("Tests/BareMachine/run.sh") : ""
+    }
+
     @Test("Scripts have the options and variables that pages and CI give them")
     func options() throws {
         let pages = try Files.entries(in: Repository.root + "/proto-docs").map { "proto-docs/" + $0.name }
@@ -17,14 +22,14 @@ import Testing
             let text = try Self.text(page)
             for match in text.matches(of: #/((?:[A-Z]+=\S+ )*)((?:systemd|Tests)\/[\w\/]+\.sh)((?: \[?[\w.|'-]+\]?)*)/#)
             {
-                let script = try Self.text(String(match.2))
+                let script = try Self.text(String(match.2)) + Self.ofBareMachine(match.2)
                 for variable in match.1.split(separator: " ") {
                     let name = variable.prefix { $0 != "=" }
                     #expect(script.contains("\(name)="), "\(page): \(match.2) has no variable \(name)")
                     count += 1
                 }
                 for word in match.3.split(separator: " ") {
-                    let option = String(word.filter { !"[]".contains($0) })
+                    let option = String(word.filter { !"[]'".contains($0) })
                     guard option.hasPrefix("--"), !Self.ofSwift.contains(option) else { continue }
                     // In its `case`, alone or beside others.
                     let pattern = try Regex("(^|[ |])\(option)( \\||\\))").anchorsMatchLineEndings()
@@ -52,7 +57,7 @@ import Testing
         let skipped = try #require(ci.firstMatch(of: #/step "tests" Tests\/run.sh --skip '([^']+)'/#)).1
         let script = try Self.text("Tests/run.sh")
         var run: Set<Substring> = []
-        for mode in script.matches(of: #/\n(--\w+)\)\n(?:    .*\n)*?    set -- --filter '([^']+)'\n/#)
+        for mode in script.matches(of: #/\n(--\w+)\)\n(?:    .*\n)*?    set -- --filter '?([^'\n]+)'?\n/#)
         where ci.contains(try Regex("step .* Tests/run.sh \(mode.1)")) {
             run.formUnion(mode.2.split(separator: "|"))
         }
