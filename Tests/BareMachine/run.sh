@@ -18,7 +18,8 @@ need_root
 need_swift
 need_packages debootstrap git python3 util-linux
 toolchain=$(dirname "$(dirname "$(dirname "$(readlink -f "$swift")")")")
-machine=$PWD/.build-bare
+work=$PWD/.build-bare
+machine=$work/machine
 clone=/home/alice/kmesh-bypassd
 rows=()
 
@@ -63,10 +64,10 @@ mapfile -t shared < <(git config --get-regexp '^url\..*\.insteadof$' | sed -n 's
 
 make_machine() {
     local file folder
-    rm -rf --one-file-system "$machine"
-    mkdir "$machine"
+    rm -rf --one-file-system "$work"
+    mkdir -p "$machine"
     debootstrap --variant=minbase --include="$(Tests/BareMachine/packages.py --toolchain),ca-certificates" bookworm "$machine" \
-        ${MIRROR:+"$MIRROR"} >"$machine.log" || { tail -n 20 "$machine.log" >&2; fail "Debian could not be installed"; }
+        ${MIRROR:+"$MIRROR"} >"$work/log" || { tail -n 20 "$work/log" >&2; fail "Debian could not be installed"; }
     # How it reaches Debian's packages, PyPI and the repositories of dependencies.
     for file in /etc/resolv.conf /etc/hosts /etc/gitconfig /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
         if [ -f "$file" ]; then cp "$file" "$machine$file"; fi
@@ -107,6 +108,6 @@ step "the README's set-up and its main job" set_up_and_bypass
 if [ "$tests" = yes ]; then
     step "the README's tests" on_machine alice "$(pasted 'sudo Tests/run.sh')"
 fi
-rm -rf --one-file-system "$machine"
+rm -rf --one-file-system "$work"
 printf '\n%-48s %7s\n' step seconds
 printf '%s\n' "${rows[@]}"

@@ -7,6 +7,7 @@ image_packages=(
     systemd systemd-sysv dbus initramfs-tools linux-image-cloud-amd64
     iproute2 iptables nftables socat jq procps util-linux mount kmod
     libbpf1 libmnl0 libnftnl11
+    apparmor runc
 )
 
 # Sets `image` to the folder with disk, vmlinuz and initrd.
@@ -18,7 +19,7 @@ need_image() {
     rm -rf --one-file-system .build-vm/image-*
     mkdir -p "$image"
     echo "making the machine's disk (once, some minutes): $image"
-    export -f make_image install_debian shrink_initrd run_second_drive
+    export -f make_image install_debian write_profile shrink_initrd run_second_drive
     # In a mount namespace of its own, all that debootstrap mounts and makes is gone with it, also when interrupted.
     mirror=$mirror image=$image packages=$(IFS=,; echo "${image_packages[*]}") \
         unshare --mount bash -euo pipefail -c make_image >"$image/log" 2>&1 ||
@@ -31,6 +32,7 @@ make_image() {
     # In memory, since dpkg syncs every file that it writes.
     mount -t tmpfs -o size=2G,mode=0755 tmpfs "$root"
     install_debian
+    write_profile
     shrink_initrd
     run_second_drive
     cp -L "$root/vmlinuz" "$image/vmlinuz"
@@ -49,10 +51,25 @@ install_debian() {
     echo '127.0.0.1 localhost machine' >"$root/etc/hosts"
     # Every service that starts costs emulated time, and these do nothing for the test.
     local unit
-    for unit in getty.target apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+    for unit in apparmor.service getty.target apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
         e2scrub_reap.service fstrim.timer systemd-logind.service systemd-pstore.service; do
         ln -sf /dev/null "$root/etc/systemd/system/$unit"
     done
+}
+
+# AppArmor's profile of containers, as containerd makes it: from Debian's package of its sources, where it is a template.
+write_profile() {
+    local package=golang-github-containerd-containerd-dev
+    chroot "$root" bash -c "cd /tmp && apt-get update -q && apt-get download -q $package && dpkg -x $package*.deb sources"
+    # Its conditions are true for this version of AppArmor.
+    # shellcheck disable=SC2016
+    sed -n '/^const defaultTemplate = `/,/^`/p' \
+        "$root/tmp/sources/usr/share/gocode/src/github.com/containerd/containerd/contrib/apparmor/template.go" |
+        sed -e '1d; $d; /{{\(range\|if\|end\)/d' \
+            -e 's|^{{$value}}|#include <tunables/global>|; s|^  {{$value}}|  #include <abstractions/base>|' \
+            -e 's/{{.Name}}/cri-containerd.apparmor.d/; s/{{.DaemonProfile}}/unconfined/' \
+            >"$root/etc/apparmor.d/cri-containerd.apparmor.d"
+    rm -rf "$root"/tmp/*
 }
 
 # Only what the disk needs: the usual thirty megabytes take the emulator ten seconds.

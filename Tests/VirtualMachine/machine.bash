@@ -19,6 +19,7 @@ make_second_drive() {
     mkdir -p "$folder"
     tar --extract --file "$work"/later/*.tar.gz --directory "$folder" --strip-components=1
     cp -R "$work"/{earlier,later} Tests/VirtualMachine/guest "$folder/"
+    if [ -d "$work/container" ]; then cp -a "$work/container" "$folder/"; fi
     rm "$folder"/later/*.tar.gz
     for part in "$folder/guest"/[0-9]*.bash; do
         [ $# -eq 0 ] || [[ " $* " == *" $(basename "$part" .bash) "* ]] || rm "$part"

@@ -51,6 +51,10 @@ fi
 need_packed "$built" "$earlier"
 if [ "${1:-}" != --kernels ]; then
     kernel=$image
+    if [ -z "$earlier" ]; then
+        need_packages umoci golang-github-containers-common python3-yaml
+        python3 Tests/Images/bundle.py "$built" "$work/container" /var/tmp/container
+    fi
     test_kernel "${parts[@]}" || fail "the test in the virtual machine failed, see the lines above"
     echo "the test in the virtual machine passed in $seconds s"
     exit
