@@ -154,11 +154,14 @@ extension Attribute {
         return .isInRange(source, from: from, to: to, inverted: inverted)
     }
 
+    /// Its name in the kernel's headers is NFT_BITWISE_BOOL or NFT_BITWISE_MASK_XOR: Debian 12 has had both.
+    private static let maskAndXor: UInt32 = 0
+
     private var bitwise: RulePart? {
         guard let source = register(NFTA_BITWISE_SREG.rawValue), let target = register(NFTA_BITWISE_DREG.rawValue)
         else { return nil }
-        let operation = first(NFTA_BITWISE_OP.rawValue)?.uint32 ?? NFT_BITWISE_MASK_XOR.rawValue
-        guard operation == NFT_BITWISE_MASK_XOR.rawValue, let mask = data(NFTA_BITWISE_MASK.rawValue),
+        let operation = first(NFTA_BITWISE_OP.rawValue)?.uint32 ?? Self.maskAndXor
+        guard operation == Self.maskAndXor, let mask = data(NFTA_BITWISE_MASK.rawValue),
             let xor = data(NFTA_BITWISE_XOR.rawValue), mask.count == xor.count
         else { return .loadUnknown(into: target) }
         return .bitwise(from: source, into: target, mask: mask, xor: xor)
