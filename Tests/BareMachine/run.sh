@@ -37,6 +37,8 @@ on_machine() {
     # shellcheck disable=SC2016  # Expanded there.
     unshare --mount --pid --fork --kill-child bash -euo pipefail -c '
         machine=$1 toolchain=$2 user=$3 command=$4
+        # Its root is a mount, as on a machine: `ip netns exec` changes that.
+        mount --bind "$machine" "$machine"
         for folder in "${@:5}"; do mount --bind -o ro "$folder" "$machine$folder"; done
         mount --bind -o ro "$toolchain" "$machine/opt/swift"
         mount -t proc proc "$machine/proc"
