@@ -40,6 +40,13 @@ int clinux_netlink_socket(int protocol)
 	return fd;
 }
 
+int clinux_check_dumps(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+}
+
 int clinux_join_traces(int fd)
 {
 	int group = NFNLGRP_NFTRACE;

@@ -114,10 +114,12 @@ import Testing
         #expect((effect == .nothingToBypass) == health.warnings.contains(.noInterception))
     }
 
-    private static func mark(_ families: FamilySet = [.ip], _ sources: SourceSet = [.outside, .loopback]) -> Redirect {
+    private static func mark(
+        _ families: FamilySet = [.ip], _ sources: SourceSet = [.outside, .loopback], unknown reason: String? = nil
+    ) -> Redirect {
         .init(
-            mechanism: .mark, hook: .output, families: families, priority: -150, sources: sources, natChain: nil,
-            name: "ip mangle OUTPUT")
+            mechanism: .mark(unknown: reason), hook: .output, families: families, priority: -150, sources: sources,
+            natChain: nil, name: "ip mangle OUTPUT")
     }
 
     private static func tproxy(_ sources: SourceSet) -> Redirect {
@@ -129,6 +131,7 @@ import Testing
     private static let ways: [([Redirect], HookSet, BypassStatus.Effect, [String])] = [
         // Outbound connections come back by lo.
         ([mark(), tproxy([.loopback])], [.output], .ineffective, ["tproxy"]),
+        ([mark(unknown: "reasons"), tproxy([.loopback])], [.output], .ineffective, ["tproxy"]),
         ([mark(), tproxy([.loopback])], [.prerouting], .nothingToBypass, ["no-interception"]),
         ([mark(), tproxy([.outside, .loopback])], both, .partial, ["tproxy"]),
         ([mark(), tproxy([.outside, .loopback])], [.prerouting], .all, []),

@@ -15,7 +15,6 @@ import Testing
 
     private static let tproxy = Reply.expression("tproxy", Reply.number(1, 2))
     private static let jump = Reply.verdict(-3, "a")
-    private static let constant = Reply.expression("immediate", Reply.number(1, 1), Reply.nested(2, Reply.number(1, 1)))
     private static func set(_ name: String) -> [UInt8] {
         Reply.expression(name, Reply.number(2, 3), Reply.number(name == "meta" ? 3 : 4, 1))
     }
@@ -61,28 +60,105 @@ import Testing
         return scan(messages).graph.bases([base], reaching: .transparentProxy)[base]
     }
 
-    private static let targets: [(String, [UInt8], Bool)] = [
-        ("meta mark set 1", constant + set("meta"), true), ("ct mark set 1", constant + set("ct"), true),
-        ("meta mark set ct mark", load("ct") + set("meta"), false),
-        ("oifname eth0 meta mark set 1", interface("eth0", key: 7) + constant + set("meta"), true),
-        ("ct mark set meta mark", load("meta") + set("ct"), false),
-        ("meta mark set meta mark or 1", load("meta") + set("meta"), true),
-        ("ct mark 1 meta mark set 1", load("ct") + equal("x") + constant + set("meta"), true),
-        ("xt MARK", target("MARK", [1, 0, 0, 0, 1, 0, 0, 0]), true),
-        ("xt MARK 0", target("MARK", [0, 0, 0, 0, 1, 0, 0, 0]), false), ("xt MARK ?", target("MARK", []), true),
-        ("xt CONNMARK set", target("CONNMARK", [1] + [UInt8](repeating: 0, count: 15)), true),
-        ("xt CONNMARK restore", target("CONNMARK", [1] + [UInt8](repeating: 0, count: 11) + [2, 0, 0, 0]), false),
-        ("another key", Reply.expression("meta", Reply.number(2, 8), Reply.number(3, 1)), false),
+    /// As the kernel has numbers in registers: in the machine's own order.
+    private static func value(_ type: UInt16, _ number: UInt32) -> [UInt8] {
+        Reply.nested(type, Reply.attribute(1, Reply.little(number)))
+    }
+    private static func constant(_ number: UInt32) -> [UInt8] {
+        Reply.expression("immediate", Reply.number(1, 1), value(2, number))
+    }
+    private static func bitwise(_ mask: UInt32, _ xor: UInt32, _ operation: UInt32? = nil) -> [UInt8] {
+        Reply.expression(
+            "bitwise", Reply.number(1, 1), Reply.number(2, 1), Reply.number(3, 4), value(4, mask), value(5, xor),
+            operation.map { Reply.number(6, $0) } ?? [])
+    }
+    private static let toAny = UInt32.max
+    private static let marks: [(String, [UInt8], MarkWrite?)] = [
+        ("meta mark set 7", constant(7) + set("meta"), .packet(.init(value: 7))),
+        ("meta mark set 0", constant(0) + set("meta"), nil),
+        ("ct mark set 7", constant(7) + set("ct"), .connection(.init(value: 7))),
+        (
+            "oifname eth0 meta mark set 7", interface("eth0", key: 7) + constant(7) + set("meta"),
+            .packet(.init(value: 7))
+        ),
+        ("ct mark 1 meta mark set 7", load("ct") + equal("x") + constant(7) + set("meta"), .packet(.init(value: 7))),
+        ("meta mark set mark or 1", load("meta") + bitwise(~1, 1) + set("meta"), .packet(.init(value: 1, mask: 1))),
+        ("meta mark set mark xor 6", load("meta") + bitwise(toAny, 6) + set("meta"), .packet(.init(value: 6, mask: 0))),
+        ("meta mark set mark and 15", load("meta") + bitwise(15, 0) + set("meta"), nil),
+        (
+            "meta mark set mark and 0xf0 or 3", load("meta") + bitwise(0xf0, 0) + bitwise(~3, 3) + set("meta"),
+            .packet(.init(value: 3, mask: ~0xf0 | 3))
+        ),
+        ("meta mark set mark", load("meta") + set("meta"), nil),
+        ("meta mark set ct mark", load("ct") + set("meta"), nil),
+        ("meta mark set ct mark and 15", load("ct") + bitwise(15, 0) + set("meta"), nil),
+        ("meta mark set ct mark >> 8", load("ct") + bitwise(0, 0, 2) + set("meta"), nil),
+        ("meta mark set ct mark or 4", load("ct") + bitwise(~4, 4) + set("meta"), .packet(.init(value: 4))),
+        ("ct mark set meta mark", load("meta") + set("ct"), nil),
+        ("ct mark set meta mark or 4", load("meta") + bitwise(~4, 4) + set("ct"), .connection(.init(value: 4))),
+        ("meta mark set mark << 8", load("meta") + bitwise(0, 0, 1) + set("meta"), .unknown),
+        ("meta mark set numgen", Reply.expression("numgen", Reply.number(1, 1)) + set("meta"), .unknown),
+        (
+            "meta mark set 7, through a map",
+            constant(7) + Reply.expression("lookup", Reply.number(3, 1)) + set("meta"), .unknown
+        ),
+        ("another key", Reply.expression("meta", Reply.number(2, 8), Reply.number(3, 1)), nil),
+        ("xt MARK or", target("MARK", words(8, 8)), .packet(.init(value: 8, mask: 8))),
+        ("xt MARK 0", target("MARK", words(0, 1)), nil), ("xt MARK cut off", target("MARK", []), .unknown),
+        ("xt MARK of another revision", target("MARK", words(8, 8), 3), .unknown),
+        ("xt CONNMARK set", target("CONNMARK", words(8, toAny, 0, 0), 1), .connection(.init(value: 8))),
+        ("xt CONNMARK restore", target("CONNMARK", words(0, 8, 8, 2), 1), nil),
+        (
+            "xt CONNMARK set, second revision", target("CONNMARK", words(8, 8, 0, 0)),
+            .connection(.init(value: 8, mask: 8))
+        ),
+        ("xt CONNMARK restore, second revision", target("CONNMARK", words(8, 8, 0, 2 << 16)), nil),
+        ("xt CONNMARK set and shifted", target("CONNMARK", words(8, 8, 0, 1 << 8)), .unknown),
+        ("xt CONNMARK of another revision", target("CONNMARK", words(0, 8, 8, 2), 0), .unknown),
+        ("xt HMARK", target("HMARK", []), .unknown), ("xt SET", target("SET", words(0, 0, 0, 0), 3), nil),
+        ("xt SET --map-mark", target("SET", words(0, 0, 0, 1 << 8), 3), .unknown), ("xt LOG", target("LOG", []), nil),
     ]
 
-    private static func target(_ name: String, _ information: [UInt8]) -> [UInt8] {
-        Reply.expression("target", Reply.text(1, name), Reply.number(2, 2), Reply.attribute(3, information))
+    private static func words(_ numbers: UInt32...) -> [UInt8] { numbers.flatMap { Reply.little($0) } }
+
+    private static func target(_ name: String, _ information: [UInt8], _ revision: UInt32 = 2) -> [UInt8] {
+        Reply.expression("target", Reply.text(1, name), Reply.number(2, revision), Reply.attribute(3, information))
     }
 
-    @Test("A mark that is set is distinguished from one that is copied", arguments: targets)
-    func mark(_ name: String, _ expressions: [UInt8], _ isSet: Bool) {
-        let sources = scan([Reply.rule("OUTPUT", expressions)]).graph.chain("OUTPUT").effects.sources(of: .mark)
-        #expect(sources.contains(.outside) == isSet)
+    @Test("What is written into a mark is known, and distinguished from what is copied", arguments: marks)
+    func mark(_ name: String, _ expressions: [UInt8], _ write: MarkWrite?) {
+        let scan = scan([Reply.rule("OUTPUT", expressions)])
+        var expected = MarkChanges()
+        if let write { expected.insert(write) }
+        #expect(scan.marks[ChainGraph.key("OUTPUT")] ?? MarkChanges() == expected)
+        #expect(scan.graph.chain("OUTPUT").effects.sources(of: .mark).contains(.outside) == (write != nil))
+    }
+
+    @Test("The marks of a base chain are those of the chains that it jumps to, and of many they are unknown")
+    func marksOverJumps() {
+        func marks(_ chains: [(String, [UInt8])]) -> [MarkChanges] {
+            let base = Ruleset.Chain(
+                name: ChainName(.ip, "nat", "OUTPUT"), base: BaseChain(type: "route", hook: .output, priority: -150),
+                use: 0)
+            var ruleset = Ruleset(generation: 1)
+            ruleset.add(
+                scan(chains.map { Reply.rule($0.0, $0.1) }), of: .init(family: .ip, name: "nat", use: 0), [base],
+                .init(pin: "/pin", table: (.inet, "kmesh_bypass"), chains: [] as [ChainName]))
+            return ruleset.redirects.all.map(\.marks)
+        }
+        func set(_ number: UInt32) -> [UInt8] { Self.constant(number) + Self.set("meta") }
+        var two = MarkChanges()
+        two.insert(.packet(.init(value: 1)))
+        two.insert(.packet(.init(value: 2)))
+        let toB = Reply.verdict(-3, "b")
+        #expect(marks([("OUTPUT", set(1) + toB), ("b", set(2)), ("elsewhere", set(3))]) == [two])
+        // What leaves by lo is for the pod itself.
+        #expect(
+            marks([("OUTPUT", Self.interface("lo", key: 7) + set(1) + toB), ("b", set(2))]).map(\.isEmpty) == [false])
+        #expect(marks([("OUTPUT", Self.interface("lo", key: 7) + set(1))]).map(\.isEmpty) == [true])
+        let many = (0..<17).map { ("c\($0)", set($0 + 1)) } + (0..<17).map { ("OUTPUT", Reply.verdict(-3, "c\($0)")) }
+        #expect(marks(many) == [.unknown])
+        #expect(marks((0..<17).map { ("OUTPUT", set($0 + 1)) }) == [.unknown])
     }
 
     /// A sidecar's own connections to its pod are marked so, and no application's.
@@ -90,7 +166,7 @@ import Testing
     func markOnLoopback() {
         for key in [UInt32(5), 7] {  // NFT_META_OIF, NFT_META_OIFNAME
             let name = key == 5 ? "\u{1}\0\0" : "lo"
-            let rule = Self.interface(name, key: key) + Self.constant + Self.set("meta")
+            let rule = Self.interface(name, key: key) + Self.constant(1) + Self.set("meta")
             #expect(scan([Reply.rule("OUTPUT", rule)]).graph.chain("OUTPUT").effects.sources(of: .mark) == .loopback)
         }
     }

@@ -86,7 +86,7 @@ import Testing
         ("xt REDIRECT", Reply.expression("target", Reply.text(1, "REDIRECT")), .destinationNat(nil)),
         ("xt DNAT", Reply.expression("target", Reply.text(1, "DNAT")), .destinationNat(nil)),
         ("xt TPROXY", Reply.expression("target", Reply.text(1, "TPROXY")), .transparentProxy),
-        ("xt MARK", Reply.expression("target", Reply.text(1, "MARK")), .sets(.packet)),
+        ("xt MARK", Reply.expression("target", Reply.text(1, "MARK")), .marks(.unknown)),
         ("tproxy", Reply.expression("tproxy", Reply.number(1, 2)), .transparentProxy),
         ("dnat", Reply.expression("nat", Reply.number(1, 1), Reply.number(2, 10)), .destinationNat(.ip6)),
         ("snat", Reply.expression("nat", Reply.number(1, 0), Reply.number(2, 2)), .other),

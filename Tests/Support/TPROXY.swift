@@ -24,16 +24,33 @@ extension MeshSandbox {
     }
 
     /// Has the pod's outbound connections to an app marked, routed to `lo` and taken there by TPROXY.
-    package func installOutboundTPROXY(_ mesh: Mesh = .iptables) async throws {
+    ///
+    /// - Parameter rule: the routing rule, whose table 100 leads to `lo`; nil for neither.
+    package func installOutboundTPROXY(
+        _ mesh: Mesh = .iptables, rule: String? = "fwmark 1 lookup 100"
+    ) async throws {
         for (_, command) in mesh.restore {
             try await run(command + ["--noflush"], in: .pod, input: MeshRules.outboundTPROXY)
         }
         if mesh == .nftables { try await run(["nft", "-f", "-"], in: .pod, input: MeshRules.nativeOutboundTPROXY) }
-        for family in ["-4", "-6"] {
-            try await run(
-                ["ip", family, "-batch", "-"], in: .pod,
-                input: "rule add fwmark 1 lookup 100\nroute add local default dev lo table 100\n")
+        if let rule {
+            try await route("rule add \(rule)\nroute add local default dev lo table 100")
         }
+    }
+
+    /// Runs lines of ip(8) in the pod.
+    package func route(_ lines: String, _ families: [Family] = Family.allCases) async throws {
+        for family in families {
+            try await run(["ip", family == .ipv4 ? "-4" : "-6", "-batch", "-"], in: .pod, input: lines + "\n")
+        }
+    }
+
+    /// Has the pod's connections to an app marked, as a program may do that wants them routed or shaped by its own rules.
+    package func installMark(_ number: Int, by mesh: Mesh = .iptables) async throws {
+        for (_, command) in mesh.restore {
+            try await run(command + ["--noflush"], in: .pod, input: MeshRules.mark(number))
+        }
+        if mesh == .nftables { try await run(["nft", "-f", "-"], in: .pod, input: MeshRules.nativeMark(number)) }
     }
 
     /// Takes away what `installTPROXY` has put there, and nothing else.
@@ -90,6 +107,22 @@ extension MeshRules {
             "-A OUTPUT -p tcp --dport 8080 -m owner ! --uid-owner 1337 -j MARK --set-mark 1",
             "-A PREROUTING -i lo -p tcp -m mark --mark 1 -j TPROXY --on-port 15001",
         ])
+
+    fileprivate static func mark(_ number: Int) -> String {
+        restore("mangle", [], ["-A OUTPUT -p tcp --dport 8080 -j MARK --set-mark \(number)"])
+    }
+
+    fileprivate static func nativeMark(_ number: Int) -> String {
+        """
+        table inet marks {
+            chain output {
+                type route hook output priority mangle; policy accept;
+                tcp dport 8080 meta mark set \(number)
+            }
+        }
+
+        """
+    }
 
     fileprivate static let nativeOutboundTPROXY = """
         table inet mesh_outbound {

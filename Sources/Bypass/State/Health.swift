@@ -132,7 +132,7 @@ extension Warning {
 
     fileprivate init(active redirect: Observation.Redirect, _ direction: Hook, lacksMask: Bool) {
         switch redirect.mechanism {
-        case .mark: self = .outboundTransparentProxy(redirect.name)
+        case .mark(let reason): self = .outboundTransparentProxy(redirect.name, unknown: reason)
         case .transparentProxy where direction == .output: self = .forwardedTraffic(redirect.name)
         case .transparentProxy where redirect.isMaskable && lacksMask: self = .maskUnsupported(redirect.name)
         case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)

@@ -60,8 +60,9 @@ package struct Observation: Hashable, Sendable {
     package struct Redirect: Hashable, Sendable {
         package enum Mechanism: Hashable, Sendable {
             case nat, transparentProxy
-            /// Marks packets that leave, so that TPROXY can take them as they come back by `lo`.
-            case mark
+            /// Marks packets that leave, and a routing rule sends them to `lo`, where TPROXY takes them. Or why it is not known
+            /// whether one does.
+            case mark(unknown: String?)
         }
 
         package var mechanism: Mechanism

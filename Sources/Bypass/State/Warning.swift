@@ -15,8 +15,8 @@ package enum Warning: Hashable, Sendable {
     case transparentProxy(String)
     /// The same, since the kernel lacks what it takes to bypass that.
     case maskUnsupported(String)
-    /// Connections that leave are marked, and TPROXY takes them as they come back.
-    case outboundTransparentProxy(String)
+    /// Connections that leave are marked, and TPROXY takes them as they come back; or, with a reason, that is not known.
+    case outboundTransparentProxy(String, unknown: String?)
     /// TPROXY takes what an interface brings that it names, and that is only forwarded.
     case forwardedTraffic(String)
     /// A nat chain that is asked before the guard still takes connections.
@@ -103,8 +103,11 @@ package enum Warning: Hashable, Sendable {
         case .transparentProxy(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY at a priority other than "
                 + "\(Guard.maskedPriority), which cannot be bypassed"
-        case .outboundTransparentProxy(let chain):
+        case .outboundTransparentProxy(let chain, nil):
             "outbound connections still go to the proxy: \(chain) marks them for TPROXY, which cannot be bypassed"
+        case .outboundTransparentProxy(let chain, let reason?):
+            "outbound connections may still go to the proxy: \(chain) marks them, TPROXY takes packets on lo, and it is not known "
+                + "whether a routing rule sends them there: \(reason)"
         case .forwardedTraffic(let chain):
             "\(chain) takes packets from an interface that it names by TPROXY: connections that are only forwarded, "
                 + "such as a virtual machine's, still go to the proxy"

@@ -65,6 +65,10 @@ int clinux_netlink_socket(int protocol);
 #define CLINUX_NETLINK_ROUTE 0
 #define CLINUX_NETLINK_SOCK_DIAG 4
 #define CLINUX_NETLINK_NETFILTER 12
+/*
+ * NETLINK_GET_STRICT_CHK: rtnetlink refuses a dump whose conditions it does not know, instead of sending everything.
+ */
+int clinux_check_dumps(int fd);
 /* ioctl(fd, SIOCGSKNS): a new descriptor of the network namespace that a socket is in. */
 int clinux_socket_namespace(int fd);
 /* NETLINK_ADD_MEMBERSHIP: from now on the socket receives the traces of nf_tables of its namespace. */

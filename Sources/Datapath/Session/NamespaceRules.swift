@@ -122,7 +122,7 @@ package struct NamespaceRules: Sendable {
         self.closer = closer
         entry = try matcher.entry(of: namespace.inode)
         now = BootClock.now
-        context = PacketContext(
+        var context = PacketContext(
             addresses: Set(try namespace.addresses().map(\.bytes)),
             interfaces: try namespace.interfaces()?.map { Packet.Interface(name: $0.name, index: $0.index) },
             matcher: (matcher.pin, nil))
@@ -132,6 +132,14 @@ package struct NamespaceRules: Sendable {
         let found = try Self.tables(by: &socket)
         tables = found.tables + legacy.tables
         unreadable = found.unreadable + legacy.unreadable
+        if tables.contains(where: \.takesTransparently) {
+            var routing = try namespace.withEntered { () throws(SystemCallError) in try NetlinkSocket(for: .routing) }
+            // Where those of a family cannot be read, it stays open where its packets go.
+            for family in [Netfilter.Family.ip, .ip6] {
+                context.routing[family] = try? routing.routingPolicy(family, for: [.any])
+            }
+        }
+        self.context = context
     }
 
     private static func tables(by socket: inout NetlinkSocket) throws(SystemCallError) -> FilterTables {

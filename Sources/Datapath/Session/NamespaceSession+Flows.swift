@@ -168,7 +168,7 @@ private func translatingErrors<Result: ~Copyable>(
 
 extension NetfilterError {
     /// For people.
-    fileprivate var reason: String {
+    var reason: String {
         switch self {
         case .refused(let operation, let errno, _): "\(operation): \(errno)"
         case .rulesetChanged: "the rules have changed meanwhile"

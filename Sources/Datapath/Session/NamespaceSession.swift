@@ -109,6 +109,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     package mutating func cachedObservation() throws(KernelFailure) -> Observation? {
         guard let cached = cache.ruleset(of: inode, cookie: cookie) else { return nil }
         known = cached
+        // No plan depends on where marks lead.
         return try merging(cached)
     }
 
@@ -122,7 +123,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         }
         known = current
         cache.insert(current, of: inode)
-        return try merging(current)
+        var observation = try merging(current)
+        if detail != .ownRules { addRoutedMarks(current.marking + (legacy?.marking ?? []), to: &observation) }
+        return observation
     }
 
     /// The ruleset as it is now. If it is of the generation that is known, only our rules' counters are asked for.

@@ -19,7 +19,7 @@ extension Observation {
         isGuardShared =
             Self.guardTable(ruleset).map { Int($0.use) > (guardChains?.count ?? 0) + maskChains.count } ?? false
         isGuardOurs = Self.isGuardOurs(ruleset, pin)
-        redirects = ruleset.redirects.all.compactMap(Redirect.init)
+        redirects = ruleset.redirects.all.compactMap { Redirect($0) }
         unreadable = ruleset.unreadable.map(Unreadable.init)
         foreignBypasses = ruleset.bareVerdicts.compactMap(ForeignBypass.init)
     }
@@ -28,7 +28,7 @@ extension Observation {
     func merging(legacy: LegacyTables, entry: MapEntry?, now: UInt64) -> Observation {
         var whole = self
         // Adding nothing would copy what is there.
-        if !legacy.redirects.isEmpty { whole.redirects += legacy.redirects.compactMap(Redirect.init) }
+        if !legacy.redirects.isEmpty { whole.redirects += legacy.redirects.compactMap { Redirect($0) } }
         if !legacy.unreadable.isEmpty { whole.unreadable += legacy.unreadable.map(Unreadable.init) }
         if !legacy.bareVerdicts.isEmpty { whole.foreignBypasses += legacy.bareVerdicts.compactMap(ForeignBypass.init) }
         whole.entry = entry
@@ -207,8 +207,10 @@ extension Ruleset.Rule {
 }
 
 extension Observation.Redirect {
-    /// nil for a redirect in a family that a bypass does not cover.
-    fileprivate init?(_ found: Netfilter.Redirect) {
+    /// nil for a redirect in a family that a bypass does not cover, and for a chain that only marks packets.
+    ///
+    /// - Parameter mark: the mechanism of such a chain, where it counts.
+    init?(_ found: Netfilter.Redirect, mark: Mechanism? = nil) {
         let families: FamilySet
         switch found.chain.family {
         case .ip: families = [.ip]
@@ -216,12 +218,13 @@ extension Observation.Redirect {
         case .inet: families = [.ip, .ip6]
         case .arp, .netdev, .bridge: return nil
         }
+        guard let mechanism = Mechanism(found.mechanism) ?? mark else { return nil }
         let hook: Bypass.Hook = found.hook == .output ? .output : .prerouting
         // iptables-legacy has a chain of the same name, in tables of its own.
         let natChain = families.first.map { NATChain($0, hook) }
             .flatMap { found.backend == .nftables && $0.chainName == found.chain ? $0 : nil }
         self.init(
-            mechanism: .init(found.mechanism), hook: hook, families: families, priority: found.priority,
+            mechanism: mechanism, hook: hook, families: families, priority: found.priority,
             sources: SourceSet(found.sources), natChain: natChain,
             name: found.chain.forPeople + (found.backend == .legacy ? " (iptables-legacy)" : ""), further: found.further
         )
@@ -229,11 +232,11 @@ extension Observation.Redirect {
 }
 
 extension Observation.Redirect.Mechanism {
-    fileprivate init(_ found: Netfilter.Redirect.Mechanism) {
+    fileprivate init?(_ found: Netfilter.Redirect.Mechanism) {
         switch found {
         case .nat: self = .nat
         case .transparentProxy: self = .transparentProxy
-        case .mark: self = .mark
+        case .mark: return nil
         }
     }
 }

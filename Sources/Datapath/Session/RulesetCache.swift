@@ -8,8 +8,10 @@ struct CachedRuleset: Sendable {
     /// The namespace's own number, never given twice: an inode number can be.
     var cookie: UInt64
     var generation: UInt32
-    /// Without what is not in nf_tables: the entry, the time, legacy tables.
+    /// Without what is not in nf_tables: the entry, the time, legacy tables, and what routing does with marks.
     var observation: Observation
+    /// The chains that mark packets which leave.
+    let marking: [Redirect]
     /// Our rules.
     var rules: [Ruleset.Rule]
     /// What the rules of others say about flows.
@@ -28,6 +30,7 @@ struct CachedRuleset: Sendable {
         observation = Observation(ruleset, pin: pin)
         isTemporary = ruleset.tables.contains(where: \.hasOwner) || ruleset.lacksMemory
         nat = ruleset.nat
+        marking = ruleset.redirects.all.filter { $0.mechanism == .mark }
         rules = ruleset.rules.filter {
             $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
                 || ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
@@ -137,7 +140,7 @@ package final class RulesetCache: Sendable {
 extension CachedRuleset {
     /// About how many bytes it takes.
     fileprivate var size: Int {
-        2048 + rules.count * 512 + nat.others.count * 512
+        2048 + rules.count * 512 + nat.others.count * 512 + marking.count * 1024
             + observation.redirects.reduce(0) { $0 + MemoryLayout<Observation.Redirect>.stride + $1.name.utf8.count }
     }
 }

@@ -95,8 +95,9 @@ extension LegacyTable {
 
     private func base(of hook: Hook, _ priority: Int32) -> BaseChain {
         let isSource = hook == .postrouting || hook == .input
+        let isRouted = name == "mangle" && hook == .output
         return BaseChain(
-            type: name == "nat" ? "nat" : "filter", hook: hook,
+            type: name == "nat" ? "nat" : isRouted ? "route" : "filter", hook: hook,
             priority: name == "nat" && isSource ? -priority : priority)
     }
 

@@ -124,6 +124,8 @@ package struct PacketContext: Hashable, Sendable {
     }
     private var pin: String
     private var matches: Bool?
+    /// The routing rules, where they matter; none of a family whose rules are not known.
+    package var routing: [Family: RoutingPolicy] = [:]
 
     package init(
         addresses: Set<[UInt8]>?, interfaces: [Packet.Interface]?, matcher: (pin: String, matches: Bool?)

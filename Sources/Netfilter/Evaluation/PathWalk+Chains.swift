@@ -56,13 +56,19 @@ extension PathWalk {
         }
         let mark = packet.mark
         // What a rule changes before its last condition is changed.
-        if isTaken { packet = evaluation.packet }
+        if isTaken { change(to: evaluation.packet, in: place) }
         if outcome == .passes { return nil }
         append(
             outcome, of: rule, (number, rule.handle), in: chain, place, at: hook, marks: packet.mark != mark,
             isOpen: isOpen)
         guard isTaken, case .decides(let verdict) = outcome else { return nil }
         return verdict
+    }
+
+    /// A chain of type route has the packet routed again if it has changed the mark.
+    mutating func change(to changed: Packet, in place: Place) {
+        if place.base.type == "route", changed.mark != packet.mark { routedMark = changed.mark }
+        packet = changed
     }
 
     // MARK: steps

@@ -40,7 +40,7 @@ extension PathWalk {
             var evaluation = RuleEvaluation(packet, context, sets: place.table.sets, isMatch: true)
             // To the kernel a target of x_tables only accepts what it redirects.
             outcome = evaluation.evaluate(chain.rules[index])
-            packet = evaluation.packet
+            change(to: evaluation.packet, in: place)
         }
         if case .decides(.transparentProxy(let port)) = outcome { transparentProxy = .some(port) }
         append(

@@ -21,6 +21,9 @@ struct PathWalk {
     var hasSourceNat = false
     var isRedirected = false
     var transparentProxy: UInt16??
+    /// The mark that the packet leaves by: that of its socket, or that which a chain of type route has given it. Where none has,
+    /// the packet is not routed again.
+    var routedMark: UInt32?
     /// Whether the packet now goes to an address of the namespace.
     var isLocal: Bool?
     /// Rules and base chains that may still be evaluated, in all walks of the packet: no ruleset takes more time.
@@ -33,6 +36,7 @@ struct PathWalk {
         self.budget = budget
         original = packet
         self.packet = packet
+        routedMark = packet.mark
         self.trace = trace
         self.reported = reported
         self.tables = tables
@@ -64,10 +68,8 @@ struct PathWalk {
         var isLocal = try isKnownLocal()
         if let output = trace?.first(where: { $0.chain == TraceTable.last(.postrouting) })?.output {
             isLocal = output == TraceMessage.loopback
-        } else if !isLocal, packet.mark != 0, takesFromLoopback {
-            // A rule of the routing table may send what is marked over lo, to the proxy; such rules are not read.
-            path.isMarkOpen = true
-            isLocal = try decide()
+        } else if !isLocal, takesFromLoopback {
+            isLocal = try comesBack()
         }
         packet.output = isLocal ? [.loopback] : context.interfaces
         try pass(.postrouting)
@@ -76,6 +78,18 @@ struct PathWalk {
         try pass(.prerouting)
         if transparentProxy == nil, try !isKnownLocal() { throw .unknown }
         try pass(.input)
+    }
+
+    /// Whether a routing rule sends the packet over `lo`, to the proxy. The kernel's report is of another moment than the rules.
+    private mutating func comesBack() throws(Stop) -> Bool {
+        guard reported == nil, let policy = context.routing[packet.family] else {
+            return routedMark == 0 ? false : try decide()
+        }
+        switch policy.way(of: routedMark.map { PossibleMarks($0) } ?? .any) {
+        case .loopback: return true
+        case .outside: return false
+        case .unknown: return try decide()
+        }
     }
 
     private mutating func arrive() throws(Stop) {
@@ -211,7 +225,7 @@ struct PathWalk {
 
 extension FilterTable {
     /// Whether a rule takes packets by TPROXY.
-    var takesTransparently: Bool {
+    package var takesTransparently: Bool {
         chains.values.contains { $0.rules.contains { $0.parts.contains(where: \.isTransparentProxy) } }
     }
 }

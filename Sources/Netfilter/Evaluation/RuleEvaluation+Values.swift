@@ -75,7 +75,10 @@ extension RuleEvaluation {
         case ("MARK", 2):
             packet.mark = isCertain ? packet.mark.map { $0 & ~information.host(4) ^ information.host(0) } : nil
         case ("MARK", _): packet.mark = nil
-        case ("CONNMARK", 1...2): changeConnectionMark(information)
+        case ("CONNMARK", 1): changeConnectionMark(information, mode: information.byte(12))
+        // Its second revision can shift it.
+        case ("CONNMARK", 2) where information.byte(13) == 0:
+            changeConnectionMark(information, mode: information.byte(14))
         case ("CONNMARK", _): (packet.mark, packet.connectionMark) = (nil, nil)
         case ("TPROXY", _):
             // struct xt_tproxy_target_info: of the first revision, mark_mask and mark_value in this order.
@@ -86,14 +89,14 @@ extension RuleEvaluation {
         }
     }
 
-    /// struct xt_connmark_tginfo1: ctmark, ctmask, nfmask, mode.
-    private mutating func changeConnectionMark(_ information: Information) {
+    /// struct xt_connmark_tginfo1 and 2: ctmark, ctmask, nfmask.
+    private mutating func changeConnectionMark(_ information: Information, mode: UInt8) {
         let (mark, connectionMask, packetMask) = (information.host(0), information.host(4), information.host(8))
         guard isCertain else {
             (packet.mark, packet.connectionMark) = (nil, nil)
             return
         }
-        switch information.byte(12) {
+        switch mode {
         case 0: packet.connectionMark = packet.connectionMark.map { $0 & ~connectionMask ^ mark }
         case 1:
             packet.connectionMark = packet.connectionMark.flatMap { old in

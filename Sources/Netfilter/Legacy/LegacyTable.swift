@@ -39,13 +39,18 @@ struct LegacyTable {
         var found: [Redirect] = []
         for hook in hooks {
             guard let start = chains.start[hook] else { continue }
-            guard let sources = sources(of: mechanism, from: start) else { return nil }
+            var marks = MarkChanges()
+            func visit(_ offset: Int) {
+                if case .marks(let write) = target(of: offset) { marks.insert(write) }
+            }
+            guard let sources = sources(of: mechanism, from: start, visit) else { return nil }
             if sources.isEmpty { continue }
-            found.append(
-                Redirect(
-                    chain: ChainName(version.family, name, hook.chain), backend: .legacy, hook: hook,
-                    priority: mechanism == .nat ? BaseChain.dstnat : BaseChain.mangle,
-                    mechanism: mechanism, sources: sources))
+            var redirect = Redirect(
+                chain: ChainName(version.family, name, hook.chain), backend: .legacy, hook: hook,
+                priority: mechanism == .nat ? BaseChain.dstnat : BaseChain.mangle,
+                mechanism: mechanism, sources: sources)
+            redirect.marks = marks
+            found.append(redirect)
         }
         return found
     }
@@ -53,10 +58,13 @@ struct LegacyTable {
     /// Follows a chain and every chain that it jumps to, and visits no entry twice for packets from the same interface:
     /// jumps can lead into the middle of chains, and there can be as many jumps as entries.
     ///
-    /// - Parameter countingOthers: whether destination nat counts that is certainly not a mesh's.
+    /// - Parameters:
+    ///   - countingOthers: whether destination nat counts that is certainly not a mesh's.
+    ///   - visit: called with each such target that is not for `lo` alone.
     /// - Returns: the interfaces of the packets that reach such a target; nil if a jump leads to no entry.
     func sources(
-        of mechanism: Redirect.Mechanism, countingOthers: Bool = false, from start: Int
+        of mechanism: Redirect.Mechanism, countingOthers: Bool = false, from start: Int,
+        _ visit: (Int) -> Void = { _ in }
     ) -> Redirect.Sources? {
         var found: Redirect.Sources = []
         /// By the interface.
@@ -67,14 +75,16 @@ struct LegacyTable {
             guard starts.contains(offset) else { return nil }
             walk: while offset < entries.count, visited[Int(input.rawValue)].insert(offset) {
                 let passing = input.narrowed(by: self.input(of: offset))
-                switch target(of: offset) {
-                case .redirect(mechanism):
+                let target = target(of: offset)
+                switch target {
+                case _ where target.mechanism == mechanism:
                     if mechanism == .nat, !countingOthers, natRule(of: offset).isOthers { break }
                     if let passing { found.formUnion(passing.narrowing([.outside, .loopback])) }
+                    if let passing, passing != .loopback { visit(offset) }
                 // The head of the next user chain: this one ends here.
                 case .error: break walk
                 case .jump(let destination): if let passing { waiting.append((destination, passing)) }
-                case .redirect, .other: break
+                case .redirect, .marks, .other: break
                 }
                 if ends.contains(offset) { break }
                 offset += size(of: offset)
@@ -87,8 +97,17 @@ struct LegacyTable {
 
     enum Target {
         case redirect(Redirect.Mechanism)
+        case marks(MarkWrite)
         case error, other
         case jump(Int)
+
+        var mechanism: Redirect.Mechanism? {
+            switch self {
+            case .redirect(let mechanism): mechanism
+            case .marks: .mark
+            case .error, .other, .jump: nil
+            }
+        }
     }
 
     func target(of offset: Int) -> Target {
@@ -99,14 +118,14 @@ struct LegacyTable {
         switch String(decoding: name, as: UTF8.self) {
         case "REDIRECT", "DNAT": return .redirect(.nat)
         case "TPROXY": return .redirect(.transparentProxy)
-        case "MARK": return MarkTarget.setsPacketMark(information) ? .redirect(.mark) : .other
-        case "CONNMARK": return MarkTarget.setsConnectionMark(information) ? .redirect(.mark) : .other
         case "ERROR": return .error
         case "":
             // A standard verdict that is not negative is the place of an entry.
             let verdict = Int(Self.load(entries, at: target + 32) as Int32)
             return verdict < 0 ? .other : .jump(verdict)
-        default: return .other
+        case let name:
+            return MarkTarget.write(name, revision: entries[entries.startIndex + target + 31], information)
+                .map { .marks($0) } ?? .other
         }
     }
 

@@ -12,6 +12,9 @@ package struct LegacyTables: Sendable {
     /// What may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
+    /// The chains that mark packets which leave.
+    package var marking: [Redirect] { redirects.filter { $0.mechanism == .mark } }
+
     /// No tables.
     package init() {}
 

@@ -46,6 +46,11 @@ struct NetlinkMessage {
     /// Subsystem and message, as `MessageType` has them, or one of netlink's own.
     var type: UInt16 { header.nlmsg_type }
     var isLastOfDump: Bool { header.nlmsg_type == UInt16(NLMSG_DONE) }
+    /// Of the end of a dump: 0, or the number of the error that it has ended with. nil for every other message.
+    var endOfDump: CInt? {
+        guard isLastOfDump else { return nil }
+        return unsafe payload.count >= MemoryLayout<CInt>.size ? 0 &- payload.loadUnaligned(as: CInt.self) : 0
+    }
     /// The ruleset changed while it was dumped: what was read does not fit together.
     var isInterruptedDump: Bool { header.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 }
 

@@ -25,7 +25,7 @@ package struct NetlinkSocket: ~Copyable {
         case netfilter
         /// The namespace's sockets.
         case socketDiagnostics
-        /// Routing rules, and the numbers of other namespaces.
+        /// Routing rules and routes, and the numbers of other namespaces.
         case routing
     }
 
@@ -40,7 +40,11 @@ package struct NetlinkSocket: ~Copyable {
         case .routing:
             number = try systemCall("socket NETLINK_ROUTE") { clinux_netlink_socket(CLINUX_NETLINK_ROUTE) }
         }
-        self.init(adopting: OwnedDescriptor(adopting: number))
+        let descriptor = OwnedDescriptor(adopting: number)
+        if subsystem == .routing {
+            try systemCall("setsockopt NETLINK_GET_STRICT_CHK") { clinux_check_dumps(number) }
+        }
+        self.init(adopting: descriptor)
     }
 
     /// For tests, in which another socket plays the kernel.

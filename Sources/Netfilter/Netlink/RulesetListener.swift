@@ -88,7 +88,7 @@ extension NetlinkSocket {
     private static let largestRequest = 128
 
     /// A netlink attribute of 4 bytes: the length of all of it, its type, and the number.
-    private static func attribute(_ type: UInt16, _ value: UInt32) -> [UInt8] {
+    static func attribute(_ type: UInt16, _ value: UInt32) -> [UInt8] {
         unsafe withUnsafeBytes(of: (UInt16(8), type, value)) { unsafe Array($0) }
     }
 }

@@ -102,8 +102,8 @@ struct ChainGraph {
     }
 
     /// The base chains from which a chain can be reached.
-    func bases(_ bases: Set<Int>, reaching chain: String) -> Set<Int> {
-        Set(self.bases(bases, reaching: [Self.key(chain): [.outside, .loopback]]).keys)
+    func bases(_ bases: Set<Int>, reaching chain: Int) -> Set<Int> {
+        Set(self.bases(bases, reaching: [chain: [.outside, .loopback]]).keys)
     }
 
     /// - Parameter origins: the chains to reach, and where packets come in for which they matter.

@@ -38,6 +38,8 @@ package struct Redirect: Hashable, Sendable {
     package var priority: Int32
     package var mechanism: Mechanism
     package var sources: Sources
+    /// What its rules do to marks, if that is its mechanism; with those of `further`.
+    package var marks = MarkChanges()
     /// The number of redirects of the same kind, of the same priority or later, that are not kept.
     package var further = 0
 
@@ -74,21 +76,6 @@ enum InputInterface: UInt16 {
         case (_, .any), (.loopback, .loopback), (.named, .named): self
         case (.loopback, .named), (.named, .loopback): nil
         }
-    }
-}
-
-/// xtables' targets that write a mark: whether they write a number into it. What is not known may.
-enum MarkTarget {
-    /// struct xt_mark_tginfo2 of linux/netfilter/xt_mark.h: mark, mask.
-    static func setsPacketMark(_ information: some Collection<UInt8>) -> Bool {
-        information.count < 8 || information.prefix(4).contains { $0 != 0 }
-    }
-
-    /// struct xt_connmark_tginfo1 of linux/netfilter/xt_connmark.h: three numbers, and the mode. Others than
-    /// XT_CONNMARK_SET copy a mark: a new connection has none.
-    static func setsConnectionMark(_ information: some Collection<UInt8>) -> Bool {
-        guard let mode = information.dropFirst(12).first else { return true }
-        return mode == 0 && information.prefix(4).contains { $0 != 0 }
     }
 }
 
@@ -130,12 +117,14 @@ extension [Redirect] {
     fileprivate mutating func insert(sorted redirect: Redirect) {
         if count == Redirects.maxOfKind, let last, last.priority <= redirect.priority {
             self[count - 1].further += 1
+            self[count - 1].marks.formUnion(redirect.marks)
             return
         }
         insert(redirect, at: firstIndex { $0.priority > redirect.priority } ?? count)
         if count > Redirects.maxOfKind {
-            let further = removeLast().further + 1
-            self[count - 1].further = further
+            let last = removeLast()
+            self[count - 1].further = last.further + 1
+            self[count - 1].marks.formUnion(last.marks)
         }
     }
 }

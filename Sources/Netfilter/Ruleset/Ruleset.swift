@@ -86,8 +86,10 @@ package struct Ruleset: Hashable, Sendable {
         case loads(Loaded)
         /// Compares what was loaded.
         case comparison(isEqual: Bool)
-        /// Writes a number into a mark: what was loaded, or another one.
+        /// Writes what was loaded into a mark.
         case sets(Mark)
+        /// A target of x_tables that writes a mark.
+        case marks(MarkWrite)
         /// Anything else.
         case other
 

@@ -160,12 +160,9 @@ extension Attribute {
         guard let name = first(NFTA_TARGET_NAME.rawValue) else { return .other }
         if name.isString("REDIRECT") || name.isString("DNAT") { return .destinationNat(nil) }
         if name.isString("TPROXY") { return .transparentProxy }
+        let revision = UInt8(truncatingIfNeeded: first(NFTA_TARGET_REV.rawValue)?.uint32 ?? 0)
         let information = first(NFTA_TARGET_INFO.rawValue)?.bytes ?? []
-        if name.isString("MARK") { return MarkTarget.setsPacketMark(information) ? .sets(.packet) : .other }
-        if name.isString("CONNMARK") {
-            return MarkTarget.setsConnectionMark(information) ? .sets(.connection) : .other
-        }
-        return .other
+        return MarkTarget.write(name.string, revision: revision, information).map { .marks($0) } ?? .other
     }
 
     private var comparison: Ruleset.Expression {

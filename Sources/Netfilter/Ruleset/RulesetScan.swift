@@ -13,6 +13,11 @@ struct RulesetScan {
     /// So many of them are looked at: a node has thousands for its services, which a namespace of that kind is not for.
     private static let maxNatRules = 64
     private(set) var hasMoreNatRules = false
+    /// What the rules of chains do to marks, by the chain, but for what leaves by `lo`.
+    private(set) var marks: [Int: MarkChanges] = [:]
+    /// Of so many chains: no mesh needs more than two.
+    private static let maxMarkingChains = 16
+    private var hasMoreMarkingChains = false
     /// The rules of a chain stand together: the chain of the last one, and what its rules do so far.
     private var current: Current?
 
@@ -109,13 +114,33 @@ struct RulesetScan {
         case .verdictMap: self.current?.rules.effects.insert(.verdictMap)
         case .destinationNat: self.current?.rules.effects.insert(.destinationNat.by(meaning.input))
         case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy.by(meaning.input))
-        case .sets(let mark) where !meaning.isCopied(to: mark):
-            self.current?.rules.effects.insert(.mark.by(meaning.input))
-        case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .acceptVerdict, .jump, .loads, .sets,
-            .comparison,
+        case .marks(let write): add(write, meaning.input, to: current.key)
+        case .sets(let mark):
+            if let write = meaning.write(to: mark) { add(write, meaning.input, to: current.key) }
+        case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .acceptVerdict, .jump, .loads, .comparison,
             .other:
             break
         }
+    }
+
+    private mutating func add(_ write: MarkWrite, _ input: InputInterface, to chain: Int) {
+        current?.rules.effects.insert(.mark.by(input))
+        if input == .loopback { return }
+        guard marks[chain] != nil || marks.count < Self.maxMarkingChains else {
+            hasMoreMarkingChains = true
+            return
+        }
+        marks[chain, default: MarkChanges()].insert(write)
+    }
+
+    /// What the rules that can be reached from each base chain do to marks.
+    fileprivate func marks(from bases: Set<Int>) -> [Int: MarkChanges] {
+        if hasMoreMarkingChains { return Dictionary(uniqueKeysWithValues: bases.map { ($0, .unknown) }) }
+        var reached: [Int: MarkChanges] = [:]
+        for (chain, changes) in marks {
+            for base in graph.bases(bases, reaching: chain) { reached[base, default: MarkChanges()].formUnion(changes) }
+        }
+        return reached
     }
 
     /// To be called after the last rule.
@@ -149,33 +174,6 @@ struct RulesetScan {
     /// Whether as many rules were read as the base chains say that they hold; nothing can jump to those.
     func fills(_ chains: [Ruleset.Chain]) -> Bool {
         chains.allSatisfy { $0.base == nil || graph.chain($0.name.chain).ruleCount >= $0.use }
-    }
-}
-
-/// What the expressions of a rule say about the next one.
-private struct RuleMeaning {
-    /// The interface that packets have to come in by, or to leave by.
-    private(set) var input = InputInterface.any
-    /// What the register holds, about.
-    private var loaded: Ruleset.Expression.Loaded?
-
-    mutating func add(_ expression: Ruleset.Expression, _ element: Attribute) {
-        switch expression {
-        case .loads(let what): loaded = what
-        case .comparison(let isEqual):
-            if loaded == .interface, isEqual { input = element.isLoopback ? .loopback : .named }
-            loaded = nil
-        default: break
-        }
-    }
-
-    /// Whether the mark that is set is the other one's. A connection has one only if a rule has given it one, and a new
-    /// connection not even then.
-    func isCopied(to mark: Ruleset.Expression.Mark) -> Bool {
-        switch (mark, loaded) {
-        case (.packet, .mark(.connection)), (.connection, .mark(.packet)): true
-        default: false
-        }
     }
 }
 
@@ -231,10 +229,12 @@ extension Ruleset {
         add(scan, of: chains, bases)
         let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy, .mark]
         let reaching = effects.map { ($0, scan.graph.bases(bases, reaching: $0)) }
+        let marks = scan.marks.isEmpty ? [:] : scan.marks(from: bases)
         for chain in chains {
             let key = ChainGraph.key(chain.name.chain)
             let reached = reaching.compactMap { effect, bases in bases[key].map { (effect, $0) } }
-            guard let redirect = chain.redirect(by: reached) else { continue }
+            guard var redirect = chain.redirect(by: reached) else { continue }
+            if redirect.mechanism == .mark { redirect.marks = marks[key] ?? MarkChanges() }
             redirects.insert(redirect)
             if redirect.mechanism == .nat { bareVerdicts += scan.bareVerdicts.filter { $0.chain == chain.name } }
         }
@@ -243,7 +243,8 @@ extension Ruleset {
     private mutating func add(_ scan: RulesetScan, of chains: [Chain], _ bases: Set<Int>) {
         var hooks: [ChainName: Set<Hook>] = [:]
         for (rule, chain) in scan.natRules {
-            let reached = hooks[chain] ?? Self.hooks(of: chains, scan.graph.bases(bases, reaching: chain.chain))
+            let reached =
+                hooks[chain] ?? Self.hooks(of: chains, scan.graph.bases(bases, reaching: ChainGraph.key(chain.chain)))
             hooks[chain] = reached
             // What no packet gets to takes none.
             if !reached.isEmpty { nat.add(rule, in: chain, reached) }

@@ -22,6 +22,7 @@ public enum NetlinkReplies {
             }
         case 4: try checkCounters(rest)
         case 5: ask(rest) { socket in _ = try? socket.tcpSockets { _ in true } }
+        case 6: ask(rest) { socket in _ = (try? socket.routingPolicy(.ip, for: [.any]))?.way(of: .any) }
         default: readMessages(rest)
         }
     }

@@ -1,0 +1,62 @@
+internal import CLibnftnl
+
+/// What the expressions of a rule say about the next one.
+struct RuleMeaning {
+    /// The interface that packets have to come in by, or to leave by.
+    private(set) var input = InputInterface.any
+    /// What the register holds, about.
+    private var loaded: Ruleset.Expression.Loaded?
+    /// What has been done to that number; nil if that is not known.
+    private var change: MarkChange?
+
+    mutating func add(_ expression: Ruleset.Expression, _ element: Attribute) {
+        switch expression {
+        case .loads(let what): (loaded, change) = (what, element.loadedNumber(what))
+        case .comparison(let isEqual):
+            if loaded == .interface, isEqual { input = element.isLoopback ? .loopback : .named }
+            (loaded, change) = (nil, nil)
+        // Whatever it is, it may have changed the register.
+        case .other where change != nil: change = element.bitwise.flatMap { change?.followed(by: $0) }
+        default: break
+        }
+    }
+
+    /// What is written into a mark; nil if that is only what a new connection's packet has already. A connection has a mark
+    /// only if a rule has given it one, and a new connection not even then.
+    func write(to mark: Ruleset.Expression.Mark) -> MarkWrite? {
+        var written: MarkChange
+        switch (loaded, change) {
+        case (.mark(mark), let change?): written = change
+        case (.mark, let change?): written = MarkChange(value: change.value)
+        case (.constant, let change?): written = change
+        // Copied, with bits in other places.
+        case (.mark(let other), nil) where other != mark: return nil
+        default: return .unknown
+        }
+        if written.value == 0 { return nil }
+        return mark == .packet ? .packet(written) : .connection(written)
+    }
+}
+
+extension Attribute {
+    /// Of an element of NFTA_RULE_EXPRESSIONS that loads a register: the number, or the mark as it is.
+    fileprivate func loadedNumber(_ what: Ruleset.Expression.Loaded) -> MarkChange? {
+        switch what {
+        case .interface: return nil
+        case .mark: return .identity
+        case .constant:
+            let data = first(NFTA_EXPR_DATA.rawValue)?.first(NFTA_IMMEDIATE_DATA.rawValue)
+            return data?.first(NFTA_DATA_VALUE.rawValue)?.hostUInt32.map { MarkChange(value: $0) }
+        }
+    }
+
+    /// Of an element of NFTA_RULE_EXPRESSIONS: what it does to the register; nil if it is not a `bitwise` with a mask.
+    fileprivate var bitwise: MarkChange? {
+        guard first(NFTA_EXPR_NAME.rawValue)?.isString("bitwise") == true, let data = first(NFTA_EXPR_DATA.rawValue),
+            data.first(NFTA_BITWISE_OP.rawValue)?.uint32 ?? 0 == NFT_BITWISE_MASK_XOR.rawValue,
+            let mask = data.first(NFTA_BITWISE_MASK.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.hostUInt32,
+            let value = data.first(NFTA_BITWISE_XOR.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.hostUInt32
+        else { return nil }
+        return MarkChange(value: value, mask: ~mask)
+    }
+}
