@@ -148,6 +148,44 @@ import Testing
         #expect(Self.path(Self.nat([[.openCondition] + Self.redirect])).arrival == nil)
     }
 
+    /// struct xt_connmark_tginfo2: three numbers, the shift, and the mode.
+    private static func connectionMark(_ mark: UInt8, mode: UInt8, shift: UInt8 = 0) -> RulePart {
+        let all = [UInt8](repeating: 255, count: 8)
+        return .target("CONNMARK", revision: 2, [mark, 0, 0, 0] + all + [0, shift, mode, 0])
+    }
+
+    private static let markRules: [(String, [RulePart], String, UInt32, PacketPath.End)] = [
+        ("its rule", [.target("MARK", revision: 2, [1, 0, 0, 0, 255, 255, 255, 255])], "route", 1, .sidecar(port: 80)),
+        (
+            "another", [.target("MARK", revision: 2, [1, 0, 0, 0, 255, 255, 255, 255])], "route", 2,
+            .application(port: 80)
+        ),
+        // Nothing routes the packet again.
+        (
+            "filter", [.target("MARK", revision: 2, [1, 0, 0, 0, 255, 255, 255, 255])], "filter", 1,
+            .application(port: 80)
+        ),
+        ("restored", [connectionMark(1, mode: 0), connectionMark(0, mode: 2)], "route", 1, .sidecar(port: 80)),
+        ("not restored", [connectionMark(1, mode: 0)], "route", 1, .application(port: 80)),
+        ("shifted", [connectionMark(1, mode: 0), connectionMark(0, mode: 2, shift: 1)], "route", 1, .unknown),
+    ]
+
+    @Test("The routing rules say whether a mark sends a packet to TPROXY", arguments: markRules)
+    func routedMark(_ name: String, _ parts: [RulePart], _ type: String, _ routed: UInt32, _ end: PacketPath.End) {
+        var mangle = FilterTable(family: .ip, name: "mangle", backend: .nftables)
+        mangle.chains["OUTPUT"] = FilterChain(base: BaseChain(type: type, hook: .output, priority: -150))
+        mangle.chains["OUTPUT"]?.rules = parts.enumerated().map {
+            .init(handle: UInt64($0.offset), parts: [$0.element])
+        }
+        mangle.chains["PREROUTING"] = FilterChain(base: BaseChain(type: "filter", hook: .prerouting, priority: -150))
+        mangle.chains["PREROUTING"]?.rules = [FilterRule(handle: 9, parts: [.transparentProxy(port: nil)])]
+        var rule = RoutingRule(priority: 9, action: .table(100))
+        (rule.mark, rule.mask) = (routed, .max)
+        var context = Self.context
+        context.routing[.ip] = RoutingPolicy(rules: [rule], loopbackPrefixes: [100: 0])
+        #expect(Self.path(mangle, context: context).end == end)
+    }
+
     @Test("The matcher matches, does not, or is not known")
     func matcher() {
         let information = [1, 0, 0, 0, 4, 0, 0, 0] + Array("/pin".utf8) + Array(repeating: 0, count: 516) as [UInt8]
