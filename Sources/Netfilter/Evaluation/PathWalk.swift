@@ -82,13 +82,12 @@ struct PathWalk {
 
     /// Whether a routing rule sends the packet over `lo`, to the proxy. The kernel's report is of another moment than the rules.
     private mutating func comesBack() throws(Stop) -> Bool {
-        guard reported == nil, let policy = context.routing[packet.family] else {
-            return routedMark == 0 ? false : try decide()
-        }
-        switch policy.way(of: routedMark.map { PossibleMarks($0) } ?? .any) {
+        let policy = reported == nil ? context.routing[packet.family] : nil
+        switch policy?.way(of: routedMark.map { PossibleMarks($0) } ?? .any) {
         case .loopback: return true
         case .outside: return false
-        case .unknown: return try decide()
+        case nil where routedMark == 0: return false
+        case .unknown, nil: return try decide()
         }
     }
 
