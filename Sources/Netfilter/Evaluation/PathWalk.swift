@@ -87,7 +87,9 @@ struct PathWalk {
         case .loopback: return true
         case .outside: return false
         case nil where routedMark == 0: return false
-        case .unknown, nil: return try decide()
+        case .unknown, nil:
+            path.isMarkOpen = true
+            return try decide()
         }
     }
 
