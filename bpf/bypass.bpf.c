@@ -53,7 +53,7 @@ static __always_inline bool contains(const struct bypass_set *set, const struct 
 	return contains_port(set, connection->port) && contains_remote(set, connection);
 }
 
-/* A packet whose connection cannot be told is in no scope: it goes the way that it would go without a bypass. */
+/* A packet whose connection is unknown is in no scope: it goes the way that it would go without a bypass. */
 static __always_inline bool is_in_scope(
 	const struct bypass_value *value, struct __sk_buff *context, struct net_device *dev)
 {

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * What the matcher reads of the kernel: whose packet it is, and the connection that the packet belongs to.
- *
- * A socket filter's context is really the struct sk_buff, which CO-RE reads through the running kernel's BTF; the few
- * structures are declared here, so no vmlinux.h has to fit the kernel.
- */
+/* The connection that a packet belongs to, as the matcher reads it. */
 #ifndef KMESH_CONNECTION_BPF_H
 #define KMESH_CONNECTION_BPF_H
 
@@ -16,88 +11,10 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
 #include "bypass_abi.h"
-
-struct net_device;
-
-struct ns_common {
-	unsigned int inum;
-} __attribute__((preserve_access_index));
-
-struct net {
-	struct ns_common ns;
-	struct net_device *loopback_dev;
-} __attribute__((preserve_access_index));
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct sock_common {
-	possible_net_t skc_net;
-} __attribute__((preserve_access_index));
-
-struct sock {
-	struct sock_common __sk_common;
-} __attribute__((preserve_access_index));
-
-struct in_ifaddr {
-	struct in_ifaddr *ifa_next;
-	__be32 ifa_local;
-} __attribute__((preserve_access_index));
-
-struct in_device {
-	struct in_ifaddr *ifa_list;
-} __attribute__((preserve_access_index));
-
-struct list_head {
-	struct list_head *next;
-} __attribute__((preserve_access_index));
-
-struct inet6_ifaddr {
-	struct in6_addr addr;
-	struct list_head if_list;
-} __attribute__((preserve_access_index));
-
-struct inet6_dev {
-	struct list_head addr_list;
-} __attribute__((preserve_access_index));
-
-struct net_device {
-	possible_net_t nd_net;
-	struct in_device *ip_ptr;
-	struct inet6_dev *ip6_ptr;
-} __attribute__((preserve_access_index));
-
-struct sk_buff {
-	struct net_device *dev;
-	struct sock *sk;
-	unsigned long _nfct;
-} __attribute__((preserve_access_index));
-
-/*
- * One field of a structure of the kernel's; 0 if the pointer leads nowhere. This file is compiled twice. Where the kernel
- * lets a program name a pointer's type (since Linux 6.2), the field is read by a load instruction, which takes about a
- * nanosecond; elsewhere by a helper, which takes about 20.
- */
-#ifdef BYPASS_TYPED_POINTERS
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
-#define typed(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
-#define read_field(type, pointer, field) (typed(type, pointer)->field)
-#define read_words(type, pointer, field, words)                                                              \
-	({                                                                                                   \
-		const __u64 *from = (const void *)__builtin_preserve_access_index(&typed(type, pointer)->field); \
-		for (unsigned int i = 0; i < sizeof(words) / sizeof((words)[0]); i++)                        \
-			(words)[i] = from[i];                                                                \
-	})
-#else
-#define read_field(type, pointer, field) BPF_CORE_READ((type *)(pointer), field)
-#define read_words(type, pointer, field, words) bpf_core_read(words, sizeof(words), &((type *)(pointer))->field)
-#endif
+#include "kernel.bpf.h"
 
 /*
  * Whether a number is below 0, without a branch. The kernel's verifier follows both sides of each branch, in each round of a
@@ -151,7 +68,7 @@ static __always_inline bool is_reply(struct sk_buff *skb)
 	return info == 3 || info == 4;
 }
 
-/* The transport protocol of an IPv6 packet, and where its header begins; -1 if it cannot be told. */
+/* The transport protocol of an IPv6 packet, and where its header begins; -1 if it is unknown. */
 static __always_inline int ipv6_transport(struct __sk_buff *context, __u8 next, __u32 *offset)
 {
 	struct {
@@ -243,7 +160,7 @@ static __always_inline struct net_device *loopback_of(struct net_device *dev)
 /*
  * Whether a packet that came in by a device is for an address of this namespace: of that device or of the loopback device.
  * One for another address is forwarded, from a virtual machine behind the pod: its other side is where it goes. Multicast
- * and broadcast are for whoever hears them, and nothing is forwarded that came in by the loopback device.
+ * and broadcast are for all that hear them, and nothing is forwarded that came in by the loopback device.
  */
 static __always_inline bool is_ipv4_local(struct __sk_buff *context, struct net_device *dev, __be32 address)
 {
@@ -270,8 +187,8 @@ struct ipv6_packet {
 };
 
 /*
- * False if the connection cannot be told. In OUTPUT a packet has no device yet, and the other side is its destination; who
- * does not need the other side need not know where a packet goes that came in.
+ * False if the connection is unknown. In OUTPUT a packet has no device yet, and the other side is its destination. Where a
+ * packet goes that came in has to be known only for the other side.
  */
 static __always_inline bool read_connection(
 	struct __sk_buff *context, struct net_device *dev, bool needs_remote, struct connection *connection)

@@ -166,7 +166,7 @@ extension Controller {
 }
 
 extension APIError {
-    /// What an operator can do about it.
+    /// The remedy for an operator.
     fileprivate var hint: String {
         switch code {
         case 401: "the token or certificate is not valid: check the kubeconfig or the service account"

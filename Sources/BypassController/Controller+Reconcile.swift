@@ -146,13 +146,13 @@ extension Controller.PodEntry {
         bypass.map { .unchanged(until: $0.expiresAt, failure) } ?? .failed(failure, until: expiry)
     }
 
-    /// What the pod's bypass is, as far as an Event says it.
+    /// The pod's bypass, as far as an Event describes it.
     fileprivate var presentSpec: BypassSpec {
         BypassSpec(
             direction: bypass?.direction ?? .both, only: bypass?.only, connections: appliedSpec?.connections)
     }
 
-    /// What happens to open connections when the bypass ends: as the pod said last.
+    /// The treatment of open connections when the bypass ends: as the pod said last.
     fileprivate var connections: OpenConnections? {
         lastSeen.flatMap { pod in try? BypassSpec(annotations: pod.metadata.annotations).connections }
     }

@@ -11,7 +11,7 @@ internal import Retry
 /// pod, the pod is enqueued, and `reconcile` compares desired and observed state and applies the difference. So it does not
 /// matter which side was away when something changed. Each pod has its own worker: one that is stuck delays no other.
 actor Controller {
-    /// What is known of one pod.
+    /// The knowledge about one pod.
     struct PodEntry {
         var reference: PodReference
         /// nil if the pod is not labelled, or was deleted.
@@ -21,13 +21,13 @@ actor Controller {
         var bypass: BypassStatus?
         /// Whether `bypass` is nil because the daemon's list was too long to show it, if there is one.
         var isBypassUnknown = false
-        /// What was last asked of the daemon; nil if this process did not ask.
+        /// The last request to the daemon; nil if this process did not make one.
         var appliedSpec: BypassSpec?
         /// When the bypass expired, as reported by the daemon.
         var expiredAt: Timestamp?
         /// Whether this controller has turned the pod's bypass off.
         var wasOn = false
-        /// What the daemon reported then of rules of another program that bypass the sidecar.
+        /// The daemon's report then about rules of another program that bypass the sidecar.
         var foreignBypass: String?
         /// Whether another owner has bypassed the pod.
         var isForeign = false
@@ -51,7 +51,7 @@ actor Controller {
     var isListComplete = true
     /// Since when the watch of pods does not work, and why; nil while it does.
     var watchFailure: (since: ContinuousClock.Instant, reason: String)? = (.now, "the pods are not synced yet")
-    /// Why the bypasses are not synced.
+    /// The reason that the bypasses are not synced.
     var daemonError = "the daemon has not answered yet"
     let daemon: DaemonClient
     let statusReporter: StatusReporter

@@ -158,7 +158,7 @@ extension DaemonClient.Failure {
         }
     }
 
-    /// Why the pod is not bypassed, and what to do; a clause.
+    /// The reason that the pod is not bypassed, and the remedy; a clause.
     var reason: String {
         switch self {
         case .foreign(let message): message

@@ -16,10 +16,10 @@ package final class Daemon: Sendable {
         package var stateFolder = "/run/kmesh/state"
         /// The policy file; without the file at the usual path, what ``BypassPolicy/Policy/builtIn(group:)`` allows.
         package var policy = PolicyFile.path
-        /// Where audit records go: the journal's socket; nil for where the log goes.
+        /// The destination of audit records: the journal's socket; nil for where the log goes.
         package var journal = Systemd.journal
         package var limits = Limits()
-        /// Where metrics are written for node_exporter's textfile collector; nil for nowhere.
+        /// The file with metrics for node_exporter's textfile collector; nil for none.
         package var metricsFile: String?
         /// Seconds in which every bypass is resynced once.
         package var checkInterval = 2
@@ -30,7 +30,7 @@ package final class Daemon: Sendable {
     private let logger: Logger
     private let policy: PolicyStore
     private let socket: ServerSocket
-    private let lock: OwnedDescriptor
+    private let lock: SharedDescriptor
     private let manager: BypassManager
     private let recovery: Recovery
     private let notifier: SystemdNotifier
@@ -70,7 +70,7 @@ package final class Daemon: Sendable {
     /// Namespaces that are worked on side by side without a call: more than processors, since kernel work can wait (for a
     /// grace period, for a lock).
     private static let maintenanceThreads = 4
-    /// How long answers to what was begun may take after the daemon is asked to end.
+    /// The time for answers to begun requests after the daemon is asked to end.
     private static let shutdownGrace = Interval.seconds(10)
 
     /// Takes the socket and sets up the matcher. From here on clients can connect; ``run()`` answers them.
@@ -80,7 +80,6 @@ package final class Daemon: Sendable {
         try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
-        let lock = try Startup.claim(configuration.bpffs)
         let loading = try Startup.beginLoadingMatcher(configuration.bpffs)
         // Its threads may wait for a server of accounts: no service stops them, they end with the process.
         let lookUps = try Startup.makeQueue("accounts", threads: AccountResolver.threads)
@@ -88,7 +87,7 @@ package final class Daemon: Sendable {
         let policy = try Startup.readPolicy(configuration.policy, accounts: accounts, logger: logger)
         let socket = try Startup.takeSocket(configuration, accounts: accounts)
         do throws(StartError) {
-            let matcher = try loading.finish()
+            let (matcher, lock) = try loading.finish()
             let store = try Startup.openStore(configuration.stateFolder)
             let background = try Startup.makeQueue("background")
             // Its thread may block in a close: no service stops it, it ends with the process.

@@ -33,7 +33,7 @@ package final class APIClient: Sendable {
         self.observer = observer
     }
 
-    /// What requests are sent with. It is replaced when the credentials or the CA have changed.
+    /// The client that sends requests. It is replaced when the credentials or the CA have changed.
     private struct Connection {
         let access: ClusterAccess
         let http: HTTPClient

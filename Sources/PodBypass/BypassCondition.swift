@@ -49,7 +49,7 @@ package enum BypassCondition: Hashable, Sendable {
 
     private static let foreignBypass = "foreign-bypass"
 
-    /// What the daemon reports of a bypass that it has turned off; nil if nothing bypasses the sidecar any more.
+    /// The daemon's report about a bypass that it has turned off; nil if nothing bypasses the sidecar any more.
     package static func sentences(ofForeignBypassesIn status: BypassStatus) -> String? {
         let reasons = status.warnings.filter { $0.code == foreignBypass }.map(\.message)
         return reasons.isEmpty ? nil : reasons.joined(separator: "; ")

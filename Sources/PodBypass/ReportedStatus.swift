@@ -1,6 +1,6 @@
 package import BypassAPI
 
-/// What a pod's status annotation says: a ``BypassCondition`` as a client of the API server reads it.
+/// The content of a pod's status annotation: a ``BypassCondition`` as a client of the API server reads it.
 package struct ReportedStatus: Hashable, Sendable {
     package enum State: String, Hashable, Sendable, CaseIterable {
         case on

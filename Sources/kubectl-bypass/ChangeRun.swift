@@ -51,7 +51,7 @@ struct ChangeRun {
         if results.worst != .done { throw ExitCode(results.worst.rawValue) }
     }
 
-    /// What mTLS means for the pods, by their UIDs.
+    /// The effect of mTLS for the pods, by their UIDs.
     private func warnings(about pods: [Pod]) async -> [String: MutualTLSPolicy.Warning] {
         let checker = PeerAuthenticationChecker(change.cluster.client)
         var warnings: [String: MutualTLSPolicy.Warning] = [:]

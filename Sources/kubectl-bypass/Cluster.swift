@@ -144,7 +144,7 @@ struct Cluster: Sendable {
         var metadata: ObjectMeta
     }
 
-    /// How the API server calls this user (Kubernetes 1.28); nil if it does not say.
+    /// The API server's name for this user (Kubernetes 1.28); nil if it does not say.
     func userName() async -> String? {
         let review: JSONValue = ["kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"]
         let answer = try? await client.create(review, in: "/apis/authentication.k8s.io/v1/selfsubjectreviews")

@@ -4,7 +4,7 @@ internal import Console
 internal import Kubernetes
 internal import Linux
 
-/// Which cluster, and as whom: the options of every command, with kubectl's names.
+/// The cluster and the user: the options of every command, with kubectl's names.
 struct ClusterOptions: ParsableArguments {
     enum Output: String, ExpressibleByArgument, CaseIterable {
         case json
@@ -64,7 +64,7 @@ struct ClusterOptions: ParsableArguments {
     }
 }
 
-/// Which pods, as `on`, `off` and `status` take them.
+/// The pods, as `on`, `off` and `status` take them.
 struct TargetOptions: ParsableArguments {
     @Argument(
         help: .init("Pods: POD, or deploy, sts, ds, rs or job with /NAME.", valueName: "target"),

@@ -5,7 +5,7 @@ internal import Kubernetes
 internal import PodBypass
 internal import StrictJSON
 
-/// What kubectl's completion offers for a command line of this plugin. kubectl (1.26) runs `kubectl_complete-bypass`, a link to
+/// The completions that kubectl offers for a command line of this plugin. kubectl (1.26) runs `kubectl_complete-bypass`, a link to
 /// this program, and reads what cobra's programs print: candidates, and a number that says what the shell does with them.
 struct Completion {
     static let program = "kubectl_complete-bypass"
@@ -93,7 +93,7 @@ struct Completion {
         return (found, .noFiles)
     }
 
-    /// Which cluster, as the words before say.
+    /// The cluster, from the words before.
     private func options() async throws -> ClusterOptions {
         let names = ["-n", "--namespace", "--context", "--kubeconfig"]
         var chosen: [String] = []

@@ -14,7 +14,7 @@ struct PodChange: Sendable {
 
     let cluster: Cluster
     let goal: Goal
-    /// How the API server calls this user, as far as it says.
+    /// The API server's name for this user, as far as it says.
     let user: String?
 
     private static let maxAttempts = 3

@@ -1,7 +1,7 @@
 internal import Kubernetes
 internal import PodBypass
 
-/// What a pod says about the change that was asked for.
+/// A pod's report about the requested change.
 enum PodAnswer: Hashable, Sendable {
     /// Not yet; what is known.
     case pending(String)
@@ -50,7 +50,7 @@ enum PodAnswer: Hashable, Sendable {
     }
 }
 
-/// What a command has come to for one pod.
+/// The result of a command for one pod.
 struct PodResult {
     var report: PodReport
     var outcome: Outcome
@@ -67,7 +67,7 @@ struct StatusWait {
     struct Pending {
         var pod: Pod
         var previous: String?
-        /// What is known, for the case that no more comes.
+        /// The state so far, in case no more follows.
         var words = ""
         /// Since when the server says that this user may not read it.
         var forbiddenSince: ContinuousClock.Instant?

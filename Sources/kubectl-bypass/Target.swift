@@ -23,7 +23,7 @@ enum Target: Hashable, Sendable {
 }
 
 extension Target {
-    /// What stands before the slash, for a pod.
+    /// The kind before the slash, for a pod.
     private static let podNames = ["pod", "pods", "po"]
 
     /// Why a text does not name pods, and how it would.

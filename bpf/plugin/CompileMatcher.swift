@@ -9,7 +9,9 @@ struct CompileMatcher: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
         let bpf = context.package.directoryURL.appending(path: "bpf")
         let source = bpf.appending(path: "bypass.bpf.c")
-        let headers = ["include/bypass_abi.h", "connection.bpf.h", "sender.bpf.h"].map { bpf.appending(path: $0) }
+        let headers = ["include/bypass_abi.h", "kernel.bpf.h", "connection.bpf.h", "sender.bpf.h"].map {
+            bpf.appending(path: $0)
+        }
         let object = context.pluginWorkDirectoryURL.appending(path: "bypass.bpf")
         let output = context.pluginWorkDirectoryURL.appending(path: "MatcherImage.swift")
         let clang = try context.tool(named: "clang").url

@@ -1,7 +1,7 @@
 internal import BypassAPI
 internal import PodBypass
 
-/// What to do next for one pod.
+/// The next action for one pod.
 enum ReconcileAction: Hashable, Sendable {
     /// - Parameter ttl: seconds; the remaining ones if a bypass was lost before its expiry.
     case turnOn(BypassSpec, ttl: Int?)
@@ -16,13 +16,13 @@ struct PodSnapshot: Hashable, Sendable {
     var eligibility: Eligibility?
     /// The bypass that the controller has made for the pod, as reported by the daemon.
     var bypass: BypassStatus?
-    /// What was last asked of the daemon, if this process remembers.
+    /// The last request to the daemon, if this process remembers.
     var appliedSpec: BypassSpec?
     /// When the pod's bypass was to expire, as its annotation or the daemon reported.
     var expiry: Timestamp?
     /// Whether this controller has turned the pod's bypass off.
     var wasOn = false
-    /// What bypasses the sidecar all the same, by rules of another program; nil if nothing does.
+    /// The rules of another program that bypass the sidecar all the same; nil if there are none.
     var foreignBypass: String?
 
     func action(at now: Timestamp) -> ReconcileAction {

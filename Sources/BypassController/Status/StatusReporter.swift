@@ -8,11 +8,11 @@ internal import Retry
 /// expired. The API server may be slow, unavailable, or refuse for a while: only the latest update of each pod is kept, and
 /// retried until it succeeds or the pod is gone.
 actor StatusReporter {
-    /// What to report on one pod.
+    /// The report about one pod.
     struct StatusUpdate: Sendable {
         var pod: PodReference
         var condition: BypassCondition
-        /// What the bypass is, as far as it is known.
+        /// The state of the bypass, as far as it is known.
         var spec = BypassSpec()
         /// The pod as it was seen last, to check for more to report.
         var object: Pod?
@@ -26,7 +26,7 @@ actor StatusReporter {
     /// The latest update of each pod, by UID.
     private var pending: [String: StatusUpdate] = [:]
     private var workers: [String: Task<Void, Never>] = [:]
-    /// What a worker waits for before a retry.
+    /// The event that a worker waits for before a retry.
     private var retryTimers: [String: Task<Void, Never>] = [:]
     private let observer: @Sendable (_ result: String) -> Void
     /// The annotations that this process has written, which the watch may not have shown yet. It is a cache: entries may be
@@ -177,7 +177,7 @@ actor StatusReporter {
 }
 
 extension APIError {
-    /// What a user of the cluster can change: the account's permissions, or an admission policy. The server's words.
+    /// A fault that a user of the cluster can fix: the account's permissions, or an admission policy. The server's words.
     fileprivate var denial: String? {
         guard case .refused(let status) = self, [400, 403, 422].contains(status.code) else { return nil }
         return status.message

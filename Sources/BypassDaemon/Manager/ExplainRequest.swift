@@ -4,7 +4,7 @@ internal import Datapath
 internal import Linux
 internal import Netfilter
 
-/// What a call of `explain` asks.
+/// The request of a call of `explain`.
 struct ExplainRequest {
     private var to: (address: IPAddress, port: UInt16)?
     private var from: IPAddress?

@@ -5,7 +5,7 @@ internal import Linux
 internal import Logging
 internal import SystemPackage
 
-/// What has to be in order before the daemon can answer, each with its own exit status.
+/// The conditions for the daemon to answer, each with its own exit status.
 enum Startup {
     static func checkCapabilities() throws(StartError) {
         let held: Capabilities
@@ -73,22 +73,6 @@ enum Startup {
         }
     }
 
-    /// One daemon for one pair of pins: two would end each other's bypasses. Held as long as the daemon lives.
-    static func claim(_ folder: String) throws(StartError) -> OwnedDescriptor {
-        do throws(SystemCallError) {
-            return try Files.lockFolder(folder, waits: false)
-        } catch {
-            switch error.errno {
-            case .resourceTemporarilyUnavailable:
-                throw StartError(
-                    StartError.inUse,
-                    "another daemon uses \(folder): stop it first, or name another folder with --bpffs")
-            case .noSuchFileOrDirectory, .notDirectory: throw StartError(MatcherError.noBPFFileSystem(folder))
-            default: throw StartError(error)
-            }
-        }
-    }
-
     static func beginLoadingMatcher(_ folder: String) throws(StartError) -> MatcherLoading {
         do throws(SystemCallError) {
             return try MatcherLoading(folder)
@@ -138,14 +122,17 @@ enum Startup {
 /// The matcher while it is being loaded, on a thread of its own: that takes most of the time of a start, and looking up
 /// accounts for the policy and the socket the rest.
 final class MatcherLoading: Sendable {
-    private let result: Monitor<Result<Matcher, MatcherError>?>
+    /// The matcher, and the lock of its folder, held as long as the daemon lives.
+    typealias Loaded = (matcher: Matcher, lock: SharedDescriptor)
+
+    private let result: Monitor<Result<Loaded, StartError>?>
     private let thread: Thread
 
     fileprivate init(_ folder: String) throws(SystemCallError) {
-        let result = Monitor<Result<Matcher, MatcherError>?>(nil)
+        let result = Monitor<Result<Loaded, StartError>?>(nil)
         self.result = result
         thread = try Thread.start("matcher") {
-            let loaded = Result { () throws(MatcherError) in try Matcher.prepare(for: folder) }
+            let loaded = Result { () throws(StartError) in try Self.load(folder) }
             result.update { $0 = loaded }
         }
     }
@@ -153,13 +140,41 @@ final class MatcherLoading: Sendable {
     deinit { thread.join() }
 
     /// Waits for the matcher, and pins it.
-    func finish() throws(StartError) -> Matcher {
+    func finish() throws(StartError) -> Loaded {
+        let loaded = try result.wait(\.self).get()
+        _ = try Self.mapError { () throws(MatcherError) in try loaded.matcher.ensurePinned() }
+        return loaded
+    }
+
+    private static func load(_ folder: String) throws(StartError) -> Loaded {
+        // First, since another folder may be the socket's, which is locked meanwhile.
+        try mapError { () throws(MatcherError) in try Matcher.checkFileSystem(of: folder) }
+        let lock = SharedDescriptor(try claim(folder))
+        let matcher = try mapError { () throws(MatcherError) in try Matcher.prepare(for: folder) }
+        return (matcher, lock)
+    }
+
+    private static func mapError<Value>(_ body: () throws(MatcherError) -> Value) throws(StartError) -> Value {
         do throws(MatcherError) {
-            let matcher = try result.wait(\.self).get()
-            try matcher.ensurePinned()
-            return matcher
+            return try body()
         } catch {
             throw StartError(error)
+        }
+    }
+
+    /// One daemon for one pair of pins: two would end each other's bypasses. Held as long as the daemon lives.
+    private static func claim(_ folder: String) throws(StartError) -> OwnedDescriptor {
+        do throws(SystemCallError) {
+            return try Files.lockFolder(folder, waits: false)
+        } catch {
+            switch error.errno {
+            case .resourceTemporarilyUnavailable:
+                throw StartError(
+                    StartError.inUse,
+                    "another daemon uses \(folder): stop it first, or name another folder with --bpffs")
+            case .noSuchFileOrDirectory, .notDirectory: throw StartError(MatcherError.noBPFFileSystem(folder))
+            default: throw StartError(error)
+            }
         }
     }
 }

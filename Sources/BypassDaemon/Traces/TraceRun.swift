@@ -18,11 +18,11 @@ struct TraceRun {
     /// Connections that were reported, and those that were not and whose number was.
     private var (reported, leftOut) = (0, 0)
 
-    /// How long it takes at most to notice that the client has gone.
+    /// The longest time until the end of the client is noticed.
     private static let patience = Interval.milliseconds(100)
-    /// How often the connections are counted that are left out.
+    /// The pause between two counts of the connections that are left out.
     private static let countPause = Interval.seconds(1)
-    /// How often it is looked whether the namespace still has its name: the trace would keep it alive.
+    /// The pause between two checks whether the namespace still has its name: the trace would keep it alive.
     private static let lookPause = Interval.seconds(2)
 
     init(_ request: TraceRequest, _ inode: UInt64, uid: UInt32, _ feed: TraceFeed) {

@@ -5,7 +5,7 @@ internal import Glibc
 package import Linux
 internal import SystemPackage
 
-/// Why the matcher could not be set up.
+/// The reason that the matcher could not be set up.
 package enum MatcherError: Error, Hashable, Sendable {
     /// The folder is not on a BPF file system.
     case noBPFFileSystem(String)
@@ -112,7 +112,8 @@ package final class Matcher: Sendable {
         return Matcher(folder: folder, tag: found.tag, isMapNew: false, program: program, map: map)
     }
 
-    private static func checkFileSystem(of folder: String) throws(MatcherError) {
+    /// Fails where nothing can be pinned.
+    package static func checkFileSystem(of folder: String) throws(MatcherError) {
         do throws(SystemCallError) {
             if try Files.isBPFFileSystem(folder) { return }
         } catch {
@@ -185,7 +186,7 @@ package final class Matcher: Sendable {
     package func inodes() throws(SystemCallError) -> [UInt64] { try map.inodes() }
 }
 
-/// What a system call gives, for the matcher.
+/// The result of a system call, for the matcher.
 @discardableResult
 func mapError<Result: ~Copyable>(
     _ result: @autoclosure () throws(SystemCallError) -> Result

@@ -7,7 +7,7 @@ internal import SystemPackage
 /// All that decides about the packets of a namespace, read once.
 package struct NamespaceRules: Sendable {
     package let context: PacketContext
-    /// What may decide about a packet, and could not be read.
+    /// The parts that may decide about a packet, and could not be read.
     package let unreadable: [UnreadableRules]
     private let tables: [FilterTable]
     /// The namespace's entry in the matcher's map, when the rules were read, and when that was.
@@ -59,7 +59,7 @@ package struct NamespaceRules: Sendable {
         }
     }
 
-    /// Where a packet ends, from the rules alone.
+    /// The end of a packet, from the rules alone.
     func end(of first: FirstPacket) -> PacketPath.End {
         evaluation(of: first).path(of: first.packet, from: first.origin).end
     }

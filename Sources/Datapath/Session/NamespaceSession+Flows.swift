@@ -11,15 +11,15 @@ package struct StrayFlows: Hashable, Sendable {
     package var datagrams: Int? = 0
     /// TCP connections that were ended.
     package var ended = 0
-    /// Why flows of UDP were not moved, or cannot be counted.
+    /// The reason that flows of UDP were not moved, or cannot be counted.
     package var reason: String?
-    /// Why not all TCP connections that were to be ended are; nil if they are.
+    /// The reason that not all selected TCP connections were ended; nil if they were.
     package var notEnded: String?
 
     package init() {}
 }
 
-/// What is done about flows that take another way than new ones would.
+/// The treatment of flows that take another way than new ones would.
 package enum FlowHandling: Hashable, Sendable {
     /// They are counted.
     case count

@@ -6,9 +6,9 @@ internal import SystemPackage
 
 /// One open namespace, for the length of one call: a netlink socket in it, and its place in the matcher's map.
 package struct NamespaceSession: NamespaceKernel, ~Copyable {
-    /// How much is observed.
+    /// The extent of an observation.
     package enum Detail: Sendable {
-        /// What nf_tables holds: neither iptables-legacy's redirects nor the rules' counters.
+        /// The nf_tables ruleset: neither iptables-legacy's redirects nor the rules' counters.
         case ownRules
         /// The redirects of iptables-legacy, too.
         case redirects
@@ -17,7 +17,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     package let inode: UInt64
-    /// What the namespace was opened by.
+    /// The reference by which the namespace was opened.
     package let path: String
     let matcher: Matcher
     private let cache: RulesetCache
@@ -105,7 +105,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         return true
     }
 
-    /// What an earlier call observed, if it is cached. It may be out of date: then the kernel refuses the batch.
+    /// The observation of an earlier call, if it is cached. It may be out of date: then the kernel refuses the batch.
     package mutating func cachedObservation() throws(KernelFailure) -> Observation? {
         guard let cached = cache.ruleset(of: inode, cookie: cookie) else { return nil }
         known = cached

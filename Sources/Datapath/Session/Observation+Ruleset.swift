@@ -4,7 +4,7 @@ internal import Linux
 internal import Netfilter
 
 extension Observation {
-    /// What nf_tables shows.
+    /// The part that nf_tables shows.
     ///
     /// - Parameter pin: what makes a rule ours: it asks the program that is pinned there.
     init(_ ruleset: Ruleset, pin: String) {
@@ -134,10 +134,10 @@ extension Ruleset.Rule {
         return rule.first == .matchBPF(pin: pin) && rule.last == .returnVerdict
     }
 
-    /// Which connections such a rule is for.
+    /// The connections that such a rule is for.
     var ownTraffic: Traffic { expressions.first == .addressTypeIsLocal ? .local : .all }
 
-    /// What a rule of the guard's is for; nil for any other rule.
+    /// The traffic that a rule of the guard is for; nil for any other rule.
     func guarded(_ pin: String) -> (family: Bypass.Family, traffic: Traffic)? {
         let traffic: Traffic
         switch (expressions.count, expressions.dropFirst(3).first) {

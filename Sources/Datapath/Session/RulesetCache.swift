@@ -14,7 +14,7 @@ struct CachedRuleset: Sendable {
     let marking: [Redirect]
     /// Our rules.
     var rules: [Ruleset.Rule]
-    /// What the rules of others say about flows.
+    /// The effect of other programs' rules on flows.
     let nat: NatRules
     /// Whether it may be another one without a new generation: there are tables with an owner, with whose socket the kernel
     /// removes them, or a part could not be read for want of memory.
@@ -93,7 +93,7 @@ extension Ruleset.Rule {
 package final class RulesetCache: Sendable {
     private struct State {
         var rulesets: [UInt64: CachedRuleset] = [:]
-        /// What they take, about.
+        /// Their approximate size.
         var bytes = 0
 
         mutating func remove(_ inode: UInt64) {

@@ -111,7 +111,7 @@ package struct Packet: Hashable, Sendable {
     }
 }
 
-/// What a rule's conditions depend on besides the packet.
+/// The state besides the packet that a rule's conditions depend on.
 package struct PacketContext: Hashable, Sendable {
     /// All addresses of the namespace, in network byte order; nil if they are not known.
     package var addresses: Set<[UInt8]>?

@@ -21,7 +21,7 @@ package struct PacketPath: Hashable, Sendable {
         /// Whether it decides where the packet ends.
         package var decides = false
 
-        /// What it means for the packet's way.
+        /// Its meaning for the packet's way.
         enum Effect: Hashable, Sendable {
             /// It sends the packet to an address, or drops it.
             case takes
@@ -51,7 +51,7 @@ package struct PacketPath: Hashable, Sendable {
     }
 
     package enum End: Hashable, Sendable {
-        /// Where it was sent to, whatever listens there.
+        /// Its destination, whatever listens there.
         case application(port: UInt16)
         case sidecar(port: UInt16)
         case dropped
@@ -103,7 +103,7 @@ package struct PacketPath: Hashable, Sendable {
     }
 }
 
-/// Which way a first packet goes.
+/// The direction of a first packet.
 package enum PacketOrigin: Hashable, Sendable {
     /// A socket of the namespace sends it.
     case local

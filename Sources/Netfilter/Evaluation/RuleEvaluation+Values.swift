@@ -115,7 +115,7 @@ extension FilterSet {
     var keySize: Int { elements.first?.key.count ?? 0 }
 }
 
-/// What a target of x_tables decides; nil if it only changes something.
+/// The decision of an x_tables target; nil if it only changes something.
 func targetVerdict(_ name: String, revision: UInt32, _ information: Information, _ packet: Packet) -> Verdict? {
     switch name {
     case "REDIRECT", "DNAT": return destinationNat(name, revision, information, packet)

@@ -2,7 +2,7 @@ internal import Linux
 
 /// A table of iptables-legacy as the kernel gives it: entries one after the other, each with matches and one target.
 struct LegacyTable {
-    /// Where the built-in chains begin and end, by hook.
+    /// The starts and ends of the built-in chains, by hook.
     struct Chains {
         var start: [Hook: Int] = [:]
         var end: [Hook: Int] = [:]
@@ -14,7 +14,7 @@ struct LegacyTable {
     let chains: Chains
     /// The last entries of the built-in chains. No packet gets past one.
     private let ends: Set<Int>
-    /// Where entries begin.
+    /// The starts of entries.
     private let starts: OffsetSet
 
     /// nil if `entries` is not a row of whole entries.
@@ -144,7 +144,7 @@ struct LegacyTable {
         return name.elementsEqual([0x6c, 0x6f, 0]) && mask.last != 0 ? .loopback : .named
     }
 
-    /// Where entries begin, in their order.
+    /// The starts of entries, in their order.
     var offsets: some Sequence<Int> {
         sequence(state: 0) { (next: inout Int) -> Int? in
             let offset = next

@@ -4,12 +4,12 @@ package import Linux
 internal import Synchronization
 internal import SystemPackage
 
-/// What iptables-legacy has put into a namespace: x_tables' own tables, which nf_tables knows nothing of.
+/// The rules of iptables-legacy in a namespace: x_tables' own tables, which nf_tables knows nothing of.
 package struct LegacyTables: Sendable {
     package private(set) var redirects: [Redirect] = []
     package private(set) var nat = NatRules()
     package private(set) var bareVerdicts: [BareVerdict] = []
-    /// What may redirect, and could not be read or understood.
+    /// The parts that may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
     /// The chains that mark packets which leave.
@@ -84,7 +84,7 @@ package struct LegacyTables: Sendable {
     /// Tables that are larger are read one at a time over all threads, so that they do not add up in memory.
     private static let largeBytes = 1 << 20
     private static let largeTable = Mutex<Void>(())
-    /// How often a table may change while it is read.
+    /// The number of times that a table may change while it is read.
     static let attempts = 4
 
     private static func read(

@@ -54,7 +54,7 @@ struct NetlinkMessage {
     /// The ruleset changed while it was dumped: what was read does not fit together.
     var isInterruptedDump: Bool { header.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 }
 
-    /// What stands behind the nfnetlink header (struct nfgenmsg).
+    /// The part after the nfnetlink header (struct nfgenmsg).
     var attributes: Attributes { attributes(after: MemoryLayout<nfgenmsg>.size) }
 
     /// The attributes that follow another subsystem's header.
@@ -64,7 +64,7 @@ struct NetlinkMessage {
         unsafe Attributes(UnsafeRawBufferPointer(rebasing: payload.dropFirst(size)))
     }
 
-    /// What follows netlink's own header.
+    /// The part after netlink's own header.
     var bytes: UnsafeRawBufferPointer { unsafe payload }
 
     /// `nfgen_family` of the nfnetlink header.
@@ -148,6 +148,6 @@ struct MessageFlags: OptionSet {
     static let exclusive = Self(rawValue: UInt16(NLM_F_EXCL))
     /// At the end of the chain, not at its head.
     static let append = Self(rawValue: UInt16(NLM_F_APPEND))
-    /// What is made is sent back as the kernel holds it, with its handle.
+    /// A created object is sent back as the kernel holds it, with its handle.
     static let echo = Self(rawValue: UInt16(NLM_F_ECHO))
 }

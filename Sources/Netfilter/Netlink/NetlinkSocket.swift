@@ -134,7 +134,7 @@ package struct NetlinkSocket: ~Copyable {
     }
 }
 
-/// What can go wrong between us and netfilter.
+/// An error in the exchange with netfilter.
 package enum NetfilterError: Error, Hashable, Sendable {
     /// The kernel refused one message of a batch, so all of it. `detail` is the kernel's own word, where it has one.
     case refused(Transaction.Operation, Errno, detail: String?)

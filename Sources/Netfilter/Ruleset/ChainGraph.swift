@@ -5,7 +5,7 @@ internal import Linux
 /// Chains are identified by a seeded hash of their names, so a pod cannot construct a collision. Two chains with one
 /// hash would count as one chain with the effects of both.
 struct ChainGraph {
-    /// What the rules of a chain can do to a packet.
+    /// The possible effects of a chain's rules on a packet.
     struct Effects: OptionSet, Hashable {
         var rawValue: UInt16
 

@@ -24,7 +24,7 @@ package struct Redirect: Hashable, Sendable {
         package static let namedInterface = Sources(rawValue: 4)
     }
 
-    /// How the rules got there.
+    /// The origin of the rules.
     package enum Backend: Hashable, Sendable {
         /// nf_tables: `nft`, iptables-nft.
         case nftables

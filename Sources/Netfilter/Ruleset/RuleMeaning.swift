@@ -1,10 +1,10 @@
 internal import CLibnftnl
 
-/// What the expressions of a rule say about the next one.
+/// The state of a rule's expressions that the next one depends on.
 struct RuleMeaning {
     /// The interface that packets have to come in by, or to leave by.
     private(set) var input = InputInterface.any
-    /// What the register holds, about.
+    /// The approximate content of the register.
     private var loaded: Ruleset.Expression.Loaded?
     /// What has been done to that number; nil if that is not known.
     private var change: MarkChange?

@@ -1,15 +1,15 @@
-/// What nf_tables holds in a namespace, as far as it can matter to a bypass.
+/// The nf_tables ruleset of a namespace, as far as it can matter to a bypass.
 package struct Ruleset: Hashable, Sendable {
     package struct Table: Hashable, Sendable {
         package var family: Family
         package var name: String
-        /// How many chains, sets, objects and flow tables are in it.
+        /// The number of its chains, sets, objects and flow tables.
         package var use: UInt32
         /// Its chains are not asked (NFT_TABLE_F_DORMANT).
         package var isDormant = false
         /// It belongs to a process, which alone may change it (NFT_TABLE_F_OWNER).
         package var hasOwner = false
-        /// What the kernel knows the table by: its name need not be UTF-8.
+        /// The kernel's key of the table: its name need not be UTF-8.
         var nameBytes: [UInt8]
 
         package init(family: Family, name: String, use: UInt32) {
@@ -24,9 +24,9 @@ package struct Ruleset: Hashable, Sendable {
         package var name: ChainName
         /// nil for a chain that is only jumped to.
         package var base: BaseChain?
-        /// How many rules are in it, or jump to it.
+        /// The number of rules in it, and of jumps to it.
         package var use: UInt32
-        /// What the kernel knows the chain by: its name need not be UTF-8.
+        /// The kernel's key of the chain: its name need not be UTF-8.
         var nameBytes: [UInt8]
 
         package init(name: ChainName, base: BaseChain?, use: UInt32) {
@@ -41,7 +41,7 @@ package struct Ruleset: Hashable, Sendable {
         package var chain: ChainName
         package var handle: UInt64
         package var expressions: [Expression]
-        /// How many rules stand before it in its chain, as the whole ruleset was read.
+        /// The number of rules before it in its chain, if the whole ruleset was read.
         package var position = 0
 
         package init(chain: ChainName, handle: UInt64, expressions: [Expression]) {
@@ -66,7 +66,7 @@ package struct Ruleset: Hashable, Sendable {
         }
     }
 
-    /// What an expression of a rule does, as far as it can matter to a bypass.
+    /// The effect of a rule's expression, as far as it can matter to a bypass.
     package enum Expression: Hashable, Sendable {
         /// xt_bpf with a pinned program.
         case matchBPF(pin: String)

@@ -3,7 +3,7 @@ internal import CLibnftnl
 /// Reads the rules of a table as the kernel sends them, and keeps of them what can matter to a bypass: our own in full, and
 /// of all others what the rules of each chain do together.
 struct RulesetScan {
-    /// Which rules are kept.
+    /// The rules that are kept.
     private let interest: Ruleset.Interest
     var graph = ChainGraph()
     private(set) var rules: [Ruleset.Rule] = []
@@ -27,7 +27,7 @@ struct RulesetScan {
         var chain: [UInt8]
         var key: Int
         var rules = ChainGraph.Chain()
-        /// How many of its rules may still be kept.
+        /// The number of its rules that may still be kept.
         var room: Int
         var lastJump: (target: String, input: InputInterface)?
         /// Whether all rules before are ours, or bare verdicts.
@@ -182,7 +182,7 @@ extension Attribute? {
 }
 
 extension Ruleset {
-    /// What of a ruleset is kept in full.
+    /// The parts of a ruleset that are kept in full.
     package struct Interest: Hashable, Sendable {
         /// Rules that ask the program that is pinned here.
         package var pin: String
