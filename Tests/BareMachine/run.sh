@@ -16,7 +16,9 @@ case ${1:-} in
 esac
 need_root
 need_swift
-need_packages debootstrap git python3 util-linux
+need_packages debootstrap git python3 shfmt util-linux
+# A first look, in seconds. Not in CI, since it depends on what is installed by chance.
+Tests/BareMachine/packages.py
 toolchain=$(dirname "$(dirname "$(dirname "$(readlink -f "$swift")")")")
 work=$PWD/.build-bare
 machine=$work/machine
