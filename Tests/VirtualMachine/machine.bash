@@ -25,7 +25,7 @@ make_second_drive() {
         [ $# -eq 0 ] || [[ " $* " == *" $(basename "$part" .bash) "* ]] || rm "$part"
     done
     if [ -d "$kernel/lib" ]; then cp -R "$kernel/lib/modules" "$folder/"; fi
-    mke2fs -q -t ext4 -d "$folder" "$work/second-drive" 500M >/dev/null
+    mke2fs -q -t ext4 -d "$folder" "$work/second-drive" 1000M >/dev/null || fail "the second drive could not be made"
 }
 
 # Runs the machine until it switches itself off, or its time is over. Shows its TAP lines as they come; they are in
