@@ -45,7 +45,8 @@ import Testing
         let outcome = outcomes.withLock(\.self)
         let taken = try Self.memory("VmHWM:") - before
         print("eight large tables at once: \(taken >> 20) MiB, \(outcome)")
-        #expect(taken < 40 << 20, "\(taken >> 20) MiB")
+        // One takes about 13 MiB, and the process's memory can grow for other reasons meanwhile.
+        #expect(taken < 64 << 20, "\(taken >> 20) MiB")
         #expect(outcome.judged + outcome.unknown == 88 && outcome.judged >= 81, "\(outcome)")
     }
 }
