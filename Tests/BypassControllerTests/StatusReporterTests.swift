@@ -154,6 +154,28 @@ import Testing
         }
     }
 
+    @Test("A status that the watch has shown is not replaced while an Event about it is written")
+    func shownMeanwhile() async throws {
+        try await reporting { reporter, server in
+            server.fail(.statusWithRetry(429, seconds: 1), times: 1) { $0.verb == "POST" }
+            let expired = BypassCondition.expired(at(60))
+            await reporter.report(.init(pod: Self.name, condition: expired), replacing: "on until 2026-01-01T00:00:00Z")
+            try await until("the Event is tried") { server.requests.contains { $0.verb == "POST" } }
+            let text = try #require(server.annotation("kmesh.net/bypass-status", of: "web"))
+            #expect(text.hasPrefix("expired"))
+            // The watch shows the pod after the write: without its label, which the write has removed.
+            let pod = try JSONDecoding.decode(Pod.self, from: #require(server.pod("web")), unknownMembers: .ignore)
+            let off = BypassCondition.off(wasOn: false)
+            await reporter.report(.init(pod: Self.name, condition: off, object: pod), replacing: text)
+            try await until("the Event is written") { server.events(about: "web").count == 1 }
+            await reporter.report(.init(pod: Self.name, condition: .failed("next")), replacing: text)
+            try await until("what follows is written") {
+                server.annotation("kmesh.net/bypass-status", of: "web") == "failed: next"
+            }
+            #expect(server.requests.count { $0.verb == "PATCH" && $0.path.contains("/pods/") } == 2)
+        }
+    }
+
     @Test("A conflict is retried")
     func conflict() async throws {
         try await reporting { reporter, server in

@@ -24,7 +24,7 @@ actor StatusReporter {
     private let logger: Logger
     private let semaphore = AsyncSemaphore(permits: 4)
     /// The latest update of each pod, by UID.
-    private var pending: [String: StatusUpdate] = [:]
+    private var pending: [String: Pending] = [:]
     private var workers: [String: Task<Void, Never>] = [:]
     /// The event that a worker waits for before a retry.
     private var retryTimers: [String: Task<Void, Never>] = [:]
@@ -32,6 +32,12 @@ actor StatusReporter {
     /// The annotations that this process has written, which the watch may not have shown yet. It is a cache: entries may be
     /// dropped.
     private var written: [String: Written] = [:]
+
+    private struct Pending {
+        var update: StatusUpdate
+        /// The pod's annotation, as far as the caller knows.
+        var annotation: String?
+    }
 
     private struct Written {
         var annotation: String
@@ -65,7 +71,7 @@ actor StatusReporter {
             if update.condition.annotation == nil { written[uid] = nil }
             return
         }
-        pending[uid] = update
+        pending[uid] = Pending(update: update, annotation: annotation)
         guard workers[uid] == nil else { return }
         workers[uid] = Task { await self.runWorker(uid) }
     }
@@ -98,8 +104,9 @@ actor StatusReporter {
     private func runWorker(_ uid: String) async {
         var backoff = ExponentialBackoff(longestDelay: .seconds(60))
         var lastDenial: String?
-        while let update = pending.removeValue(forKey: uid), !Task.isCancelled {
-            if let known = written[uid], !update.condition.replaces(known.annotation) { continue }
+        while let next = pending.removeValue(forKey: uid), !Task.isCancelled {
+            let update = next.update
+            if !update.condition.replaces(written[uid]?.annotation ?? next.annotation) { continue }
             do throws(APIError) {
                 let pod = try await semaphore.withPermit(orThrow: .cancelled) { () throws(APIError) in
                     try await write(update)
@@ -122,7 +129,7 @@ actor StatusReporter {
                     lastDenial = denial
                     await record(Self.event(denial), about: update.pod)
                 }
-                if pending[uid] == nil { pending[uid] = update }
+                if pending[uid] == nil { pending[uid] = next }
                 let asked = error.retryAfter ?? .zero
                 try? await Task.sleep(for: asked)
                 await wait(uid, for: max(backoff.next() - asked, .zero))
