@@ -91,7 +91,7 @@ extension ControllerTests {
                 it.server.annotate("web", ["kmesh.net/bypass-networks": "10.89.0.1/8"])
                 try await eventually("it is refused: \(it.log)") {
                     it.server.annotation("kmesh.net/bypass-status", of: "web")?
-                        .hasPrefix(#"on, unchanged: annotation kmesh.net/bypass-networks: "10.89.0.1/8" has bits"#)
+                        .hasPrefix(#"on, unchanged: annotation kmesh.net/bypass-networks: "10.89.0.1/8" has host bits"#)
                         == true
                 }
                 try await it.hasEvent("BypassFailed")

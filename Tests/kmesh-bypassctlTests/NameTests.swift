@@ -8,7 +8,7 @@ import Testing
     @Test(
         arguments: [
             ("wbe", "did you mean 'web'?"), ("weeb", "did you mean 'web'?"), ("databse", "did you mean 'database'?"),
-            ("cache1", "did you mean 'cache-1'?"), ("web", nil),
+            ("cache1", "did you mean 'cache-1'?"),
             ("nothing-like-it", "'kmesh-bypassctl namespaces' lists what can be named"),
             ("4711", "did you mean 'pid:4711', the namespace of that process?"),
             ("9c1d0f3b2a4e", "did you mean 'container:9c1d0f3b2a4e'?"),
