@@ -154,21 +154,36 @@ import Testing
         }
     }
 
-    @Test("A status that the watch has shown is not replaced while an Event about it is written")
+    /// The watch shows a pod that has left its selection as it was before, with the version of the change.
+    @Test("'expired' stays where the watch shows that its write has removed the label")
     func shownMeanwhile() async throws {
         try await reporting { reporter, server in
             server.fail(.statusWithRetry(429, seconds: 1), times: 1) { $0.verb == "POST" }
-            let expired = BypassCondition.expired(at(60))
-            await reporter.report(.init(pod: Self.name, condition: expired), replacing: "on until 2026-01-01T00:00:00Z")
+            let before = "on until 2026-01-01T00:00:00Z"
+            await reporter.report(.init(pod: Self.name, condition: .expired(at(60))), replacing: before)
             try await until("the Event is tried") { server.requests.contains { $0.verb == "POST" } }
-            let text = try #require(server.annotation("kmesh.net/bypass-status", of: "web"))
-            #expect(text.hasPrefix("expired"))
-            // The watch shows the pod after the write: without its label, which the write has removed.
             let pod = try JSONDecoding.decode(Pod.self, from: #require(server.pod("web")), unknownMembers: .ignore)
-            let off = BypassCondition.off(wasOn: false)
-            await reporter.report(.init(pod: Self.name, condition: off, object: pod), replacing: text)
+            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: false), object: pod), replacing: before)
             try await until("the Event is written") { server.events(about: "web").count == 1 }
-            await reporter.report(.init(pod: Self.name, condition: .failed("next")), replacing: text)
+            await reporter.report(.init(pod: Self.name, condition: .failed("next")), replacing: nil)
+            try await until("what follows is written") {
+                server.annotation("kmesh.net/bypass-status", of: "web") == "failed: next"
+            }
+            #expect(server.requests.count { $0.verb == "PATCH" && $0.path.contains("/pods/") } == 2)
+        }
+    }
+
+    @Test("A status that the watch has shown is not written again while an Event about it is being written")
+    func shownAgain() async throws {
+        try await reporting { reporter, server in
+            server.fail(.statusWithRetry(429, seconds: 1), times: 1) { $0.verb == "POST" }
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
+            try await until("the Event is tried") { server.requests.contains { $0.verb == "POST" } }
+            server.patch("web", ["status": ["message": "well"]])
+            let pod = try JSONDecoding.decode(Pod.self, from: #require(server.pod("web")), unknownMembers: .ignore)
+            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: pod), replacing: "on")
+            try await until("the Event is written") { server.events(about: "web").count == 1 }
+            await reporter.report(.init(pod: Self.name, condition: .failed("next")), replacing: "on")
             try await until("what follows is written") {
                 server.annotation("kmesh.net/bypass-status", of: "web") == "failed: next"
             }

@@ -76,10 +76,11 @@ actor StatusReporter {
         workers[uid] = Task { await self.runWorker(uid) }
     }
 
-    /// What was seen at the last write, or after it, is more than what was written: others may have changed the annotation, or
-    /// another pod may have the UID, as of a static pod.
+    /// What was seen after the last write is more than what was written: others may have changed the annotation, or another pod
+    /// may have the UID, as of a static pod. At the write itself nothing is seen that is not known, and less where the write has
+    /// removed the label: the watch shows such a pod as it was before, with the version of the write.
     private func forgetWritten(_ uid: String, asOf pod: Pod?) {
-        guard let version = written[uid]?.version, let seen = pod?.metadata.version, seen >= version else { return }
+        guard let version = written[uid]?.version, let seen = pod?.metadata.version, seen > version else { return }
         written[uid] = nil
     }
 
