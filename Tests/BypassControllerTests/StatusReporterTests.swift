@@ -11,7 +11,7 @@ import Testing
 
 /// What is reported on a pod, against an API server.
 @Suite(.timeLimit(.minutes(1))) struct StatusReporterTests {
-    private func reporting(
+    func reporting(
         _ errors: Errors = Errors(), _ body: (StatusReporter, APIServer) async throws -> Void
     ) async throws {
         try await APIServer.with { server in
@@ -28,15 +28,15 @@ import Testing
     }
 
     /// How often the API server could not be reached.
-    private final class Errors: Sendable {
+    final class Errors: Sendable {
         private let found = Mutex(0)
         var count: Int { found.withLock(\.self) }
         func add() { found.withLock { $0 += 1 } }
     }
 
-    private static let name = PodReference(namespace: "default", name: "web", uid: "u-1")
+    static let name = PodReference(namespace: "default", name: "web", uid: "u-1")
 
-    private func until(_ what: String, _ isTrue: () -> Bool) async throws {
+    func until(_ what: String, _ isTrue: () -> Bool) async throws {
         for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
         #expect(isTrue(), "\(what)")
     }
@@ -98,46 +98,6 @@ import Testing
         }
     }
 
-    @Test("A status that was lost on the pod after it was written is written again")
-    func lost() async throws {
-        try await reporting { reporter, server in
-            func seen() throws -> Pod {
-                try JSONDecoding.decode(from: try #require(server.pod("web")), unknownMembers: .ignore)
-            }
-            func report() async throws {
-                let object = try seen()
-                await reporter.report(
-                    .init(pod: Self.name, condition: .on(until: nil), object: object),
-                    replacing: object.metadata.annotations["kmesh.net/bypass-status"])
-            }
-            let before = try seen()
-            try await report()
-            try await until("reported") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
-            try await until("events") { server.reasons(about: "web").count == 2 }
-            // The watch lags behind the own write: nothing is written again.
-            _ = server.takeRequests()
-            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: before), replacing: nil)
-            try await Task.sleep(for: .milliseconds(50))
-            #expect(!server.requests.contains { $0.verb == "PATCH" })
-            server.annotate("web", ["kmesh.net/bypass-status": .null])
-            try await report()
-            try await until("reported again") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
-        }
-    }
-
-    @Test("Where the pods were listed again, what was written before is not taken for what they have")
-    func listedAgain() async throws {
-        try await reporting { reporter, server in
-            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
-            try await until("reported") { server.reasons(about: "web") == ["BypassEnabled"] }
-            // A restored backup: an older pod, with a lower version.
-            server.annotate("web", ["kmesh.net/bypass-status": .null])
-            await reporter.forgetWritten()
-            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
-            try await until("reported again") { server.annotation("kmesh.net/bypass-status", of: "web") == "on" }
-        }
-    }
-
     @Test("Events that the API server puts off do not delay the statuses of other pods")
     func delayedEvents() async throws {
         try await reporting { reporter, server in
@@ -151,43 +111,6 @@ import Testing
             try await until("all are reported") {
                 names.allSatisfy { server.annotation("kmesh.net/bypass-status", of: $0) == "on" }
             }
-        }
-    }
-
-    /// The watch shows a pod that has left its selection as it was before, with the version of the change.
-    @Test("'expired' stays where the watch shows that its write has removed the label")
-    func shownMeanwhile() async throws {
-        try await reporting { reporter, server in
-            server.fail(.statusWithRetry(429, seconds: 1), times: 1) { $0.verb == "POST" }
-            let before = "on until 2026-01-01T00:00:00Z"
-            await reporter.report(.init(pod: Self.name, condition: .expired(at(60))), replacing: before)
-            try await until("the Event is tried") { server.requests.contains { $0.verb == "POST" } }
-            let pod = try JSONDecoding.decode(Pod.self, from: #require(server.pod("web")), unknownMembers: .ignore)
-            await reporter.report(.init(pod: Self.name, condition: .off(wasOn: false), object: pod), replacing: before)
-            try await until("the Event is written") { server.events(about: "web").count == 1 }
-            await reporter.report(.init(pod: Self.name, condition: .failed("next")), replacing: nil)
-            try await until("what follows is written") {
-                server.annotation("kmesh.net/bypass-status", of: "web") == "failed: next"
-            }
-            #expect(server.requests.count { $0.verb == "PATCH" && $0.path.contains("/pods/") } == 2)
-        }
-    }
-
-    @Test("A status that the watch has shown is not written again while an Event about it is being written")
-    func shownAgain() async throws {
-        try await reporting { reporter, server in
-            server.fail(.statusWithRetry(429, seconds: 1), times: 1) { $0.verb == "POST" }
-            await reporter.report(.init(pod: Self.name, condition: .on(until: nil)), replacing: nil)
-            try await until("the Event is tried") { server.requests.contains { $0.verb == "POST" } }
-            server.patch("web", ["status": ["message": "well"]])
-            let pod = try JSONDecoding.decode(Pod.self, from: #require(server.pod("web")), unknownMembers: .ignore)
-            await reporter.report(.init(pod: Self.name, condition: .on(until: nil), object: pod), replacing: "on")
-            try await until("the Event is written") { server.events(about: "web").count == 1 }
-            await reporter.report(.init(pod: Self.name, condition: .failed("next")), replacing: "on")
-            try await until("what follows is written") {
-                server.annotation("kmesh.net/bypass-status", of: "web") == "failed: next"
-            }
-            #expect(server.requests.count { $0.verb == "PATCH" && $0.path.contains("/pods/") } == 2)
         }
     }
 

@@ -71,7 +71,8 @@ extension NamespaceSession {
             return
         }
         var selection: FlowSelection?
-        var found = try strayFlows(change, nat, handling, &selection)
+        // The kernel walks through the flows of all namespaces to list those of one.
+        var found = count == 0 ? (flows: [], isComplete: true) : try strayFlows(change, nat, handling, &selection)
         var connections: [TrackedFlow] = []
         for round in 1...Self.maxRounds {
             // Where there were too many flows at first, there is room for TCP's once those of UDP have gone.
