@@ -30,7 +30,7 @@ package final class Daemon: Sendable {
     private let logger: Logger
     private let policy: PolicyStore
     private let socket: ServerSocket
-    private let lock: SharedDescriptor
+    private let lock: OwnedDescriptor
     private let manager: BypassManager
     private let recovery: Recovery
     private let notifier: SystemdNotifier
@@ -80,14 +80,14 @@ package final class Daemon: Sendable {
         try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
-        let loading = try Startup.beginLoadingMatcher(configuration.bpffs)
         // Its threads may wait for a server of accounts: no service stops them, they end with the process.
         let lookUps = try Startup.makeQueue("accounts", threads: AccountResolver.threads)
         let accounts = AccountResolver(queue: lookUps, logger: logger)
         let policy = try Startup.readPolicy(configuration.policy, accounts: accounts, logger: logger)
         let socket = try Startup.takeSocket(configuration, accounts: accounts)
         do throws(StartError) {
-            let (matcher, lock) = try loading.finish()
+            let lock = try Startup.claim(configuration.bpffs)
+            let matcher = try Startup.loadMatcher(configuration.bpffs)
             let store = try Startup.openStore(configuration.stateFolder)
             let background = try Startup.makeQueue("background")
             // Its thread may block in a close: no service stops it, it ends with the process.

@@ -26,7 +26,7 @@ actor StatusReporter {
     /// The latest update of each pod, by UID.
     private var pending: [String: Pending] = [:]
     private var workers: [String: Task<Void, Never>] = [:]
-    /// The event that a worker waits for before a retry.
+    /// The pause of a worker before a retry.
     private var retryTimers: [String: Task<Void, Never>] = [:]
     private let observer: @Sendable (_ result: String) -> Void
     /// The annotations that this process has written, which the watch may not have shown yet. It is a cache: entries may be

@@ -73,9 +73,25 @@ enum Startup {
         }
     }
 
-    static func beginLoadingMatcher(_ folder: String) throws(StartError) -> MatcherLoading {
+    /// One daemon for one pair of pins: two would end each other's bypasses. Held as long as the daemon lives.
+    static func claim(_ folder: String) throws(StartError) -> OwnedDescriptor {
         do throws(SystemCallError) {
-            return try MatcherLoading(folder)
+            return try Files.lockFolder(folder, waits: false)
+        } catch {
+            switch error.errno {
+            case .resourceTemporarilyUnavailable:
+                throw StartError(
+                    StartError.inUse,
+                    "another daemon uses \(folder): stop it first, or name another folder with --bpffs")
+            case .noSuchFileOrDirectory, .notDirectory: throw StartError(MatcherError.noBPFFileSystem(folder))
+            default: throw StartError(error)
+            }
+        }
+    }
+
+    static func loadMatcher(_ folder: String) throws(StartError) -> Matcher {
+        do throws(MatcherError) {
+            return try Matcher.load(into: folder)
         } catch {
             throw StartError(error)
         }
@@ -116,65 +132,5 @@ enum Startup {
     /// As `uname -r` prints it.
     static func kernelRelease() -> String {
         String(((try? Files.text("/proc/sys/kernel/osrelease")) ?? "unknown").prefix { $0 != "\n" })
-    }
-}
-
-/// The matcher while it is being loaded, on a thread of its own: that takes most of the time of a start, and looking up
-/// accounts for the policy and the socket the rest.
-final class MatcherLoading: Sendable {
-    /// The matcher, and the lock of its folder, held as long as the daemon lives.
-    typealias Loaded = (matcher: Matcher, lock: SharedDescriptor)
-
-    private let result: Monitor<Result<Loaded, StartError>?>
-    private let thread: Thread
-
-    fileprivate init(_ folder: String) throws(SystemCallError) {
-        let result = Monitor<Result<Loaded, StartError>?>(nil)
-        self.result = result
-        thread = try Thread.start("matcher") {
-            let loaded = Result { () throws(StartError) in try Self.load(folder) }
-            result.update { $0 = loaded }
-        }
-    }
-
-    deinit { thread.join() }
-
-    /// Waits for the matcher, and pins it.
-    func finish() throws(StartError) -> Loaded {
-        let loaded = try result.wait(\.self).get()
-        _ = try Self.mapError { () throws(MatcherError) in try loaded.matcher.ensurePinned() }
-        return loaded
-    }
-
-    private static func load(_ folder: String) throws(StartError) -> Loaded {
-        // First, since another folder may be the socket's, which is locked meanwhile.
-        try mapError { () throws(MatcherError) in try Matcher.checkFileSystem(of: folder) }
-        let lock = SharedDescriptor(try claim(folder))
-        let matcher = try mapError { () throws(MatcherError) in try Matcher.prepare(for: folder) }
-        return (matcher, lock)
-    }
-
-    private static func mapError<Value>(_ body: () throws(MatcherError) -> Value) throws(StartError) -> Value {
-        do throws(MatcherError) {
-            return try body()
-        } catch {
-            throw StartError(error)
-        }
-    }
-
-    /// One daemon for one pair of pins: two would end each other's bypasses. Held as long as the daemon lives.
-    private static func claim(_ folder: String) throws(StartError) -> OwnedDescriptor {
-        do throws(SystemCallError) {
-            return try Files.lockFolder(folder, waits: false)
-        } catch {
-            switch error.errno {
-            case .resourceTemporarilyUnavailable:
-                throw StartError(
-                    StartError.inUse,
-                    "another daemon uses \(folder): stop it first, or name another folder with --bpffs")
-            case .noSuchFileOrDirectory, .notDirectory: throw StartError(MatcherError.noBPFFileSystem(folder))
-            default: throw StartError(error)
-            }
-        }
     }
 }

@@ -51,29 +51,24 @@ package final class Matcher: Sendable {
 
     /// Loads the program into the kernel and pins it and its map in `folder`, or takes over what is pinned there.
     package static func load(into folder: String) throws(MatcherError) -> Matcher {
-        let matcher = try prepare(for: folder)
-        try matcher.ensurePinned()
-        return matcher
-    }
-
-    /// Loads the program into the kernel, with the map that is pinned in `folder`, if there is one. Nothing is pinned before
-    /// ``ensurePinned()``.
-    package static func prepare(for folder: String) throws(MatcherError) -> Matcher {
         try checkFileSystem(of: folder)
         guard Files.exists("/sys/kernel/btf/vmlinux") else { throw .noBTF }
         // A socket filter reads packets and changes nothing: libbpf's messages add nothing to the error.
         unsafe libbpf_set_print(nil)
         let earlier = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
+        let matcher: Matcher
         do throws(SystemCallError) {
-            return try load(for: folder, takingOver: earlier)
+            matcher = try load(into: folder, takingOver: earlier)
         } catch {
             throw .systemCall(error)
         }
+        try matcher.ensurePinned()
+        return matcher
     }
 
     /// - Parameter earlier: the map that an earlier daemon pinned.
     private static func load(
-        for folder: String, takingOver earlier: consuming MatcherMap?
+        into folder: String, takingOver earlier: consuming MatcherMap?
     ) throws(SystemCallError) -> Matcher {
         let object: MatcherObject
         let isMapNew: Bool
@@ -112,8 +107,7 @@ package final class Matcher: Sendable {
         return Matcher(folder: folder, tag: found.tag, isMapNew: false, program: program, map: map)
     }
 
-    /// Fails where nothing can be pinned.
-    package static func checkFileSystem(of folder: String) throws(MatcherError) {
+    private static func checkFileSystem(of folder: String) throws(MatcherError) {
         do throws(SystemCallError) {
             if try Files.isBPFFileSystem(folder) { return }
         } catch {
