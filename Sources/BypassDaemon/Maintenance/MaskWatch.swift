@@ -29,12 +29,13 @@ final class MaskWatch: Sendable {
     }
 
     /// From now on the namespace is watched. Nothing of it is kept open.
-    func add(_ namespace: borrowing NetworkNamespace) {
-        let inode = namespace.inode
+    ///
+    /// - Parameter socket: one in the namespace.
+    func add(_ inode: UInt64, _ socket: SharedDescriptor) {
         if state.withLock({ $0.inodes.values.contains(inode) }) { return }
         do {
-            var socket = try NetlinkSocket(for: .routing)
-            let number = try socket.number(of: namespace)
+            var routing = try NetlinkSocket(for: .routing)
+            let number = try routing.number(of: NetworkNamespace(of: socket.descriptor))
             state.update { $0.inodes[number] = inode }
             wakeUp.signal()
         } catch {

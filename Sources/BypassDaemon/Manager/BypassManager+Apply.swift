@@ -57,7 +57,8 @@ extension BypassManager {
     }
 
     /// Of a bypass that has a mask: the damage of one is found at once.
-    func watchMask(_ turn: borrowing NamespaceTurn, _ session: inout NamespaceSession) {
-        if (try? session.entry())?.created.contains(.mask) == true { transition.masks.add(turn.namespace) }
+    func watchMask(in session: inout NamespaceSession, _ after: inout AfterAnswer) {
+        guard (try? session.entry())?.created.contains(.mask) == true else { return }
+        transition.watchMask(of: session.inode, in: session.shared, &after)
     }
 }

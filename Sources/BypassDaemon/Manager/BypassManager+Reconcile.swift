@@ -85,7 +85,7 @@ extension BypassManager {
             transition.record(record, of: inode)
         }
         let observation = try Reconciler.observe(&session)
-        watchMask(turn, &session)
+        watchMask(in: &session, &after)
         if exemptOthers(in: observation, &record, turn) { transition.record(record, of: inode) }
         return record.reconcileDecision(given: observation) == .nothing && !transition.repairs[inode].isDegraded
             && !session.isOtherNamespace(by: observation)

@@ -88,7 +88,7 @@ final class BypassManager: Sendable {
         let isNew = !wasOn || old?.desiresTheSame(as: new) != true
         let result = try apply(
             isNew ? new : old ?? new, insteadOf: old, isNew: isNew, connections, request.netns, turn, &session, &after)
-        watchMask(turn, &session)
+        watchMask(in: &session, &after)
         return result
     }
 

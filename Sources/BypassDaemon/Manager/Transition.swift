@@ -86,6 +86,17 @@ final class Transition: Sendable {
         leftovers.remove(inode)
     }
 
+    /// Watches a mask, after the answer, which does not wait for the system calls that this takes.
+    ///
+    /// - Parameter socket: one in the namespace.
+    func watchMask(of inode: UInt64, in socket: SharedDescriptor, _ after: inout AfterAnswer) {
+        after.add { [self] in
+            masks.add(inode, socket)
+            // The bypass may have ended meanwhile, and nothing would end the watch.
+            if store[inode] == nil { masks.remove(inode) }
+        }
+    }
+
     // MARK: off
 
     /// Keeps what the end of a bypass has left in its namespace, for another attempt to remove it.
@@ -112,7 +123,6 @@ final class Transition: Sendable {
         cause: BypassEvent.Cause? = nil, audit auditRecord: AuditRecord?, _ after: inout AfterAnswer
     ) {
         timers.cancel(inode)
-        masks.remove(inode)
         repairs.remove(inode)
         switch ending {
         case .gone:
@@ -125,6 +135,8 @@ final class Transition: Sendable {
             status.generation = store.end(inode, cookie: cookie)
             if ending == .expired { metrics.expiries.increment() }
         }
+        // After its record has gone: see ``watchMask(of:in:_:)``.
+        masks.remove(inode)
         if let record {
             publish(ending.event, status, cause: cause ?? BypassEvent.Cause(record), &after)
         }

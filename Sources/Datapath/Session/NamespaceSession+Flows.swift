@@ -63,7 +63,8 @@ extension NamespaceSession {
         guard let count = try socket.countOfFlows(), count <= Self.maxTracked else {
             throw .systemCall(SystemCallError("reading connections, of which there are many", .noBufferSpace))
         }
-        let masksConnections = isMasked && change.now.hooks.contains(.prerouting)
+        let isInvolved = isMasked && change.now.hooks.contains(.prerouting)
+        let masksConnections = isInvolved ? try mayHaveConnections() : false
         let nat = count == 0 ? NatRules() : try natRules()
         let isUninvolved = change.now.hooks.isEmpty && nat.datagramPorts.isEmpty && handling.endedHooks.isEmpty
         if !masksConnections && (count == 0 || isUninvolved) {
@@ -139,6 +140,13 @@ extension NamespaceSession {
     private func rulesNow() throws(NetfilterError) -> NamespaceRules {
         try translatingErrors { () throws(SystemCallError) in
             try NamespaceRules(NetworkNamespace(of: socket.shared.descriptor), matcher: matcher, closer: closer)
+        }
+    }
+
+    /// Whether TCP connections of the namespace are established, or it is not known.
+    private func mayHaveConnections() throws(NetfilterError) -> Bool {
+        try translatingErrors { () throws(SystemCallError) in
+            try withEntered { () throws(SystemCallError) in try TCPCounters.read() }?.established != 0
         }
     }
 

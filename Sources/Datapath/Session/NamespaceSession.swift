@@ -28,6 +28,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
     var socket: NetlinkSocket
+    /// A socket in the namespace, by which it can be found again. It keeps the namespace alive.
+    package var shared: SharedDescriptor { socket.shared }
     /// Whether the mask is tried although the kernel has refused it before.
     private var retriesMask = false
     /// A ruleset that changed while it was read: of it only what concerns a batch is read again.
