@@ -138,6 +138,23 @@ extension KernelTests {
             }
         }
 
+        /// Whatever conntrack is not to see: what TPROXY does not take arrives as it did before.
+        @Test(arguments: ["iptables-nft", "iptables-legacy"])
+        func untrackedDatagramsStillArrive(_ tool: String) async throws {
+            try await Rig.with { rig in
+                let sandbox = rig.sandbox
+                for rule in [
+                    "-t mangle -A PREROUTING -p udp --dport 5301 -j TPROXY --on-port 15006 --tproxy-mark 0x539",
+                    "-t raw -A PREROUTING -p udp -j CT --notrack",
+                ] {
+                    try await sandbox.run([tool] + rule.split(separator: " ").map(String.init), in: .pod)
+                }
+                #expect(try await Self.answeredDatagrams(sandbox) == 5)
+                try await rig.on(direction: "inbound")
+                #expect(try await Self.answeredDatagrams(sandbox) == 5)
+            }
+        }
+
         /// How many of five datagrams of one socket to the pod are answered: its app answers all, its sidecar none.
         private static func answeredDatagrams(_ sandbox: MeshSandbox) async throws -> Int? {
             let servers = """

@@ -194,8 +194,8 @@ extension Ruleset.Rule {
     fileprivate func isMaskRule(_ pin: String, _ chain: MaskChain) -> Bool {
         switch chain {
         case .mask:
-            // That for UDP lacks the three of `ct state new`.
-            guard [12, 15].contains(expressions.count), case .counter = expressions[expressions.count - 3] else {
+            // That for TCP has the three of `ct state new`, that for UDP the two of `ct protocol`.
+            guard [14, 15].contains(expressions.count), case .counter = expressions[expressions.count - 3] else {
                 return false
             }
             return expressions[expressions.count - 4] == .matchBPF(pin: pin)

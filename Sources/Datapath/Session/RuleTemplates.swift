@@ -46,14 +46,15 @@ enum RuleTemplates {
     /// What the mask's chains are made of. The first packet of a connection from outside to this namespace passes the
     /// mesh's chain as one of a protocol that no rule is for; conntrack, which has seen the packet before, still knows its
     /// own. Established connections, the sidecar's over `lo` and forwarded ones stay as they are. UDP has no connections
-    /// that a socket keeps: each of its packets is masked, so a flow moves at once and as a whole.
+    /// that a socket keeps: each of its packets is masked, so a flow moves at once and as a whole. What conntrack leaves
+    /// untracked (`notrack`) is not masked: its protocol could not be restored.
     static func maskRules(_ pin: String, _ chain: MaskChain, _ family: Bypass.Family) -> [[RuleExpression]] {
         let family = family.netfilter
         switch chain {
         case .mask:
             return transports.map { transport in
                 [.isFamily(family), .isTransport(transport, family), .isNotFromLoopback]
-                    + (transport == udp ? [] : [.isNewConnection])
+                    + [transport == udp ? .isTracked(udp) : .isNewConnection]
                     + [.isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family)]
             }
         case .unmask:

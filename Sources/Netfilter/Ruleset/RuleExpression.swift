@@ -30,6 +30,8 @@ package enum RuleExpression: Hashable, Sendable {
     case opensConnection
     /// Conntrack has not seen an earlier packet of the connection leave a hook (`ct status & confirmed == 0`).
     case isFirstOfConnection
+    /// Conntrack knows the packet as one of this transport protocol (`ct protocol`); not if it is left untracked.
+    case isTracked(UInt8)
     /// Matches so often, and some more at once: `limit rate N/second burst N packets`.
     case limit(perSecond: UInt64, burst: UInt32)
     /// The packet comes from this port of TCP or UDP.
@@ -111,6 +113,9 @@ package enum RuleExpression: Hashable, Sendable {
             unsafe Self.load(NFT_CT_STATUS, to: rule)
             unsafe Self.mask(Self.hostOrder(1 << 3), to: rule)  // IPS_CONFIRMED
             unsafe Self.compare(Self.hostOrder(0), NFT_CMP_EQ, to: rule)
+        case .isTracked(let transport):
+            unsafe Self.load(NFT_CT_PROTOCOL, to: rule)
+            unsafe Self.compare([transport], NFT_CMP_EQ, to: rule)
         case .carries(let transport):
             unsafe Self.add("meta", to: rule) { expression in
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_L4PROTO.rawValue)
