@@ -155,7 +155,7 @@ extension Attribute {
     }
 
     /// Its name in the kernel's headers is NFT_BITWISE_BOOL or NFT_BITWISE_MASK_XOR: Debian 12 has had both.
-    private static let maskAndXor: UInt32 = 0
+    static let maskAndXor: UInt32 = 0
 
     private var bitwise: RulePart? {
         guard let source = register(NFTA_BITWISE_SREG.rawValue), let target = register(NFTA_BITWISE_DREG.rawValue)

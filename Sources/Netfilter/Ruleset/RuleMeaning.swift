@@ -53,7 +53,7 @@ extension Attribute {
     /// Of an element of NFTA_RULE_EXPRESSIONS: what it does to the register; nil if it is not a `bitwise` with a mask.
     fileprivate var bitwise: MarkChange? {
         guard first(NFTA_EXPR_NAME.rawValue)?.isString("bitwise") == true, let data = first(NFTA_EXPR_DATA.rawValue),
-            data.first(NFTA_BITWISE_OP.rawValue)?.uint32 ?? 0 == NFT_BITWISE_MASK_XOR.rawValue,
+            data.first(NFTA_BITWISE_OP.rawValue)?.uint32 ?? Self.maskAndXor == Self.maskAndXor,
             let mask = data.first(NFTA_BITWISE_MASK.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.hostUInt32,
             let value = data.first(NFTA_BITWISE_XOR.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.hostUInt32
         else { return nil }
