@@ -116,6 +116,7 @@ need_from_pypi .build-helm Tests/Chart/requirements.txt
 "$swift" format lint --strict --recursive Package.swift Sources Tests bpf
 shellcheck --external-sources .ci/run systemd/*.{sh,bash} systemd/debian/*.{pre,post}{inst,rm} \
     Tests/{,BareMachine/}*.sh Tests/VirtualMachine/{,guest/}*.{sh,bash}
+Tests/headers.sh
 
 "$swift" build --build-tests "${build[@]}"
 [ "$mode" = asan ] || systemd/notice.py --check
