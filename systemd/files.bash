@@ -26,6 +26,11 @@ layout() {
     units=$lib/systemd/system
 }
 
+# prefix_of PACKAGE: prints the PREFIX that its unit names, which install.sh has installed.
+prefix_of() {
+    sed -n "s|^ExecStart=\(/.*\)/bin/$1\>.*|\1|p" "$units/$1.service" 2>/dev/null || true
+}
+
 # files_of PACKAGE: prints rows of `mode target source`. `build/` in a source stands for the folder with the programs; with
 # the mode `link`, the source is what a symbolic link leads to.
 files_of() {

@@ -17,7 +17,7 @@ case ${1:-} in
 -*) echo "$usage" >&2 && exit 64 ;;
 esac
 [ $# -le 1 ] || { echo "$usage" >&2 && exit 64; }
-folder=$(realpath -m "${1:-.build-images}")
+folder=$(realpath -m "$(absolute "${1:-$PWD/.build-images}")")
 with_controller
 if [ -n "${BINARIES:-}" ]; then
     built=$(realpath "$BINARIES")

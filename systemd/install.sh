@@ -34,10 +34,11 @@ notes=()
 
 # Refuses wrong variables before anything is done.
 check_variables() {
-    local program
+    local program fault
     prefix=${PREFIX:-/usr/local}
     [[ $prefix =~ ^(/[A-Za-z0-9._+-]+)+$ ]] || fail "PREFIX must be an absolute path of plain characters, not '$prefix'"
-    : 2>/dev/null >"$log" || fail "LOG: '$log' cannot be written"
+    # A line is written, since a file can be made where there is no space left.
+    fault=$({ date --utc --rfc-3339=seconds >"$log"; } 2>&1) || fail "LOG: '$log' cannot be written: ${fault##*: }"
     # A release's archive has programs and no sources.
     [ -e Package.swift ] || : "${BINARIES:=$PWD/bin}"
     if [ -z "${BINARIES:-}" ]; then
@@ -144,15 +145,27 @@ build() {
     fi
 }
 
+# Installs the files, without those in an earlier PREFIX: they would be found first, and be left by uninstall.sh.
+install_files() {
+    local package earlier
+    for package in "${packages[@]}"; do
+        earlier=$(prefix_of "$package")
+        stage "$package" "$built"
+        if [ -n "$earlier" ] && [ "$earlier" != "$prefix" ]; then
+            programs_of "$package" | cut -d' ' -f1 | (cd "$earlier/bin" && xargs rm -f)
+        fi
+    done
+}
+
 # Installs the files, and starts the units, or restarts them with the new version.
 install_all() {
-    local package socket_changed=no before after
+    local socket_changed=no before after
     if ! runs_systemd; then
-        for package in "${packages[@]}"; do stage "$package" "$built"; done
+        install_files
         return
     fi
     before=$(cat "$units/kmesh-bypassd.socket" 2>/dev/null || true)
-    for package in "${packages[@]}"; do stage "$package" "$built"; done
+    install_files
     after=$(cat "$units/kmesh-bypassd.socket")
     [ "$before" = "$after" ] || socket_changed=yes
     systemd-sysusers "$lib/sysusers.d/kmesh-bypassd.conf"

@@ -28,7 +28,7 @@ for argument in "$@"; do
     --debian) archive=no ;;
     --help) echo "$usage" && exit ;;
     -*) echo "$usage" >&2 && exit 64 ;;
-    *) folder=$argument ;;
+    *) folder=$(absolute "$argument") ;;
     esac
 done
 

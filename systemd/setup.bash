@@ -4,6 +4,22 @@
 source systemd/files.bash
 source systemd/daemon.bash
 
+# Where the caller was before the script went to the package's folder: relative paths are from there.
+caller=$OLDPWD
+
+absolute() {
+    case $1 in
+    /*) echo "$1" ;;
+    *) echo "$caller/$1" ;;
+    esac
+}
+for variable in BINARIES LOG SWIFT; do
+    value=${!variable:-}
+    # A toolchain without a folder is looked for in PATH.
+    if [ -z "$value" ] || [[ $variable == SWIFT && $value != */* ]]; then continue; fi
+    printf -v "$variable" %s "$(absolute "$value")"
+done
+
 need_root() {
     [ "$(id -u)" -eq 0 ] || fail "must be run as root: sudo $0"
 }

@@ -22,4 +22,4 @@ case ${1:-} in
 esac
 [ $# -eq 2 ] || { usage >&2 && exit 64; }
 [ -n "$(programs_of "$1")" ] || fail "there is no package '$1'; systemd/programs names them"
-stage "$1" "${BINARIES:?the folder of a release build}" "$2"
+stage "$1" "${BINARIES:?the folder of a release build}" "$(absolute "$2")"

@@ -28,15 +28,16 @@ done
 
 need_root
 with_all_packages
-# The unit knows where the programs went.
+# The units know where the programs went.
 layout local
-service=$units/kmesh-bypassd.service
-prefix=$(sed -n 's|^ExecStart=\(/.*\)/bin/kmesh-bypassd.*|\1|p' "$service" 2>/dev/null || true)
-layout local "${PREFIX:-${prefix:-/usr/local}}"
+prefix=$(prefix_of kmesh-bypassd)
 installed=()
 for package in "${packages[@]}"; do
+    own=$(prefix_of "$package")
+    layout local "${PREFIX:-${own:-${prefix:-/usr/local}}}"
     mapfile -t -O "${#installed[@]}" installed < <(files_of "$package" | cut -d' ' -f2)
 done
+layout local "${PREFIX:-${prefix:-/usr/local}}"
 # What belongs to the administrator: policy, credentials, changes to the units.
 administrators=(/etc/kmesh /etc/systemd/system/{kmesh-bypassd.{socket,service},$controller.service}{,.d})
 
