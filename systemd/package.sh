@@ -7,9 +7,10 @@ cd "$(dirname "$self")/.."
 source systemd/setup.bash
 umask 022
 
-usage="usage: package.sh [--debian] [--fast] [FOLDER]
+usage="usage: package.sh [--debian] [--node] [--fast] [FOLDER]
   FOLDER                   where the packages go (default .build/packages)
   --debian                 makes no archive
+  --node                   makes only the Debian package of the daemon
   --fast                   compresses less, for tests
 
 Variables:
@@ -22,17 +23,19 @@ Variables:
 compression=(-Zxz) gzip=-9
 folder=.build/packages
 archive=yes
+node=no
 for argument in "$@"; do
     case $argument in
     --fast) compression=(-Zgzip -z1) gzip=-1 ;;
     --debian) archive=no ;;
+    --node) archive=no node=yes ;;
     --help) echo "$usage" && exit ;;
     -*) echo "$usage" >&2 && exit 64 ;;
     *) folder=$(absolute "$argument") ;;
     esac
 done
 
-with_all_packages
+[ "$node" = yes ] || with_all_packages
 if [ -n "${BINARIES:-}" ]; then
     built=$(readlink -f "$BINARIES")
     [ -d "$built/$papers" ] || systemd/papers.py "$built"

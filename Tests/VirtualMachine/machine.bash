@@ -4,10 +4,11 @@
 # shellcheck disable=SC2154
 
 # need_packed BINARIES [EARLIER]: packs the release build that is there twice, as an earlier and as a later version, into
-# $work/earlier and $work/later. The earlier one may be another build.
+# $work/earlier and $work/later. The earlier one may be another build, which need not have all programs of today: of that
+# version only the daemon's package is used.
 need_packed() {
     # Versions that no release has.
-    BINARIES=${2:-$1} VERSION=0.0.1 systemd/package.sh --debian --fast "$work/earlier"
+    BINARIES=${2:-$1} VERSION=0.0.1 systemd/package.sh --node --fast "$work/earlier"
     BINARIES=$1 VERSION=0.0.2 systemd/package.sh --fast "$work/later"
 }
 
