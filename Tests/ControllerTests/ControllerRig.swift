@@ -58,10 +58,9 @@ final class ControllerRig: Sendable {
     }
 
     private func run(_ body: (ControllerRig) async throws -> Void) async throws {
-        guard let daemon = DaemonProcess.builtExecutable() else {
-            throw UnmetExpectation(description: "nothing is built")
+        guard let built = DaemonProcess.builtExecutable("kmesh-bypass-controller") else {
+            throw UnmetExpectation(description: "the controller is not built")
         }
-        let built = daemon.replacing("kmesh-bypassd", with: "kmesh-bypass-controller")
         // The user has access to this directory, wherever the project is.
         try await sandbox.run(["touch", program], in: .host)
         try await sandbox.run(["mount", "--bind", built, program], in: .host)
@@ -200,7 +199,7 @@ final class ControllerRig: Sendable {
         guard let plugin = DaemonProcess.builtExecutable("kubectl-bypass") else {
             throw UnmetExpectation(description: "the plugin is not built")
         }
-        let path = plugin.replacing("/kubectl-bypass", with: "") + ":/usr/local/bin:/usr/bin:/bin"
+        let path = String(plugin.dropLast("/kubectl-bypass".count)) + ":/usr/local/bin:/usr/bin:/bin"
         let command = ["env", "PATH=" + path, "KUBECONFIG=" + folder + "/kubeconfig", "kubectl", "bypass"]
         return try await sandbox.result(of: command + words)
     }

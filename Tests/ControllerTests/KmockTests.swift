@@ -9,7 +9,7 @@ extension ControllerTests {
     /// no faults and keeps no state, so those tests use our own server.
     @Suite struct KmockTests {
         private static let folder = String(#filePath.dropLast("/KmockTests.swift".count))
-        private static let python = folder.replacing("/Tests/ControllerTests", with: "/.build-kmock/bin/python")
+        private static let python = String(folder.dropLast("/Tests/ControllerTests".count)) + "/.build-kmock/bin/python"
 
         private func with(_ body: (ControllerRig) async throws -> Void) async throws {
             try await ControllerRig.with { it in

@@ -15,10 +15,9 @@ extension ControllerTests {
         /// - Parameter node: the node in the controller's token.
         private func enforce(_ it: ControllerRig, node: String = ControllerRig.node) async throws {
             let python = Self.project + "/.build-cel/bin/python"
-            guard Files.exists(python), let daemon = DaemonProcess.builtExecutable() else {
+            guard Files.exists(python), let program = DaemonProcess.builtExecutable("kmesh-bypassctl") else {
                 throw UnmetExpectation(description: "no evaluator of CEL is installed: Tests/run.sh does that")
             }
-            let program = daemon.replacing("kmesh-bypassd", with: "kmesh-bypassctl")
             let manifest = try await it.sandbox.run(["env", program, "manifest", "--gid", "999"], in: .host)
             let user: JSONValue = [
                 "username": "system:serviceaccount:kmesh-system:bypass-controller",

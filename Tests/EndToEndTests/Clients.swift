@@ -5,9 +5,6 @@ import StrictJSON
 import TestSupport
 
 extension Rig {
-    /// kmesh-bypassctl, which is built beside the daemon.
-    var controlTool: String { executable.replacing("kmesh-bypassd", with: "kmesh-bypassctl", maxReplacements: 1) }
-
     /// Gives `input` to socat and returns the lines that come back until the daemon closes. socat shuts its writing side
     /// down at the end of its input, as it does for every user who pipes into it.
     func socat(_ input: String) async throws -> [JSONValue] {

@@ -65,8 +65,7 @@ extension KernelTests {
                     direction: "outbound", ttl: 3600, owner: "it's me", reason: "INC 1", only: ["ports": [8080]])
                 let warning = try #require(on.warnings.first { $0.code == "established-connections" })
                 let command = try #require(warning.message.split(separator: "`").dropFirst().first)
-                let tool = rig.executable.replacing("kmesh-bypassd", with: "kmesh-bypassctl")
-                let line = command.replacing("kmesh-bypassctl", with: tool) + " --socket \(rig.socket)"
+                let line = command.replacing("kmesh-bypassctl", with: rig.controlTool) + " --socket \(rig.socket)"
                 let output = try await rig.sandbox.run(["sh", "-c", String(line)], in: .host)
                 #expect(output.contains("2 connections ended"), "\(line): \(output)")
                 let after = try await rig.status()

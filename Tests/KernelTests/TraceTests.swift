@@ -199,7 +199,7 @@ extension KernelTests {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptables)
                 let before = try await rig.sandbox.ruleset()
-                let tool = rig.executable.replacing("kmesh-bypassd", with: "kmesh-bypassctl")
+                let tool = rig.controlTool
                 let client = Task {
                     try await rig.sandbox.run(
                         ["timeout", "-s", "KILL", "2", tool, "trace", rig.sandbox.pod, "--socket", rig.socket],

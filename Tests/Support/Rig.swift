@@ -15,6 +15,9 @@ package final class Rig: Sendable {
     private let current = Mutex<DaemonProcess?>(nil)
     private let isBroken = Atomic(false)
 
+    /// The client's program, which is built beside the daemon. A folder on the way may have the daemon's name as well.
+    package var controlTool: String { String(executable.dropLast("kmesh-bypassd".count)) + "kmesh-bypassctl" }
+
     /// The path that rules name.
     package var pin: String { options.bpffs + "/bypass" }
     package var mapPin: String { options.bpffs + "/bypassed_netns" }
