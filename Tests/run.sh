@@ -16,6 +16,7 @@
 #   run.sh --images          makes the container images of what `--release` has built, and runs them
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, upgrade, removal
 #   run.sh --upgrade FOLDER  Debian packages from the release build in FOLDER, of an earlier version, to this one and back
+#   run.sh --selinux         the same where SELinux is enforced
 #   run.sh --bare [--setup]  the README's commands, pasted on a Debian 12 that has only the toolchain: set-up, and all tests
 #   run.sh --kernels [VERSION...]
 #                            installation and real traffic on Debian's kernels 5.10, 6.1, 6.12 and 6.18, likewise
@@ -31,7 +32,7 @@ case ${1:-} in
 --fuzz) exec Tests/fuzz.sh "${@:2}" ;;
 --vm) exec Tests/VirtualMachine/run.sh ;;
 --bare) exec Tests/BareMachine/run.sh "${@:2}" ;;
---kernels | --upgrade) exec Tests/VirtualMachine/run.sh "$@" ;;
+--kernels | --upgrade | --selinux) exec Tests/VirtualMachine/run.sh "$@" ;;
 --build)
     mode=build
     ;;

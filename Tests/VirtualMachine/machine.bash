@@ -1,6 +1,7 @@
 # The machine: what goes in, and how it runs. Sourced by run.sh. It is emulated whole, since KVM is often not to be had,
 # and forgets what is written to its disk. An old processor is emulated quicker: without AVX, and without mitigations.
-# run.sh sets `work`, the folder for all of it, image.bash sets `image`, kernels.bash `kernel`, and setup.bash `programs`:
+# run.sh sets `work`, the folder for all of it, and `kernel_options`, image.bash sets `image`, kernels.bash `kernel`, and
+# setup.bash `programs`:
 # shellcheck disable=SC2154
 
 # need_packed BINARIES [EARLIER]: packs the release build that is there twice, as an earlier and as a later version, into
@@ -37,7 +38,7 @@ run_machine() {
     timeout --kill-after=10 "$seconds" qemu-system-x86_64 \
         -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 1536 -nodefaults -display none -no-reboot \
         -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd" \
-        -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet mitigations=off systemd.show_status=yes" \
+        -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet mitigations=off systemd.show_status=yes $kernel_options" \
         -drive "file=$image/disk,format=raw,if=virtio,snapshot=on" \
         -drive "file=$work/second-drive,format=raw,if=virtio,readonly=on" \
         -serial "file:$work/console" -serial "file:$work/results" &

@@ -5,6 +5,7 @@
 #   run.sh                         all tests, on Debian 12's own kernel
 #   run.sh --upgrade FOLDER        the Debian packages only: from the release build in FOLDER, of an earlier version, to this
 #                                  one and back
+#   run.sh --selinux               all tests but AppArmor's, where SELinux enforces Debian's policy for it
 #   run.sh --kernels [VERSION...]  installation and traffic only, on each of the kernels in kernels.bash, or on those
 set -euo pipefail
 self=$(readlink -f "$0")
@@ -12,6 +13,7 @@ cd "$(dirname "$self")/../.."
 source systemd/setup.bash
 source Tests/VirtualMachine/image.bash
 source Tests/VirtualMachine/kernels.bash
+source Tests/VirtualMachine/selinux.bash
 source Tests/VirtualMachine/machine.bash
 
 need_root
@@ -44,14 +46,21 @@ test_kernel() {
 
 earlier=
 parts=()
-if [ "${1:-}" = --upgrade ]; then
+kernel_options=
+case ${1:-} in
+--upgrade)
     earlier=$(readlink -f "${2:?the folder of an earlier release build}")
     parts=(10-install 30-callers 95-packages)
-fi
+    ;;
+--selinux)
+    need_selinux_image
+    mapfile -t parts < <(cd Tests/VirtualMachine/guest && printf '%s\n' [0-9]*.bash | sed 's/\.bash$//; /container/d')
+    ;;
+esac
 need_packed "$built" "$earlier"
 if [ "${1:-}" != --kernels ]; then
     kernel=$image
-    if [ -z "$earlier" ]; then
+    if [ ${#parts[@]} -eq 0 ]; then
         need_packages umoci golang-github-containers-common python3-yaml
         python3 Tests/Images/bundle.py "$built" "$work/container" /var/tmp/container
     fi
