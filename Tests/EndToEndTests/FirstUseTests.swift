@@ -35,7 +35,8 @@ extension EndToEndTests {
                             print(sum(2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in line))
                         """, Array(lines.prefix(2))
                     ).map { Int($0) ?? .max }
-                    #expect(columns.count == 2 && columns.allSatisfy { $0 <= width }, "\(width): \(columns) \(lines)")
+                    try #require(
+                        columns.count == 2 && columns.allSatisfy { $0 <= width }, "\(width): \(columns) \(lines)")
                     #expect(lines[1].contains("…") && lines[0].hasPrefix("NETNS"), "\(lines)")
                 }
                 let wide = try await rig.atTerminal(width: 60, ["list", "--wide"])
