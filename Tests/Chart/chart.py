@@ -87,6 +87,15 @@ def operator_selects(chart, version):
             print(f"{key(each)} has the labels {each['metadata'].get('labels')}")
 
 
+def wrong_values_are_refused(chart):
+    """In place of a DaemonSet with root's rights that was not meant, or of a name without effect."""
+    for values in [{"gid": 0}, {"gid": 2**31}, {"gid": "999"}, {"metrics": True}, {"nodeSelector": {"a": True}},
+                   {"daemon": {"enabled": "false"}}, {"daemon": {"enable": True}}, {"controller": {"image": "a b"}},
+                   {"monitoring": {"labels": {"a": 1}}}, {"controller": {"resources": {"memory": "1Gi"}}}]:
+        if not any(message["severity"] > 1 for message in helm.lint(chart, values, namespace=NAMESPACE)["messages"]):
+            print(f"wrong values are accepted: {values}")
+
+
 def operator_is_strict():
     """That its objects were there, and that the models see what is wrong: a name that is not a field, and a wrong value."""
     if foreign.keys() != operator_models.MODELS.keys():
@@ -138,6 +147,7 @@ def main(chart):
                         print(f"{version}, {values}: {name}: {made.get(name)} is not {wanted.get(name)}")
     policy_is_mounted(chart, versions[-1])
     operator_selects(chart, versions[-1])
+    wrong_values_are_refused(chart)
     operator_is_strict()
     print(count)
 

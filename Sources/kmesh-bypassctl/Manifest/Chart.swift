@@ -10,6 +10,7 @@ struct Chart {
         return [
             "Chart.yaml": description,
             "values.yaml": values,
+            "values.schema.json": valuesSchema,
             "templates/controller.yaml": join(
                 [controller.account] + policies(form) + controller.objects.map { "---\n" + $0 }),
             "templates/daemon.yaml": join(DaemonManifest(form: form).objects.map { "---\n" + $0 }, if: .daemon, form),
