@@ -89,6 +89,16 @@ def controller_runs(bundle, objects, host):
     check(done.returncode != 0 and "no such file" in done.stderr, f"the image has a shell: {done.stderr}")
 
 
+def daemon_says_what_is_missing(bundle, objects, host):
+    """Without one of its pod's folders of the node it ends, and says which."""
+    for path, code, words in [("/sys/fs/bpf", 72, "not on a BPF file system"), ("/run/kmesh", 71, "bind /run/kmesh/bypassd.sock")]:
+        pod = copy.deepcopy(pod_of(objects, "bypassd"))
+        for each in pod["containers"]:
+            each["volumeMounts"] = [mount for mount in each["volumeMounts"] if mount["mountPath"] != path]
+        done = Container(bundle, pod, "bypassd", host, objects).finish()
+        check(done.returncode == code and words in done.stderr, f"without {path}: {done.returncode}: {done.stderr}")
+
+
 def daemon_keeps_bypasses(bundle, objects, host, programs):
     """The daemon's pod: who may connect, what a bypass does, and what a new container finds."""
     pod, run_folder = pod_of(objects, "bypassd"), pathlib.Path(host["/run/kmesh"])
@@ -111,6 +121,9 @@ def daemon_keeps_bypasses(bundle, objects, host, programs):
             check(capabilities(status, "CapBnd") == capabilities(status, "CapPrm"), "the daemon could get more capabilities")
             check(capabilities(status, "CapPrm") - capabilities(status, "CapEff") == {2}, "it has all in effect")
             check(call("list", user=65532, check=False).returncode != 0, "a user without the group can connect")
+            # As beside a daemon that is installed on the node.
+            done = Container(bundle, pod, "bypassd", host, objects, id="second").finish()
+            check(done.returncode == 75 and "stop it first" in done.stderr, f"a second daemon: {done.returncode}: {done.stderr}")
 
             check(mesh.who() == "sidecar", "the mesh is not there to begin with")
             call("on", mesh.name, "--for", "1h", user=65532, group=987)
@@ -221,6 +234,7 @@ def main(programs):
         run("mount", "--types", "bpf", "bpf", folder / "bpf")
         try:
             controller_runs(bundles[NAMES[0]], objects, host)
+            daemon_says_what_is_missing(bundles[NAMES[1]], objects, host)
             daemon_keeps_bypasses(bundles[NAMES[1]], objects, host, programs)
             label_bypasses(bundles, objects, host, folder)
         finally:

@@ -42,12 +42,14 @@ def mount(path, source, *options, kind="bind"):
 class Container:
     """Made from an unpacked image (`umoci unpack`), a pod's spec, and the name of a container in it."""
 
-    def __init__(self, bundle, pod, name, host, objects=(), arguments=None, node="node", cluster=None, has_apparmor=False):
+    def __init__(self, bundle, pod, name, host, objects=(), arguments=None, node="node", cluster=None, has_apparmor=False,
+                 id=None):
         """`host` maps folders of the node to those that stand for them here, `arguments` replaces the command's. The cluster
-        gives the pod its network, its service account and the API server's address. The kernel may have AppArmor."""
+        gives the pod its network, its service account and the API server's address. The kernel may have AppArmor. `id` is in
+        place of the name where that runs already."""
         self.bundle, self.pod, self.host, self.objects = pathlib.Path(bundle), pod, host, objects
         self.cluster = cluster
-        self.id = f"kbt-{os.getpid()}-{name}"
+        self.id = f"kbt-{os.getpid()}-{id or name}"
         self.spec = next(each for each in pod["containers"] if each["name"] == name)
         image = json.loads((self.bundle / "config.json").read_text())
         context = {**pod.get("securityContext", {}), **self.spec.get("securityContext", {})}
