@@ -29,6 +29,10 @@ bypasses() {
     field '.bypasses[] | "\(.netns) \(.state) \(.since) \(.only)"' call root list '[]' | sort | xargs -d '\n'
 }
 
+daemon_and_bypasses() {
+    echo "$(property MainPID) $(bypasses)"
+}
+
 effective() {
     local name
     for name in pod peer; do field .effective call root status "[\"$name\"]"; done | xargs
@@ -70,7 +74,9 @@ check "with another daemon" is_another_daemon "$main"
 check "and the same socket" is "$number" socket_number
 check "the bypasses are as they were" is "$before" bypasses
 main=$(property MainPID)
-check "it can be rolled back" install_by_dpkg earlier kmesh-bypassd
+check "a way back that is interrupted" dpkg --unpack /payload/earlier/kmesh-bypassd_*.deb
+check "leaves the daemon as it is" is "$main $before" daemon_and_bypasses
+check "and can be finished" dpkg --configure --pending
 check "to the earlier version" is 0.0.1 version_of kmesh-bypassd
 check "with another daemon" is_another_daemon "$main"
 check "the bypasses are as they were" is "$before" bypasses
@@ -84,11 +90,14 @@ check "it is not enabled by itself" fails systemctl is-enabled --quiet kmesh-byp
 echo secret >/etc/kmesh/controller.kubeconfig
 
 systemctl stop kmesh-bypassd.service kmesh-bypassd.socket
-echo 'rule = "bypass"' >$policy
-check "removal fails if no daemon can end the bypass" fails dpkg --remove kmesh-bypass-controller kmesh-bypassd
+systemctl mask kmesh-bypassd.service
+check "removal fails while no daemon can end the bypass" \
+    refuses "kmesh-bypassd.service is masked" dpkg --remove kmesh-bypass-controller kmesh-bypassd
 check "then the bypass is still on" is app everywhere
+systemctl unmask kmesh-bypassd.service
+systemctl stop kmesh-bypassd.service kmesh-bypassd.socket
 echo '# mine' >$policy
-check "the packages can be removed" dpkg --remove kmesh-bypass-controller kmesh-bypassd
+check "the packages can be removed, also while no daemon runs" dpkg --remove kmesh-bypass-controller kmesh-bypassd
 check "the sidecar answers again" is sidecar everywhere
 check "no rule is left" is "" traces
 check "no pin is left" is "" ls /sys/fs/bpf
@@ -101,4 +110,8 @@ check "the packages can be purged" dpkg --purge kmesh-bypass-controller kmesh-by
 check "no file is left" is "" files_left
 check "dpkg knows of none" fails version_of kmesh-bypassd
 check "the package can be installed again" install_by_dpkg later kmesh-bypassd
-check "and works" is kmesh-bypassd field .name call root info '[]'
+check "and works" is on field .state call root bypass '["pod","on"]'
+mkdir -p /etc/systemd/system/kmesh-bypassd.socket.d
+check "it can be purged without being removed first" dpkg --purge kmesh-bypassd
+check "the sidecar answers again" is sidecar everywhere
+check "no pin and no file is left" is "" bash -c "$(declare -f files_left); ls /sys/fs/bpf; files_left"
