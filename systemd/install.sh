@@ -37,6 +37,10 @@ check_variables() {
     local program fault
     prefix=${PREFIX:-/usr/local}
     [[ $prefix =~ ^(/[A-Za-z0-9._+-]+)+$ ]] || fail "PREFIX must be an absolute path of plain characters, not '$prefix'"
+    # By ProtectHome= and PrivateTmp=.
+    if runs_systemd && [[ $prefix/ =~ ^/(home|root|run/user|tmp|var/tmp)/ ]]; then
+        fail "PREFIX: the daemon's unit hides '$prefix' from it"
+    fi
     # A line is written, since a file can be made where there is no space left.
     fault=$({ date --utc --rfc-3339=seconds >"$log"; } 2>&1) || fail "LOG: '$log' cannot be written: ${fault##*: }"
     # A release's archive has programs and no sources.
@@ -83,13 +87,19 @@ progress() {
 
 # Checks that the kernel and the machine have what the daemon needs. Reports everything that is missing at once.
 check_machine() {
-    local missing=() release
+    local missing=() tools=() tool release
     release=$(uname -r)
     [ "$(printf '%s\n' 5.10 "$release" | sort --version-sort | head -n 1)" = 5.10 ] ||
         missing+=("Linux 5.10 or later is needed, and this is $release")
     [ -r /sys/kernel/btf/vmlinux ] ||
         missing+=("the kernel has no BTF (/sys/kernel/btf/vmlinux): use one that was built with CONFIG_DEBUG_INFO_BTF=y")
-    if unshare --net true; then
+    # Where there is no dpkg, nothing has installed them.
+    for tool in ip nft iptables-nft unshare; do
+        command -v "$tool" >/dev/null || tools+=("$tool")
+    done
+    if [ ${#tools[@]} -gt 0 ]; then
+        missing+=("not in PATH: ${tools[*]}. Install iproute2, nftables, iptables (with iptables-nft) and util-linux")
+    elif unshare --net true; then
         unshare --net nft list tables ||
             missing+=("the kernel has no nf_tables: use one with CONFIG_NF_TABLES")
         # A program that returns 0: xt_bpf, by way of nft_compat.

@@ -26,8 +26,11 @@ with_full_log() {
 check "systemd is PID 1" is systemd cat /proc/1/comm
 check "install.sh refuses a folder without programs" refuses "kmesh-bypassd is not in '/tmp'" with_variable BINARIES=/tmp
 check "and a relative prefix" refuses "not 'opt'" with_variable PREFIX=opt
+check "and one that the unit hides from the daemon" refuses "hides '/home/mesh'" with_variable PREFIX=/home/mesh
 check "and a log that cannot be written" refuses "'/nowhere/log' cannot be written" with_variable LOG=/nowhere/log
 check "and one for which there is no space" refuses "No space left on device" with_full_log
+# nft and iptables-nft are in sbin.
+check "install.sh names programs that are missing" refuses "not in PATH: nft iptables-nft" with_variable PATH=/usr/bin:/bin
 for variable in PREFIX BINARIES SWIFT LOG; do
     check "install.sh --help names $variable" says "  $variable=" install_all --help
 done
