@@ -75,20 +75,19 @@ extension Observation {
 }
 
 extension Observation {
+    private static let maskedFamilies: [[Bypass.Family]] = [[.ip, .ip6], [.ip], [.ip6]]
+
     private static func maskChains(
         _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
     ) -> PairMap<MaskChain, GuardChain> {
         var found: PairMap<MaskChain, GuardChain> = [:]
         for half in MaskChain.allCases {
             guard let chain = ruleset.chains.first(where: { $0.name == half.chainName }) else { continue }
-            // For each family as many rules, IPv4 first; a kernel without nat for IPv6 has those of IPv4 alone.
-            let inChain = rules[chain.name, default: []]
-            let count = RuleTemplates.maskRules(pin, half, .ip).count
-            let families: FamilySet = inChain.count == count ? [.ip] : [.ip, .ip6]
-            let isIntact =
-                chain.base == half.base && guardTable(ruleset)?.isDormant == false
-                && inChain.count == count * families.count && inChain.allSatisfy { $0.isMaskRule(pin, half) }
-            found[half] = isIntact ? .intact(families) : .damaged
+            let isInPlace = chain.base == half.base && guardTable(ruleset)?.isDormant == false
+            let families = Self.maskedFamilies.first { families in
+                rules[chain.name, default: []].areMade(of: RuleTemplates.maskRules(pin, half, families))
+            }
+            found[half] = families.flatMap { isInPlace ? .intact(FamilySet($0)) : nil } ?? .damaged
         }
         return found
     }
@@ -190,18 +189,14 @@ extension Observation.Unreadable {
     }
 }
 
-extension Ruleset.Rule {
-    fileprivate func isMaskRule(_ pin: String, _ chain: MaskChain) -> Bool {
-        switch chain {
-        case .mask:
-            // That for TCP has the three of `ct state new`, that for UDP the two of `ct protocol`.
-            guard [14, 15].contains(expressions.count), case .counter = expressions[expressions.count - 3] else {
-                return false
-            }
-            return expressions[expressions.count - 4] == .matchBPF(pin: pin)
-        case .unmask:
-            let comparison = Ruleset.Expression.comparison(isEqual: true)
-            return expressions == [.other, comparison, .other, comparison, .other, .other]
+extension [Ruleset.Rule] {
+    /// Whether they are these, in this order and in each expression's kind, whatever they have counted.
+    fileprivate func areMade(of expressions: [[RuleExpression]]) -> Bool {
+        guard count == expressions.count else { return false }
+        return zip(self, expressions).allSatisfy { rule, expressions in
+            var rule = rule
+            rule.counted = (0, 0)
+            return rule.expressions == PreparedOperation(.appendRule(rule.chain, expressions)).rule?.expressions
         }
     }
 }

@@ -38,27 +38,37 @@ enum RuleTemplates {
 
     /// For experiments (RFC 3692, IANA's protocol numbers): no rule of a mesh is for it.
     private static let maskedTransport: UInt8 = 253
-    /// IPPROTO_UDP.
-    private static let udp: UInt8 = 17
-    /// The protocols that TPROXY can take: IPPROTO_TCP and UDP.
-    private static let transports: [UInt8] = [6, udp]
+    /// IPPROTO_TCP.
+    private static let tcp: UInt8 = 6
+    /// The protocols that TPROXY can take: IPPROTO_TCP and, with the next number that hosts still speak, IPPROTO_UDP.
+    private static let transports: ClosedRange<UInt8> = tcp...17
 
     /// What the mask's chains are made of. The first packet of a connection from outside to this namespace passes the
     /// mesh's chain as one of a protocol that no rule is for; conntrack, which has seen the packet before, still knows its
     /// own. Established connections, the sidecar's over `lo` and forwarded ones stay as they are. UDP has no connections
     /// that a socket keeps: each of its packets is masked, so a flow moves at once and as a whole. What conntrack leaves
     /// untracked (`notrack`) is not masked: its protocol could not be restored.
-    static func maskRules(_ pin: String, _ chain: MaskChain, _ family: Bypass.Family) -> [[RuleExpression]] {
-        let family = family.netfilter
+    ///
+    /// - Parameter families: IPv4 first; a kernel without nat for IPv6 has that alone.
+    static func maskRules(_ pin: String, _ chain: MaskChain, _ families: [Bypass.Family]) -> [[RuleExpression]] {
+        let families = families.map(\.netfilter)
         switch chain {
         case .mask:
-            return transports.map { transport in
-                [.isFamily(family), .isTransport(transport, family), .isNotFromLoopback]
-                    + [transport == udp ? .isTracked(udp) : .isNewConnection]
-                    + [.isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family)]
-            }
+            return [
+                [.isFromLoopback, .returnVerdict],
+                [.carries(tcp), .isNotNewConnection, .returnVerdict],
+                [.isUnknownToConntrack, .returnVerdict],
+            ]
+                + families.map { family in
+                    [
+                        .isFamily(family), .isTransportAmong(transports, family), .isForLocalAddress,
+                        .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family),
+                    ]
+                }
         case .unmask:
-            return [[.isFamily(family), .isTransport(maskedTransport, family), .restoreTransport(family)]]
+            return families.map { family in
+                [.isFamily(family), .isTransport(maskedTransport, family), .restoreTransport(family)]
+            }
         }
     }
 
@@ -85,7 +95,7 @@ enum RuleTemplates {
         case .createMask(let families):
             return MaskChain.allCases.flatMap { chain in
                 [.addChain(chain.chainName, chain.base)]
-                    + families.flatMap { maskRules(pin, chain, $0) }.map { .appendRule(chain.chainName, $0) }
+                    + maskRules(pin, chain, families).map { .appendRule(chain.chainName, $0) }
             }
         case .deleteMaskChain(let chain): return [.deleteChain(chain.chainName)]
         case .deleteGuardTable: return [.deleteTable(guardTable.0, guardTable.1)]

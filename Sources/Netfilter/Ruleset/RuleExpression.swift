@@ -14,8 +14,8 @@ package enum RuleExpression: Hashable, Sendable {
     case returnVerdict
     /// Nat to the address that the packet has already: the kernel then asks no further nat chain.
     case dnatToOwnAddress(Family)
-    /// The packet came in through another interface than `lo`.
-    case isNotFromLoopback
+    /// The packet came in through `lo`.
+    case isFromLoopback
     /// The packet begins a connection (`ct state new`).
     case isNewConnection
     /// The packet is for an address of this namespace (`fib daddr type local`).
@@ -24,14 +24,18 @@ package enum RuleExpression: Hashable, Sendable {
     case isForForeignAddress
     /// The transport protocol that the IP header names, IPv6's only where it stands in the first header.
     case isTransport(UInt8, Family)
+    /// The same for several protocols, by their numbers.
+    case isTransportAmong(ClosedRange<UInt8>, Family)
     /// Its transport protocol, behind whatever headers of IPv6 (`meta l4proto`).
     case carries(UInt8)
     /// A segment of TCP that opens a connection (`tcp flags & (fin | syn | rst | ack) == syn`).
     case opensConnection
     /// Conntrack has not seen an earlier packet of the connection leave a hook (`ct status & confirmed == 0`).
     case isFirstOfConnection
-    /// Conntrack knows the packet as one of this transport protocol (`ct protocol`); not if it is left untracked.
-    case isTracked(UInt8)
+    /// The packet belongs to a connection that has begun before, or to none (`ct state & new == 0`).
+    case isNotNewConnection
+    /// Conntrack knows nothing of the packet (`ct state invalid,untracked`).
+    case isUnknownToConntrack
     /// Matches so often, and some more at once: `limit rate N/second burst N packets`.
     case limit(perSecond: UInt64, burst: UInt32)
     /// The packet comes from this port of TCP or UDP.
@@ -98,24 +102,20 @@ package enum RuleExpression: Hashable, Sendable {
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_NAT_FAMILY), UInt32(family.rawValue))
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_NAT_REG_ADDR_MIN), NFT_REG_1.rawValue)
             }
-        case .isNotFromLoopback:
+        case .isFromLoopback:
             unsafe Self.add("meta", to: rule) { expression in
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_IIFNAME.rawValue)
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_DREG), NFT_REG_1.rawValue)
             }
             // A name fills its register (IFNAMSIZ).
-            unsafe Self.compare(Array("lo".utf8) + Array(repeating: 0, count: 14), NFT_CMP_NEQ, to: rule)
-        case .isNewConnection:
-            unsafe Self.load(NFT_CT_STATE, to: rule)
-            unsafe Self.mask(Self.hostOrder(1 << 3), to: rule)  // NF_CT_STATE_BIT(IP_CT_NEW)
-            unsafe Self.compare(Self.hostOrder(0), NFT_CMP_NEQ, to: rule)
+            unsafe Self.compare(Array("lo".utf8) + Array(repeating: 0, count: 14), NFT_CMP_EQ, to: rule)
+        case .isNewConnection: unsafe Self.compareState(Self.new, NFT_CMP_NEQ, to: rule)
+        case .isNotNewConnection: unsafe Self.compareState(Self.new, NFT_CMP_EQ, to: rule)
+        case .isUnknownToConntrack: unsafe Self.compareState(Self.invalid | Self.untracked, NFT_CMP_NEQ, to: rule)
         case .isFirstOfConnection:
             unsafe Self.load(NFT_CT_STATUS, to: rule)
             unsafe Self.mask(Self.hostOrder(1 << 3), to: rule)  // IPS_CONFIRMED
             unsafe Self.compare(Self.hostOrder(0), NFT_CMP_EQ, to: rule)
-        case .isTracked(let transport):
-            unsafe Self.load(NFT_CT_PROTOCOL, to: rule)
-            unsafe Self.compare([transport], NFT_CMP_EQ, to: rule)
         case .carries(let transport):
             unsafe Self.add("meta", to: rule) { expression in
                 unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_L4PROTO.rawValue)
@@ -148,11 +148,16 @@ package enum RuleExpression: Hashable, Sendable {
             unsafe Self.compareAddressType(NFT_CMP_EQ, to: rule)
         case .isForForeignAddress: unsafe Self.compareAddressType(NFT_CMP_NEQ, to: rule)
         case .isTransport(let number, let family):
-            unsafe Self.add("payload", to: rule) { expression in
-                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
-                unsafe Self.setTransportField(of: family, in: expression)
-            }
+            unsafe Self.loadTransport(family, to: rule)
             unsafe Self.compare([number], NFT_CMP_EQ, to: rule)
+        case .isTransportAmong(let numbers, let family):
+            unsafe Self.loadTransport(family, to: rule)
+            unsafe Self.add("range", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_RANGE_SREG), NFT_REG_1.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_RANGE_OP), NFT_RANGE_EQ.rawValue)
+                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_RANGE_FROM_DATA), [numbers.lowerBound], 1)
+                unsafe nftnl_expr_set(expression, UInt16(NFTNL_EXPR_RANGE_TO_DATA), [numbers.upperBound], 1)
+            }
         case .isFromPort(let port):
             unsafe Self.loadTransportHeader(offset: 0, length: 2, to: rule)
             unsafe Self.compare([UInt8(port >> 8), UInt8(port & 0xff)], NFT_CMP_EQ, to: rule)
@@ -189,6 +194,17 @@ package enum RuleExpression: Hashable, Sendable {
             unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CT_KEY), key.rawValue)
             unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_CT_DREG), NFT_REG_1.rawValue)
         }
+    }
+
+    /// NF_CT_STATE_BIT(IP_CT_NEW), NF_CT_STATE_INVALID_BIT and NF_CT_STATE_UNTRACKED_BIT of
+    /// linux/netfilter/nf_conntrack_common.h.
+    private static let (new, invalid, untracked): (UInt32, UInt32, UInt32) = (1 << 3, 1 << 0, 1 << 6)
+
+    /// Whether none of these bits is set in the connection's state, or one is.
+    private static func compareState(_ bits: UInt32, _ operation: nft_cmp_ops, to rule: OpaquePointer) {
+        unsafe load(NFT_CT_STATE, to: rule)
+        unsafe mask(hostOrder(bits), to: rule)
+        unsafe compare(hostOrder(0), operation, to: rule)
     }
 
     private static func loadTransportHeader(offset: UInt32, length: UInt32, to rule: OpaquePointer) {
@@ -232,6 +248,13 @@ package enum RuleExpression: Hashable, Sendable {
         unsafe compare(hostOrder(localAddressType), operation, to: rule)
     }
 
+    private static func loadTransport(_ family: Family, to rule: OpaquePointer) {
+        unsafe add("payload", to: rule) { expression in
+            unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_DREG), NFT_REG_1.rawValue)
+            unsafe setTransportField(of: family, in: expression)
+        }
+    }
+
     private static func writeTransport(_ family: Family, to rule: OpaquePointer) {
         unsafe add("payload", to: rule) { expression in
             unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_SREG), NFT_REG_1.rawValue)
@@ -258,32 +281,5 @@ package enum RuleExpression: Hashable, Sendable {
         guard let expression = unsafe nftnl_expr_alloc(name) else { fatalError("libnftnl knows no expression \(name)") }
         unsafe fill(expression)
         unsafe nftnl_rule_add_expr(rule, expression)
-    }
-
-    private static let localAddressType: UInt32 = 2
-
-    /// struct xt_addrtype_info_v1 of linux/netfilter/xt_addrtype.h: types of source and destination, as bits; flags.
-    static let addressTypeInformation: [UInt8] = {
-        let types: [UInt16] = [0, 1 << UInt16(localAddressType), 0, 0]
-        return unsafe types.withUnsafeBytes { unsafe Array($0) }
-    }()
-
-    private static func block(_ bytes: [UInt8]) -> UnsafeMutableRawPointer {
-        guard let block = unsafe malloc(bytes.count) else { fatalError("out of memory") }
-        unsafe UnsafeMutableRawBufferPointer(start: block, count: bytes.count).copyBytes(from: bytes)
-        return unsafe block
-    }
-
-    /// struct xt_bpf_info_v1 of linux/netfilter/xt_bpf.h, in a block of malloc's.
-    private static func matchInformation(_ pin: String) -> UnsafeMutableRawPointer {
-        guard let block = unsafe calloc(1, MemoryLayout<xt_bpf_info_v1>.size) else { fatalError("out of memory") }
-        let information = unsafe block.assumingMemoryBound(to: xt_bpf_info_v1.self)
-        unsafe information.pointee.mode = UInt16(XT_BPF_MODE_FD_PINNED.rawValue)
-        unsafe information.pointee.fd = iptablesDescriptor
-        unsafe withUnsafeMutableBytes(of: &information.pointee.path) { path in
-            // The last byte stays NUL; the daemon refuses at its start a folder that does not fit.
-            unsafe path.copyBytes(from: pin.utf8.prefix(path.count - 1))
-        }
-        return unsafe block
     }
 }
