@@ -39,7 +39,6 @@ on_machine() {
     # shellcheck disable=SC2016  # Expanded there.
     unshare --mount --pid --fork --kill-child bash -euo pipefail -c '
         machine=$1 toolchain=$2 user=$3 command=$4
-        # Its root is a mount, as on a machine: `ip netns exec` changes that.
         mount --bind "$machine" "$machine"
         for folder in "${@:5}"; do mount --bind -o ro "$folder" "$machine$folder"; done
         mount --bind -o ro "$toolchain" "$machine/opt/swift"
@@ -49,8 +48,13 @@ on_machine() {
         mount -t bpf bpf "$machine/sys/fs/bpf"
         mount --rbind /dev "$machine/dev"
         mount -t tmpfs -o mode=0755 tmpfs "$machine/run"
+        # Its root is that of its mounts, as on a machine: `ip netns exec` changes them, and the kernel makes no user namespace
+        # for what is in a chroot.
+        cd "$machine"
+        pivot_root . .
+        umount --lazy .
         # Not the last command, which would take the place of this shell: it is the one that reaps processes.
-        chroot "$machine" runuser --login "$user" --command "cd kmesh-bypassd && $command"
+        runuser --login "$user" --command "cd kmesh-bypassd && $command"
         exit
     ' bash "$machine" "$toolchain" "$1" "$2" "${shared[@]}"
 }

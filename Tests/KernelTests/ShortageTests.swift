@@ -62,7 +62,10 @@ extension KernelTests {
                 try await rig.start(environment: faults.environment)
                 let start = """
                     unshare -n sleep 300 >/dev/null 2>&1 & name=$!
-                    while [ "$(readlink /proc/$name/exe)" != "$(realpath "$(command -v sleep)")" ]; do sleep 0.01; done
+                    while [ "$(readlink /proc/$name/exe)" != "$(realpath "$(command -v sleep)")" ]; do
+                        kill -0 $name || exit
+                        sleep 0.01
+                    done
                     nsenter --net=/proc/$name/ns/net sleep 300 >/dev/null 2>&1 &
                     echo $name $!
                     """

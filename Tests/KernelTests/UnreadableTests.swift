@@ -15,7 +15,10 @@ extension KernelTests {
         {
             let start = """
                 setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Ur unshare -n sleep 300 >/dev/null 2>&1 &
-                while [ "$(readlink /proc/$!/exe)" != "$(realpath "$(command -v sleep)")" ]; do sleep 0.01; done
+                while [ "$(readlink /proc/$!/exe)" != "$(realpath "$(command -v sleep)")" ]; do
+                    kill -0 $! || exit
+                    sleep 0.01
+                done
                 echo $!
                 """
             let pid = try await rig.sandbox.run(["bash", "-c", start], in: .host).filter(\.isNumber)
