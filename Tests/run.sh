@@ -26,6 +26,8 @@ cd "$(dirname "$self")/.."
 source systemd/setup.bash
 
 need_root
+# Tests import modules from here. What Python keeps of them would make a build of this clone one of a modified commit.
+export PYTHONDONTWRITEBYTECODE=1
 build=()
 mode="test"
 case ${1:-} in
