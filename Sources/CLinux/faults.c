@@ -72,6 +72,7 @@ uint32_t clinux_fault_corrupt(struct clinux_fault_plan *plan, const char *operat
 {
 	struct nlmsghdr *message = buffer;
 	struct nlmsgerr *answer = NLMSG_DATA(message);
+	uint32_t rest;
 
 	switch (clinux_fault_inject(plan, operation)) {
 	case CLINUX_FAULT_CUT:
@@ -85,6 +86,11 @@ uint32_t clinux_fault_corrupt(struct clinux_fault_plan *plan, const char *operat
 		return message->nlmsg_len;
 	case CLINUX_FAULT_INTERRUPT:
 		message->nlmsg_flags |= NLM_F_DUMP_INTR;
+		return length;
+	case CLINUX_FAULT_BREAK_OFF:
+		for (rest = length; NLMSG_OK(message, rest); message = NLMSG_NEXT(message, rest))
+			if (message->nlmsg_type == NLMSG_DONE)
+				*(int *)NLMSG_DATA(message) = -plan->error;
 		return length;
 	default:
 		return length;

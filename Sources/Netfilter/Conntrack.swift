@@ -54,16 +54,19 @@ extension NetlinkSocket {
     /// The flows of the namespace that `isWanted` selects. The kernel walks through all that it knows.
     ///
     /// - Parameter maxFlows: so many are kept.
-    /// - Returns: `isComplete` says whether all wanted ones are kept.
+    /// - Returns: `isComplete` says whether these are all wanted ones.
     package mutating func flows(
         keeping maxFlows: Int = 16384, where isWanted: (TrackedFlow) -> Bool
     ) throws(NetfilterError) -> (flows: [TrackedFlow], isComplete: Bool) {
         var (flows, isComplete): ([TrackedFlow], Bool) = ([], true)
-        try dump(MessageType.getConnection, "reading connections", acceptingChanges: true) { message in
+        let sequence = takeSequence()
+        var request = MessageBuffer(messages: 1)
+        request.append(MessageType.getConnection, family: 0, flags: .dump, sequence: sequence)
+        let isConsistent = try dump(request, sequence, for: "reading connections") { message in
             guard let flow = message.trackedFlow, isWanted(flow) else { return }
             if flows.count < maxFlows { flows.append(flow) } else { isComplete = false }
         }
-        return (flows, isComplete)
+        return (flows, isComplete && isConsistent)
     }
 
     /// The number of flows. The kernel has it at hand.

@@ -102,13 +102,7 @@ extension NetlinkSocket {
         request.append(
             Self.byFamily, flags: .dump, sequence: sequence,
             payload: Self.request(UInt8(family), transport, states: states, id: id))
-        try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
-            guard message.sequence == sequence else { return .more }
-            if message.isLastOfDump { return .done }
-            try message.check(operation)
-            add(message)
-            return .more
-        }
+        guard try dump(request, sequence, for: operation, add) else { throw .changesMeanwhile(operation) }
     }
 
     /// Ends connections: their programs get ECONNABORTED at once, and the other ends a reset. One that has gone counts as

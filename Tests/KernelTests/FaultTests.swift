@@ -143,7 +143,9 @@ extension KernelTests {
         }
 
         /// Messages of the kernel's that are cut off, say no, or do not fit together: nothing is taken for what it is not.
-        @Test(arguments: [FaultInjection.Fault.cut, .refuse(.noMemory), .refuse(.resourceBusy), .interrupt])
+        @Test(arguments: [
+            FaultInjection.Fault.cut, .refuse(.noMemory), .refuse(.resourceBusy), .interrupt, .breakOff(.noBufferSpace),
+        ])
         func aReplyThatIsNoneChangesNothing(_ fault: FaultInjection.Fault) async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)

@@ -56,6 +56,14 @@ extension KernelTests {
                     #expect(status.codes == ["hbone"] && status.effective, "\(call): \(status.warnings)")
                     #expect(status.warnings.first?.message.contains("cannot be read") == true)
                 }
+                // So ends a dump where the kernel has no module for a transport's sockets.
+                for fault in [FaultInjection.Fault.breakOff(.noSuchFileOrDirectory), .interrupt] {
+                    faults.plan.arm(fault, at: "reading listeners", times: .max)
+                    let status = try await rig.status()
+                    #expect(faults.plan.injected > 0)
+                    faults.plan.disarm()
+                    #expect(status.codes == ["hbone"], "\(fault): \(status.warnings)")
+                }
                 #expect(try await rig.status().codes == [])
             }
         }

@@ -7,68 +7,51 @@ import Testing
 
 /// What is read from the socket, with another socket for the kernel.
 @Suite struct ReceiveTests {
-    private struct Ends: ~Copyable {
-        let kernel: OwnedDescriptor
-        var socket: NetlinkSocket
-    }
-
-    private func ends() -> Ends {
-        var numbers: [CInt] = [-1, -1]
-        unsafe socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &numbers)
-        return Ends(
-            kernel: OwnedDescriptor(adopting: numbers[1]),
-            socket: NetlinkSocket(adopting: OwnedDescriptor(adopting: numbers[0])))
-    }
-
-    private func answer(_ ends: borrowing Ends, _ bytes: [UInt8]) {
-        _ = unsafe send(ends.kernel.rawValue, bytes, bytes.count, 0)
-    }
-
     @Test("Without an answer, no thread waits for one", .timeLimit(.minutes(1)))
     func noAnswer() {
-        var ends = ends()
+        var kernel = ScriptedKernel()
         #expect(
             throws: NetfilterError.systemCall(
                 .init("recvmmsg: reading the ruleset's generation", .resourceTemporarilyUnavailable))
         ) {
-            _ = try ends.socket.generation()
+            _ = try kernel.socket.generation()
         }
     }
 
     @Test("More answers than a receive takes are taken by the next one")
     func manyAnswers() throws {
-        var ends = ends()
-        for _ in 0..<30 { answer(ends, Reply.ourRule) }
-        answer(ends, Reply.message(3))  // NLMSG_DONE
+        var kernel = ScriptedKernel()
+        for _ in 0..<30 { kernel.send(Reply.ourRule) }
+        kernel.send(ScriptedKernel.done(1))
         var count = 0
-        try ends.socket.dump(MessageType.getRule, "reading rules") { count += $0.rule == nil ? 0 : 1 }
+        try kernel.socket.dump(MessageType.getRule, "reading rules") { count += $0.rule == nil ? 0 : 1 }
         #expect(count == 30)
     }
 
     @Test("Answers without an end are read until the time is over, and then that is the error")
     func noEnd() throws {
-        var ends = ends()
-        for _ in 0..<30 { answer(ends, Reply.ourRule) }
-        ends.socket.deadline = .now
+        var kernel = ScriptedKernel()
+        for _ in 0..<30 { kernel.send(Reply.ourRule) }
+        kernel.socket.deadline = .now
         var count = 0
         #expect(throws: NetfilterError.systemCall(.init("reading rules", .timedOut))) {
-            try ends.socket.dump(MessageType.getRule, "reading rules") { _ in count += 1 }
+            try kernel.socket.dump(MessageType.getRule, "reading rules") { _ in count += 1 }
         }
         #expect(count == 8)
         // What is left of them is not taken for the answer to the next request.
-        #expect(throws: NetfilterError.self) { _ = try ends.socket.generation() }
+        #expect(throws: NetfilterError.self) { _ = try kernel.socket.generation() }
     }
 
     @Test("A batch that the kernel took long to execute is executed")
     func lateBatch() throws {
-        var ends = ends()
+        var kernel = ScriptedKernel()
         // More than one receive takes, and then the acknowledgement (NLMSG_ERROR with 0).
-        for _ in 0..<12 { answer(ends, Reply.ourRule) }
+        for _ in 0..<12 { kernel.send(Reply.ourRule) }
         let rest = [UInt8](repeating: 0, count: 24)
-        answer(ends, Reply.little(UInt32(36)) + [2, 0, 0, 0] + Reply.little(UInt32(2)) + rest)
-        ends.socket.deadline = .now
+        kernel.send(Reply.little(UInt32(36)) + [2, 0, 0, 0] + Reply.little(UInt32(2)) + rest)
+        kernel.socket.deadline = .now
         let transaction = Transaction([.addTable(.ip, "nat")])
-        #expect(try ends.socket.commit(transaction.prepared, generation: nil).created == [0])
+        #expect(try kernel.socket.commit(transaction.prepared, generation: nil).created == [0])
     }
 
     @Test("What another process sends is not an answer")
@@ -99,15 +82,15 @@ import Testing
             let rule = Reply.rule("c", Reply.expression("counter", Reply.number64(1, 0), Reply.number64(2, packets)))
             return rule[..<8] + Reply.little(sequence) + rule[12...]
         }
-        var ends = ends()
-        self.answer(ends, Reply.message(MessageType.newGeneration, Reply.number(1, 7)) + answer(3, 22) + answer(9, 99))
-        self.answer(ends, answer(2, 11))
+        var kernel = ScriptedKernel()
+        kernel.send(Reply.message(MessageType.newGeneration, Reply.number(1, 7)) + answer(3, 22) + answer(9, 99))
+        kernel.send(answer(2, 11))
         let rules = [3, 4].map {
             Ruleset.Rule(
                 chain: ChainName(.ip, "nat", "c"), handle: $0,
                 expressions: [.returnVerdict, .counter(packets: 0, bytes: 0)])
         }
-        let reread = try ends.socket.reread(rules)
+        let reread = try kernel.socket.reread(rules)
         #expect(reread.generation == 7)
         #expect(reread.rules?.map(\.counted.packets) == [11, 22] && reread.rules?.map(\.handle) == [3, 4])
         #expect(reread.rules?.map(\.expressions.count) == [2, 2])
@@ -125,11 +108,11 @@ import Testing
     /// Reads a generation by each of `count` sockets that are open at once.
     private func read(_ count: UInt32, into all: inout [UInt32]) throws {
         if count == 0 { return }
-        var ends = ends()
-        answer(ends, Reply.message(MessageType.newGeneration, Reply.number(1, count)))
-        try all.append(ends.socket.generation())
+        var kernel = ScriptedKernel()
+        kernel.send(Reply.message(MessageType.newGeneration, Reply.number(1, count)))
+        try all.append(kernel.socket.generation())
         try read(count - 1, into: &all)
-        answer(ends, Reply.message(MessageType.newGeneration, Reply.number(1, 7)))
-        #expect(throws: NetfilterError.self) { _ = try ends.socket.generation() }
+        kernel.send(Reply.message(MessageType.newGeneration, Reply.number(1, 7)))
+        #expect(throws: NetfilterError.self) { _ = try kernel.socket.generation() }
     }
 }

@@ -20,6 +20,8 @@ enum clinux_fault {
 	CLINUX_FAULT_REFUSE,
 	/* It says that what it is part of has changed meanwhile (NLM_F_DUMP_INTR). */
 	CLINUX_FAULT_INTERRUPT,
+	/* If it is the end of a dump, that says that the dump was broken off with `error`. */
+	CLINUX_FAULT_BREAK_OFF,
 	/* The call is made when the plan is no longer armed. */
 	CLINUX_FAULT_STALL,
 };

@@ -38,6 +38,7 @@ extension NamespaceSession {
     private static let maxRounds = 4
     /// A walk through the kernel's table takes time for each: with more of them it is not begun.
     private static let maxTracked = 65536
+    private static let incomplete = "not all flows of the namespace could be read"
 
     /// Counts flows that take another way than new ones would, and has them take it.
     ///
@@ -81,6 +82,9 @@ extension NamespaceSession {
             strays.connections = found.isComplete ? connections.count(where: \.isRedirected) : nil
             let datagrams = found.flows.filter { $0.transport == .udp }
             strays.datagrams = datagrams.count
+            if datagrams.isEmpty, !found.isComplete, !nat.datagramPorts.isEmpty {
+                (strays.datagrams, strays.reason) = (nil, Self.incomplete)
+            }
             if datagrams.isEmpty || handling == .count { break }
             let outcome = try socket.forget(datagrams)
             strays.datagrams = outcome.refused
@@ -88,6 +92,7 @@ extension NamespaceSession {
             if outcome.error != nil || round == Self.maxRounds { break }
             found = try strayFlows(change, nat, handling, &selection)
         }
+        if !found.isComplete && !handling.endedHooks.isEmpty { strays.notEnded = Self.incomplete }
         if !masksConnections && (handling.endedHooks.isEmpty || connections.isEmpty) { return }
         let inProxy = strays.connections
         if masksConnections { strays.connections = nil }
@@ -99,7 +104,7 @@ extension NamespaceSession {
         if ending.hasDirect {
             ending.judgeDirect(try rulesNow(), try self.selection(change, nat, &selection), until: socket.deadline)
         }
-        strays.notEnded = try ending.end(&socket)
+        strays.notEnded = try ending.end(&socket) ?? strays.notEnded
         strays.ended = ending.ended
         strays.connections = strays.connections.map { $0 - ending.endedInProxy }
     }

@@ -23,6 +23,8 @@
             case refuse(Errno)
             /// What netlink has sent says that the kernel was interrupted, and that it does not fit together.
             case interrupt
+            /// What netlink has sent ends with an error, if it is the end of a dump.
+            case breakOff(Errno)
             /// The call is made only once the plan is disarmed.
             case stall
         }
@@ -61,6 +63,7 @@
             case .cut: next.fault = CLINUX_FAULT_CUT.rawValue
             case .refuse(let errno): (next.fault, next.error) = (CLINUX_FAULT_REFUSE.rawValue, errno.rawValue)
             case .interrupt: next.fault = CLINUX_FAULT_INTERRUPT.rawValue
+            case .breakOff(let errno): (next.fault, next.error) = (CLINUX_FAULT_BREAK_OFF.rawValue, errno.rawValue)
             case .stall: next.fault = CLINUX_FAULT_STALL.rawValue
             }
             (next.skip, next.times) = (UInt64(skip), UInt64(times))

@@ -119,13 +119,12 @@ extension NetlinkSocket {
             $0.put(NFTA_SET_ELEM_LIST_TABLE.rawValue, table.nameBytes)
             $0.put(NFTA_SET_ELEM_LIST_SET.rawValue, Array(set.utf8))
         }
-        try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
-            guard message.sequence == sequence else { return .more }
-            if message.isInterruptedDump { throw .rulesetChanged }
-            if message.isLastOfDump { return .done }
-            try message.check(operation)
-            body(message)
-            return .more
+        do throws(NetfilterError) {
+            if try dump(request, sequence, for: operation, body) { return }
+        } catch {
+            // The set has gone: the ruleset is another one.
+            guard case .systemCall(let cause) = error, cause.errno == .noSuchFileOrDirectory else { throw error }
         }
+        throw .rulesetChanged
     }
 }

@@ -51,7 +51,7 @@ struct NetlinkMessage {
         guard isLastOfDump else { return nil }
         return unsafe payload.count >= MemoryLayout<CInt>.size ? 0 &- payload.loadUnaligned(as: CInt.self) : 0
     }
-    /// The ruleset changed while it was dumped: what was read does not fit together.
+    /// What is dumped changed meanwhile: what was read does not fit together.
     var isInterruptedDump: Bool { header.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 }
 
     /// The part after the nfnetlink header (struct nfgenmsg).

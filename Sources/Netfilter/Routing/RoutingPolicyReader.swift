@@ -67,24 +67,19 @@ extension NetlinkSocket {
     ) throws(NetfilterError) -> Found {
         for _ in 0..<Self.dumpAttempts {
             var found = nothing
-            var wasInterrupted = false
             let sequence = takeSequence()
             var requests = MessageBuffer(messages: 1, largest: Self.largestRoutingRequest)
             requests.append(type, flags: .dump, sequence: sequence, payload: request)
-            try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
-                guard message.sequence == sequence else { return .more }
-                if message.isInterruptedDump { wasInterrupted = true }
-                if let error = message.endOfDump ?? message.acknowledgement {
-                    // ENOENT: there is no such table.
-                    if error == 0 || error == ENOENT { return .done }
-                    throw .systemCall(SystemCallError("\(operation)", Errno(rawValue: error)))
-                }
-                add(&found, message)
-                return .more
+            do throws(NetfilterError) {
+                if try dump(requests, sequence, for: operation, { add(&found, $0) }) { return found }
+            } catch {
+                guard type == Self.getRoute, case .systemCall(let cause) = error, cause.errno == .noSuchFileOrDirectory
+                else { throw error }
+                // There is no such table.
+                return nothing
             }
-            if !wasInterrupted { return found }
         }
-        throw .systemCall(SystemCallError("\(operation), which change meanwhile", .resourceTemporarilyUnavailable))
+        throw .changesMeanwhile(operation)
     }
 
     private static let dumpAttempts = 4

@@ -125,7 +125,7 @@ extension NetlinkSocket {
         return generation ?? 0
     }
 
-    /// Asks for all objects of a kind and hands each to `body`.
+    /// Asks nf_tables for all objects of a kind and hands each to `body`.
     ///
     /// - Parameter acceptingChanges: whether to go on if the ruleset changes meanwhile, or to throw `rulesetChanged`.
     mutating func dump(
@@ -138,22 +138,8 @@ extension NetlinkSocket {
             if let table { $0.put(NFTA_RULE_TABLE.rawValue, table.nameBytes) }
             if let chain { $0.put(NFTA_RULE_CHAIN.rawValue, chain.nameBytes) }
         }
-        try exchange(request, for: operation) { (message) throws(NetfilterError) -> Progress in
-            guard message.sequence == sequence else { return .more }
-            if message.isInterruptedDump && !acceptingChanges { throw .rulesetChanged }
-            if message.isLastOfDump { return .done }
-            try message.check(operation)
-            body(message)
-            return .more
-        }
-    }
-}
-
-extension NetlinkMessage {
-    /// Throws what a refused request was refused with.
-    func check(_ operation: StaticString) throws(NetfilterError) {
-        guard let error = acknowledgement, error != 0 else { return }
-        throw .systemCall(SystemCallError("\(operation)", Errno(rawValue: error)))
+        let isConsistent = try dump(request, sequence, for: operation, body)
+        if !isConsistent && !acceptingChanges { throw .rulesetChanged }
     }
 }
 
