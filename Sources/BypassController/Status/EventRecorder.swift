@@ -19,15 +19,14 @@ actor EventRecorder {
 
     /// client-go's spam filter: a pod may have 25 Events at once, and then one in five minutes.
     private struct TokenBucket {
-        static let burst = 25.0
         static let refillSeconds = 300.0
 
-        var tokens = burst
+        var tokens = Double(burst)
         var lastRefill: Timestamp
 
         mutating func takeToken(at now: Timestamp) -> Bool {
             let elapsed = Double(max(now.secondsSince1970 - lastRefill.secondsSince1970, 0))
-            tokens = min(tokens + elapsed / Self.refillSeconds, Self.burst)
+            tokens = min(tokens + elapsed / Self.refillSeconds, Double(burst))
             lastRefill = now
             guard tokens >= 1 else { return false }
             tokens -= 1
@@ -41,6 +40,8 @@ actor EventRecorder {
     /// By the pod's UID.
     private var buckets: [String: TokenBucket] = [:]
 
+    /// The number of Events that a pod may have at once.
+    static let burst = 25
     static let component = "kmesh-bypass-controller"
     /// As many as client-go's cache has; a full cache is emptied.
     private static let maxEntries = 4096

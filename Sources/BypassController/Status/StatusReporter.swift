@@ -19,8 +19,7 @@ actor StatusReporter {
     }
 
     private let client: APIClient
-    private let events: EventRecorder
-    private let peerAuthentication: PeerAuthenticationChecker
+    private let events: EventQueue
     private let logger: Logger
     private let semaphore = AsyncSemaphore(permits: 4)
     /// The latest update of each pod, by UID.
@@ -55,8 +54,7 @@ actor StatusReporter {
         self.client = client
         self.observer = observer
         self.logger = logger
-        events = EventRecorder(client, node: node)
-        peerAuthentication = PeerAuthenticationChecker(client)
+        events = EventQueue(client, node: node, logger: logger)
     }
 
     /// Reports a condition, unless the pod's annotation has it already.
@@ -94,6 +92,7 @@ actor StatusReporter {
         let workers = Array(workers.values)
         for worker in workers { worker.cancel() }
         for worker in workers { await worker.value }
+        await events.stop()
     }
 
     /// Has every update that waits for its next attempt tried now, unless the server has said when: the API server has answered
@@ -118,8 +117,7 @@ actor StatusReporter {
                 written[uid] = pod.flatMap { pod in
                     update.condition.annotation.map { Written(annotation: $0, version: pod.version) }
                 }
-                // Without the permit: a server that is busy with Events must not delay the statuses of other pods.
-                if pod != nil { await recordEvents(of: update) }
+                if pod != nil { await events.add(.status(update)) }
             } catch {
                 if error == .cancelled { break }
                 observer(error.code.map { "\($0)" } ?? "unreachable")
@@ -128,7 +126,7 @@ actor StatusReporter {
                     metadata: ["pod": "\(update.pod)", "error": "\(error)"])
                 if let denial = error.denial, denial != lastDenial {
                     lastDenial = denial
-                    await record(Self.event(denial), about: update.pod)
+                    await events.add(.denial(update.pod, denial))
                 }
                 if pending[uid] == nil { pending[uid] = next }
                 let asked = error.retryAfter ?? .zero
@@ -151,36 +149,11 @@ actor StatusReporter {
         retryTimers[uid] = nil
     }
 
-    private static func event(_ denial: String) -> BypassCondition.Event {
-        BypassCondition.Event(
-            reason: "BypassStatusFailed", isWarning: true,
-            message: "The API server does not accept this pod's bypass status, and it is tried again: \(denial)")
-    }
-
     /// - Returns: the pod's metadata afterwards; nil if the pod is gone.
     private func write(_ update: StatusUpdate) async throws(APIError) -> ObjectMeta? {
         let hasExpired = if case .expired = update.condition { true } else { false }
         let patch = PodPatch(update.pod, annotation: update.condition.annotation, removesLabel: hasExpired)
         return try await patch.apply(with: client)
-    }
-
-    private func recordEvents(of update: StatusUpdate) async {
-        guard let event = update.condition.event(of: update.spec) else { return }
-        await record(event, about: update.pod)
-        guard case .on = update.condition, let pod = update.object,
-            let warning = await peerAuthentication.warning(
-                for: pod, inbound: update.spec.direction != .outbound, outbound: update.spec.direction != .inbound)
-        else { return }
-        await record(.init(reason: warning.reason, isWarning: true, message: warning.message), about: update.pod)
-    }
-
-    /// Events are best effort: one that cannot be written is logged and dropped.
-    private func record(_ event: BypassCondition.Event, about pod: PodReference) async {
-        do throws(APIError) {
-            try await events.record(event, about: pod)
-        } catch {
-            logger.info("an Event cannot be written", metadata: ["pod": "\(pod)", "error": "\(error)"])
-        }
     }
 }
 
