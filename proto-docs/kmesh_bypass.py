@@ -182,6 +182,7 @@ class BypassEvent(TypedDict):
     bypass: BypassStatus
     cause: EventCause | None
     damage: list[str] | None
+    removed: list[str] | None
 
 
 class ClearedBypass(TypedDict):

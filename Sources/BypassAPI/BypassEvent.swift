@@ -6,6 +6,7 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
     public enum Name: String, Codable, Hashable, Sendable, CaseIterable {
         /// Turned on; or, while on, given another direction, scope, end, owner or reason.
         case on
+        /// Turned off, or other programs' rules that bypassed the sidecar were removed (`removed`), or both.
         case off
         /// Its time to live has passed.
         case expired
@@ -27,7 +28,7 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
         public var meaning: String {
             switch self {
             case .on: "turned on; or, while on, given another direction, scope, end, owner or reason"
-            case .off: "turned off"
+            case .off: "turned off; or rules of another program that bypassed the sidecar were removed"
             case .expired: "expired"
             case .degraded: "damaged by another program, and not repaired yet: see `warnings`"
             case .repaired: "repaired"
@@ -63,12 +64,17 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
     public var cause: Cause?
     /// Of `repaired`: the codes of the warnings that said what was damaged.
     public var damage: [String]?
+    /// Of `off`: the rules of other programs that went with it, or some of very many; nil if there were none.
+    public var removed: [String]?
 
-    public init(sequence: Int, bypass: BypassStatus, cause: Cause? = nil, damage: [String]? = nil) {
+    public init(
+        sequence: Int, bypass: BypassStatus, cause: Cause? = nil, damage: [String]? = nil, removed: [String]? = nil
+    ) {
         self.sequence = sequence
         self.bypass = bypass
         self.cause = cause
         self.damage = damage
+        self.removed = removed
     }
 
     public func writeMembers(to text: inout JSONText) {
@@ -76,6 +82,7 @@ public struct BypassEvent: Codable, JSONWritableObject, Hashable, Sendable {
         text.member("bypass", bypass)
         text.member("cause", cause)
         text.member("damage", damage)
+        text.member("removed", removed)
     }
 }
 
@@ -104,6 +111,13 @@ extension BypassEvent {
             .array(
                 of: BypassStatus.Warning.codeSchema,
                 "of `repaired`: the codes of the warnings that said what was damaged"
+            ).orNull),
+        .init(
+            "removed",
+            .array(
+                of: .string(),
+                "of `off` with `foreign`: the rules of other programs that were removed, or the first of very many; the "
+                    + "namespace need not have been bypassed otherwise"
             ).orNull),
     ]
 

@@ -79,6 +79,7 @@ import Testing
         var bypass: Reference
         var cause: Cause?
         var damage: [String]?
+        var removed: [String]?
     }
 
     @Test("Random statuses and all that holds them")
@@ -102,6 +103,8 @@ import Testing
             #expect(try text(event) == JSONEncoding.text(of: other))
             (event.cause, event.damage) = (.init(by: status.setBy, owner: status.owner), status.warnings.map(\.code))
             (other.cause, other.damage) = (.init(by: other.bypass.setBy, owner: status.owner), event.damage)
+            event.removed = event.damage?.reversed()
+            other.removed = event.removed
             #expect(try text(event) == JSONEncoding.text(of: other))
             let list = ListMethod.Result(bypasses: [status, status])
             #expect(text(list) == "{\"bypasses\":[\(reference),\(reference)],\"warnings\":[]}")

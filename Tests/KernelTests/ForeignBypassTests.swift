@@ -90,6 +90,36 @@ extension KernelTests {
             }
         }
 
+        /// The sidecar gets the connections of a namespace again that no bypass was on in.
+        @Test func subscribersAndTheAuditHearOfTheirRemoval() async throws {
+            try await Rig.withoutDaemon { rig in
+                try await rig.withJournal { journal in
+                    try await rig.start(rig.journalArguments)
+                    try await rig.sandbox.install(.iptables)
+                    let subscriber = try await rig.subscribe()
+                    for rule in Self.kmesh { try await rig.sandbox.iptables(rule) }
+                    let off = try await Self.offForeign(rig)
+                    #expect(off.removed.count == 2)
+                    // A call that finds nothing to remove is not an event.
+                    _ = try await Self.offForeign(rig)
+                    try await rig.on()
+                    let event = try await subscriber.next()
+                    #expect(event.name == "off" && event.bypass.state == "off" && event.removed == off.removed)
+                    #expect(event.bypass.generation == off.answer.generation)
+                    #expect(try await subscriber.next().name == "on")
+                    let records = try await journal.records(with: "KMESH_METHOD", "bypass off")
+                    #expect(
+                        records.count == 1 && records.first?["KMESH_REMOVED"] == off.removed.joined(separator: ", "))
+                    // One event for both.
+                    for rule in Self.kmesh { try await rig.sandbox.iptables(rule) }
+                    let both = try await Self.offForeign(rig)
+                    let end = try await subscriber.next()
+                    #expect(end.name == "off" && end.removed == both.removed && both.removed.count == 2)
+                    #expect(try await rig.subscribe().sequence == end.sequence)
+                }
+            }
+        }
+
         @Test func thoseOfIptablesLegacyAreNamedWithTheirCommand() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.install(.iptablesLegacy)

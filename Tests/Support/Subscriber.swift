@@ -11,6 +11,8 @@ package struct Subscriber: Sendable {
         package let name: String
         package let sequence: Int
         package let bypass: BypassAnswer
+        /// The rules of other programs that went with it.
+        package let removed: [String]
     }
 
     package let stream: String
@@ -42,7 +44,8 @@ package struct Subscriber: Sendable {
         let params = try Members(notification.value("params"))
         return Event(
             name: try notification.string("method"), sequence: try params.integer("sequence"),
-            bypass: try BypassAnswer(params.value("bypass")))
+            bypass: try BypassAnswer(params.value("bypass")),
+            removed: try params.value("removed").array?.compactMap(\.string) ?? [])
     }
 }
 

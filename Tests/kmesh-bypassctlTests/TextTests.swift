@@ -63,6 +63,9 @@ import Testing
         #expect(
             line(.repaired, .init(sequence: 1, bypass: bypass, damage: ["rule-missing", "guard-missing"]))
                 == "repaired  web  after rule-missing, guard-missing\n")
+        #expect(
+            line(.off, .init(sequence: 1, bypass: bypass, removed: ["ip nat OUTPUT: -A OUTPUT -j RETURN", "a\nb"]))
+                == "off  web  removed ip nat OUTPUT: -A OUTPUT -j RETURN, a\\nb\n")
     }
 
     @Test func `What is over, and clocks that were set back, give no negative times`() {

@@ -84,6 +84,8 @@ final class EventLog: Sendable {
 
     /// In bytes. With subscribers that are behind, an event is shared with those who send it.
     static let maxBytes = 1 << 20
+    /// Rules of other programs in one event.
+    private static let maxRemoved = 64
     /// Of the warnings of all that is bypassed.
     static let maxWarningBytes = 4 << 20
 
@@ -129,11 +131,15 @@ final class EventLog: Sendable {
     /// - Parameters:
     ///   - cause: of the end of a bypass.
     ///   - damage: that was repaired, as codes of warnings.
+    ///   - removed: rules of other programs; of very many, the first are kept.
     func publish(
-        _ name: BypassEvent.Name, _ bypass: BypassStatus, cause: BypassEvent.Cause? = nil, damage: [String]? = nil
+        _ name: BypassEvent.Name, _ bypass: BypassStatus, cause: BypassEvent.Cause? = nil, damage: [String]? = nil,
+        removed: [String] = []
     ) {
+        let removed = removed.isEmpty ? nil : Array(removed.prefix(Self.maxRemoved))
         state.withLock { state in
-            let event = BypassEvent(sequence: state.sequence + 1, bypass: bypass, cause: cause, damage: damage)
+            let event = BypassEvent(
+                sequence: state.sequence + 1, bypass: bypass, cause: cause, damage: damage, removed: removed)
             let entry = Entry.event(name, event)
             if state.entries.count < capacity { state.entries.append(.none) }
             state.replace(at: state.sequence % capacity, with: entry)
@@ -228,7 +234,7 @@ struct Subscription {
 extension BypassEvent {
     /// About how many bytes it takes.
     fileprivate var size: Int {
-        let texts = [cause?.owner ?? "", cause?.reason ?? ""] + (damage ?? [])
+        let texts = [cause?.owner ?? "", cause?.reason ?? ""] + (damage ?? []) + (removed ?? [])
         return bypass.size + texts.reduce(0) { $0 + $1.utf8.count }
     }
 }

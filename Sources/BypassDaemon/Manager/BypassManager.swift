@@ -249,13 +249,13 @@ final class BypassManager: Sendable {
         // Not each end has read the redirects.
         status.redirected = nil
         status.warnings += foreign.warnings.map(BypassStatus.Warning.init)
+        let removed = foreign.removed.map(\.description)
         if record != nil || ending.changed {
             transition.end(
-                .off, session.inode, record, cookie: session.cookie, status: &status, cause: cause, audit: nil, &after)
+                .off, session.inode, record, cookie: session.cookie, status: &status, cause: cause, removed: removed,
+                audit: nil, &after)
         }
-        return BypassMethod.Result(
-            status: status, changed: ending.changed, ended: strays.ended,
-            removed: foreign.removed.map(\.description))
+        return BypassMethod.Result(status: status, changed: ending.changed, ended: strays.ended, removed: removed)
     }
 
     func principal(of peer: Peer) -> FairScheduler.Principal {

@@ -113,14 +113,16 @@ final class Transition: Sendable {
     /// The one way in which a bypass ends.
     ///
     /// - Parameters:
-    ///   - record: nil if there was none; its end is then not an event.
+    ///   - record: nil if there was none; then only `removed` makes it an event.
     ///   - cookie: of the namespace, if that is still there.
     ///   - status: as it is now; gets the generation that goes with the end.
     ///   - cause: whose call ended it; nil if it ended by itself.
+    ///   - removed: the rules of other programs that went with it.
     ///   - auditRecord: who ended it; nil if nothing changed.
     func end(
         _ ending: Ending, _ inode: UInt64, _ record: BypassRecord?, cookie: UInt64?, status: inout BypassStatus,
-        cause: BypassEvent.Cause? = nil, audit auditRecord: AuditRecord?, _ after: inout AfterAnswer
+        cause: BypassEvent.Cause? = nil, removed: [String] = [], audit auditRecord: AuditRecord?,
+        _ after: inout AfterAnswer
     ) {
         timers.cancel(inode)
         repairs.remove(inode)
@@ -137,8 +139,9 @@ final class Transition: Sendable {
         }
         // After its record has gone: see ``watchMask(of:in:_:)``.
         masks.remove(inode)
-        if let record {
-            publish(ending.event, status, cause: cause ?? BypassEvent.Cause(record), &after)
+        if record != nil || !removed.isEmpty {
+            publish(
+                ending.event, status, cause: cause ?? record.map(BypassEvent.Cause.init), removed: removed, &after)
         }
         after.add { [self] in
             store.flush(inode)
@@ -152,9 +155,9 @@ final class Transition: Sendable {
     /// Adds an event for subscribers, who are woken after the answer.
     func publish(
         _ event: BypassEvent.Name, _ status: BypassStatus, cause: BypassEvent.Cause? = nil, damage: [String]? = nil,
-        _ after: inout AfterAnswer
+        removed: [String] = [], _ after: inout AfterAnswer
     ) {
-        events.publish(event, status, cause: cause, damage: damage)
+        events.publish(event, status, cause: cause, damage: damage, removed: removed)
         after.add { [events] in events.wakeSubscribers() }
     }
 

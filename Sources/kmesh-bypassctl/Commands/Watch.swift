@@ -44,7 +44,9 @@ struct Watch: AsyncParsableCommand {
                     for warning in list.warnings ?? [] { try Console.print(Style.ofStandardOutput.warning(warning)) }
                 }
             case .change(let name, let event):
-                let change = Change(event: name, bypass: event.bypass, cause: event.cause, damage: event.damage)
+                let change = Change(
+                    event: name, bypass: event.bypass, cause: event.cause, damage: event.damage,
+                    removed: event.removed)
                 try Console.print(
                     common.json ? JSONEncoding.text(of: change) + "\n" : Self.line(name, event, .ofStandardOutput))
             case .disconnected(let error):
@@ -77,6 +79,7 @@ struct Watch: AsyncParsableCommand {
             if !why.isEmpty { words.append("for \(why.joined(separator: ": ").printable)") }
         }
         if let damage = event.damage, !damage.isEmpty { words.append("after \(damage.joined(separator: ", "))") }
+        if let removed = event.removed { words.append("removed \(removed.joined(separator: ", ").printable)") }
         if let cause = event.cause {
             // What ended by itself was turned on by that account.
             let verb = name == .off ? "by" : "set by"
@@ -93,6 +96,7 @@ struct Watch: AsyncParsableCommand {
         let bypass: BypassStatus
         let cause: BypassEvent.Cause?
         let damage: [String]?
+        let removed: [String]?
     }
 }
 
