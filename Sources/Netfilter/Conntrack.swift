@@ -36,6 +36,9 @@ package struct TrackedFlow: Hashable, Sendable {
     package var responder: Endpoint
     /// Whether TCP's handshake is done, and neither end has closed the connection.
     package var isEstablished = false
+    /// Whether an end has reset TCP's connection. The entry stays for ten seconds, and so does its mapping: if it was the server,
+    /// a new connection between the same ends takes that.
+    package var isClosed = false
     /// Only together do these name an entry: another one may have the same ends by now, and another zone the same.
     var id: UInt32?
     var zone: UInt16?
@@ -132,7 +135,7 @@ extension NetlinkMessage {
     fileprivate var trackedFlow: TrackedFlow? {
         guard type == MessageType.newConnection else { return nil }
         var (original, reply): (Attribute?, Attribute?)
-        var (id, zone, isEstablished): (UInt32?, UInt16?, Bool) = (nil, nil, false)
+        var (id, zone, state): (UInt32?, UInt16?, UInt8?)
         for attribute in attributes {
             switch attribute.type {
             case CInt(CTA_TUPLE_ORIG.rawValue): original = attribute
@@ -140,8 +143,7 @@ extension NetlinkMessage {
             case CInt(CTA_ID.rawValue): id = attribute.uint32
             case CInt(CTA_ZONE.rawValue): zone = attribute.uint16
             case CInt(CTA_PROTOINFO.rawValue):
-                let state = attribute.first(CTA_PROTOINFO_TCP.rawValue)?.first(CTA_PROTOINFO_TCP_STATE.rawValue)
-                isEstablished = state?.uint8 == 3  // TCP_CONNTRACK_ESTABLISHED
+                state = attribute.first(CTA_PROTOINFO_TCP.rawValue)?.first(CTA_PROTOINFO_TCP_STATE.rawValue)?.uint8
             default: break
             }
         }
@@ -149,7 +151,9 @@ extension NetlinkMessage {
             return nil
         }
         var flow = TrackedFlow(transport, from: source, to: destination, responder: responder)
-        (flow.id, flow.zone, flow.isEstablished) = (id, zone, isEstablished)
+        (flow.id, flow.zone) = (id, zone)
+        // TCP_CONNTRACK_ESTABLISHED and TCP_CONNTRACK_CLOSE.
+        (flow.isEstablished, flow.isClosed) = (state == 3, state == 8)
         return flow
     }
 }

@@ -59,7 +59,7 @@ struct FlowSelection {
 
     /// Whether a flow may be one. It is cheap: most flows are none, and are not kept.
     static func isCandidate(_ flow: TrackedFlow, _ change: FlowChange, _ nat: NatRules) -> Bool {
-        if flow.transport == .tcp && !flow.isEstablished { return false }
+        if flow.transport == .tcp && !flow.isEstablished && !flow.isClosed { return false }
         if flow.isRedirected { return !change.now.hooks.isEmpty }
         if change.ended.isEmpty { return false }
         return flow.transport == .tcp || nat.datagramPorts.contains(flow.destination.port)

@@ -78,16 +78,18 @@ extension NamespaceSession {
         var connections: [TrackedFlow] = []
         for round in 1...Self.maxRounds {
             // Where there were too many flows at first, there is room for TCP's once those of UDP have gone.
-            connections = found.flows.filter { $0.transport == .tcp }
+            connections = found.flows.filter(\.isEstablished)
             strays.connections = found.isComplete ? connections.count(where: \.isRedirected) : nil
             let datagrams = found.flows.filter { $0.transport == .udp }
+            // Nothing is lost with the entry of a connection that has ended.
+            let closed = found.flows.filter(\.isClosed)
             strays.datagrams = datagrams.count
             if datagrams.isEmpty, !found.isComplete, !nat.datagramPorts.isEmpty {
                 (strays.datagrams, strays.reason) = (nil, Self.incomplete)
             }
-            if datagrams.isEmpty || handling == .count { break }
-            let outcome = try socket.forget(datagrams)
-            strays.datagrams = outcome.refused
+            if datagrams.isEmpty && closed.isEmpty || handling == .count { break }
+            let outcome = try socket.forget(datagrams + closed)
+            strays.datagrams = min(outcome.refused, datagrams.count)
             strays.reason = outcome.error.map { "\($0)" }
             if outcome.error != nil || round == Self.maxRounds { break }
             found = try strayFlows(change, nat, handling, &selection)
@@ -114,7 +116,7 @@ extension NamespaceSession {
     ) throws(NetfilterError) -> (flows: [TrackedFlow], isComplete: Bool) {
         let isReset = !handling.endedHooks.isEmpty
         let (candidates, isComplete) = try socket.flows {
-            FlowSelection.isCandidate($0, change, nat) && (isReset || $0.isRedirected || $0.transport == .udp)
+            FlowSelection.isCandidate($0, change, nat) && (isReset || $0.isRedirected || !$0.isEstablished)
         }
         if candidates.isEmpty { return ([], isComplete) }
         let selected = try self.selection(change, nat, &selection)
