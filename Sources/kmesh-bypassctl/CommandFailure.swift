@@ -44,11 +44,16 @@ struct CommandFailure: Error {
     ///
     /// - Returns: how to exit.
     func report(asJSON: Bool) -> ExitCode {
+        report(asJSON: asJSON, lines: [message])
+    }
+
+    /// - Parameter lines: the message on standard error.
+    func report(asJSON: Bool, lines: [String]) -> ExitCode {
         if asJSON {
             let report = Report(error: .init(code: code, message: message, data: data))
             if let line = try? JSONEncoding.text(of: report) { try? Console.print(line + "\n") }
         }
-        Console.printError(message)
+        for line in lines { Console.printError(line) }
         return ExitCode(status.rawValue)
     }
 

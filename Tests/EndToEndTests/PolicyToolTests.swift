@@ -1,4 +1,5 @@
 import MeshSandbox
+import StrictJSON
 import TestSupport
 import Testing
 
@@ -43,6 +44,38 @@ extension EndToEndTests {
                 }
                 let missing = try await Self.run(rig, ["check", "FILE-that-is-not-there"], file: ("", "644"))
                 #expect(missing.code == 1 && missing.errors.joined().contains("FILE-that-is-not-there"), "\(missing)")
+            }
+        }
+
+        /// For scripts: one line whatever happens, and the same exit codes.
+        @Test func withJSONAProgramReadsTheResultOrEachError() async throws {
+            try await Rig.withoutDaemon { rig in
+                func json(_ words: [String], _ text: String, mode: String = "644") async throws -> (Int?, JSONObject?) {
+                    let command = ["sh", "-c", #""$@"; echo "$?""#, "sh", rig.controlTool, "policy"]
+                    let path = rig.folder.path + "/policy.toml"
+                    try await rig.sandbox.run(
+                        ["sh", "-c", "printf %s \"$1\" > \"$2\"; chmod \(mode) \"$2\"", "sh", text, path], in: .host)
+                    let output = try await rig.sandbox.run(
+                        command + words.map { $0 == "FILE" ? path : $0 } + ["--json"], in: .host)
+                    let lines = output.split(separator: "\n").map(String.init)
+                    #expect(lines.count == 2, "\(output)")
+                    return (lines.last.flatMap { Int($0) }, try JSONReader.read(lines.first ?? "").object)
+                }
+                let (good, summary) = try await json(["check", "FILE"], Self.good, mode: "666")
+                #expect(good == 0 && summary?["builtIn"] == false)
+                let grant = summary?["grants"]?.array?.first?.object
+                #expect(grant?["line"] == 1 && grant?["role"] == "bypass" && grant?["subjects"] == ["user daemon"])
+                #expect(summary?["warnings"]?.array?.first?.string?.contains("can be written by others") == true)
+                let (bad, failure) = try await json(["check", "FILE"], Self.good + "\nhost = true\n[[grant]]\n")
+                let data = failure?["error"]?.object?["data"]?.object
+                #expect(bad == 1 && data?["kind"] == "invalid-policy" && (data?["errors"]?.array?.count ?? 0) >= 2)
+                #expect(data?["errors"]?.array?.first?.string?.contains("/policy.toml:5: ") == true)
+                let explain = ["explain", "--file", "FILE", "--netns", rig.sandbox.pod, "--user"]
+                let (user, decisions) = try await json(explain + ["daemon", "--for", "15m"], Self.good)
+                let answers = decisions?["answers"]?.array?.compactMap(\.object) ?? []
+                #expect(user == 0 && answers.map { $0["allowed"] } == [true, true, true, true, false], "\(answers)")
+                let (unknown, error) = try await json(explain + ["no-such-user"], Self.good)
+                #expect(unknown == 1 && error?["error"]?.object?["data"]?.object?["kind"] == "user-unknown")
             }
         }
 

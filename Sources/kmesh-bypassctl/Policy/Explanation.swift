@@ -20,19 +20,49 @@ struct Explanation {
             [Cell("user:"), Cell(user.description)],
             [Cell("policy:"), Cell(policy.isBuiltIn ? "built in, as there is no \(source.path)" : source.path)],
         ]).text(style)
-        return title + "\n" + TextTable(rows: answers).text(style) + "\n" + TextTable(rows: grants).text(style)
-            + warnings(style) + source.warnings(style)
+        return title + "\n" + TextTable(rows: answerRows).text(style) + "\n" + TextTable(rows: grantRows).text(style)
+            + namespaceWarnings.map { style.paint("warning:", .yellow) + " " + $0.printable + "\n" }.joined()
+            + source.warnings(style)
+    }
+
+    // MARK: - For programs
+
+    struct Result: Encodable {
+        var user: String
+        var path: String
+        var builtIn: Bool
+        var answers: [Answer]
+        var grants: [GrantEvaluation.Result]
+        var warnings: [String]
+    }
+
+    var result: Result {
+        Result(
+            user: user.description, path: source.path, builtIn: policy.isBuiltIn, answers: answers,
+            grants: evaluations.map(\.result), warnings: namespaceWarnings + source.allWarnings)
     }
 
     // MARK: - Decisions
 
-    private var answers: [[Cell]] {
-        var rows = [["TO", "ANSWER", "BECAUSE"].map { Cell($0, .bold) }]
-        rows.append(row("call \(methods(.read))", .read))
-        rows.append(row("call \(methods(.bypass))", .bypass))
-        for change in changes { rows.append(row(change)) }
-        rows.append(row("call \(methods(.admin))", .admin))
-        return rows
+    /// Whether the user may do something, and why.
+    struct Answer: Encodable {
+        var to: String
+        var allowed: Bool
+        var because: String
+    }
+
+    private var answers: [Answer] {
+        [answer("call \(methods(.read))", .read), answer("call \(methods(.bypass))", .bypass)]
+            + changes.map(answer) + [answer("call \(methods(.admin))", .admin)]
+    }
+
+    private var answerRows: [[Cell]] {
+        [["TO", "ANSWER", "BECAUSE"].map { Cell($0, .bold) }]
+            + answers.map { answer in
+                [
+                    Cell(answer.to), answer.allowed ? Cell("yes", .green) : Cell("no", .yellow), Cell(answer.because),
+                ]
+            }
     }
 
     private func methods(_ permission: Permission) -> String {
@@ -48,14 +78,14 @@ struct Explanation {
         }
     }
 
-    private func row(_ what: String, _ role: Permission) -> [Cell] {
-        row(
+    private func answer(_ what: String, _ role: Permission) -> Answer {
+        answer(
             what, policy.roleRefusal(of: caller, asking: role, to: what), policy.explain(role, for: caller),
             isHost: false)
     }
 
-    private func row(_ change: Change) -> [Cell] {
-        row(
+    private func answer(_ change: Change) -> Answer {
+        answer(
             change.description, refusal(of: change), policy.explain(change, for: caller),
             isHost: change.isHost)
     }
@@ -69,19 +99,24 @@ struct Explanation {
         }
     }
 
-    private func row(_ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool) -> [Cell]
-    {
-        if let refusal { return [Cell(what), Cell("no", .yellow), Cell(refusal.message)] }
+    private func answer(
+        _ what: String, _ refusal: BypassError?, _ evaluations: [GrantEvaluation], isHost: Bool
+    ) -> Answer {
+        if let refusal { return Answer(to: what, allowed: false, because: refusal.message) }
         let grant = evaluations.first(where: \.allows).map { "\($0.grant)\($0.asSubject)" }
         let reason = caller.isRoot && !isHost ? "root is always admin" : grant ?? "root is always admin"
-        return [Cell(what), Cell("yes", .green), Cell(reason)]
+        return Answer(to: what, allowed: true, because: reason)
     }
 
     // MARK: - Grants
 
-    private var grants: [[Cell]] {
+    /// Of turning a bypass on, where a namespace is named.
+    private var evaluations: [GrantEvaluation] {
+        changes.first.map { policy.explain($0, for: caller) } ?? policy.explain(.bypass, for: caller)
+    }
+
+    private var grantRows: [[Cell]] {
         let question = changes.first
-        let evaluations = question.map { policy.explain($0, for: caller) } ?? policy.explain(.bypass, for: caller)
         if evaluations.isEmpty { return [[Cell("there are no grants")]] }
         let title = question.map { "TO \($0)" } ?? "MEANS"
         let titles = ["GRANT", "THROUGH", title].map { Cell($0, .bold) }
@@ -98,15 +133,27 @@ struct Explanation {
             }
     }
 
-    private func warnings(_ style: Style) -> String {
-        guard let target, let openError = target.openError else { return "" }
+    private var namespaceWarnings: [String] {
+        guard let target, let openError = target.openError else { return [] }
         let unknown = target.isHost ? "its" : "whether it is the host's, and its"
-        let text =
-            "\(target.netns) cannot be opened (\(openError)): \(unknown) names under /run/netns are not considered"
-        return style.paint("warning:", .yellow) + " " + text.printable + "\n"
+        return ["\(target.netns) cannot be opened (\(openError)): \(unknown) names under /run/netns are not considered"]
     }
 }
 
 extension GrantEvaluation {
+    /// For programs.
+    struct Result: Encodable {
+        /// nil of a built-in one.
+        var line: Int?
+        /// The user or group that makes it this user's; nil if it is not.
+        var through: String?
+        var allows: Bool
+        var meaning: String
+    }
+
+    fileprivate var result: Result {
+        Result(line: grant.line, through: subject?.description, allows: allows, meaning: grant.sentence)
+    }
+
     fileprivate var asSubject: String { subject.map { ", through \($0)" } ?? "" }
 }

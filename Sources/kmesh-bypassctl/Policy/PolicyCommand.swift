@@ -1,7 +1,9 @@
 internal import ArgumentParser
 internal import Bypass
+internal import BypassAPI
 internal import BypassPolicy
 internal import Console
+internal import StrictJSON
 
 /// `policy`: evaluates the policy without the daemon.
 struct PolicyCommand: AsyncParsableCommand {
@@ -29,21 +31,60 @@ struct PolicyCheck: ParsableCommand {
             is a warning, and ends with 0. A FILE that is named need not \
             belong to root: it may be a draft.
 
-            EXAMPLE
+            EXAMPLES
               kmesh-bypassctl policy check && systemctl reload kmesh-bypassd
+              kmesh-bypassctl policy check --json draft.toml | jq -r '.error.data.errors[]?'
             """)
 
     @Argument(help: "The policy file.", completion: .file(extensions: ["toml"]))
     var file = PolicyFile.path
 
+    @OptionGroup var output: PolicyOutput
+
     func run() throws {
-        try PolicySource.reportingErrors {
+        try PolicySource.reportingErrors(asJSON: output.json) {
             let source = try PolicySource(file)
             // The daemon would refuse it.
             if let untrustedReason = source.untrustedReason, file == PolicyFile.path {
                 throw PolicySource.Failure(lines: [untrustedReason])
             }
-            try Console.print(summary(of: source, .ofStandardOutput))
+            try output.print(PolicySummary(source)) { summary(of: source, $0) }
+        }
+    }
+}
+
+/// The form of what a `policy` command prints.
+struct PolicyOutput: ParsableArguments {
+    @Flag(help: #"Print the result as one line of JSON; an error as {"error":...}, too."#)
+    var json = false
+
+    /// - Parameter text: the same for people.
+    func print(_ result: some Encodable, text: (Style) -> String) throws {
+        try Console.print(json ? JSONEncoding.text(of: result) + "\n" : text(.ofStandardOutput))
+    }
+}
+
+/// A policy for programs.
+struct PolicySummary: Encodable {
+    struct Grant: Encodable {
+        /// nil of a built-in one.
+        var line: Int?
+        var subjects: [String]
+        var role: String
+        /// For people.
+        var meaning: String
+    }
+
+    var path: String
+    var builtIn: Bool
+    var grants: [Grant]
+    var warnings: [String]
+
+    init(_ source: PolicySource) {
+        (path, builtIn, warnings) = (source.path, source.policy.isBuiltIn, source.allWarnings)
+        grants = source.policy.grants.map {
+            Grant(
+                line: $0.line, subjects: $0.subjects.map(\.description), role: $0.role.rawValue, meaning: $0.sentence)
         }
     }
 }
@@ -71,6 +112,8 @@ struct PolicySource {
     /// The reasons that it cannot be loaded: lines for people.
     struct Failure: Error {
         var lines: [String]
+        /// For programs.
+        var kind = "invalid-policy"
     }
 
     var path: String
@@ -99,21 +142,24 @@ struct PolicySource {
             path: path, policy: loaded.policy, warnings: loaded.warnings, untrustedReason: loaded.untrustedReason)
     }
 
+    /// Warnings about the file, as sentences.
+    var allWarnings: [String] {
+        warnings + [untrustedReason.map { "the daemon will not accept the file as it is: \($0)" }].compactMap(\.self)
+    }
+
     /// Warnings about the file.
     func warnings(_ style: Style) -> String {
-        let untrusted = untrustedReason.map { "the daemon will not accept the file as it is: \($0)" }
-        return (warnings + [untrusted].compactMap(\.self)).map {
-            style.paint("warning:", .yellow) + " " + $0.printable + "\n"
-        }.joined()
+        allWarnings.map { style.paint("warning:", .yellow) + " " + $0.printable + "\n" }.joined()
     }
 
     /// Runs the body of a `policy` command. Reports a failure as all commands do, and ends the process.
-    static func reportingErrors(_ body: () throws -> Void) throws {
+    static func reportingErrors(asJSON: Bool, _ body: () throws -> Void) throws {
         do {
             try body()
         } catch let failure as Failure {
-            for line in failure.lines { Console.printError(line) }
-            throw ExitCode(ExitStatus.failed.rawValue)
+            var report = CommandFailure(failure.lines.joined(separator: "; "), .failed, kind: failure.kind)
+            report.data = ["kind": .string(failure.kind), "errors": .array(failure.lines.map { .string($0) })]
+            throw report.report(asJSON: asJSON, lines: failure.lines)
         } catch let error as OutputError {
             if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
             throw ExitCode(ExitStatus.failed.rawValue)

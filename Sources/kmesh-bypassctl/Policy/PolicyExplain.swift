@@ -45,6 +45,8 @@ struct PolicyExplain: ParsableCommand {
         completion: .file(extensions: ["toml"]))
     var file: String?
 
+    @OptionGroup var output: PolicyOutput
+
     func validate() throws {
         if netns == nil, try direction != .both || timeToLive != nil || scope.scope != .all {
             throw ValidationError(
@@ -56,14 +58,14 @@ struct PolicyExplain: ParsableCommand {
     }
 
     func run() throws {
-        try PolicySource.reportingErrors {
+        try PolicySource.reportingErrors(asJSON: output.json) {
             let source = try PolicySource(file ?? PolicyFile.path)
             let account = try User(user)
             let target = netns.map { Target(lookingUp: $0) }
             let explanation = Explanation(
                 source: source, user: account, target: target, hooks: direction.hooks, scope: try scope.scope,
                 ttl: timeToLive?.seconds)
-            try Console.print(explanation.text(.ofStandardOutput))
+            try output.print(explanation.result, text: explanation.text)
         }
     }
 }
@@ -92,10 +94,11 @@ extension PolicyExplain {
                     return
                 }
             } catch {
-                throw PolicySource.Failure(lines: ["the user \(written) cannot be looked up now: \(error)"])
+                throw PolicySource.Failure(
+                    lines: ["the user \(written) cannot be looked up now: \(error)"], kind: "user-unknown")
             }
             guard let uid = UInt32(written), uid != .max else {
-                throw PolicySource.Failure(lines: ["no user is named \(written.quoted)"])
+                throw PolicySource.Failure(lines: ["no user is named \(written.quoted)"], kind: "user-unknown")
             }
             // No group has the highest number.
             caller = Caller(uid: uid, gid: .max)
