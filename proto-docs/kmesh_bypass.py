@@ -62,6 +62,11 @@ _From = TypedDict("_From", {"from": str | None})
 _Sender = TypedDict("_Sender", {"from": str})
 
 
+class ExpiredBypass(TypedDict):
+    at: str
+    owner: str | None
+
+
 class BypassStatus(_Except):
     netns: str
     inode: int
@@ -78,6 +83,7 @@ class BypassStatus(_Except):
     reason: str | None
     setBy: Peer | None
     generation: int
+    expired: ExpiredBypass | None
     rules: list[Rule]
     warnings: list[BypassWarning]
 

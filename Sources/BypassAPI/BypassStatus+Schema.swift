@@ -32,6 +32,7 @@ extension BypassStatus {
         .init("reason", .string().orNull),
         .init("setBy", Peer.schema("the process that turned it on").orNull),
         .init("generation", .integer("grows with each decision about the namespace: for `ifGeneration`")),
+        .init("expired", Expired.schema.orNull),
         .init("rules", .array(of: Rule.schema)),
         .init("warnings", Warning.list()),
     ]
@@ -48,6 +49,17 @@ extension BypassStatus {
             rules: [.init(family: "inet", table: "kmesh_bypass", chain: "output", handle: 5, packets: 12, bytes: 720)],
             warnings: [.init(code: Warning.Code.establishedConnections.rawValue, message: "2 established ...")])
     }()
+}
+
+extension BypassStatus.Expired {
+    static let schema = Schema.component(
+        "ExpiredBypass",
+        .object(
+            "of a namespace that is off: its last bypass, if that had an owner and has expired",
+            [
+                .init("at", .string("RFC 3339, UTC", format: "date-time")),
+                .init("owner", .string("as the client gave it").orNull),
+            ]))
 }
 
 extension BypassStatus.Peer {

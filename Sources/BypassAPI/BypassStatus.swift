@@ -70,6 +70,17 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         }
     }
 
+    /// The bypass that was on in a namespace last, if it has expired.
+    public struct Expired: Codable, Hashable, Sendable {
+        public var at: Timestamp
+        public var owner: String?
+
+        public init(at: Timestamp, owner: String? = nil) {
+            self.at = at
+            self.owner = owner
+        }
+    }
+
     public struct Warning: Codable, Hashable, Sendable {
         /// Those of this version.
         public enum Code: String, Hashable, Sendable, CaseIterable {
@@ -133,6 +144,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
     /// Grows with each decision about the namespace: turn on, change, extend, turn off, expire. No two decisions have the
     /// same generation. nil from a daemon of a version without generations.
     public var generation: Int?
+    /// While off: the bypass that has expired, until the next one. Of one with an owner only, which may not have heard of it.
+    public var expired: Expired?
     public var rules: [Rule]
     public var warnings: [Warning]
 
@@ -140,7 +153,8 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         netns: String, inode: UInt64, state: State, effective: Bool, effect: Effect? = nil, redirected: Bool? = nil,
         direction: Direction? = nil, only: ConnectionSet? = nil, except: ConnectionSet? = nil, cgroup: UInt64? = nil,
         since: Timestamp? = nil, expiresAt: Timestamp? = nil, owner: String? = nil, reason: String? = nil,
-        setBy: Peer? = nil, generation: Int? = nil, rules: [Rule] = [], warnings: [Warning] = []
+        setBy: Peer? = nil, generation: Int? = nil, expired: Expired? = nil, rules: [Rule] = [],
+        warnings: [Warning] = []
     ) {
         self.netns = netns
         self.inode = inode
@@ -158,6 +172,7 @@ public struct BypassStatus: Codable, Hashable, Sendable {
         self.reason = reason
         self.setBy = setBy
         self.generation = generation
+        self.expired = expired
         self.rules = rules
         self.warnings = warnings
     }
@@ -186,8 +201,16 @@ extension BypassStatus: JSONWritableObject {
         text.member("reason", reason)
         text.member("setBy", setBy)
         text.member("generation", generation)
+        text.member("expired", expired)
         text.member("rules", rules)
         text.member("warnings", warnings)
+    }
+}
+
+extension BypassStatus.Expired: JSONWritableObject {
+    public func writeMembers(to text: inout JSONText) {
+        text.member("at", at)
+        text.member("owner", owner)
     }
 }
 

@@ -26,7 +26,9 @@ import Testing
     func writesTheExample() throws {
         let written = try json(BypassMethod.Result(status: Sample.status, changed: true))
         let wanted = try parse(example)
-        let additions = ["generation", "ended", "removed", "effect", "only", "except", "cgroup", "redirected"]
+        let additions = [
+            "generation", "ended", "removed", "effect", "only", "except", "cgroup", "redirected", "expired",
+        ]
         #expect(Set(keys(written) ?? []) == Set(keys(wanted) ?? []).union(additions))
         for member in wanted.object?.members ?? [] { #expect(written.object?[member.key] == member.value) }
     }

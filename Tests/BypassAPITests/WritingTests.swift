@@ -40,6 +40,7 @@ import Testing
         var reason: String?
         var setBy: Peer?
         var generation: Int?
+        var expired: BypassStatus.Expired?
         var rules: [Rule]
         var warnings: [Warning]
 
@@ -60,6 +61,7 @@ import Testing
             reason = status.reason
             setBy = status.setBy.map { Peer(uid: $0.uid, gid: $0.gid, pid: $0.pid) }
             generation = status.generation
+            expired = status.expired
             rules = status.rules.map {
                 Rule(
                     family: $0.family, table: $0.table, chain: $0.chain, handle: $0.handle, packets: $0.packets,
@@ -109,6 +111,15 @@ import Testing
             let list = ListMethod.Result(bypasses: [status, status])
             #expect(text(list) == "{\"bypasses\":[\(reference),\(reference)],\"warnings\":[]}")
         }
+    }
+
+    @Test("The bypass that has expired, of a namespace that is off")
+    func expired() throws {
+        var status = BypassStatus(netns: "web", inode: 7, state: .off, effective: false)
+        #expect(text(status).contains(#""expired":null,"#))
+        status.expired = .init(at: Timestamp(secondsSince1970: 60), owner: "alice")
+        #expect(text(status).contains(#""expired":{"at":"1970-01-01T00:01:00Z","owner":"alice"},"#))
+        #expect(try JSONDecoding.decode(BypassStatus.self, from: JSONReader.read(text(status))) == status)
     }
 
     @Test("Every result of the method table comes back as it was")

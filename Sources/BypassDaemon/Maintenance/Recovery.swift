@@ -41,13 +41,13 @@ final class Recovery: Sendable {
     func start() {
         if let fault = store.startFault { logger.error("the record log is damaged", metadata: ["error": "\(fault)"]) }
         if matcher.isMapNew { restoreEntries() }
-        for (inode, _) in store.all {
+        for (inode, record) in store.all {
             do throws(SystemCallError) {
                 if let entry = try matcher.entry(of: inode) {
                     manager.transition.timers.set(inode, to: entry.deadline)
                 } else {
-                    // An `off` came as far as that.
-                    store.remove(inode)
+                    // An `off` came as far as that, or the end of a bypass that has expired.
+                    _ = store.end(inode, cookie: record.cookie)
                     store.flush(inode)
                 }
             } catch {

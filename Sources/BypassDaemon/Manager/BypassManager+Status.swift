@@ -31,12 +31,15 @@ extension BypassManager {
         }
         if health.state == .off {
             warnings += transition.leftovers.warnings(of: session.inode, cookie: session.cookie)
+            status.expired = store.expired(in: session.inode, cookie: session.cookie).map {
+                .init(at: $0.at, owner: $0.owner)
+            }
         } else if let entry = observation.entry {
             let record = store[session.inode]
             status.direction = Direction(entry.hooks)
             let scope = record?.requested(entry.scope) ?? entry.scope
             (status.only, status.except, status.cgroup) = (scope.only, scope.except, scope.cgroup)
-            status.expiresAt = Self.timestamp(ofDeadline: entry.deadline)
+            status.expiresAt = Timestamp(deadline: entry.deadline)
             status.since = record?.since
             status.owner = record?.owner
             status.reason = record?.reason
@@ -74,14 +77,6 @@ extension BypassManager {
     func contest(_ inode: UInt64, at now: UInt64) -> Bypass.Warning? {
         let next = transition.repairs[inode].nextAttempt
         return next > now ? .contested(seconds: Int((next - now) / 1_000_000_000) + 1) : nil
-    }
-
-    /// CLOCK_BOOTTIME's `deadline` on the wall clock; nil for none.
-    private static func timestamp(ofDeadline deadline: UInt64) -> Timestamp? {
-        guard deadline != 0 else { return nil }
-        let left = Int64(clamping: deadline) - Int64(clamping: BootClock.now)
-        let (end, overflow) = WallClock.now.addingReportingOverflow(left)
-        return Timestamp(secondsSince1970: (overflow ? .max : end) / 1_000_000_000)
     }
 
     // MARK: list

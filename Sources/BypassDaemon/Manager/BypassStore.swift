@@ -97,6 +97,7 @@ extension BypassRecord: JSONWritableObject {
 final class BypassStore: Sendable {
     private struct State: ~Copyable {
         var records: [UInt64: BypassRecord]
+        var expired: ExpiredBypasses
         var log: RecordLog
         /// Whose records are not as the log has them: the disk was full, or the end of a bypass is not written yet.
         var unwritten: Set<UInt64> = []
@@ -129,7 +130,7 @@ final class BypassStore: Sendable {
         var writeError: SystemCallError?
         do throws(SystemCallError) {
             // An unread log is not overwritten before there is something to write.
-            if faults.isEmpty || contents.damagedLines + contents.laterRecords > 0 { try log.rewrite(contents.records) }
+            if faults.isEmpty || contents.damagedLines + contents.laterRecords > 0 { try log.rewrite(contents) }
         } catch {
             // On a full disk the old log stays, and says the same in more lines.
             try? log.open()
@@ -140,7 +141,9 @@ final class BypassStore: Sendable {
         let generations = Generations(now: Self.now, known: contents.records.values.compactMap(\.generation))
         recordCount = Atomic(contents.records.count)
         state = Mutex(
-            State(records: contents.records, log: log, writeError: writeError, generations: generations))
+            State(
+                records: contents.records, expired: contents.expired, log: log, writeError: writeError,
+                generations: generations))
     }
 
     /// Tries three times, since a shortage may be temporary: starting without the records would lose them.
@@ -168,6 +171,14 @@ final class BypassStore: Sendable {
         }
     }
 
+    /// The last bypass of a namespace that is off, if it has expired.
+    func expired(in inode: UInt64, cookie: UInt64?) -> ExpiredBypass? {
+        state.withLock { state in
+            guard let expired = state.expired[inode], expired.cookie == cookie else { return nil }
+            return expired
+        }
+    }
+
     /// For the next decision.
     func nextGeneration() -> Int { state.withLock { $0.generations.next(now: Self.now) } }
 
@@ -176,22 +187,28 @@ final class BypassStore: Sendable {
         try state.withLock { state throws(SystemCallError) in
             let isKnown = state.records.updateValue(record, forKey: inode) == record
             recordCount.store(state.records.count, ordering: .relaxed)
+            state.expired[inode] = nil
             if isKnown && !state.unwritten.contains(inode) { return }
-            try Self.write(inode, record, in: &state)
+            try Self.write(inode, in: &state)
         }
     }
 
     /// Drops a record. What is written of it goes with ``flush(_:)``: until then the next start finds that there is no
     /// entry of the matcher's for it.
     func remove(_ inode: UInt64) {
-        state.withLock { drop(inode, from: &$0) }
+        state.withLock { state in
+            state.expired[inode] = nil
+            drop(inode, from: &state)
+        }
     }
 
-    /// Drops the record of a bypass that has ended in a namespace that is still there.
+    /// Drops the record of a bypass that has ended in a namespace that is still there. That it has expired is kept: a client
+    /// that was away may ask for it as long as nothing else is decided about the namespace.
     ///
     /// - Returns: the namespace's generation from now on.
     func end(_ inode: UInt64, cookie: UInt64?) -> Int {
         state.withLock { state in
+            if let record = state.records[inode] { state.expired[inode] = ExpiredBypass(record, cookie: cookie) }
             drop(inode, from: &state)
             return state.generations.recordEnd(inode, cookie: cookie, now: Self.now)
         }
@@ -206,7 +223,7 @@ final class BypassStore: Sendable {
     /// record, since the matcher has no entry for it.
     func flush(_ inode: UInt64) {
         state.withLock { state in
-            if state.unwritten.contains(inode) { try? Self.write(inode, state.records[inode], in: &state) }
+            if state.unwritten.contains(inode) { try? Self.write(inode, in: &state) }
         }
     }
 
@@ -230,13 +247,12 @@ final class BypassStore: Sendable {
     /// Milliseconds since 1970.
     private static var now: Int { Int(WallClock.now / 1_000_000) }
 
-    private static func write(
-        _ inode: UInt64, _ record: BypassRecord?, in state: inout State
-    ) throws(SystemCallError) {
+    private static func write(_ inode: UInt64, in state: inout State) throws(SystemCallError) {
         state.unwritten.insert(inode)
-        if state.log.isWorthRewriting(state.records.count) || !state.log.isInPlace { return try rewrite(&state) }
+        let lines = state.records.count + state.expired.count
+        if state.log.isWorthRewriting(lines) || !state.log.isInPlace { return try rewrite(&state) }
         do throws(SystemCallError) {
-            try state.log.append(.init(inode: inode, record: record))
+            try state.log.append(.init(inode: inode, record: state.records[inode], expired: state.expired[inode]))
             state.unwritten.remove(inode)
         } catch {
             state.writeError = error
@@ -246,7 +262,7 @@ final class BypassStore: Sendable {
 
     private static func rewrite(_ state: inout State) throws(SystemCallError) {
         do throws(SystemCallError) {
-            try state.log.rewrite(state.records)
+            try state.log.rewrite(.init(records: state.records, expired: state.expired))
             (state.unwritten, state.writeError) = ([], nil)
         } catch {
             state.writeError = error

@@ -9,10 +9,13 @@ struct RecordLog: ~Copyable {
         var inode: UInt64
         /// nil: the bypass has ended.
         var record: BypassRecord?
+        /// Of one that has expired.
+        var expired: ExpiredBypass?
 
         func writeMembers(to text: inout JSONText) {
             text.member("inode", inode)
             text.member("record", record)
+            if let expired { text.member("expired", expired) }
         }
 
         /// With its end.
@@ -22,6 +25,7 @@ struct RecordLog: ~Copyable {
     /// The records that all lines together leave.
     struct Contents {
         var records: [UInt64: BypassRecord] = [:]
+        var expired = ExpiredBypasses()
         /// The number of lines that are not what a daemon writes.
         var damagedLines = 0
         /// The number of records with a condition that only a later version knows.
@@ -85,13 +89,14 @@ struct RecordLog: ~Copyable {
             // What a reader has to know of the record's other members.
             if !(subject.record?.needs ?? []).allSatisfy(BypassRecord.knownConditions.contains) {
                 contents.laterRecords += 1
-                contents.records[inode] = nil
+                (contents.records[inode], contents.expired[inode]) = (nil, nil)
                 continue
             }
             let line = try? JSONDecoding.decode(Line.self, from: value, unknownMembers: .ignore)
             let record = line?.record?.checked(at: now)
             if line == nil || line?.record != nil && record == nil { contents.damagedLines += 1 }
             contents.records[inode] = record
+            contents.expired[inode] = line?.record == nil ? line?.expired : nil
         }
         return contents
     }
@@ -114,14 +119,19 @@ struct RecordLog: ~Copyable {
     }
 
     /// Whether most lines say what is no longer so.
-    func isWorthRewriting(_ records: Int) -> Bool { lines > 1000 + 4 * records }
+    ///
+    /// - Parameter needed: the number of lines that say what is so.
+    func isWorthRewriting(_ needed: Int) -> Bool { lines > 1000 + 4 * needed }
 
-    /// Puts a log with these records only in the place of the old one, and makes the folder if it has gone.
-    mutating func rewrite(_ records: [UInt64: BypassRecord]) throws(SystemCallError) {
+    /// Puts a log with this only in the place of the old one, and makes the folder if it has gone.
+    mutating func rewrite(_ contents: Contents) throws(SystemCallError) {
         try Files.makeFolder(folder)
-        try Files.write(records.flatMap { Line(inode: $0.key, record: $0.value).text }, to: path)
+        let all =
+            contents.records.map { Line(inode: $0.key, record: $0.value) }
+            + contents.expired.all.map { Line(inode: $0.inode, expired: $0.expired) }
+        try Files.write(all.flatMap(\.text), to: path)
         try open()
-        lines = records.count
+        lines = all.count
     }
 }
 

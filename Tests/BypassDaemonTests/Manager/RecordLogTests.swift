@@ -77,6 +77,37 @@ import Testing
         #expect(contents.records.keys.sorted() == [8] && contents.damagedLines == 1)
     }
 
+    @Test("That a bypass has expired is kept until the namespace's next one")
+    func expired() throws {
+        let members = #""expired":{"cookie":3,"owner":"me","at":"2026-11-24T17:12:13Z"}"#
+        let line = #"{"inode":7,"record":null,\#(members)}"#
+        let contents = Self.contents(Self.line(""), line, Self.line("", of: 8))
+        #expect(contents.records.keys.sorted() == [8] && contents.expired[7]?.owner == "me")
+        let written = RecordLog.Line(inode: 7, expired: contents.expired[7]).text
+        #expect(String(decoding: written, as: UTF8.self) == line + "\n")
+        #expect(Self.contents(line, Self.line("")).expired[7] == nil)
+        #expect(Self.contents(line, #"{"inode":7,"record":null}"#).expired[7] == nil)
+        // An earlier version ignores the member, and what is none takes nothing else away.
+        let wrong = Self.contents(line.replacing("\"me\"", with: "7"), Self.line("", of: 8))
+        #expect(wrong.expired[7] == nil && wrong.damagedLines == 1 && wrong.records.keys.sorted() == [8])
+    }
+
+    @Test("Of very many bypasses that have expired the newest are kept")
+    func manyExpired() throws {
+        let record = try #require(Self.contents(Self.line(#","owner":"me","deadline":1"#)).records[7])
+        var expired = ExpiredBypasses()
+        for inode in 0...UInt64(ExpiredBypasses.maxCount) {
+            var next = ExpiredBypass(record, cookie: nil)
+            next?.at = Timestamp(secondsSince1970: Int64(inode))
+            expired[inode] = next
+        }
+        #expect(expired.count == ExpiredBypasses.maxCount && expired[0] == nil && expired[1] != nil)
+        for other in ["", #","owner":"me""#, #","owner":"me","deadline":0"#, #","deadline":1"#] {
+            let record = try #require(Self.contents(Self.line(other)).records[7])
+            #expect(ExpiredBypass(record, cookie: nil) == nil)
+        }
+    }
+
     @Test("A record of a later version is a record, without what is not known yet")
     func laterVersion() {
         let contents = Self.contents(Self.line(#","deadline":1,"later":{"x":[1]}"#))
