@@ -42,8 +42,7 @@ extension Controller {
                 }
             case .turnOff:
                 guard let bypass = entry.bypass else { return }
-                let status = try await daemon.turnOff(
-                    bypass, addresses: entry.lastSeen?.addresses ?? [], connections: entry.connections)
+                let status = try await daemon.turnOff(bypass, of: await lastKnownPod(entry))
                 logger.info("no longer bypassed", metadata: ["pod": "\(entry.reference)", "inode": "\(bypass.inode)"])
                 entries[uid]?.wasOn = true
                 entries[uid]?.foreignBypass = status.flatMap(BypassCondition.sentences(ofForeignBypassesIn:))
@@ -54,6 +53,12 @@ extension Controller {
         } catch {
             await handleFailure(uid, error)
         }
+    }
+
+    /// The pod whose bypass is to end, as it was seen last; one that has lost its label while no controller ran is looked up.
+    private func lastKnownPod(_ entry: PodEntry) async -> Pod? {
+        if let pod = entry.lastSeen { return pod }
+        return await pods.pod(entry.reference)
     }
 
     /// Asks the daemon for the bypass of a pod that its list did not show.
@@ -127,7 +132,10 @@ extension Controller {
     private func report(_ condition: BypassCondition, of entry: PodEntry) async {
         guard let pod = entry.lastSeen else {
             // The label was removed while no controller ran: the pod may exist, and its annotation is unknown.
-            guard case .off(wasOn: true) = condition else { return }
+            switch condition {
+            case .off(wasOn: true), .offNotEffective, .unchanged: break
+            default: return
+            }
             return await statusReporter.report(
                 .init(pod: entry.reference, condition: condition), replacing: "unknown")
         }
@@ -150,10 +158,5 @@ extension Controller.PodEntry {
     fileprivate var presentSpec: BypassSpec {
         BypassSpec(
             direction: bypass?.direction ?? .both, only: bypass?.only, connections: appliedSpec?.connections)
-    }
-
-    /// The treatment of open connections when the bypass ends: as the pod said last.
-    fileprivate var connections: OpenConnections? {
-        lastSeen.flatMap { pod in try? BypassSpec(annotations: pod.metadata.annotations).connections }
     }
 }

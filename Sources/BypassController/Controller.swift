@@ -55,15 +55,17 @@ actor Controller {
     var daemonError = "the daemon has not answered yet"
     let daemon: DaemonClient
     let statusReporter: StatusReporter
+    let pods: PodLookup
     let sidecars: Sidecars
     let logger: Logger
     let metrics: ControllerMetrics
 
     init(
-        daemon: DaemonClient, statusReporter: StatusReporter, sidecars: Sidecars, metrics: ControllerMetrics,
-        logger: Logger
+        daemon: DaemonClient, statusReporter: StatusReporter, pods: PodLookup, sidecars: Sidecars,
+        metrics: ControllerMetrics, logger: Logger
     ) {
         self.daemon = daemon
+        self.pods = pods
         self.sidecars = sidecars
         self.statusReporter = statusReporter
         self.metrics = metrics

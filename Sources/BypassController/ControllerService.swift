@@ -51,7 +51,8 @@ package struct ControllerService: Service {
             metrics.recordStatusUpdate($0)
         }
         let controller = Controller(
-            daemon: daemon, statusReporter: statusReporter, sidecars: Sidecars(others: configuration.sidecars),
+            daemon: daemon, statusReporter: statusReporter, pods: PodLookup(client),
+            sidecars: Sidecars(others: configuration.sidecars),
             metrics: metrics, logger: logger)
         let daemonMetrics = configuration.showsDaemonMetrics ? DaemonMetrics(configuration.socket) : nil
         let health: HealthServer
@@ -72,7 +73,7 @@ package struct ControllerService: Service {
                 if configuration.isEnabled {
                     group.addTask { await watchPods(controller) }
                     group.addTask { await watchBypasses(controller) }
-                    group.addTask { await removeStaleStatuses() }
+                    group.addTask { await removeStaleStatuses(controller) }
                 } else {
                     group.addTask { await disableAll(daemon) }
                 }
@@ -132,9 +133,9 @@ package struct ControllerService: Service {
         let list = try await daemon.list()
         var failure: RetryReason?
         for bypass in list.bypasses {
-            guard let owner = bypass.owner, PodReference(owner: owner) != nil else { continue }
+            guard let owner = bypass.owner, let reference = PodReference(owner: owner) else { continue }
             do throws(DaemonClient.Failure) {
-                _ = try await daemon.turnOff(bypass)
+                _ = try await daemon.turnOff(bypass, of: await PodLookup(client).pod(reference))
                 logger.notice("no longer bypassed", metadata: ["owner": "\(owner)"])
             } catch {
                 // One that stays on does not keep the others on.
@@ -144,15 +145,18 @@ package struct ControllerService: Service {
         return failure ?? (list.isComplete ? nil : RetryReason("the daemon's list does not show all bypasses"))
     }
 
-    /// Pods that have lost their label while no controller ran are not in its watch.
-    private func removeStaleStatuses() async {
+    /// Pods that have lost their label while no controller ran are not in its watch. If the bypass of one does not end, its
+    /// status says so.
+    private func removeStaleStatuses(_ controller: Controller) async {
         await removeStatuses { status, pod in
-            pod.metadata.labels[BypassLabel.key] != BypassLabel.enabled
-                && BypassCondition.off(wasOn: false).replaces(status)
+            guard pod.metadata.labels[BypassLabel.key] != BypassLabel.enabled,
+                BypassCondition.off(wasOn: false).replaces(status)
+            else { return false }
+            return await controller.entries[pod.metadata.uid]?.bypass == nil
         }
     }
 
-    private func removeStatuses(where isStale: (_ status: String, Pod) -> Bool) async {
+    private func removeStatuses(where isStale: (_ status: String, Pod) async -> Bool) async {
         await retrying("statuses of pods cannot be removed yet") {
             do throws(APIError) {
                 try await PodPatch.removeStatuses(on: configuration.node, with: client, where: isStale)

@@ -1,5 +1,6 @@
 internal import BypassAPI
 internal import BypassClient
+internal import Kubernetes
 internal import PodBypass
 
 /// Calls the daemon to bypass pods.
@@ -51,13 +52,13 @@ struct DaemonClient: Sendable {
 
     /// Turns a bypass off, unless it has changed.
     ///
-    /// - Parameter addresses: of the pod, if they are known. They are asked for only if the pod's processes are in several
-    ///   namespaces: one that has lost its address is turned off all the same.
-    /// - Parameter connections: what happens to open connections that bypass the sidecar.
+    /// - Parameter pod: says what happens to open connections that bypass the sidecar; nil if it is not known. Its addresses are
+    ///   asked for only if its processes are in several namespaces: one that has lost its address is turned off all the same.
     /// - Returns: the namespace's status afterwards; nil if the namespace no longer exists.
     func turnOff(
-        _ known: BypassStatus, addresses: [String] = [], connections: OpenConnections? = nil
+        _ known: BypassStatus, of pod: Pod?
     ) async throws(Failure) -> BypassStatus? {
+        let (addresses, connections) = (pod?.addresses ?? [], pod?.connectionsAtEnd)
         do throws(Failure) {
             return try await turnOff(known, expecting: nil, connections)
         } catch {

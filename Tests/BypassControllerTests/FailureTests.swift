@@ -26,7 +26,8 @@ import Testing
                 let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
                 let controller = Controller(
                     daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), sidecars: Sidecars(),
+                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
+                    sidecars: Sidecars(),
                     metrics: ControllerMetrics(), logger: logger)
                 await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass(until: 4_000_000_000)])))
                 let inbound = pod(annotations: ["kmesh.net/bypass-direction": "inbound"])
@@ -61,7 +62,8 @@ import Testing
                 }
                 let controller = Controller(
                     daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), sidecars: Sidecars(),
+                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
+                    sidecars: Sidecars(),
                     metrics: ControllerMetrics(), logger: logger)
                 await controller.handle(.snapshot(ListMethod.Result(bypasses: bypasses)))
                 await controller.handle(.snapshot(pods))
@@ -108,6 +110,47 @@ import Testing
         }
         task.cancel()
         try await task.value
+    }
+
+    private static let annotations: JSONValue = ["kmesh.net/bypass-connections": "reset"]
+
+    @Test(
+        "A label that was removed while no controller ran ends the bypass as the pod says, in whichever namespace it is"
+    )
+    func lostLabel() async throws {
+        try await FakeDaemon.with(answer: bypass(state: .off), ambiguous: ["pod:u-1"]) { daemon in
+            try await APIServer.with { server in
+                server.put("web", uid: "u-1", annotations: Self.annotations, addresses: ["10.0.0.7"])
+                let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
+                let controller = Controller(
+                    daemon: DaemonClient(daemon.path) { _, _ in },
+                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
+                    sidecars: Sidecars(),
+                    metrics: ControllerMetrics(), logger: logger)
+                await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass()])))
+                await controller.handle(.snapshot([Pod]()))
+                try await until("the bypass is off") { !daemon.changes.isEmpty }
+                #expect(daemon.changes.first?["expectAddresses"] == ["10.0.0.7"])
+                #expect(daemon.changes.first?["connections"] == "reset")
+                try await until("an Event") { server.reasons(about: "web") == ["BypassDisabled"] }
+                await controller.stop()
+                await client.shutdown()
+            }
+        }
+    }
+
+    @Test("Disabled: the bypass of a pod ends in whichever of its namespaces it is")
+    func disabledInSeveralNamespaces() async throws {
+        try await FakeDaemon.with(answer: bypass(state: .off), bypasses: [bypass()], ambiguous: ["pod:u-1"]) { daemon in
+            try await APIServer.with { server in
+                server.put("web", uid: "u-1", annotations: Self.annotations, addresses: ["10.0.0.7"])
+                try await disabled(server, daemon) {
+                    try await until("the bypass is off") { !daemon.changes.isEmpty }
+                    #expect(daemon.changes.first?["expectAddresses"] == ["10.0.0.7"])
+                    #expect(daemon.changes.first?["connections"] == "reset")
+                }
+            }
+        }
     }
 
     @Test("Disabled: a bypass that cannot be turned off keeps no other on")

@@ -12,26 +12,39 @@ final class FakeDaemon: Sendable {
     private let bypasses: [BypassStatus]
     /// Namespaces whose bypass may not be changed, and whose name is not enough to read it.
     private let refused: Set<String>
-    private let requests = Mutex<[(method: String, netns: String)]>([])
+    /// Namespaces whose name is not enough to change their bypass, without an address.
+    private let ambiguous: Set<String>
+    private let requests = Mutex<[(method: String, parameters: JSONObject?)]>([])
 
-    private init(_ path: String, answer: BypassStatus, bypasses: [BypassStatus], refusing refused: Set<String>) {
+    private init(
+        _ path: String, answer: BypassStatus, bypasses: [BypassStatus], refusing refused: Set<String>,
+        ambiguous: Set<String>
+    ) {
         self.path = path
         self.answer = answer
         self.bypasses = bypasses
         self.refused = refused
+        self.ambiguous = ambiguous
     }
 
     /// The methods that were called, each with its namespace.
-    var calls: [String] { requests.withLock { $0.map { "\($0.method) \($0.netns)" } } }
+    var calls: [String] {
+        requests.withLock { $0.map { "\($0.method) \($0.parameters?["netns"]?.string ?? "")" } }
+    }
+
+    /// The parameters of the changes that were not refused.
+    var changes: [JSONObject] {
+        requests.withLock { $0.filter { $0.method == "bypass" && !refuses($0.parameters) }.compactMap(\.parameters) }
+    }
 
     static func with(
         answer: BypassStatus, bypasses: [BypassStatus] = [], refusing refused: Set<String> = [],
-        _ body: (FakeDaemon) async throws -> Void
+        ambiguous: Set<String> = [], _ body: (FakeDaemon) async throws -> Void
     ) async throws {
         // Below the limit of a socket's path, and removed when it is closed.
         let daemon = FakeDaemon(
             "/tmp/kmesh-fake-daemon-\(UInt32.random(in: 0 ... .max))", answer: answer, bypasses: bypasses,
-            refusing: refused)
+            refusing: refused, ambiguous: ambiguous)
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .childChannelInitializer { child in
                 child.eventLoop.makeCompletedFuture {
@@ -57,14 +70,15 @@ final class FakeDaemon: Sendable {
         guard let request = (try? JSONReader.read(line))?.object, case .number(let id)? = request["id"] else {
             return nil
         }
-        let netns = request["params"]?.object?["netns"]?.string ?? ""
+        let parameters = request["params"]?.object
+        let netns = parameters?["netns"]?.string ?? ""
         let method = request["method"]?.string ?? ""
-        requests.withLock { $0.append((method, netns)) }
+        requests.withLock { $0.append((method, parameters)) }
         if method == "bypass", refused.contains(netns) {
             let error = #"{"code":-32001,"message":"it may not","data":{"kind":"permission-denied"}}"#
             return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
         }
-        if method == "status", refused.contains(netns) {
+        if method == "status" ? refused.contains(netns) : method == "bypass" && refuses(parameters) {
             let error = #"{"code":-32009,"message":"several namespaces","data":{"kind":"netns-mismatch"}}"#
             return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
         }
@@ -75,6 +89,12 @@ final class FakeDaemon: Sendable {
         guard let status = try? JSONEncoding.text(of: answer) else { return nil }
         let result = status.dropLast() + #","changed":true}"#
         return #"{"jsonrpc":"2.0","id":\#(id.text),"result":\#(result)}"# + "\n"
+    }
+
+    private func refuses(_ parameters: JSONObject?) -> Bool {
+        guard let netns = parameters?["netns"]?.string else { return false }
+        return refused.contains(netns)
+            || ambiguous.contains(netns) && (parameters?["expectAddresses"] ?? .null) == .null
     }
 
     private final class Handler: ChannelInboundHandler {

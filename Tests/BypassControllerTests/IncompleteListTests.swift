@@ -18,7 +18,8 @@ import Testing
                 let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
                 let controller = Controller(
                     daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), sidecars: Sidecars(),
+                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
+                    sidecars: Sidecars(),
                     metrics: ControllerMetrics(), logger: logger)
                 let list = ListMethod.Result(
                     bypasses: [], warnings: [.init(code: "truncated", message: "one more is not shown")])

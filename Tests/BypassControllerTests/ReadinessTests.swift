@@ -15,7 +15,8 @@ import Testing
             let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
             let controller = Controller(
                 daemon: DaemonClient("/nowhere") { _, _ in },
-                statusReporter: StatusReporter(client, node: "node-a", logger: logger), sidecars: Sidecars(),
+                statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
+                sidecars: Sidecars(),
                 metrics: ControllerMetrics(), logger: logger)
             try await body(controller)
             await controller.stop()

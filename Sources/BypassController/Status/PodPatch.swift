@@ -48,14 +48,16 @@ extension PodPatch {
     /// - Parameter isStale: whether one is, given its pod. It is removed only if the pod has not changed since.
     /// - Throws: after the others have been tried, if the server refuses some.
     static func removeStatuses(
-        on node: String, with client: APIClient, where isStale: (_ status: String, Pod) -> Bool
+        on node: String, with client: APIClient, where isStale: (_ status: String, Pod) async -> Bool
     ) async throws(APIError) {
         let pods = ResourceWatch<Pod>(client, "/api/v1/pods", selectors: [("fieldSelector", "spec.nodeName=\(node)")])
         // What the server has cached is enough, and all that a thousand nodes should ask for at once: an older state of a pod
         // is not patched.
         var refusal: APIError?
         for pod in try await pods.list(notOlderThan: "0").items {
-            guard let status = pod.metadata.annotations[Annotations.status], isStale(status, pod) else { continue }
+            guard let status = pod.metadata.annotations[Annotations.status], await isStale(status, pod) else {
+                continue
+            }
             do throws(APIError) {
                 try await PodPatch(
                     PodReference(pod), annotation: nil, removesLabel: false, version: pod.metadata.resourceVersion
