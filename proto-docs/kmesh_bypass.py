@@ -292,9 +292,10 @@ class Client:
         """Extends the time to live of a bypass."""
         return cast(BypassResult, self.call("extend", {"netns": netns, "ttl": ttl, "ifGeneration": if_generation}))
 
-    def status(self, netns: str) -> BypassStatus:
+    def status(self, netns: str, *, expect_addresses: list[str] | None = None) -> BypassStatus:
         """Shows the bypass of one network namespace."""
-        return cast(BypassStatus, self.call("status", {"netns": netns}))
+        params = {"netns": netns, "expectAddresses": expect_addresses}
+        return cast(BypassStatus, self.call("status", params))
 
     def explain(
         self,

@@ -34,6 +34,11 @@ enum Naming {
         return form
     }
 
+    /// The parameter that says which namespace is meant, if a pod's processes are in several.
+    static let expectedAddresses = Parameter(
+        "expectAddresses", "fail with `netns-mismatch` unless the namespace has one of these IP addresses",
+        .array(of: InternetAddress.schema, count: 1...Int.max))
+
     /// Of a method that reads one namespace.
     static let errors: [ErrorCode] = [
         .permissionDenied, .netnsNotFound, .notANetns, .hostNetnsRefused, .kernelRefused, .limitExceeded,

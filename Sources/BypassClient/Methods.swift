@@ -44,8 +44,14 @@ extension BypassClient {
     }
 
     /// Shows the bypass of one network namespace, as reported by the kernel.
-    public func status(netns: String) async throws(BypassClientError) -> BypassStatus {
-        try await call(StatusMethod.self, with: .init(netns: netns))
+    ///
+    /// - Parameters:
+    ///   - netns: The network namespace.
+    ///   - expectAddresses: Fail with `netns-mismatch` unless the namespace has one of these IP addresses.
+    public func status(
+        netns: String, expectAddresses: [String]? = nil
+    ) async throws(BypassClientError) -> BypassStatus {
+        try await call(StatusMethod.self, with: .init(netns: netns, expectAddresses: expectAddresses))
     }
 
     /// Shows the path of a connection's first packet through one network namespace. Changes nothing.

@@ -37,6 +37,10 @@ extension KernelTests {
                 #expect(try await rig.refusal("bypass", params) == .mismatch)
                 let message = try await rig.message("bypass", params)
                 #expect(message?.contains("none of the expected addresses (10.89.0.2, fd89::2)") == true)
+                var question: JSONValue = ["netns": .string(rig.sandbox.pod), "expectAddresses": ["10.89.0.2"]]
+                #expect(try await rig.refusal("status", question) == .mismatch)
+                question = ["netns": .string(rig.sandbox.pod), "expectAddresses": ["10.89.0.2", "10.89.0.1"]]
+                #expect(try await rig.refusal("status", question) == nil)
                 #expect(try await rig.sandbox.paths == (state == "on" ? .sidecar : .app))
                 #expect(try await rig.list().count == (state == "on" ? 0 : 1))
             }

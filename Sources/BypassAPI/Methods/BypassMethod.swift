@@ -129,9 +129,7 @@ public enum BypassMethod: RPCMethod {
         Parameter(
             "ifOwner", "fail with `conflict` if there is a bypass of another owner",
             .string(length: 1...256)),
-        Parameter(
-            "expectAddresses", "fail with `netns-mismatch` unless the namespace has one of these IP addresses",
-            .array(of: InternetAddress.schema, count: 1...Int.max)),
+        Naming.expectedAddresses,
         Parameter("only", "with `on` only: the connections that the bypass is for", ConnectionSet.schema()),
         Parameter("except", "with `on` only: connections that the bypass is not for", ConnectionSet.schema()),
         Parameter(

@@ -13,7 +13,7 @@ extension Router {
             var request = BypassManager.Request(parameters.netns, by: call.peer)
             request.ifGeneration = parameters.ifGeneration
             request.ifOwner = parameters.ifOwner
-            request.expecting = parameters.expectAddresses?.compactMap(IPAddress.init)
+            request.expecting = try IPAddress.expected(parameters.expectAddresses)
             request.owner = parameters.owner
             request.reason = parameters.reason
             request.scope = parameters.scope
@@ -45,7 +45,9 @@ extension Router {
     /// `status`
     mutating func addStatus(_ manager: BypassManager) {
         add(StatusMethod.self) { parameters, call throws(BypassError) in
-            try manager.status(.init(parameters.netns, by: call.peer), &call.afterAnswer)
+            var request = BypassManager.Request(parameters.netns, by: call.peer)
+            request.expecting = try IPAddress.expected(parameters.expectAddresses)
+            return try manager.status(request, &call.afterAnswer)
         }
     }
 
@@ -90,12 +92,6 @@ extension BypassMethod.Parameters {
 
     /// The checks beyond the method table.
     fileprivate var violation: BypassError? {
-        if let addresses = expectAddresses {
-            if addresses.isEmpty { return .invalidParameter("expectAddresses: name at least one address") }
-            if let wrong = addresses.first(where: { IPAddress($0) == nil }) {
-                return .invalidParameter("expectAddresses: \(wrong.asPartOfSentence) is not an IPv4 or IPv6 address")
-            }
-        }
         if state == .off {
             if direction != nil { return .invalidParameter("direction: goes with state on only") }
             if ttl != nil { return .invalidParameter("ttl: goes with state on only") }
@@ -112,5 +108,21 @@ extension BypassMethod.Parameters {
         }
         if except != nil && scope.isEmpty { return .invalidParameter("except: leaves no connection to bypass") }
         return nil
+    }
+}
+
+extension IPAddress {
+    /// The value of `expectAddresses`.
+    fileprivate static func expected(_ addresses: [String]?) throws(BypassError) -> [IPAddress]? {
+        guard let addresses else { return nil }
+        if addresses.isEmpty { throw .invalidParameter("expectAddresses: name at least one address") }
+        var expected: [IPAddress] = []
+        for text in addresses {
+            guard let address = IPAddress(text) else {
+                throw .invalidParameter("expectAddresses: \(text.asPartOfSentence) is not an IPv4 or IPv6 address")
+            }
+            expected.append(address)
+        }
+        return expected
     }
 }
