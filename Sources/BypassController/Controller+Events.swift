@@ -57,7 +57,11 @@ extension Controller {
         var entry = entries[pod.metadata.uid] ?? newEntry(PodReference(pod))
         entry.pod = pod
         entry.lastSeen = pod
-        if known == nil { (entry.wasOn, entry.foreignBypass) = (false, nil) }
+        if known == nil {
+            (entry.wasOn, entry.foreignBypass) = (false, nil)
+            // One that was labelled before this process watched may have been bypassed by another one.
+            (entry.mayHaveExpired, entry.labelledSince) = (!podsSynced, podsSynced ? .now : pod.labelledSince)
+        }
         if isRelevant { entry.backoff.reset() }
         entries[pod.metadata.uid] = entry
         if isRelevant { enqueue(pod.metadata.uid) }
@@ -106,6 +110,8 @@ extension Controller {
             for uid in entries.keys {
                 entries[uid]?.bypass = nil
                 entries[uid]?.isBypassUnknown = !isListComplete
+                // Events before the list are not known.
+                entries[uid]?.mayHaveExpired = true
             }
             for bypass in list.bypasses { attach(bypass) }
             daemonConnected()
@@ -162,6 +168,16 @@ extension Controller {
                 if $0.bypass == nil, let expiredAt { $0.expiredAt = expiredAt }
             }
         }
+    }
+}
+
+extension Pod {
+    /// No bypass of the present label was on before this, as far as the pod says: the end of an earlier one is reported, or
+    /// `kubectl bypass` has set the label again.
+    fileprivate var labelledSince: Timestamp? {
+        let reported = BypassCondition.reportedExpiry(in: metadata.annotations[Annotations.status])
+        let set = metadata.annotations[Annotations.setAt].flatMap { Timestamp($0) }
+        return [reported, set].compactMap(\.self).max()
     }
 }
 

@@ -14,16 +14,17 @@ extension Controller {
     /// Takes one step towards the desired state of a pod.
     func reconcile(_ uid: String) async {
         guard var entry = entries[uid], podsSynced else { return }
-        if entry.isBypassUnknown, bypassesSynced {
+        var action = entry.snapshot(sidecars).action(at: .now)
+        if entry.isBypassUnknown || action.isTurnOn && entry.isToBeLookedUp, bypassesSynced {
             do throws(DaemonClient.Failure) {
-                try await findBypass(entry)
+                try await lookUpBypass(entry)
             } catch {
                 return await handleFailure(uid, error)
             }
             guard let found = entries[uid] else { return }
             entry = found
+            action = entry.snapshot(sidecars).action(at: .now)
         }
-        let action = entry.snapshot(sidecars).action(at: .now)
         guard bypassesSynced else { return await waitForDaemon(entry, action) }
         do throws(DaemonClient.Failure) {
             switch action {
@@ -61,18 +62,20 @@ extension Controller {
         return await pods.pod(entry.reference)
     }
 
-    /// Asks the daemon for the bypass of a pod that its list did not show.
-    private func findBypass(_ entry: PodEntry) async throws(DaemonClient.Failure) {
+    /// Asks the daemon for what its list and its events do not have: a bypass of a pod that the list did not show, or one that
+    /// has expired while this controller was away.
+    private func lookUpBypass(_ entry: PodEntry) async throws(DaemonClient.Failure) {
         let uid = entry.reference.uid
         do throws(DaemonClient.Failure) {
-            let status = try await daemon.status(of: "pod:" + (entry.lastSeen?.kubeletUID ?? uid))
+            let status = try await daemon.status(
+                of: "pod:" + (entry.lastSeen?.kubeletUID ?? uid), addresses: entry.lastSeen?.addresses ?? [])
             // An event may have come first.
-            guard entries[uid]?.isBypassUnknown == true else { return }
-            entries[uid]?.isBypassUnknown = false
-            if status.state != .off, PodReference(owner: status.owner)?.uid == uid { entries[uid]?.setBypass(status) }
+            if entries[uid]?.isToBeLookedUp == true { entries[uid]?.lookedUp(status) }
         } catch {
+            // Without a namespace there is nothing to know.
             guard case .call(.refused(let refusal)) = error, refusal.known == .netnsNotFound else { throw error }
             entries[uid]?.isBypassUnknown = false
+            entries[uid]?.mayHaveExpired = false
         }
     }
 
@@ -108,7 +111,7 @@ extension Controller {
     }
 
     private func waitForDaemon(_ entry: PodEntry, _ action: ReconcileAction) async {
-        guard case .turnOn = action else { return }
+        guard action.isTurnOn else { return }
         if isUnhealthyForLong(entry.reference.uid) {
             await report(entry.condition(after: daemonError), of: entry)
         } else {

@@ -25,6 +25,10 @@ actor Controller {
         var appliedSpec: BypassSpec?
         /// When the bypass expired, as reported by the daemon.
         var expiredAt: Timestamp?
+        /// Whether a bypass of the pod may have expired without a word to this process.
+        var mayHaveExpired = false
+        /// Before this the pod had no label, or what was on then is reported; nil if that is not known.
+        var labelledSince: Timestamp?
         /// Whether this controller has turned the pod's bypass off.
         var wasOn = false
         /// The daemon's report then about rules of another program that bypass the sidecar.
@@ -175,6 +179,21 @@ extension Controller.PodEntry {
     /// When the bypass was to expire, as the daemon or the pod's annotation reported.
     var expiry: Timestamp? {
         expiredAt ?? BypassCondition.expiry(in: pod?.metadata.annotations[Annotations.status])
+    }
+
+    /// Whether the daemon has to be asked before a bypass is turned on: a TTL does not begin again because a controller was away.
+    var isToBeLookedUp: Bool { isBypassUnknown || mayHaveExpired && bypass == nil && expiry == nil }
+
+    /// What the daemon reports about the pod's namespace.
+    mutating func lookedUp(_ status: BypassStatus) {
+        (isBypassUnknown, mayHaveExpired) = (false, false)
+        if status.state != .off {
+            if PodReference(owner: status.owner)?.uid == reference.uid { setBypass(status) }
+        } else if let expired = status.expired, PodReference(owner: expired.owner)?.uid == reference.uid,
+            labelledSince.map({ expired.at > $0 }) != false
+        {
+            expiredAt = expired.at
+        }
     }
 
     /// Sets the pod's bypass to what the daemon reports, unless a newer generation is known: answers and events use different

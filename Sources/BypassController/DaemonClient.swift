@@ -86,9 +86,24 @@ struct DaemonClient: Sendable {
     }
 
     /// The present status of a namespace.
-    func status(of netns: String) async throws(Failure) -> BypassStatus {
+    ///
+    /// - Parameter addresses: of the pod, if they are known; asked for only if its processes are in several namespaces.
+    func status(of netns: String, addresses: [String] = []) async throws(Failure) -> BypassStatus {
+        do throws(Failure) {
+            return try await status(of: netns, expecting: nil)
+        } catch {
+            guard case .call(.refused(let refusal)) = error, refusal.known == .netnsMismatch, !addresses.isEmpty else {
+                throw error
+            }
+            return try await status(of: netns, expecting: addresses)
+        }
+    }
+
+    private func status(of netns: String, expecting addresses: [String]?) async throws(Failure) -> BypassStatus {
         try await call("status") { client throws(Failure) in
-            try await Self.wrapErrors { () throws(BypassClientError) in try await client.status(netns: netns) }
+            try await Self.wrapErrors { () throws(BypassClientError) in
+                try await client.status(netns: netns, expectAddresses: addresses)
+            }
         }
     }
 

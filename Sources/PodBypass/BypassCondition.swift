@@ -34,7 +34,7 @@ package enum BypassCondition: Hashable, Sendable {
         case .waiting(let reason, let until): "waiting: \(reason)" + Self.inherited(until)
         case .refused(let reason, let until): "refused: \(reason)" + Self.inherited(until)
         case .failed(let reason, let until): "failed: \(reason)" + Self.inherited(until)
-        case .expired(let time): "expired \(time)"
+        case .expired(let time): "\(Self.expiredPrefix)\(time)"
         case .offNotEffective: "off, not effective: \(Self.foreignBypass)"
         case .off: nil
         }
@@ -57,12 +57,13 @@ package enum BypassCondition: Hashable, Sendable {
 
     /// Whether the annotation has to be replaced. That a bypass has expired stays on the pod for users to read.
     package func replaces(_ annotation: String?) -> Bool {
-        if case .off(wasOn: false) = self, annotation?.hasPrefix("expired ") == true { return false }
+        if case .off(wasOn: false) = self, annotation?.hasPrefix(Self.expiredPrefix) == true { return false }
         return annotation != self.annotation
     }
 
     private static func suffix(_ until: Timestamp?) -> String { until.map { " until \($0)" } ?? "" }
 
+    private static let expiredPrefix = "expired "
     private static let inheritance = "; until "
 
     private static func inherited(_ until: Timestamp?) -> String { until.map { "\(inheritance)\($0)" } ?? "" }
@@ -78,6 +79,12 @@ package enum BypassCondition: Hashable, Sendable {
             let start = annotation.ranges(of: inheritance).last?.upperBound
         else { return nil }
         return Timestamp(String(annotation[start...]))
+    }
+
+    /// The expiry of an earlier bypass, which a status annotation reports.
+    package static func reportedExpiry(in annotation: String?) -> Timestamp? {
+        guard let annotation, annotation.hasPrefix(expiredPrefix) else { return nil }
+        return Timestamp(String(annotation.dropFirst(expiredPrefix.count)))
     }
 
     /// The condition of a bypass that is as it was asked for.

@@ -16,7 +16,7 @@ package enum Annotations {
     package static let networks = "kmesh.net/bypass-networks"
     package static let connections = "kmesh.net/bypass-connections"
     /// Written by `kubectl bypass`: who has set the label, as the API server names them, and when. Everyone who may patch the
-    /// pod can write something else: they are claims, which nothing is decided by.
+    /// pod can write something else: they are claims. The time decides only whether a TTL begins again, as another label would.
     package static let setBy = "kmesh.net/bypass-by"
     package static let setAt = "kmesh.net/bypass-since"
     /// All that say how the pod is to be bypassed.

@@ -12,7 +12,7 @@ final class FakeDaemon: Sendable {
     private let bypasses: [BypassStatus]
     /// Namespaces whose bypass may not be changed, and whose name is not enough to read it.
     private let refused: Set<String>
-    /// Namespaces whose name is not enough to change their bypass, without an address.
+    /// Namespaces whose name is not enough without an address.
     private let ambiguous: Set<String>
     private let requests = Mutex<[(method: String, parameters: JSONObject?)]>([])
 
@@ -78,7 +78,7 @@ final class FakeDaemon: Sendable {
             let error = #"{"code":-32001,"message":"it may not","data":{"kind":"permission-denied"}}"#
             return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
         }
-        if method == "status" ? refused.contains(netns) : method == "bypass" && refuses(parameters) {
+        if ["bypass", "status"].contains(method), refuses(parameters) {
             let error = #"{"code":-32009,"message":"several namespaces","data":{"kind":"netns-mismatch"}}"#
             return #"{"jsonrpc":"2.0","id":\#(id.text),"error":\#(error)}"# + "\n"
         }

@@ -143,6 +143,43 @@ extension ControllerTests {
             }
         }
 
+        @Test(
+            "A bypass that expires before the pod says that it is on is not started again",
+            arguments: [[], [Part.daemon]])
+        func expiredUnreported(_ others: [Part]) async throws {
+            try await ControllerRig.with { it in
+                try await it.start()
+                // What the controller knows of the end is lost with it.
+                it.server.fail(.statusWithRetry(429, seconds: 300), times: .max) { $0.verb == "PATCH" }
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "2s"])
+                it.server.label("web")
+                try await it.becomes(.app)
+                try await leave(.controller, it)
+                // The matcher ends it also while no daemon runs.
+                for part in others { try await leave(part, it) }
+                try await it.becomes(.sidecar)
+                for part in others { try await comeBack(part, it) }
+                try await eventually("the end is noticed") { try await it.rig.list().isEmpty }
+                #expect(it.server.annotation("kmesh.net/bypass-status", of: "web") == nil)
+                // It outlives the daemon, too.
+                try await it.restartDaemon()
+                let last = try await it.rig.subscribe().sequence
+                it.server.endFaults()
+                try await comeBack(.controller, it)
+                try await eventually("the label is gone: \(it.log)", within: .seconds(20)) {
+                    !it.server.hasLabel("web")
+                }
+                try await it.hasEvent("BypassExpired")
+                #expect(try await it.rig.subscribe().sequence == last)
+                // A label that is set again starts another bypass, while a controller runs and while none does.
+                try await leave(.controller, it)
+                it.server.annotate("web", ["kmesh.net/bypass-ttl": "1h"])
+                it.server.label("web")
+                try await comeBack(.controller, it)
+                try await it.becomes(.app, within: .seconds(20))
+            }
+        }
+
         @Test("A daemon that stays down is reported on the pod that waits for it")
         func daemonAway() async throws {
             try await ControllerRig.with { it in

@@ -8,6 +8,8 @@ enum ReconcileAction: Hashable, Sendable {
     case turnOff
     /// Nothing but to report the condition; nil: nothing at all.
     case upToDate(BypassCondition?)
+
+    var isTurnOn: Bool { if case .turnOn = self { true } else { false } }
 }
 
 /// Everything that the decision about one pod depends on.

@@ -174,7 +174,9 @@ final class BypassStore: Sendable {
     /// The last bypass of a namespace that is off, if it has expired.
     func expired(in inode: UInt64, cookie: UInt64?) -> ExpiredBypass? {
         state.withLock { state in
-            guard let expired = state.expired[inode], expired.cookie == cookie else { return nil }
+            // The matcher has ended it, and it is cleaned up soon.
+            let over = state.records[inode].flatMap { ExpiredBypass($0, cookie: nil) }
+            guard let expired = over ?? state.expired[inode], expired.cookie == cookie else { return nil }
             return expired
         }
     }
