@@ -115,7 +115,7 @@ import Testing
     private static let annotations: JSONValue = ["kmesh.net/bypass-connections": "reset"]
 
     @Test(
-        "A label that was removed while no controller ran ends the bypass as the pod says, in whichever namespace it is"
+        "A label that was removed while no controller ran ends the bypass as the pod says, in the namespace that has its address"
     )
     func lostLabel() async throws {
         try await FakeDaemon.with(answer: bypass(state: .off), ambiguous: ["pod:u-1"]) { daemon in
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test("Disabled: the bypass of a pod ends in whichever of its namespaces it is")
+    @Test("Disabled: the bypass of a pod ends in the namespace that has its address")
     func disabledInSeveralNamespaces() async throws {
         try await FakeDaemon.with(answer: bypass(state: .off), bypasses: [bypass()], ambiguous: ["pod:u-1"]) { daemon in
             try await APIServer.with { server in
