@@ -12,7 +12,7 @@ internal import Synchronization
 /// new client. The daemon keeps no state of a connection.
 ///
 /// A call fails with a ``BypassClientError``. The daemon may still have executed a call that timed out or was cancelled:
-/// ``status(netns:)`` shows whether it has.
+/// ``status(netns:expectAddresses:)`` shows whether it has.
 public final class BypassClient: Sendable {
     /// The most bytes of an answer: `list` with more than ten thousand namespaces fits.
     static let answerLimit = 16 * 1024 * 1024
