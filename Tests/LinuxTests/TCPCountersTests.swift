@@ -17,7 +17,8 @@ import Testing
 
     /// Unknown is not none.
     @Test(arguments: [
-        "", "Tcp: CurrEstab\n", "Tcp: MaxConn\nTcp: 0\n", "Tcp: MaxConn CurrEstab\nTcp: 1\n", "Tcp: CurrEstab\nTcp: x\n",
+        "", "Tcp: CurrEstab\n", "Tcp: MaxConn\nTcp: 0\n", "Tcp: MaxConn CurrEstab\nTcp: 1\n",
+        "Tcp: CurrEstab\nTcp: x\n",
         "Tcp: CurrEstab\nTcp: 99999999999999999999\n",
     ])
     func withoutTheCounterThereIsNone(_ text: String) {
