@@ -24,7 +24,8 @@ extension KernelTests {
                 #expect(try await subscriber.next().name == "on")
                 try await eventually("what was opened is closed") {
                     let after = try rig.daemon.usage()
-                    return after.descriptors <= before.descriptors && after.threads <= before.threads
+                    // A thread that has entered a namespace, as the next check of the bypass does, keeps a descriptor of its own.
+                    return after.descriptors <= before.descriptors + after.threads && after.threads <= before.threads
                 }
                 let lines = try rig.daemon.standardError.split(separator: "\n").filter { $0.contains("accept failed") }
                 #expect(lines.first?.contains("pthread_create") == true)
