@@ -2,7 +2,6 @@ import BypassAPI
 import BypassClient
 import ControllerTestSupport
 import Kubernetes
-import Logging
 import StrictJSON
 import Testing
 
@@ -11,12 +10,6 @@ import Testing
 /// A daemon or an API server that refuses some of what the controller asks for.
 @Suite(.timeLimit(.minutes(1))) struct FailureTests {
     private static let status = "kmesh.net/bypass-status"
-    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-
-    private func until(_ what: String, _ isTrue: () -> Bool) async throws {
-        for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(isTrue(), "\(what)")
-    }
 
     @Test("A change of a bypass that fails, and an end that fails, leave it on, and the pod says so")
     func unchanged() async throws {
@@ -24,11 +17,7 @@ import Testing
             try await APIServer.with { server in
                 server.put("web", uid: "u-1")
                 let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
-                let controller = Controller(
-                    daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
-                    sidecars: Sidecars(),
-                    metrics: ControllerMetrics(), logger: logger)
+                let controller = Controller(client, daemon: daemon.path)
                 await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass(until: 4_000_000_000)])))
                 let inbound = pod(annotations: ["kmesh.net/bypass-direction": "inbound"])
                 await controller.handle(.snapshot([inbound]))
@@ -60,11 +49,7 @@ import Testing
                     status.owner = PodReference(pod).owner
                     return status
                 }
-                let controller = Controller(
-                    daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
-                    sidecars: Sidecars(),
-                    metrics: ControllerMetrics(), logger: logger)
+                let controller = Controller(client, daemon: daemon.path)
                 await controller.handle(.snapshot(ListMethod.Result(bypasses: bypasses)))
                 await controller.handle(.snapshot(pods))
                 server.patch("web", ["status": "none"])
@@ -100,7 +85,7 @@ import Testing
         var configuration = ControllerService.Configuration(node: "node-a")
         configuration.socket = daemon.path
         configuration.healthPort = 0
-        let service = try ControllerService(configuration, ClusterAccess(server: server.url), logger: logger)
+        let service = try ControllerService(configuration, ClusterAccess(server: server.url), logger: .silent)
         let task = Task { try await service.run() }
         do {
             try await body()
@@ -122,11 +107,7 @@ import Testing
             try await APIServer.with { server in
                 server.put("web", uid: "u-1", annotations: Self.annotations, addresses: ["10.0.0.7"])
                 let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
-                let controller = Controller(
-                    daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
-                    sidecars: Sidecars(),
-                    metrics: ControllerMetrics(), logger: logger)
+                let controller = Controller(client, daemon: daemon.path)
                 await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass()])))
                 await controller.handle(.snapshot([Pod]()))
                 try await until("the bypass is off") { !daemon.changes.isEmpty }

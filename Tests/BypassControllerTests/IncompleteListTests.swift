@@ -2,7 +2,6 @@ import BypassAPI
 import BypassClient
 import ControllerTestSupport
 import Kubernetes
-import Logging
 import Testing
 
 @testable import BypassController
@@ -14,13 +13,8 @@ import Testing
     ) async throws {
         try await FakeDaemon.with(answer: status) { daemon in
             try await APIServer.with { server in
-                let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
-                let controller = Controller(
-                    daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
-                    sidecars: Sidecars(),
-                    metrics: ControllerMetrics(), logger: logger)
+                let controller = Controller(client, daemon: daemon.path)
                 let list = ListMethod.Result(
                     bypasses: [], warnings: [.init(code: "truncated", message: "one more is not shown")])
                 #expect(!list.isComplete)

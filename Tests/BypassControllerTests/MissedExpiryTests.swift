@@ -2,7 +2,6 @@ import BypassAPI
 import BypassClient
 import ControllerTestSupport
 import Kubernetes
-import Logging
 import StrictJSON
 import Testing
 
@@ -23,22 +22,13 @@ import Testing
         try await FakeDaemon.with(answer: status, ambiguous: ambiguous) { daemon in
             try await APIServer.with { server in
                 server.put("web", uid: "u-1", labels: ["kmesh.net/bypass": "enabled"])
-                let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
-                let controller = Controller(
-                    daemon: DaemonClient(daemon.path) { _, _ in },
-                    statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
-                    sidecars: Sidecars(), metrics: ControllerMetrics(), logger: logger)
+                let controller = Controller(client, daemon: daemon.path)
                 try await body(controller, daemon, server)
                 await controller.stop()
                 await client.shutdown()
             }
         }
-    }
-
-    private func until(_ what: String, _ isTrue: () -> Bool) async throws {
-        for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(isTrue(), "\(what)")
     }
 
     private static let own: BypassStatus.Expired = .init(at: end, owner: "kubernetes:default/web/u-1")

@@ -2,7 +2,6 @@ import BypassAPI
 import BypassClient
 import ControllerTestSupport
 import Kubernetes
-import Logging
 import Testing
 
 @testable import BypassController
@@ -11,13 +10,8 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct ReadinessTests {
     private func with(_ body: (Controller) async throws -> Void) async throws {
         try await APIServer.with { server in
-            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
-            let controller = Controller(
-                daemon: DaemonClient("/nowhere") { _, _ in },
-                statusReporter: StatusReporter(client, node: "node-a", logger: logger), pods: PodLookup(client),
-                sidecars: Sidecars(),
-                metrics: ControllerMetrics(), logger: logger)
+            let controller = Controller(client, daemon: "/nowhere")
             try await body(controller)
             await controller.stop()
             await client.shutdown()

@@ -1,7 +1,6 @@
 import BypassAPI
 import ControllerTestSupport
 import Kubernetes
-import Logging
 import PodBypass
 import StrictJSON
 import Synchronization
@@ -18,8 +17,7 @@ import Testing
             let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test", timeout: .seconds(5)) {
                 if $1 == "error" { errors.add() }
             }
-            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            let reporter = StatusReporter(client, node: "node-a", logger: logger)
+            let reporter = StatusReporter(client, node: "node-a", logger: .silent)
             server.put("web", uid: "u-1")
             try await body(reporter, server)
             await reporter.stop()
@@ -35,11 +33,6 @@ import Testing
     }
 
     static let name = PodReference(namespace: "default", name: "web", uid: "u-1")
-
-    func until(_ what: String, _ isTrue: () -> Bool) async throws {
-        for _ in 0..<2000 where !isTrue() { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(isTrue(), "\(what)")
-    }
 
     @Test("An annotation and an Event; a repeated Event increments its count")
     func events() async throws {
