@@ -22,7 +22,7 @@ extension JSONScanner {
 
     /// Moves to the next quote or backslash of a string.
     private mutating func skipPlainText(_ bytes: Span<UInt8>) throws(JSONReadError) {
-        var position = offset
+        var position = offset + bytes.plainLength(from: offset)
         while position < bytes.count {
             let byte = bytes[position]
             if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {

@@ -67,7 +67,7 @@ public struct JSONText: Sendable {
             digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)
             rest = quotient
         } while rest > 0
-        for position in first..<20 { storage.append(digits[position]) }
+        append(digits.span.extracting(first..<20))
     }
 
     // MARK: objects and arrays
@@ -110,7 +110,10 @@ public struct JSONText: Sendable {
         storage.append(addingCapacity: key.count + 4) { output in
             if !isFirst { output.append(UInt8(ascii: ",")) }
             output.append(UInt8(ascii: "\""))
-            for index in 0..<key.count { output.append(unsafe key[index]) }
+            unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+                _ = unsafe buffer[count...].update(fromContentsOf: key)
+                count += key.count
+            }
             output.append(UInt8(ascii: "\""))
             output.append(UInt8(ascii: ":"))
         }
@@ -163,7 +166,7 @@ public struct JSONText: Sendable {
     public mutating func append(_ text: String) {
         append(ascii: "\"")
         let source = text.utf8Span.span
-        var position = 0
+        var position = source.plainLength(from: 0)
         while position < source.count, escapedLength(source, at: position) == 0 { position += 1 }
         if position == source.count { append(source) } else { appendEscaping(source) }
         append(ascii: "\"")
@@ -215,6 +218,26 @@ private func escapedLength(_ bytes: Span<UInt8>, at position: Int) -> Int {
     // U+2028 and U+2029.
     case 0xE2: bytes[position + 1] == 0x80 && bytes[position + 2] & 0xFE == 0xA8 ? 3 : 0
     default: 0
+    }
+}
+
+extension Span<UInt8> {
+    /// The length of the text from `start` on that JSON writes as it is, found eight bytes at a time: ASCII without control
+    /// characters, quotes and backslashes. It may be up to seven bytes less.
+    func plainLength(from start: Int) -> Int {
+        let (ones, highs) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+        /// The high bit of each byte that is 0; of a byte behind the first one also where it is 1.
+        func zeros(_ word: UInt64) -> UInt64 { (word &- ones) & ~word & highs }
+        let bytes = unsafe bytes
+        var position = start
+        while position + 8 <= count {
+            let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
+            let controls = (word &- ones &* 0x20) & ~word & highs
+            let others = zeros(word ^ (ones &* 0x22)) | zeros(word ^ (ones &* 0x5C)) | zeros(word ^ (ones &* 0x7F))
+            if (word & highs) | controls | others != 0 { break }
+            position += 8
+        }
+        return position - start
     }
 }
 
