@@ -51,9 +51,9 @@ struct Connection: ~Copyable {
     private var afterAnswer = AfterAnswer()
     private var readSize = Self.readSizes.usual
 
-    /// How much is read at a time: most requests fit into what malloc(3) has at hand, and what fills that is read in
-    /// larger pieces.
-    private static let readSizes = (usual: 960, large: 16 * 1024)
+    /// How much is read at a time: most requests fit into what is read on the stack, and what fills that is read in larger
+    /// pieces.
+    private static let readSizes = (usual: 1024, large: 16 * 1024)
     /// A longer line is parsed in a place of the gate, as kernel work is: it takes a processor for a while.
     private static let longLine = 4 * 1024
     /// The time for the client to read its last answer and close.
@@ -97,10 +97,8 @@ struct Connection: ~Copyable {
     }
 
     private mutating func receive() {
-        switch socket.receive(atMost: readSize) {
-        case .bytes(let bytes):
-            readSize = bytes.count < readSize ? Self.readSizes.usual : Self.readSizes.large
-            state.received(bytes)
+        switch socket.receive(atMost: readSize, { state.received($0) }) {
+        case .bytes(let count): readSize = count < readSize ? Self.readSizes.usual : Self.readSizes.large
         case .endOfStream: state.inputEnded()
         case .nothing: break
         }
@@ -246,7 +244,7 @@ struct Connection: ~Copyable {
         let end = Instant.now + Self.lingerTime
         while .now < end {
             switch socket.wait(for: .input, until: end, on: handle.thread) {
-            case .ready: if socket.receive(atMost: Self.readSizes.large) == .endOfStream { return }
+            case .ready: if socket.receive(atMost: Self.readSizes.large, { _ in }) == .endOfStream { return }
             case .woken, .timedOut: continue
             }
         }

@@ -125,7 +125,7 @@ enum ConnectionState {
     }
 
     /// Bytes have arrived. Only after ``Action/awaitInput(until:)``.
-    mutating func received(_ bytes: [UInt8]) {
+    mutating func received(_ bytes: Span<UInt8>) {
         guard case .open(var input) = self else { return }
         self = .closing(.shutdown)
         input.framer.feed(bytes)

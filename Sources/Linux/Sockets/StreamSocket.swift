@@ -12,7 +12,8 @@ package struct StreamSocket: ~Copyable, Sendable {
     }
 
     package enum Received: Equatable {
-        case bytes([UInt8])
+        /// So many bytes were taken.
+        case bytes(Int)
         /// The peer has ended its output, or is gone.
         case endOfStream
         /// Nothing is there yet.
@@ -21,19 +22,25 @@ package struct StreamSocket: ~Copyable, Sendable {
 
     /// Takes what has arrived. Nothing is held for a connection on which nothing arrives. Descriptors that come along are
     /// closed by the kernel.
-    package borrowing func receive(atMost limit: Int) -> Received {
+    ///
+    /// - Parameters:
+    ///   - limit: bytes; up to 1024 take no memory but the stack's.
+    ///   - take: gets the bytes, if there are any.
+    package borrowing func receive(atMost limit: Int, _ take: (Span<UInt8>) -> Void) -> Received {
         let number = descriptor.rawValue
-        do throws(SystemCallError) {
-            // Not cleared: what is read is what was received.
-            let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: limit) {
-                (buffer, count) throws(SystemCallError) in
-                let start = buffer.baseAddress
-                count = try systemCall("recv from the client") { unsafe recv(number, start, limit, CInt(MSG_DONTWAIT)) }
+        // Not cleared: what is read is what was received.
+        return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
+            do throws(SystemCallError) {
+                let count = try systemCall("recv from the client") {
+                    unsafe recv(number, buffer.baseAddress, limit, CInt(MSG_DONTWAIT))
+                }
+                if count == 0 { return .endOfStream }
+                unsafe take(buffer.span.extracting(first: count))
+                return .bytes(count)
+            } catch {
+                // A client that is gone is not a fault of the daemon's.
+                return error.errno == .resourceTemporarilyUnavailable ? .nothing : .endOfStream
             }
-            return bytes.isEmpty ? .endOfStream : .bytes(bytes)
-        } catch {
-            // A client that is gone is not a fault of the daemon's.
-            return error.errno == .resourceTemporarilyUnavailable ? .nothing : .endOfStream
         }
     }
 

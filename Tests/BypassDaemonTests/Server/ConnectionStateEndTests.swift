@@ -10,7 +10,7 @@ import Testing
 
     private func state(_ text: String) -> ConnectionState {
         var state = ConnectionState(limits: Limits(), at: Self.now)
-        state.received(Array(text.utf8))
+        state.received(Array(text.utf8).span)
         return state
     }
 
@@ -40,7 +40,7 @@ import Testing
         var state = state("a\n")
         state.close(for: .limit(.events))
         state.close(for: .shutdown)
-        state.received(Array("b\n".utf8))
+        state.received(Array("b\n".utf8).span)
         state.inputEnded()
         state.timedOut(at: Self.now + .seconds(10_000), isSubscribed: false)
         state.lineExecuted(at: Self.now)

@@ -18,7 +18,7 @@ import Testing
             state = ConnectionState(limits: limits, at: now)
         }
 
-        mutating func receive(_ text: some StringProtocol) { state.received(Array(text.utf8)) }
+        mutating func receive(_ text: some StringProtocol) { state.received(Array(text.utf8).span) }
 
         mutating func next() -> ConnectionState.Action { state.next(at: now, isSubscribed: isSubscribed) }
 
