@@ -19,7 +19,8 @@ extension SmallSet {
     @inlinable package init() { self.init(bits: 0) }
 
     @inlinable package init(arrayLiteral members: Element...) {
-        self.init(bits: members.reduce(0) { $0 | $1.bit })
+        self.init()
+        for member in members { bits |= member.bit }
     }
 
     @inlinable package var isEmpty: Bool { bits == 0 }

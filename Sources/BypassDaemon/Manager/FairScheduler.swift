@@ -86,7 +86,13 @@ struct FairScheduler {
         _ ticket: Ticket, _ principal: Principal, _ namespace: UInt64?, at now: Instant
     ) -> (isGranted: Bool, granted: [Ticket]) {
         let round = namespace.map { nextRound(of: principal, on: $0) } ?? 0
-        waiting.append(Waiting(ticket: ticket, principal: principal, namespace: namespace, round: round))
+        let call = Waiting(ticket: ticket, principal: principal, namespace: namespace, round: round)
+        // The usual case: no order to keep, and a place.
+        if waiting.isEmpty && mayRun(call) {
+            start(call, at: now)
+            return (true, [])
+        }
+        waiting.append(call)
         markSlow(at: now)
         let granted = grantPlaces(at: now)
         return (granted.contains(ticket), granted.filter { $0 != ticket })
