@@ -53,7 +53,7 @@ int clinux_follow(int folder, const char *name)
 
 int clinux_status(int folder, const char *name, struct clinux_status *status)
 {
-	const unsigned int wanted = STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO;
+	const unsigned int wanted = STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO | STATX_NLINK;
 	struct statx result;
 
 	if (statx(folder, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, wanted,
@@ -67,12 +67,23 @@ int clinux_status(int folder, const char *name, struct clinux_status *status)
 	status->inode = result.stx_ino;
 	status->owner = result.stx_uid;
 	status->mode = result.stx_mode;
+	status->links = result.stx_nlink;
 	return 0;
 }
 
 int clinux_open_read(const char *path)
 {
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int clinux_open_without_links(const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
 }
 
 static int descriptors = -1;

@@ -234,8 +234,8 @@ final class BypassStore: Sendable {
         state.withLock { $0.unwritten.contains(inode) ? $0.writeError : nil }
     }
 
-    /// Writes what is not written, and the log as a whole if it has gone, or its folder. Throws if records are kept in memory
-    /// only.
+    /// Writes what is not written, and the log as a whole if it has gone, or its folder, or was moved. Throws if records are
+    /// kept in memory only.
     ///
     /// - Returns: whether the log had gone.
     func ensureWritten() throws(SystemCallError) -> Bool {
@@ -252,7 +252,7 @@ final class BypassStore: Sendable {
     private static func write(_ inode: UInt64, in state: inout State) throws(SystemCallError) {
         state.unwritten.insert(inode)
         let lines = state.records.count + state.expired.count
-        if state.log.isWorthRewriting(lines) || !state.log.isInPlace { return try rewrite(&state) }
+        if state.log.isWorthRewriting(lines) || state.log.isRemoved { return try rewrite(&state) }
         do throws(SystemCallError) {
             try state.log.append(.init(inode: inode, record: state.records[inode], expired: state.expired[inode]))
             state.unwritten.remove(inode)

@@ -109,6 +109,14 @@ struct RecordLog: ~Copyable {
         }
     }
 
+    /// Whether what is appended is lost, as far as that is seen at a glance: ``isInPlace`` looks more closely.
+    var isRemoved: Bool {
+        switch file {
+        case nil: true
+        case .some(let file): file.isRemoved
+        }
+    }
+
     /// Goes on with the log that is there.
     mutating func open() throws(SystemCallError) { file = try AppendOnlyFile(path) }
 

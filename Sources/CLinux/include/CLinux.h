@@ -22,6 +22,7 @@ struct clinux_status {
 	uint64_t inode;
 	uint32_t owner;
 	uint32_t mode;
+	uint32_t links;
 };
 
 /* Every function returns -1 and sets errno on failure, as the system call that it names. */
@@ -39,6 +40,8 @@ int clinux_follow(int folder, const char *name);
 int clinux_status(int folder, const char *name, struct clinux_status *status);
 /* open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY). */
 int clinux_open_read(const char *path);
+/* The same by openat2(2) with RESOLVE_NO_SYMLINKS. */
+int clinux_open_without_links(const char *path);
 /* Opens, to read, the very file that fd is on, which may be a handle (O_PATH): open("/proc/self/fd/FD", ...). */
 int clinux_reopen(int fd);
 /*

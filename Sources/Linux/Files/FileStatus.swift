@@ -8,12 +8,15 @@ struct FileStatus: Hashable {
     var inode: UInt64
     var owner: UInt32
     var mode: UInt32
+    /// The names that it has: 0 for a file that was removed while it is open.
+    var links: UInt32
 
-    init(device: UInt64, inode: UInt64, owner: UInt32, mode: UInt32) {
+    init(device: UInt64, inode: UInt64, owner: UInt32, mode: UInt32, links: UInt32 = 1) {
         self.device = device
         self.inode = inode
         self.owner = owner
         self.mode = mode
+        self.links = links
     }
 
     init(of handle: borrowing OwnedDescriptor) throws(SystemCallError) {
@@ -28,8 +31,12 @@ struct FileStatus: Hashable {
     private init(folder: CInt, name: String, operation: String) throws(SystemCallError) {
         var status = clinux_status()
         try systemCall(operation) { unsafe clinux_status(folder, name, &status) }
-        self.init(device: status.device, inode: status.inode, owner: status.owner, mode: status.mode)
+        self.init(
+            device: status.device, inode: status.inode, owner: status.owner, mode: status.mode, links: status.links)
     }
+
+    /// Whether the file lies on the kernel's file system of namespaces.
+    var isNamespace: Bool { device == HostNamespace.fileSystem }
 
     var isLink: Bool { mode & S_IFMT == S_IFLNK }
 

@@ -243,6 +243,10 @@ package struct AppendOnlyFile: ~Copyable, Sendable {
         return (own.device, own.inode) == (named.device, named.inode)
     }
 
+    /// Whether the file was removed, or another one put in its place. That it was moved, or its folder, is not noticed: that
+    /// would take a walk along the path.
+    package var isRemoved: Bool { (try? FileStatus(of: descriptor).links) == 0 }
+
     /// Adds `bytes` as a whole, or throws and adds nothing.
     package func append(_ bytes: [UInt8]) throws(SystemCallError) {
         let number = descriptor.rawValue

@@ -100,9 +100,7 @@ package enum NamespaceReference: Hashable, Sendable {
     /// Nearly always the file is the namespace, and the kernel finds it in one step.
     private static func open(name: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
         let path = folder + "/" + name
-        if let handle = try? Files.handle(on: path), let namespace = try? NetworkNamespace(handle, path: path) {
-            return namespace
-        }
+        if let namespace = try? NetworkNamespace(file: path) { return namespace }
         // A link on the way needs the careful resolution, and so does the error for one that is not there.
         return try resolve(path, for: user)
     }
@@ -211,7 +209,7 @@ package enum NamespaceReference: Hashable, Sendable {
         for name in try Files.entries(in: folder).map(\.name) {
             do {
                 let status = try FileStatus(path: folder + "/" + name)
-                if status.device == HostNamespace.fileSystem, body(name, status.inode) { break }
+                if status.isNamespace, body(name, status.inode) { break }
             } catch {
                 if !error.meansAbsent { unknown = unknown ?? error }
             }

@@ -23,19 +23,31 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     /// that has turned out to lie on the kernel's file system of namespaces: opening a file there has no side effect.
     init(_ handle: borrowing OwnedDescriptor, path: String) throws(NamespaceError) {
         do throws(SystemCallError) {
-            let status = try FileStatus(of: handle)
-            guard status.device == HostNamespace.fileSystem else { throw Self.notNetworkNamespace }
+            guard try FileStatus(of: handle).isNamespace else { throw Self.notNetworkNamespace }
             let number = try systemCall("open \(path)") { clinux_reopen(handle.rawValue) }
-            let opened = OwnedDescriptor(adopting: number)
-            guard try systemCall(Self.isNetworkNamespace, { clinux_is_network_namespace(number) }) == 1 else {
-                throw Self.notNetworkNamespace
-            }
-            descriptor = opened
-            inode = status.inode
-            self.path = path
+            try self.init(opened: OwnedDescriptor(adopting: number), path: path)
         } catch {
             throw NamespaceError(error, path: path)
         }
+    }
+
+    /// Opens a file in a folder where only root can put anything, once its name stands for a namespace: the file of a handle is
+    /// found by another walk through proc, which takes as long as all else here.
+    init(file path: String) throws(SystemCallError) {
+        guard try FileStatus(path: path).isNamespace else { throw Self.notNetworkNamespace }
+        let number = try systemCall("open \(path)") { unsafe clinux_open_without_links(path) }
+        try self.init(opened: OwnedDescriptor(adopting: number), path: path)
+    }
+
+    private init(opened: consuming OwnedDescriptor, path: String) throws(SystemCallError) {
+        let status = try FileStatus(of: opened)
+        let number = opened.rawValue
+        guard status.isNamespace,
+            try systemCall(Self.isNetworkNamespace, { clinux_is_network_namespace(number) }) == 1
+        else { throw Self.notNetworkNamespace }
+        descriptor = opened
+        inode = status.inode
+        self.path = path
     }
 
     /// The namespace that a socket is in, for code that has to enter it again.
@@ -47,7 +59,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
         descriptor = opened
     }
 
-    private static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
+    fileprivate static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
     /// The error with which setns(2) itself would refuse such a descriptor.
     static let notNetworkNamespace = SystemCallError(isNetworkNamespace, .invalidArgument)
 
