@@ -13,6 +13,7 @@
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
 #                            checks how they are linked and packed
+#   run.sh --order           writes systemd/function-order anew: the functions that calls execute, for the linker
 #   run.sh --images          makes the container images of what `--release` has built, and runs them
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, upgrade, removal
 #   run.sh --upgrade FOLDER  Debian packages from the release build in FOLDER, of an earlier version, to this one and back
@@ -40,6 +41,9 @@ case ${1:-} in
     ;;
 --release)
     mode=release
+    ;;
+--order)
+    mode=order
     ;;
 --images)
     mode=images
@@ -96,6 +100,16 @@ if [ "$mode" = release ]; then
     build_release
     Tests/binaries.sh "$built"
     Tests/packages.sh "$built"
+    exit
+fi
+if [ "$mode" = order ]; then
+    need_packages "${use_packages[@]}" gcc
+    build=("${release_flags[@]}" --scratch-path .build-order --product kmesh-bypassd)
+    # The map is of the last link, and there may be nothing to link.
+    rm -f .build-order/release/kmesh-bypassd
+    KMESH_NODE=1 "$swift" build "${build[@]}" -Xlinker -Map=.build-order/map
+    unshare --mount --propagation private Tests/FunctionOrder/order.py .build-order/release/kmesh-bypassd .build-order/map \
+        systemd/function-order
     exit
 fi
 if [ "$mode" = images ]; then
