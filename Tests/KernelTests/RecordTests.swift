@@ -177,6 +177,22 @@ extension KernelTests {
             }
         }
 
+        /// The log keeps its name in a folder that has another, so that what is appended to it is found by no daemon.
+        @Test func aStateFolderThatIsMovedIsMadeAgain() async throws {
+            try await Rig.with(["--check-interval", "1"]) { rig in
+                try await rig.on(owner: "alice")
+                let folder = rig.options.stateDirectory
+                try await rig.sandbox.run(["mv", folder, folder + ".moved"], in: .host)
+                try await rig.on(rig.sandbox.peer, owner: "another")
+                try await eventually("both records are there again", within: .seconds(5)) {
+                    (try? rig.recordedInodes().count) == 2
+                }
+                try await rig.sandbox.run(["rm", "-r", folder + ".moved"], in: .host)
+                try await Self.restart(rig) {}
+                #expect(Set(try await rig.list().map(\.owner)) == ["alice", "another"])
+            }
+        }
+
         @Test func aSocketThatIsRemovedIsMadeAgain() async throws {
             try await Rig.with(["--check-interval", "1"]) { rig in
                 let subscriber = try await rig.subscribe()
