@@ -149,8 +149,8 @@ extension NetlinkSocket {
         _ transaction: PreparedTransaction, generation: UInt32?
     ) throws(NetfilterError) -> Transaction.Outcome {
         let operations = transaction.operations
-        var outcome = Transaction.Outcome(created: Array(repeating: 0, count: operations.count))
-        if operations.isEmpty { return outcome }
+        if operations.isEmpty { return Transaction.Outcome(created: []) }
+        var outcome = Transaction.Outcome(created: operations.map { _ in 0 })
         let first = takeSequence(operations.count + 2)
         var failure: NetfilterError?
         let batch = transaction.encoded(sequence: first, generation: generation)
