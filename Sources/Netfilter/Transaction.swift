@@ -13,7 +13,9 @@ package struct Transaction: Hashable, Sendable {
         /// At the head of the chain.
         case insertRule(ChainName, [RuleExpression])
         /// At the end of the chain.
-        case appendRule(ChainName, [RuleExpression])
+        ///
+        /// - Parameter wantsHandle: whether the kernel reports the rule's handle, which takes it a few microseconds.
+        case appendRule(ChainName, [RuleExpression], wantsHandle: Bool = true)
         case deleteRule(ChainName, handle: UInt64)
         /// All rules of the chain.
         case flushChain(ChainName)
@@ -25,7 +27,7 @@ package struct Transaction: Hashable, Sendable {
 
     /// The kernel's report about an executed transaction.
     package struct Outcome: Hashable, Sendable {
-        /// For each operation that makes a rule, the handle that the kernel gave it; 0, which no rule has, for all others.
+        /// For each operation that makes a rule and wants its handle, that; 0, which no rule has, for all others.
         package var created: [UInt64]
         /// The ruleset's generation since then; nil if the kernel did not report it.
         package var generation: UInt32?
@@ -60,9 +62,10 @@ extension Transaction.Operation {
                 MessageType.newChain, family: name.family.rawValue, flags: flags.union(.create), sequence: sequence
             ) { base.put(name, into: $0) }
         case .insertRule(let name, let expressions):
+            appendRule(name, expressions, to: &buffer, flags: flags.union(.echo), sequence: sequence)
+        case .appendRule(let name, let expressions, let wantsHandle):
+            let flags = flags.union(wantsHandle ? [.append, .echo] : .append)
             appendRule(name, expressions, to: &buffer, flags: flags, sequence: sequence)
-        case .appendRule(let name, let expressions):
-            appendRule(name, expressions, to: &buffer, flags: flags.union(.append), sequence: sequence)
         case .deleteRule(let name, let handle):
             buffer.append(MessageType.deleteRule, family: name.family.rawValue, flags: flags, sequence: sequence) {
                 $0.put(NFTA_RULE_TABLE.rawValue, name.table)
@@ -86,7 +89,7 @@ extension Transaction.Operation {
         }
     }
 
-    /// NLM_F_ECHO: the kernel sends the rule back with the handle that it gave it.
+    /// - Parameter flags: with NLM_F_ECHO the kernel sends the rule back with the handle that it gave it.
     private func appendRule(
         _ name: ChainName, _ expressions: [RuleExpression], to buffer: inout MessageBuffer, flags: MessageFlags,
         sequence: UInt32
@@ -97,7 +100,7 @@ extension Transaction.Operation {
         unsafe nftnl_rule_set_str(rule, UInt16(NFTNL_RULE_CHAIN.rawValue), name.chain)
         for expression in expressions { unsafe expression.append(to: rule) }
         buffer.append(
-            MessageType.newRule, family: name.family.rawValue, flags: flags.union([.create, .echo]),
+            MessageType.newRule, family: name.family.rawValue, flags: flags.union(.create),
             sequence: sequence
         ) { unsafe nftnl_rule_nlmsg_build_payload($0.header, rule) }
     }
@@ -109,7 +112,7 @@ extension Transaction.Operation: CustomStringConvertible {
         switch self {
         case .addTable(let family, let table, _): "NEWTABLE \(family.name) \(table)"
         case .addChain(let name, _): "NEWCHAIN \(name)"
-        case .insertRule(let name, _), .appendRule(let name, _): "NEWRULE \(name)"
+        case .insertRule(let name, _), .appendRule(let name, _, _): "NEWRULE \(name)"
         case .deleteRule(let name, let handle): "DELRULE \(name) handle \(handle)"
         case .flushChain(let name): "DELRULE \(name)"
         case .deleteChain(let name): "DELCHAIN \(name)"
@@ -120,7 +123,7 @@ extension Transaction.Operation: CustomStringConvertible {
     package var family: Family {
         switch self {
         case .addTable(let family, _, _), .deleteTable(let family, _): family
-        case .addChain(let name, _), .insertRule(let name, _), .appendRule(let name, _), .deleteRule(let name, _),
+        case .addChain(let name, _), .insertRule(let name, _), .appendRule(let name, _, _), .deleteRule(let name, _),
             .flushChain(let name), .deleteChain(let name):
             name.family
         }

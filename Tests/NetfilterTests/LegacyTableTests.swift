@@ -107,6 +107,25 @@ import Testing
             .redirects(.transparentProxy, at: [.prerouting])
         #expect(found?.map(\.chain) == [ChainName(.ip6, "mangle", "PREROUTING")])
         #expect(found?.map(\.priority) == [-150])
+        // A rule for no protocol there is none; it may be for any.
+        #expect(found?.map(\.takesDatagrams) == [true])
+    }
+
+    @Test("Whether TPROXY takes more than TCP is known", arguments: [Version.four, .six])
+    func transports(_ version: Version) {
+        let samples: [([UInt8], Bool, Bool)] = [([6], false, false), ([6, 17], false, true), ([6], true, true)]
+        for (transports, isInverted, takesDatagrams) in samples {
+            var blob = Blob(version)
+            for transport in transports {
+                let entry = blob.add("TPROXY", size: 64)
+                blob.bytes[entry + version.addresses.transport] = transport
+                if isInverted { blob.bytes[entry + version.inversionOffset] = 0x40 }
+            }
+            let end = blob.add("", verdict: -2)
+            let found = blob.table("mangle", output: end...end, prerouting: 0...end)
+                .redirects(.transparentProxy, at: [.prerouting])
+            #expect(found?.map(\.takesDatagrams) == [takesDatagrams])
+        }
     }
 
     @Test("A jump to itself, or back, ends", .timeLimit(.minutes(1)))

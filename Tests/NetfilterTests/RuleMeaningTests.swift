@@ -44,6 +44,38 @@ import Testing
         #expect(sources([jump] + behind.dropLast()) == (narrowed.isEmpty ? nil : narrowed))
     }
 
+    private static func transport(_ number: UInt8, _ operation: UInt32 = 0, register: UInt32 = 1) -> [UInt8] {
+        loadTransport
+            + Reply.expression(
+                "cmp", Reply.number(1, register), Reply.number(2, operation),
+                Reply.nested(3, Reply.attribute(1, [number])))
+    }
+
+    private static let loadTransport = Reply.expression("meta", Reply.number(2, 16), Reply.number(1, 1))
+
+    private static let transports: [(String, [[UInt8]], Bool)] = [
+        ("any", [tproxy], true), ("tcp", [transport(6) + tproxy], false), ("udp", [transport(17) + tproxy], true),
+        ("not tcp", [transport(6, 1) + tproxy], true), ("both", [transport(6) + tproxy, transport(17) + tproxy], true),
+        ("tcp, -i net1", [transport(6) + interface("net1") + tproxy], false),
+        ("-i net1, tcp", [interface("net1") + transport(6) + tproxy], false),
+        ("tcp, counter", [transport(6) + Reply.expression("counter", []) + tproxy], false),
+        ("another register", [transport(6, register: 2) + tproxy], true),
+        ("changed first", [loadTransport + bitwise(0, 6) + transport(6).dropFirst(loadTransport.count) + tproxy], true),
+        ("udp, -i lo", [transport(6) + tproxy, transport(17) + interface("lo") + tproxy], false),
+    ]
+
+    @Test("Whether TPROXY takes more than TCP from outside is known, over jumps too", arguments: transports)
+    func transport(_ name: String, _ rules: [[UInt8]], _ takesDatagrams: Bool) {
+        let base = ChainGraph.key("PREROUTING")
+        let direct = scan(rules.map { Reply.rule("PREROUTING", $0) })
+        let behind = scan(rules.map { Reply.rule("b", $0) } + [Reply.rule("PREROUTING", Reply.verdict(-3, "b"))])
+        for scan in [direct, behind] {
+            let sources = scan.graph.bases([base], reaching: .datagramProxy)[base] ?? []
+            #expect(sources.contains(.outside) == takesDatagrams)
+            #expect(scan.graph.bases([base], reaching: .transparentProxy)[base]?.contains(.outside) == true)
+        }
+    }
+
     private func scan(_ messages: [[UInt8]]) -> RulesetScan {
         var scan = RulesetScan(
             for: .init(pin: "/sys/fs/bpf/bypass", table: (.inet, "kmesh_bypass"), chains: [] as [ChainName]))

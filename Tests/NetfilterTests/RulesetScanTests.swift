@@ -69,7 +69,7 @@ import Testing
             Reply.rule("OUTPUT", Reply.expression("lookup", Reply.text(1, "map"), Reply.number(3, 0))))
         #expect(scan.graph.chain("OUTPUT").effects == .verdictMap && scan.graph.chain("OUTPUT").ruleCount == 3)
         #expect(scan.graph.chain("a").effects == .destinationNat)
-        #expect(scan.graph.chain("b").effects == .transparentProxy)
+        #expect(scan.graph.chain("b").effects == [.transparentProxy, .datagramProxy])
         let bases = ["OUTPUT", "PREROUTING"].map { ChainGraph.key($0) }
         for effect in [ChainGraph.Effects.destinationNat, .transparentProxy] {
             #expect(scan.graph.bases(Set(bases), reaching: effect) == [bases[0]: [.outside, .loopback]])

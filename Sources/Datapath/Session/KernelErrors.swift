@@ -80,7 +80,7 @@ extension Transaction.Operation {
 extension NetfilterError {
     /// Whether the kernel lacks what the mask's rules are made of, such as nft_fib_inet.
     var isAboutMask: Bool {
-        guard case .refused(.appendRule(let name, _), .noSuchFileOrDirectory, _) = self else { return false }
+        guard case .refused(.appendRule(let name, _, _), .noSuchFileOrDirectory, _) = self else { return false }
         return MaskChain.allCases.contains { $0.chainName == name }
     }
 }

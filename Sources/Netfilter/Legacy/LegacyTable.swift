@@ -40,8 +40,10 @@ struct LegacyTable {
         for hook in hooks {
             guard let start = chains.start[hook] else { continue }
             var marks = MarkChanges()
+            var takesDatagrams = mechanism != .transparentProxy
             func visit(_ offset: Int) {
                 if case .marks(let write) = target(of: offset) { marks.insert(write) }
+                if natRule(of: offset).transport != NatRule.tcp { takesDatagrams = true }
             }
             guard let sources = sources(of: mechanism, from: start, visit) else { return nil }
             if sources.isEmpty { continue }
@@ -50,6 +52,7 @@ struct LegacyTable {
                 priority: mechanism == .nat ? BaseChain.dstnat : BaseChain.mangle,
                 mechanism: mechanism, sources: sources)
             redirect.marks = marks
+            redirect.takesDatagrams = takesDatagrams
             found.append(redirect)
         }
         return found

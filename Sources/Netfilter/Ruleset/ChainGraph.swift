@@ -7,7 +7,7 @@ internal import Linux
 struct ChainGraph {
     /// The possible effects of a chain's rules on a packet.
     struct Effects: OptionSet, Hashable {
-        var rawValue: UInt16
+        var rawValue: UInt32
 
         static let destinationNat = Effects(rawValue: 1)
         static let transparentProxy = Effects(rawValue: 2)
@@ -15,9 +15,11 @@ struct ChainGraph {
         static let verdictMap = Effects(rawValue: 4)
         /// Writes a number into a packet's mark, or into its connection's.
         static let mark = Effects(rawValue: 8)
+        /// Besides `transparentProxy`: not for TCP alone.
+        static let datagramProxy = Effects(rawValue: 16)
 
         /// The same, by a rule for packets that come in by such an interface alone.
-        func by(_ input: InputInterface) -> Effects { Effects(rawValue: rawValue << (4 * input.rawValue)) }
+        func by(_ input: InputInterface) -> Effects { Effects(rawValue: rawValue << (8 * input.rawValue)) }
 
         /// Where packets come in on which they have an effect.
         func sources(of effect: Effects) -> Redirect.Sources {
@@ -40,6 +42,8 @@ struct ChainGraph {
     }
 
     private var chains: [Int: Chain] = [:]
+    /// What rules of any chain do.
+    private var allEffects: Effects = []
     /// Sorted by their targets once all are there.
     private var jumps: [Jump] = []
     /// Whether it has more chains and jumps than are kept: then it is not known what the table does.
@@ -63,6 +67,7 @@ struct ChainGraph {
         var chain = chains[key] ?? Chain()
         chain.ruleCount = chain.ruleCount.addingReportingOverflow(rules.ruleCount).partialValue
         chain.effects.formUnion(rules.effects)
+        allEffects.formUnion(rules.effects)
         chains[key] = chain
     }
 
@@ -94,6 +99,7 @@ struct ChainGraph {
     ///
     /// - Parameter bases: the base chains, to which no verdict can lead.
     func bases(_ bases: Set<Int>, reaching effect: Effects) -> [Int: Redirect.Sources] {
+        if allEffects.sources(of: effect).isEmpty { return [:] }
         let origins = chains.compactMapValues { rules in
             let sources = rules.effects.sources(of: effect)
             return sources.isEmpty ? nil : sources

@@ -106,6 +106,7 @@ struct NatRule: Hashable {
 
     /// IPPROTO_*.
     var transport: UInt8?
+    static let tcp: UInt8 = 6
     /// Destination ports.
     var ports: ClosedRange<UInt16>?
     /// The destinations that the rule is for.

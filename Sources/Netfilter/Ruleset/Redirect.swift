@@ -38,6 +38,8 @@ package struct Redirect: Hashable, Sendable {
     package var priority: Int32
     package var mechanism: Mechanism
     package var sources: Sources
+    /// Whether it may take more than TCP, of what comes in from outside. Known of TPROXY alone.
+    package var takesDatagrams = true
     /// What its rules do to marks, if that is its mechanism; with those of `further`.
     package var marks = MarkChanges()
     /// The number of redirects of the same kind, of the same priority or later, that are not kept.
@@ -57,7 +59,7 @@ package struct Redirect: Hashable, Sendable {
 }
 
 /// The packets that a rule is for, by the interface that they come in by, or leave by in OUTPUT.
-enum InputInterface: UInt16 {
+enum InputInterface: UInt32 {
     case any, loopback, named
 
     /// Where packets come in that such a rule hands to something that takes these.
@@ -117,15 +119,23 @@ extension [Redirect] {
     fileprivate mutating func insert(sorted redirect: Redirect) {
         if count == Redirects.maxOfKind, let last, last.priority <= redirect.priority {
             self[count - 1].further += 1
-            self[count - 1].marks.formUnion(redirect.marks)
+            self[count - 1].merge(redirect)
             return
         }
         insert(redirect, at: firstIndex { $0.priority > redirect.priority } ?? count)
         if count > Redirects.maxOfKind {
             let last = removeLast()
             self[count - 1].further = last.further + 1
-            self[count - 1].marks.formUnion(last.marks)
+            self[count - 1].merge(last)
         }
+    }
+}
+
+extension Redirect {
+    /// Adds the effect of one that is not kept.
+    fileprivate mutating func merge(_ other: Redirect) {
+        marks.formUnion(other.marks)
+        takesDatagrams = takesDatagrams || other.takesDatagrams
     }
 }
 
@@ -149,8 +159,12 @@ extension Ruleset.Chain {
         default: return nil
         }
         guard let sources = effects.first(where: { $0.0 == mechanism.0 })?.1 else { return nil }
-        return Redirect(
+        var redirect = Redirect(
             chain: name, backend: .nftables, hook: base.hook, priority: base.priority, mechanism: mechanism.1,
             sources: sources)
+        if mechanism.1 == .transparentProxy {
+            redirect.takesDatagrams = effects.contains { $0.0 == .datagramProxy && $0.1.contains(.outside) }
+        }
+        return redirect
     }
 }

@@ -30,3 +30,8 @@ extension RuleExpression {
         return unsafe block
     }
 }
+
+extension Family {
+    /// Of `protocol` in struct iphdr, of `nexthdr` in struct ipv6hdr.
+    var transportOffset: UInt32 { self == .ip6 ? 6 : 9 }
+}

@@ -16,6 +16,8 @@ package enum RuleExpression: Hashable, Sendable {
     case dnatToOwnAddress(Family)
     /// The packet came in through `lo`.
     case isFromLoopback
+    /// It came in through another interface (`iif != 1`, which `lo` is in every namespace).
+    case isNotFromLoopback
     /// The packet begins a connection (`ct state new`).
     case isNewConnection
     /// The packet is for an address of this namespace (`fib daddr type local`).
@@ -109,7 +111,16 @@ package enum RuleExpression: Hashable, Sendable {
             }
             // A name fills its register (IFNAMSIZ).
             unsafe Self.compare(Array("lo".utf8) + Array(repeating: 0, count: 14), NFT_CMP_EQ, to: rule)
-        case .isNewConnection: unsafe Self.compareState(Self.new, NFT_CMP_NEQ, to: rule)
+        case .isNotFromLoopback:
+            unsafe Self.add("meta", to: rule) { expression in
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_KEY), NFT_META_IIF.rawValue)
+                unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_META_DREG), NFT_REG_1.rawValue)
+            }
+            unsafe Self.compare(Self.hostOrder(1), NFT_CMP_NEQ, to: rule)
+        // A state is one bit alone.
+        case .isNewConnection:
+            unsafe Self.load(NFT_CT_STATE, to: rule)
+            unsafe Self.compare(Self.hostOrder(Self.new), NFT_CMP_EQ, to: rule)
         case .isNotNewConnection: unsafe Self.compareState(Self.new, NFT_CMP_EQ, to: rule)
         case .isUnknownToConntrack: unsafe Self.compareState(Self.invalid | Self.untracked, NFT_CMP_NEQ, to: rule)
         case .isFirstOfConnection:
@@ -264,11 +275,10 @@ package enum RuleExpression: Hashable, Sendable {
         }
     }
 
-    /// `protocol` of struct iphdr, `nexthdr` of struct ipv6hdr.
     private static func setTransportField(of family: Family, in expression: OpaquePointer) {
         unsafe nftnl_expr_set_u32(
             expression, UInt16(NFTNL_EXPR_PAYLOAD_BASE), NFT_PAYLOAD_NETWORK_HEADER.rawValue)
-        unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_OFFSET), family == .ip ? 9 : 6)
+        unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_OFFSET), family.transportOffset)
         unsafe nftnl_expr_set_u32(expression, UInt16(NFTNL_EXPR_PAYLOAD_LEN), 1)
     }
 

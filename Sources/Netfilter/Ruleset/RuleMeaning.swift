@@ -4,6 +4,10 @@ internal import CLibnftnl
 struct RuleMeaning {
     /// The interface that packets have to come in by, or to leave by.
     private(set) var input = InputInterface.any
+    /// The transport protocol that packets have to have; nil if that is not known.
+    private(set) var transport: UInt8?
+    /// The register that holds a packet's.
+    private var transportRegister: UInt32?
     /// The approximate content of the register.
     private var loaded: Ruleset.Expression.Loaded?
     /// What has been done to that number; nil if that is not known.
@@ -11,12 +15,19 @@ struct RuleMeaning {
 
     mutating func add(_ expression: Ruleset.Expression, _ element: Attribute) {
         switch expression {
-        case .loads(let what): (loaded, change) = (what, element.loadedNumber(what))
+        case .loads(let what):
+            (loaded, change) = (what, element.loadedNumber(what))
+            transportRegister = what == .transport ? element.register(NFTA_META_DREG.rawValue) : nil
         case .comparison(let isEqual):
             if loaded == .interface, isEqual { input = element.isLoopback ? .loopback : .named }
-            (loaded, change) = (nil, nil)
+            if let transportRegister, isEqual, element.register(NFTA_CMP_SREG.rawValue) == transportRegister {
+                transport = element.comparedByte
+            }
+            (loaded, change, transportRegister) = (nil, nil, nil)
         // Whatever it is, it may have changed the register.
-        case .other where change != nil: change = element.bitwise.flatMap { change?.followed(by: $0) }
+        case .other:
+            if change != nil { change = element.bitwise.flatMap { change?.followed(by: $0) } }
+            transportRegister = nil
         default: break
         }
     }
@@ -42,12 +53,22 @@ extension Attribute {
     /// Of an element of NFTA_RULE_EXPRESSIONS that loads a register: the number, or the mark as it is.
     fileprivate func loadedNumber(_ what: Ruleset.Expression.Loaded) -> MarkChange? {
         switch what {
-        case .interface: return nil
+        case .interface, .transport: return nil
         case .mark: return .identity
         case .constant:
             let data = first(NFTA_EXPR_DATA.rawValue)?.first(NFTA_IMMEDIATE_DATA.rawValue)
             return data?.first(NFTA_DATA_VALUE.rawValue)?.hostUInt32.map { MarkChange(value: $0) }
         }
+    }
+
+    /// Of an element of NFTA_RULE_EXPRESSIONS: the number in this attribute.
+    fileprivate func register(_ attribute: UInt32) -> UInt32? {
+        first(NFTA_EXPR_DATA.rawValue)?.first(attribute)?.uint32
+    }
+
+    /// Of a comparison: the byte that is compared with.
+    fileprivate var comparedByte: UInt8? {
+        first(NFTA_EXPR_DATA.rawValue)?.first(NFTA_CMP_DATA.rawValue)?.first(NFTA_DATA_VALUE.rawValue)?.uint8
     }
 
     /// Of an element of NFTA_RULE_EXPRESSIONS: what it does to the register; nil if it is not a `bitwise` with a mask.

@@ -50,6 +50,10 @@ package struct Ruleset: Hashable, Sendable {
             self.expressions = expressions
         }
 
+        package var hasCounter: Bool {
+            expressions.contains { if case .counter = $0 { true } else { false } }
+        }
+
         /// Packets and bytes of the rule's counter; 0 if it has none.
         package var counted: (packets: UInt64, bytes: UInt64) {
             get {
@@ -88,6 +92,8 @@ package struct Ruleset: Hashable, Sendable {
         case comparison(isEqual: Bool)
         /// Writes what was loaded into a mark.
         case sets(Mark)
+        /// Writes what was loaded into the transport protocol of the IP header.
+        case setsTransport(Family)
         /// A target of x_tables that writes a mark.
         case marks(MarkWrite)
         /// Anything else.
@@ -99,6 +105,8 @@ package struct Ruleset: Hashable, Sendable {
 
         package enum Loaded: Hashable, Sendable {
             case interface, constant
+            /// The transport protocol, behind whatever headers of IPv6.
+            case transport
             case mark(Mark)
         }
     }

@@ -111,6 +111,7 @@ extension Attribute {
         if name.isString("nat") { return data.nat }
         if name.isString("redir") { return .destinationNat(nil) }
         if name.isString("tproxy") { return .transparentProxy }
+        if name.isString("payload") { return data.payload }
         if name.isString("ct") { return data.connectionTracking }
         if name.isString("lookup") { return data.lookup }
         return .other
@@ -176,8 +177,18 @@ extension Attribute {
         case NFT_META_IIF.rawValue, NFT_META_IIFNAME.rawValue, NFT_META_OIF.rawValue, NFT_META_OIFNAME.rawValue:
             return .loads(.interface)
         case NFT_META_MARK.rawValue: return .loads(.mark(.packet))
+        case NFT_META_L4PROTO.rawValue: return .loads(.transport)
         default: return .other
         }
+    }
+
+    private var payload: Ruleset.Expression {
+        guard first(NFTA_PAYLOAD_SREG.rawValue) != nil,
+            first(NFTA_PAYLOAD_BASE.rawValue)?.uint32 == NFT_PAYLOAD_NETWORK_HEADER.rawValue,
+            first(NFTA_PAYLOAD_LEN.rawValue)?.uint32 == 1
+        else { return .other }
+        let offset = first(NFTA_PAYLOAD_OFFSET.rawValue)?.uint32
+        return [Family.ip, .ip6].first { $0.transportOffset == offset }.map { .setsTransport($0) } ?? .other
     }
 
     private var connectionTracking: Ruleset.Expression {

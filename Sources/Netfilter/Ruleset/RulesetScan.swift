@@ -113,12 +113,14 @@ struct RulesetScan {
         // Which verdict a map has for which interface is not known.
         case .verdictMap: self.current?.rules.effects.insert(.verdictMap)
         case .destinationNat: self.current?.rules.effects.insert(.destinationNat.by(meaning.input))
-        case .transparentProxy: self.current?.rules.effects.insert(.transparentProxy.by(meaning.input))
+        case .transparentProxy:
+            self.current?.rules.effects.insert(.transparentProxy.by(meaning.input))
+            if meaning.transport != NatRule.tcp { self.current?.rules.effects.insert(.datagramProxy.by(meaning.input)) }
         case .marks(let write): add(write, meaning.input, to: current.key)
         case .sets(let mark):
             if let write = meaning.write(to: mark) { add(write, meaning.input, to: current.key) }
         case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .acceptVerdict, .jump, .loads, .comparison,
-            .other:
+            .setsTransport, .other:
             break
         }
     }
@@ -227,7 +229,7 @@ extension Ruleset {
         }
         let bases = Set(chains.filter { $0.base != nil }.map { ChainGraph.key($0.name.chain) })
         add(scan, of: chains, bases)
-        let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy, .mark]
+        let effects: [ChainGraph.Effects] = [.destinationNat, .transparentProxy, .datagramProxy, .mark]
         let reaching = effects.map { ($0, scan.graph.bases(bases, reaching: $0)) }
         let marks = scan.marks.isEmpty ? [:] : scan.marks(from: bases)
         for chain in chains {
