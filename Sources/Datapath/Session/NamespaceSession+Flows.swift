@@ -153,7 +153,8 @@ extension NamespaceSession {
     /// Whether TCP connections of the namespace are established, or it is not known.
     private func mayHaveConnections() throws(NetfilterError) -> Bool {
         try translatingErrors { () throws(SystemCallError) in
-            try withEntered { () throws(SystemCallError) in try TCPCounters.read() }?.established != 0
+            if let counters { return try counters.read()?.established != 0 }
+            return try withEntered { () throws(SystemCallError) in try TCPCounters.File() }.read()?.established != 0
         }
     }
 
@@ -161,6 +162,13 @@ extension NamespaceSession {
     package func hasListener(on port: UInt16) throws(NetfilterError) -> Bool {
         var diagnostics = try openDiagnostics()
         return try diagnostics.hasListener(on: port)
+    }
+
+    /// Enters the namespace again, which most calls need not.
+    func withEntered<Result: ~Copyable>(
+        _ body: () throws(SystemCallError) -> Result
+    ) throws(SystemCallError) -> Result {
+        try NetworkNamespace(of: socket.shared.descriptor).withEntered(body)
     }
 
     /// A socket of sock_diag's in the namespace.

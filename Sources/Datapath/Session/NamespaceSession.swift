@@ -23,6 +23,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private let cache: RulesetCache
     private let detail: Detail
     let closer: DeferredCloser
+    /// What the kernel counts of TCP in the namespace, opened where that is likely to be asked for.
+    let counters: TCPCounters.File?
     /// nil until they have been read.
     private(set) var legacy: LegacyTables?
     /// The namespace's own number, never given twice; nil before Linux 5.14.
@@ -59,7 +61,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache,
         closer: DeferredCloser
     ) throws(BypassError) {
-        let inside = try Self.enter(namespace, detail)
+        let inside = try Self.enter(namespace, detail, isMasked: cache.hasTransparentProxy(namespace.inode))
         inode = namespace.inode
         path = namespace.path
         self.matcher = matcher
@@ -67,26 +69,32 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         self.detail = detail
         self.closer = closer
         legacy = inside.legacy
+        counters = inside.counters
         cookie = inside.socket.namespaceCookie
         socket = inside.socket
     }
 
     deinit {
         closer.add(socket.shared)
+        if let counters { closer.add(counters.shared) }
     }
 
     private struct Inside: ~Copyable {
         var socket: NetlinkSocket
         var legacy: LegacyTables?
+        var counters: TCPCounters.File?
     }
 
+    /// - Parameter isMasked: whether the namespace has had TPROXY, which a bypass masks.
     private static func enter(
-        _ namespace: borrowing NetworkNamespace, _ detail: Detail
+        _ namespace: borrowing NetworkNamespace, _ detail: Detail, isMasked: Bool
     ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.withEntered { () throws(SystemCallError) -> Inside in
                 let legacy = detail != .ownRules ? try LegacyTables.read() : nil
-                return Inside(socket: try NetlinkSocket(), legacy: legacy)
+                let isMasked = isMasked || legacy?.redirects.contains { $0.mechanism == .transparentProxy } == true
+                let counters = detail == .full && isMasked ? try TCPCounters.File() : nil
+                return Inside(socket: try NetlinkSocket(), legacy: legacy, counters: counters)
             }
         } catch {
             throw BypassError(error)
@@ -266,13 +274,6 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func leadsHome(_ other: OtherNat) -> Bool {
         if other.destination == other.target { return false }
         return (try? addresses())?.contains(other.target) == true
-    }
-
-    /// Enters the namespace again, which most calls need not.
-    func withEntered<Result: ~Copyable>(
-        _ body: () throws(SystemCallError) -> Result
-    ) throws(SystemCallError) -> Result {
-        try NetworkNamespace(of: socket.shared.descriptor).withEntered(body)
     }
 
     /// The namespace's addresses, read once they are needed.

@@ -114,6 +114,13 @@ package final class RulesetCache: Sendable {
         return ruleset
     }
 
+    /// Whether TPROXY was found in a namespace, or in another one with its number.
+    func hasTransparentProxy(_ inode: UInt64) -> Bool {
+        state.withLock {
+            $0.rulesets[inode]?.observation.redirects.contains { $0.mechanism == .transparentProxy } == true
+        }
+    }
+
     /// Keeps a ruleset that lasts; of another one nothing is kept.
     func insert(_ ruleset: CachedRuleset, of inode: UInt64) {
         guard ruleset.isLasting else { return remove(inode) }

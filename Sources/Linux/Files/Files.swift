@@ -14,7 +14,7 @@ package enum Files {
     /// The same of a file in the calling thread's own folder in proc, such as `net/dev`: what is in `net` is of the network
     /// namespace that the thread is in now.
     package static func read(ofThread name: StaticString) throws(SystemCallError) -> [UInt8] {
-        let descriptor = try openOfThread(name)
+        let descriptor = try openFile(ofThread: name)
         let number = descriptor.rawValue
         // Most of these files are empty most of the time.
         var start: UInt64 = 0
@@ -28,7 +28,7 @@ package enum Files {
 
     /// In a network namespace of another user namespace, some of these files are that user's and closed to all others. To open
     /// one of them CAP_DAC_READ_SEARCH is raised: nothing that a client names is opened with it.
-    private static func openOfThread(_ name: StaticString) throws(SystemCallError) -> OwnedDescriptor {
+    static func openFile(ofThread name: StaticString) throws(SystemCallError) -> OwnedDescriptor {
         func open() throws(SystemCallError) -> OwnedDescriptor {
             OwnedDescriptor(
                 adopting: try systemCall("open /proc/thread-self/\(name)") {
