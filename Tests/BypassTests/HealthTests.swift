@@ -76,18 +76,18 @@ import Testing
 
     @Test("TPROXY is overridden by a whole mask, and by nothing less")
     func mask() {
-        let whole: PairMap<MaskChain, Observation.GuardChain> = [
-            .mask: .intact([.ip, .ip6]), .unmask: .intact([.ip, .ip6]),
+        let whole: PairMap<MaskChain, Observation.MaskHalf> = [
+            .mask: .intact(Mask([.ip, .ip6])), .unmask: .intact(Mask([.ip, .ip6])),
         ]
         let masked = health(of: [.tproxy()]) { $0.maskChains = whole }
         #expect(masked.state == .on && masked.effective && masked.warnings == [])
         for missing in MaskChain.allCases {
-            for half in [nil, .damaged, .intact([.ip])] as [Observation.GuardChain?] {
+            for half in [nil, .damaged, .intact(Mask([.ip6]))] as [Observation.MaskHalf?] {
                 let health = health(of: [.tproxy()]) {
                     $0.maskChains = whole
                     $0.maskChains[missing] = half
                 }
-                #expect(health.state == .degraded && health.effective == (half == .intact([.ip])))
+                #expect(health.state == .degraded && !health.effective)
                 #expect(health.warnings.first == .maskMissing)
             }
         }
@@ -158,7 +158,7 @@ import Testing
     func way(_ redirects: [Redirect], _ hooks: HookSet, _ effect: BypassStatus.Effect, _ codes: [String]) {
         var observation = Observation.bypassedIstio(hooks)
         observation.redirects = redirects
-        observation.maskChains = [.mask: .intact([.ip, .ip6]), .unmask: .intact([.ip, .ip6])]
+        observation.maskChains = [.mask: .intact(Mask([.ip, .ip6])), .unmask: .intact(Mask([.ip, .ip6]))]
         let health = Health(observation)
         #expect(health.effect == effect)
         #expect(Set(health.warnings.map(\.code)) == Set(codes))

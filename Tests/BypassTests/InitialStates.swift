@@ -59,12 +59,14 @@ enum Disturbance: CaseIterable, Sendable {
     case unmaskGone
     /// A sidecar's init comes late.
     case tproxyAdded
+    /// It takes UDP, too, and another family.
+    case tproxyWidened
     /// The pinned map was replaced: rules that stand ask one that no one writes to.
     case mapLost
     case deadlinePasses
 
     /// Those that leave TPROXY out, without which there are far fewer states.
-    static let usual = allCases.filter { $0 != .tproxyAdded && $0 != .unmaskGone }
+    static let usual = allCases.filter { ![.tproxyAdded, .tproxyWidened, .unmaskGone].contains($0) }
 
     /// nil if it would change nothing new.
     func applied(to state: ModelNamespace) -> ModelNamespace? {
@@ -80,7 +82,7 @@ enum Disturbance: CaseIterable, Sendable {
             state.tables = [:]
             state.guardChains = nil
             state.maskChains = [:]
-            state.hasTPROXY = false
+            state.tproxy = nil
             state.isGuardShared = false
         case .guardGone:
             state.guardChains = nil
@@ -88,7 +90,8 @@ enum Disturbance: CaseIterable, Sendable {
             state.isGuardShared = false
         case .guardChainGone: state.guardChains?[.output] = nil
         case .unmaskGone: state.maskChains[.unmask] = nil
-        case .tproxyAdded: state.hasTPROXY = true
+        case .tproxyAdded: state.tproxy = state.tproxy ?? Mask([.ip], hidesDatagrams: false)
+        case .tproxyWidened: state.tproxy = state.tproxy.map { _ in Mask([.ip, .ip6]) }
         case .mapLost:
             state.entry = nil
             state.changeRules { rules in
@@ -97,7 +100,7 @@ enum Disturbance: CaseIterable, Sendable {
             state.guardChains = state.guardChains?.mapValues {
                 .init(families: $0.families, isStale: true, traffic: $0.traffic)
             }
-            state.maskChains = state.maskChains.mapValues { .init(families: $0.families, isStale: true) }
+            state.maskChains = state.maskChains.mapValues { .init(mask: $0.mask, isStale: true) }
         case .deadlinePasses:
             guard let deadline = state.entry?.deadline, deadline > MapEntry.expired else { return nil }
             state.entry?.deadline = state.now

@@ -32,9 +32,14 @@ struct ModelNamespace: Hashable, Sendable {
 
     var tables: PairMap<Family, Table> = [:]
     var guardChains: PairMap<Hook, GuardChain>?
-    var maskChains: PairMap<MaskChain, GuardChain> = [:]
-    /// Whether the mesh takes inbound connections by TPROXY.
-    var hasTPROXY = false
+    struct MaskHalf: Hashable, Sendable {
+        var mask: Mask
+        var isStale = false
+    }
+
+    var maskChains: PairMap<MaskChain, MaskHalf> = [:]
+    /// What the mesh takes by TPROXY.
+    var tproxy: Mask?
     /// Something of another program's is in the guard's table.
     var isGuardShared = false
     var entry: MapEntry?
@@ -58,8 +63,12 @@ struct ModelNamespace: Hashable, Sendable {
             }
         }
         observation.guardChains = guardChains?.mapValues { .intact($0.families, $0.traffic) }
-        observation.maskChains = maskChains.mapValues { .intact($0.families) }
-        if hasTPROXY { observation.redirects = [.tproxy()] }
+        observation.maskChains = maskChains.mapValues { .intact($0.mask) }
+        if let tproxy {
+            var redirect = Observation.Redirect.tproxy(tproxy.families)
+            redirect.takesDatagrams = tproxy.hidesDatagrams
+            observation.redirects = [redirect]
+        }
         observation.isGuardShared = isGuardShared
         return observation
     }
@@ -85,6 +94,14 @@ struct ModelNamespace: Hashable, Sendable {
     var isMasked: Bool {
         guard let entry, entry.isLive(at: now) else { return false }
         return MaskChain.all.allSatisfy { maskChains[$0].map { !$0.isStale } ?? false }
+    }
+
+    /// Whether TPROXY takes something of these families that a mask would hide.
+    func isExposed(_ families: FamilySet) -> Bool {
+        guard var tproxy else { return false }
+        tproxy.families.formIntersection(families)
+        if tproxy.families.isEmpty { return false }
+        return !isMasked || !MaskChain.all.allSatisfy { maskChains[$0]?.mask.covers(tproxy) == true }
     }
 
     /// The same with handles that do not remember how it came to be: for comparing.
@@ -170,9 +187,9 @@ struct ModelNamespace: Hashable, Sendable {
             try check(guardChains != nil && !isGuardShared)
             guardChains = nil
             maskChains = [:]
-        case .createMask(let families):
+        case .createMask(let mask):
             try check(guardChains != nil && maskChains.isEmpty)
-            for chain in MaskChain.all { maskChains[chain] = GuardChain(families: FamilySet(families)) }
+            maskChains = [.mask: MaskHalf(mask: mask), .unmask: MaskHalf(mask: Mask(mask.families))]
         case .deleteMaskChain(let chain):
             try check(maskChains[chain] != nil)
             maskChains[chain] = nil
@@ -183,6 +200,8 @@ struct ModelNamespace: Hashable, Sendable {
 }
 
 extension Observation.Redirect {
+    static func tproxy(_ families: FamilySet) -> Self { tproxy(priority: Guard.maskedPriority, families) }
+
     static func tproxy(priority: Int32 = Guard.maskedPriority, _ families: FamilySet = [.ip]) -> Self {
         Self(
             mechanism: .transparentProxy, hook: .prerouting, families: families, priority: priority, natChain: nil,

@@ -135,9 +135,9 @@ extension ModelNamespace {
         if HookSet(guardChains?.map(\.key) ?? []) != HookSet(Hook.all.filter { hooks.traffic(at: $0) != nil }) {
             return "other chains in the guard"
         }
-        let takesMask = hooks.contains(.prerouting) && (hasTPROXY || entry?.created.contains(.mask) == true)
+        let takesMask = hooks.contains(.prerouting) && (tproxy != nil || entry?.created.contains(.mask) == true)
         if isMasked != takesMask || maskChains.count != (takesMask ? 2 : 0) { return "the mask is not as desired" }
-        if hasTPROXY && hooks.contains(.prerouting) && !isMasked { return "TPROXY takes connections" }
+        if hooks.contains(.prerouting) && isExposed(FamilySet(families)) { return "TPROXY takes connections" }
         // A stale mark would take away, at the next off, what another program makes meanwhile.
         let stale = entry?.created.filter { created in
             switch created {

@@ -73,4 +73,19 @@ import Testing
         #expect(insert.map { $0.rule?.isOurs(Self.pin) } == [true])
         #expect(insert.first?.rule?.chain == NATChain(.ip6, .prerouting).chainName)
     }
+
+    @Test("A mask is recognized by the rules that it is made of, and taken for no other", arguments: Mask.all)
+    func masks(_ mask: Mask) {
+        for chain in MaskChain.all {
+            var made = prepared.transaction(of: [.createMask(mask)]).operations.compactMap(\.rule)
+                .filter { $0.chain == chain.chainName }
+            for index in made.indices { made[index].counted = (7, 420) }
+            let found = prepared.masks.filter { $0.isMade(of: made, in: chain.chainName) }.map(\.mask)
+            // What is written back is so for all that a family's mask can hide.
+            let expected = Mask.all.filter { chain == .mask ? $0 == mask : $0.families == mask.families }
+            #expect(found == expected)
+            made.removeLast()
+            #expect(!prepared.masks.contains { $0.isMade(of: made, in: chain.chainName) && $0.mask == mask })
+        }
+    }
 }

@@ -138,6 +138,39 @@ extension KernelTests {
             }
         }
 
+        /// The mask hides what TPROXY takes, and no more: it is made for more as soon as that is.
+        @Test(arguments: ["iptables-nft", "iptables-legacy"])
+        func whatTPROXYTakesLaterIsMasked(_ tool: String) async throws {
+            try await Rig.with(["--check-interval", "1"]) { rig in
+                let sandbox = rig.sandbox
+                let rule = "-t mangle -A PREROUTING -p tcp --dport 1 -j TPROXY --on-port 15006 --tproxy-mark 0x539"
+                try await sandbox.run([tool] + rule.split(separator: " ").map(String.init), in: .pod)
+                #expect(try await rig.on().effective)
+                try await sandbox.installTPROXY(tool == "iptables-nft" ? .iptables : .iptablesLegacy)
+                try await eventually("IPv6 is masked, too", within: .seconds(5)) {
+                    try await rig.status().effective
+                }
+                #expect(try await sandbox.paths == .app)
+                let datagrams = "-t mangle -A PREROUTING -p udp --dport 5300 -j TPROXY --on-port 15006"
+                try await sandbox.run([tool] + datagrams.split(separator: " ").map(String.init), in: .pod)
+                try await eventually("UDP is masked, too", within: .seconds(5)) { try await rig.status().effective }
+                #expect(try await Self.answeredDatagrams(sandbox) == 5)
+                #expect(try await sandbox.paths == .app)
+
+                // What it took once it may take again.
+                let removed = datagrams.replacing("-A", with: "-D")
+                try await sandbox.run([tool] + removed.split(separator: " ").map(String.init), in: .pod)
+                let on = try await rig.on()
+                #expect(on.changed == false && on.effective)
+                try await sandbox.run([tool] + datagrams.split(separator: " ").map(String.init), in: .pod)
+                #expect(try await rig.status().effective)
+                #expect(try await Self.answeredDatagrams(sandbox) == 5)
+                try await rig.off()
+                #expect(try await sandbox.paths == Paths(inbound: .sidecar, outbound: .app))
+                #expect(try await Self.answeredDatagrams(sandbox) == 0)
+            }
+        }
+
         /// Whatever conntrack is not to see: what TPROXY does not take arrives as it did before.
         @Test(arguments: ["iptables-nft", "iptables-legacy"])
         func untrackedDatagramsStillArrive(_ tool: String) async throws {

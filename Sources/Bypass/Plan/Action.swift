@@ -17,8 +17,8 @@ package enum Action: Hashable, Sendable {
     /// Other rules in a chain of the guard's: no packet finds it without rules.
     case replaceGuardRules(Hook, [Family], Traffic)
     case deleteGuardChain(Hook)
-    /// Both of the mask's chains in the guard's table, with their rules for these families.
-    case createMask([Family])
+    /// Both of the mask's chains in the guard's table, with their rules.
+    case createMask(Mask)
     case deleteMaskChain(MaskChain)
     /// With all that is in it.
     case deleteGuardTable
@@ -105,8 +105,8 @@ extension Observation {
             .replaceGuardRules(let hook, let families, let traffic):
             guardChains?[hook] = .intact(FamilySet(families), traffic)
         case .deleteGuardChain(let hook): guardChains?[hook] = nil
-        case .createMask(let families):
-            for chain in MaskChain.all { maskChains[chain] = .intact(FamilySet(families)) }
+        case .createMask(let mask):
+            maskChains = [.mask: .intact(mask), .unmask: .intact(Mask(mask.families))]
         case .deleteMaskChain(let chain): maskChains[chain] = nil
         case .deleteGuardTable:
             guardChains = nil

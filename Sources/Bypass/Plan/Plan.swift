@@ -21,7 +21,7 @@ package struct Plan: Hashable, Sendable {
 
     /// Removes what is left of a mask that is not whole: one of its two chains alone breaks connections.
     package init(removingDamagedMaskOf observation: Observation) {
-        guard !observation.isMasked(FamilySet(observation.families)) else { return }
+        guard observation.mask == nil else { return }
         Self.removeMask(observation, &actions)
     }
 
@@ -55,9 +55,9 @@ package struct Plan: Hashable, Sendable {
                 }
             }
         }
-        let isMasked = hooks.contains(.prerouting) && observation.takesMask(FamilySet(families))
-        if isMasked { created.insert(.mask) } else { created.remove(.mask) }
-        Self.makeGuard(hooks, isMasked: isMasked, observation, trusted, families, &ruleset)
+        let mask = hooks.contains(.prerouting) ? observation.desiredMask(FamilySet(families)) : nil
+        if mask != nil { created.insert(.mask) } else { created.remove(.mask) }
+        Self.makeGuard(hooks, mask, observation, trusted, families, &ruleset)
 
         let entry = MapEntry(deadline: deadline, hooks: hooks, scope: scope, created: created)
         var prepared = observation.entry ?? MapEntry(deadline: MapEntry.expired, hooks: [], scope: scope)
@@ -91,7 +91,7 @@ package struct Plan: Hashable, Sendable {
 
     /// A hook that stays keeps its guard untouched: no packet may find it gone for a moment.
     private static func makeGuard(
-        _ hooks: HookSet, isMasked: Bool, _ observation: Observation, _ trusted: Bool, _ families: [Family],
+        _ hooks: HookSet, _ mask: Mask?, _ observation: Observation, _ trusted: Bool, _ families: [Family],
         _ actions: inout [Action]
     ) {
         let covered = FamilySet(families)
@@ -108,9 +108,9 @@ package struct Plan: Hashable, Sendable {
                     actions.append(.replaceGuardRules(hook, families, traffic))
                 }
             }
-            if isMasked && observation.isMasked(covered) { return }
+            if let mask, observation.mask == mask { return }
             removeMask(observation, &actions)
-            if isMasked { actions.append(.createMask(families)) }
+            if let mask { actions.append(.createMask(mask)) }
             return
         }
         if let present { remove(present, observation, &actions) }
@@ -118,7 +118,7 @@ package struct Plan: Hashable, Sendable {
         for hook in Hook.all {
             if let traffic = hooks.traffic(at: hook) { actions.append(.createGuardChain(hook, families, traffic)) }
         }
-        if isMasked { actions.append(.createMask(families)) }
+        if let mask { actions.append(.createMask(mask)) }
     }
 
     private static func removeMask(_ observation: Observation, _ actions: inout [Action]) {

@@ -119,8 +119,9 @@ package struct Health: Hashable, Sendable {
             }
             if !isGuarded { damage.append(.guardMissing(hook)) }
         }
-        let families = FamilySet(observation.families)
-        if hooks.contains(.prerouting), observation.takesMask(families), !observation.isMasked(families) {
+        if hooks.contains(.prerouting), let needed = observation.neededMask(FamilySet(observation.families)),
+            observation.mask?.covers(needed) != true, observation.takesMask(needed)
+        {
             damage.append(.maskMissing)
         }
         return damage
@@ -151,7 +152,8 @@ extension Observation.Redirect {
             if isOverriddenByGuard(direction, in: observation) { return true }
             guard let chain = natChain.flatMap(observation.chain) else { return false }
             return chain.ownIsFirst && chain.ownTraffic.includes(direction, at: hook)
-        case .transparentProxy: return direction == .prerouting && isMaskable && observation.isMasked(families)
+        case .transparentProxy:
+            return direction == .prerouting && isMaskable && observation.mask?.covers(mask) == true
         // It marks every packet of a connection: what it has marked cannot be distinguished from what a connection through the proxy
         // needs.
         case .mark: return false
@@ -172,6 +174,9 @@ extension Observation.Redirect {
         mechanism == .transparentProxy && hook == .prerouting && priority == Guard.maskedPriority
             && sources.contains(.outside)
     }
+
+    /// What hides from it all that it may take.
+    fileprivate var mask: Mask { Mask(families, hidesDatagrams: takesDatagrams) }
 }
 
 extension Observation {
@@ -211,16 +216,35 @@ extension Observation {
 
     /// Whether TPROXY would take inbound connections, and the mask's chains keep them from it.
     package var hidesFromTransparentProxy: Bool {
-        redirects.contains(where: \.isMaskable) && isMasked(FamilySet(families))
+        guard let needed = maskForRedirects(FamilySet(families)) else { return false }
+        return mask?.covers(needed) == true
     }
 
-    /// Whether a bypass of inbound connections takes a mask: TPROXY is there, or was.
-    var needsMask: Bool {
-        redirects.contains(where: \.isMaskable) || entry?.created.contains(.mask) == true
+    /// What hides from TPROXY all that it may take now, in these families; nil if there is no TPROXY.
+    private func maskForRedirects(_ families: FamilySet) -> Mask? {
+        let masks = redirects.filter(\.isMaskable).map(\.mask)
+        guard let first = masks.first else { return nil }
+        var needed = masks.dropFirst().reduce(first) { $0.union($1) }
+        needed.families.formIntersection(families)
+        return needed.families.isEmpty ? nil : needed
     }
 
-    /// Whether it has one, or gets one: not where the kernel has refused it.
-    func takesMask(_ families: FamilySet) -> Bool { needsMask && (!lacksMask || isMasked(families)) }
+    /// The least that a bypass of inbound connections has to mask; nil if it takes no mask. Where TPROXY was, and may come back,
+    /// a mask stays: of what it takes then nothing is known.
+    func neededMask(_ families: FamilySet) -> Mask? {
+        if let needed = maskForRedirects(families) { return needed }
+        return entry?.created.contains(.mask) == true ? mask ?? Mask(families) : nil
+    }
+
+    /// Whether a bypass has such a mask, or gets it: not where the kernel has refused one.
+    func takesMask(_ needed: Mask) -> Bool { !lacksMask || mask?.covers(needed) == true }
+
+    /// The mask that a bypass of inbound connections is to have; nil for none. What stands and hides more is kept: what
+    /// TPROXY took once it may take again.
+    func desiredMask(_ families: FamilySet) -> Mask? {
+        guard let needed = neededMask(families), takesMask(needed) else { return nil }
+        return mask.map { needed.union($0) } ?? needed
+    }
 }
 
 /// The table that overrides redirects in whatever table they are.

@@ -62,6 +62,25 @@ package enum MaskChain: Hashable, Sendable, CaseIterable {
     case unmask
 }
 
+/// The packets that the mask hides from TPROXY: the first ones of TCP connections, or those and all of UDP.
+package struct Mask: Hashable, Sendable {
+    package var families: FamilySet
+    package var hidesDatagrams: Bool
+
+    package init(_ families: FamilySet, hidesDatagrams: Bool = true) {
+        self.families = families
+        self.hidesDatagrams = hidesDatagrams
+    }
+
+    func covers(_ other: Mask) -> Bool {
+        families.isSuperset(of: other.families) && (hidesDatagrams || !other.hidesDatagrams)
+    }
+
+    package func union(_ other: Mask) -> Mask {
+        Mask(families.union(other.families), hidesDatagrams: hidesDatagrams || other.hidesDatagrams)
+    }
+}
+
 /// An object that the daemon created in a namespace because it was missing, and removes again.
 package enum CreatedObject: Hashable, Sendable {
     case table(Family)

@@ -56,6 +56,13 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
+    /// One of the mask's two chains.
+    package enum MaskHalf: Hashable, Sendable {
+        /// Where and what it was made as, for these packets. `unmask` is for all that `mask` may have written to.
+        case intact(Mask)
+        case damaged
+    }
+
     /// A base chain that takes connections to a proxy.
     package struct Redirect: Hashable, Sendable {
         package enum Mechanism: Hashable, Sendable {
@@ -72,6 +79,8 @@ package struct Observation: Hashable, Sendable {
         package var priority: Int32
         /// The interfaces whose packets it takes, in PREROUTING.
         package var sources: SourceSet
+        /// Whether it may take UDP, too. Known of TPROXY alone.
+        package var takesDatagrams = true
         /// iptables' own nat chain, where it is one: our RETURN at its head overrides it.
         package var natChain: NATChain?
         /// For people, such as `ip nat PREROUTING (iptables-legacy)`.
@@ -135,7 +144,7 @@ package struct Observation: Hashable, Sendable {
     /// nil if the guard's table is not there.
     package var guardChains: PairMap<Hook, GuardChain>?
     /// The chains in the guard's table that hide new inbound connections from TPROXY.
-    package var maskChains: PairMap<MaskChain, GuardChain> = [:]
+    package var maskChains: PairMap<MaskChain, MaskHalf> = [:]
     /// Another program has put something into the guard's table: that has to stay.
     package var isGuardShared = false
     /// The guard's rules ask the program at our pin, or there is nothing in its table. Otherwise it is that of a daemon that
@@ -210,9 +219,12 @@ package struct Observation: Hashable, Sendable {
         guardChains?[natChain.hook]?.traffic(of: natChain.family)
     }
 
-    /// Whether the mask hides the first packets of these families' connections, and both its chains are there.
-    func isMasked(_ families: FamilySet) -> Bool {
-        MaskChain.all.allSatisfy { maskChains[$0]?.covers(families) ?? false }
+    /// The mask, if both its chains are there and one writes back what the other one writes.
+    var mask: Mask? {
+        guard case .intact(let mask) = maskChains[.mask], case .intact(let unmask) = maskChains[.unmask],
+            unmask.covers(mask)
+        else { return nil }
+        return mask
     }
 
     /// The families that the bypass was made for: without IPv6 where the kernel could do no nat for it.

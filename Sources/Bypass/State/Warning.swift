@@ -125,7 +125,7 @@ package enum Warning: Hashable, Sendable {
         case .guardMissing(let hook):
             "chain \(hook.chain) of table inet \(Guard.table) is missing or was changed: \(Self.remedy)"
         case .maskMissing:
-            "the chains \(MaskChain.mask.name) and \(MaskChain.unmask.name) of table inet \(Guard.table) are missing or were changed: \(Self.remedy)"
+            "the chains \(MaskChain.mask.name) and \(MaskChain.unmask.name) of table inet \(Guard.table) are missing, were changed, or hide less from TPROXY than it takes: \(Self.remedy)"
         case .notRecorded(let reason):
             "the bypass is on, but its owner and reason will be lost when the daemon restarts: \(reason)"
         case .contested(let seconds):

@@ -174,7 +174,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private func cacheable(_ ruleset: Ruleset) -> CachedRuleset {
         // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin)
+        CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin, masks: matcher.operations.masks)
     }
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {

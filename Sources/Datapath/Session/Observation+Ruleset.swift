@@ -6,8 +6,10 @@ internal import Netfilter
 extension Observation {
     /// The part that nf_tables shows.
     ///
-    /// - Parameter pin: what makes a rule ours: it asks the program that is pinned there.
-    init(_ ruleset: Ruleset, pin: String) {
+    /// - Parameters:
+    ///   - pin: what makes a rule ours: it asks the program that is pinned there.
+    ///   - masks: those that are recognized.
+    init(_ ruleset: Ruleset, pin: String, masks: [PreparedMask]) {
         self.init(now: 0)
         isSettled = ruleset.isSettled
         let rules = Dictionary(grouping: ruleset.rules, by: \.chain)
@@ -15,7 +17,7 @@ extension Observation {
             tables[family] = Table(family, ruleset, rules, pin)
         }
         guardChains = Self.guardChains(ruleset, rules, pin)
-        maskChains = Self.maskChains(ruleset, rules, pin)
+        maskChains = Self.maskChains(ruleset, rules, masks)
         isGuardShared =
             Self.guardTable(ruleset).map { Int($0.use) > (guardChains?.count ?? 0) + maskChains.count } ?? false
         isGuardOurs = Self.isGuardOurs(ruleset, pin)
@@ -75,19 +77,16 @@ extension Observation {
 }
 
 extension Observation {
-    private static let maskedFamilies: [[Bypass.Family]] = [[.ip, .ip6], [.ip], [.ip6]]
-
     private static func maskChains(
-        _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ pin: String
-    ) -> PairMap<MaskChain, GuardChain> {
-        var found: PairMap<MaskChain, GuardChain> = [:]
+        _ ruleset: Ruleset, _ rules: [ChainName: [Ruleset.Rule]], _ masks: [PreparedMask]
+    ) -> PairMap<MaskChain, MaskHalf> {
+        var found: PairMap<MaskChain, MaskHalf> = [:]
         for half in MaskChain.allCases {
             guard let chain = ruleset.chains.first(where: { $0.name == half.chainName }) else { continue }
             let isInPlace = chain.base == half.base && guardTable(ruleset)?.isDormant == false
-            let families = Self.maskedFamilies.first { families in
-                rules[chain.name, default: []].areMade(of: RuleTemplates.maskRules(pin, half, families))
-            }
-            found[half] = families.flatMap { isInPlace ? .intact(FamilySet($0)) : nil } ?? .damaged
+            // The rules of `unmask` are the same whatever is hidden: the first mask is that which hides most.
+            let made = masks.first { $0.isMade(of: rules[chain.name, default: []], in: chain.name) }
+            found[half] = made.flatMap { isInPlace ? .intact($0.mask) : nil } ?? .damaged
         }
         return found
     }
@@ -189,18 +188,6 @@ extension Observation.Unreadable {
     }
 }
 
-extension [Ruleset.Rule] {
-    /// Whether they are these, in this order and in each expression's kind, whatever they have counted.
-    fileprivate func areMade(of expressions: [[RuleExpression]]) -> Bool {
-        guard count == expressions.count else { return false }
-        return zip(self, expressions).allSatisfy { rule, expressions in
-            var rule = rule
-            rule.counted = (0, 0)
-            return rule.expressions == PreparedOperation(.appendRule(rule.chain, expressions)).rule?.expressions
-        }
-    }
-}
-
 extension Observation.Redirect {
     /// nil for a redirect in a family that a bypass does not cover, and for a chain that only marks packets.
     ///
@@ -223,6 +210,7 @@ extension Observation.Redirect {
             sources: SourceSet(found.sources), natChain: natChain,
             name: found.chain.forPeople + (found.backend == .legacy ? " (iptables-legacy)" : ""), further: found.further
         )
+        takesDatagrams = found.takesDatagrams
     }
 }
 

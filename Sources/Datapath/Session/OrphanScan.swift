@@ -23,7 +23,8 @@ package enum OrphanScan {
                 let legacy = try LegacyTables.read()
                 return Inside(socket: try NetlinkSocket(), legacy: legacy)
             }
-            let observation = Observation(try Self.ruleset(by: &inside.socket, pin), pin: pin)
+            // A mask that is not recognized stands in a table that is.
+            let observation = Observation(try Self.ruleset(by: &inside.socket, pin), pin: pin, masks: [])
                 .merging(legacy: inside.legacy, entry: nil, now: 0)
             return Found(ownChains: observation.ownChains, foreignBypasses: observation.foreignBypasses)
         } catch {

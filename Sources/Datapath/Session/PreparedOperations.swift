@@ -11,6 +11,9 @@ struct PreparedOperations: Sendable {
     /// The rules of a namespace that are read in full.
     let interest: Ruleset.Interest
 
+    /// The rules of every mask that there is, by which it is recognized.
+    let masks: [PreparedMask]
+
     /// The usual size of a batch.
     private static let usualCount = 16
 
@@ -22,6 +25,10 @@ struct PreparedOperations: Sendable {
         }
         self.operations = operations
         interest = RuleTemplates.interest(pin)
+        masks = Mask.all.map { mask in
+            let rules = Action.createMask(mask).index.map { operations[$0].compactMap(\.rule) } ?? []
+            return PreparedMask(mask: mask, rules: Dictionary(grouping: rules, by: \.chain))
+        }
     }
 
     /// The operations of an action; none if it is not in the ruleset.
@@ -40,8 +47,25 @@ struct PreparedOperations: Sendable {
     }
 }
 
+/// A mask, and the rules of its chains as the kernel shows them.
+struct PreparedMask: Sendable {
+    let mask: Mask
+    fileprivate let rules: [ChainName: [Ruleset.Rule]]
+
+    /// Whether these rules are those of a chain, in this order and in each expression's kind, whatever they have counted.
+    func isMade(of found: [Ruleset.Rule], in chain: ChainName) -> Bool {
+        let rules = rules[chain, default: []]
+        return found.count == rules.count
+            && zip(found, rules).allSatisfy { found, rule in
+                var found = found
+                found.counted = (0, 0)
+                return found.expressions == rule.expressions
+            }
+    }
+}
+
 extension Action {
-    fileprivate static let indexCount = 74
+    fileprivate static let indexCount = 78
 
     /// A number of its own for every action in the ruleset, but for handles; nil for one that is not in the ruleset.
     fileprivate var index: Int? {
@@ -59,7 +83,7 @@ extension Action {
             38 + (traffic.index * 2 + hook.index) * 4 + families.index
         // Only that of PREROUTING has other rules in another direction.
         case .replaceGuardRules(_, let families, let traffic): 62 + traffic.index * 4 + families.index
-        case .createMask(let families): 20 + families.index
+        case .createMask(let mask): (mask.hidesDatagrams ? 20 : 74) + Int(mask.families.bits)
         case .deleteMaskChain(let chain): 24 + chain.number
         case .setEntry, .removeEntry: nil
         }
@@ -69,7 +93,7 @@ extension Action {
     static let samples: [Action] = {
         var samples: [Action] = [.createGuardTable, .deleteGuardTable]
         samples += MaskChain.allCases.map { .deleteMaskChain($0) }
-        samples += [[.ip], [.ip6], [.ip, .ip6]].map { .createMask($0) }
+        samples += Mask.all.map { .createMask($0) }
         for family in Bypass.Family.allCases { samples += [.createTable(family), .deleteTable(family)] }
         let families: [[Bypass.Family]] = [[.ip], [.ip6], [.ip, .ip6]]
         for traffic in Traffic.allCases {

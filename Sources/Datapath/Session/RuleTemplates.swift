@@ -49,10 +49,17 @@ enum RuleTemplates {
     /// that a socket keeps: each of its packets is masked, so a flow moves at once and as a whole. What conntrack leaves
     /// untracked (`notrack`) is not masked: its protocol could not be restored.
     ///
-    /// - Parameter families: IPv4 first; a kernel without nat for IPv6 has that alone.
-    static func maskRules(_ pin: String, _ chain: MaskChain, _ families: [Bypass.Family]) -> [[RuleExpression]] {
-        let families = families.map(\.netfilter)
+    static func maskRules(_ pin: String, _ chain: MaskChain, _ mask: Mask) -> [[RuleExpression]] {
+        let families = mask.families.map(\.netfilter)
         switch chain {
+        case .mask where !mask.hidesDatagrams:
+            // Of what conntrack does not know, nothing is new.
+            return families.map { family in
+                [
+                    .isFamily(family), .isTransport(tcp, family), .isNewConnection, .isNotFromLoopback,
+                    .isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family),
+                ]
+            }
         case .mask:
             return [
                 [.isFromLoopback, .returnVerdict],
@@ -92,10 +99,12 @@ enum RuleTemplates {
             return [.flushChain(hook.guardChain)]
                 + families.map { .appendRule(hook.guardChain, guardRule(pin, $0, traffic)) }
         case .deleteGuardChain(let hook): return [.deleteChain(hook.guardChain)]
-        case .createMask(let families):
+        case .createMask(let mask):
             return MaskChain.allCases.flatMap { chain in
                 [.addChain(chain.chainName, chain.base)]
-                    + maskRules(pin, chain, families).map { .appendRule(chain.chainName, $0) }
+                    + maskRules(pin, chain, mask).map {
+                        .appendRule(chain.chainName, $0, wantsHandle: $0.contains(.counter))
+                    }
             }
         case .deleteMaskChain(let chain): return [.deleteChain(chain.chainName)]
         case .deleteGuardTable: return [.deleteTable(guardTable.0, guardTable.1)]
@@ -112,6 +121,13 @@ extension Bypass.Hook {
     var netfilter: Netfilter.Hook { self == .output ? .output : .prerouting }
 
     var guardChain: ChainName { ChainName(RuleTemplates.guardTable.0, RuleTemplates.guardTable.1, chain) }
+}
+
+extension Mask {
+    /// All that there are.
+    static let all: [Mask] = [true, false].flatMap { hidesDatagrams in
+        ([[.ip, .ip6], [.ip], [.ip6]] as [FamilySet]).map { Mask($0, hidesDatagrams: hidesDatagrams) }
+    }
 }
 
 extension MaskChain {

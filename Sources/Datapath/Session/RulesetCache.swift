@@ -12,7 +12,7 @@ struct CachedRuleset: Sendable {
     var observation: Observation
     /// The chains that mark packets which leave.
     let marking: [Redirect]
-    /// Our rules.
+    /// Our rules that count: what else stands is known by the generation.
     var rules: [Ruleset.Rule]
     /// The effect of other programs' rules on flows.
     let nat: NatRules
@@ -24,16 +24,16 @@ struct CachedRuleset: Sendable {
     /// read. Chains of a network interface go with that without a new generation too: they matter in the guard's table.
     var isLasting: Bool { observation.isSettled && !isTemporary && !observation.isGuardShared }
 
-    init(_ ruleset: Ruleset, cookie: UInt64, pin: String) {
+    init(_ ruleset: Ruleset, cookie: UInt64, pin: String, masks: [PreparedMask]) {
         self.cookie = cookie
         generation = ruleset.generation
-        observation = Observation(ruleset, pin: pin)
+        observation = Observation(ruleset, pin: pin, masks: masks)
         isTemporary = ruleset.tables.contains(where: \.hasOwner) || ruleset.lacksMemory
         nat = ruleset.nat
         marking = ruleset.redirects.all.filter { $0.mechanism == .mark }
         rules = ruleset.rules.filter {
             $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
-                || ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
+                || $0.hasCounter && ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
         }
     }
 
@@ -53,7 +53,7 @@ struct CachedRuleset: Sendable {
             var created: [Ruleset.Rule] = []
             for operation in operations[action] {
                 defer { next += 1 }
-                guard var rule = operation.rule else { continue }
+                guard var rule = operation.rule, rule.hasCounter else { continue }
                 rule.handle = handles[next]
                 // A rule that the kernel did not report is one whose counters could not be asked for.
                 if rule.handle == 0 { return false }

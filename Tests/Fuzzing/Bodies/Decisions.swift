@@ -7,9 +7,10 @@ internal import Netfilter
 enum Decisions {
     static let pin = "/sys/fs/bpf/bypass"
     static let interest = RuleTemplates.interest(pin)
+    private static let masks = PreparedOperations(pin: pin).masks
 
     static func check(_ ruleset: Ruleset) throws(BrokenPromise) {
-        let seen = CachedRuleset(ruleset, cookie: 1, pin: pin).observation
+        let seen = CachedRuleset(ruleset, cookie: 1, pin: pin, masks: masks).observation
         let created = CreatedObjectSet(
             Bypass.Family.allCases.map(CreatedObject.table) + natChains.map(CreatedObject.chain))
         for entry in [nil, MapEntry(deadline: 0, hooks: HookSet(Bypass.Hook.allCases), created: created)] {
