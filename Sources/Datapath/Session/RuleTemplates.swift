@@ -53,11 +53,12 @@ enum RuleTemplates {
         let families = mask.families.map(\.netfilter)
         switch chain {
         case .mask where !mask.hidesDatagrams:
-            // Of what conntrack does not know, nothing is new.
+            // Of what conntrack does not know, nothing is new. The guard counts the same connections: without a counter here the
+            // kernel need not report the rule.
             return families.map { family in
                 [
                     .isFamily(family), .isTransport(tcp, family), .isNewConnection, .isNotFromLoopback,
-                    .isForLocalAddress, .matchBPF(pin: pin), .counter, .setTransport(maskedTransport, family),
+                    .isForLocalAddress, .matchBPF(pin: pin), .setTransport(maskedTransport, family),
                 ]
             }
         case .mask:
