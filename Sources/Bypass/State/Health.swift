@@ -27,7 +27,7 @@ package struct Health: Hashable, Sendable {
                 let isOverridden = redirect.isOverridden(direction, in: observation)
                 tally.add(redirect.families, direction, isOverridden: isOverridden)
                 if !isOverridden {
-                    warnings.append(Warning(active: redirect, direction, lacksMask: observation.lacksMask))
+                    warnings.append(Warning(active: redirect, direction, in: observation))
                 }
                 // Whatever overrides the last of a kind by its priority overrides those that are evaluated later.
                 if redirect.further > 0 && !redirect.isOverriddenByGuard(direction, in: observation) {
@@ -131,11 +131,15 @@ package struct Health: Hashable, Sendable {
 extension Warning {
     fileprivate static let unsettled = unseen("its rules change faster than they can be read")
 
-    fileprivate init(active redirect: Observation.Redirect, _ direction: Hook, lacksMask: Bool) {
+    fileprivate init(active redirect: Observation.Redirect, _ direction: Hook, in observation: Observation) {
+        let untracking = observation.untracking(maskedFor: redirect)
         switch redirect.mechanism {
         case .mark(let reason): self = .outboundTransparentProxy(redirect.name, unknown: reason)
         case .transparentProxy where direction == .output: self = .forwardedTraffic(redirect.name)
-        case .transparentProxy where redirect.isMaskable && lacksMask: self = .maskUnsupported(redirect.name)
+        case .transparentProxy where redirect.isMaskable && observation.lacksMask:
+            self = .maskUnsupported(redirect.name)
+        case .transparentProxy where redirect.isMaskable && untracking != nil:
+            self = .untracked(redirect.name, chain: untracking?.chain ?? "", rule: untracking?.rule ?? "")
         case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)
         case .transparentProxy: self = .transparentProxy(redirect.name)
         case .nat where redirect.priority <= Guard.priority: self = .earlierRedirect(redirect.name)
@@ -154,6 +158,7 @@ extension Observation.Redirect {
             return chain.ownIsFirst && chain.ownTraffic.includes(direction, at: hook)
         case .transparentProxy:
             return direction == .prerouting && isMaskable && observation.mask?.covers(mask) == true
+                && observation.untracking(maskedFor: self) == nil
         // It marks every packet of a connection: what it has marked cannot be distinguished from what a connection through the proxy
         // needs.
         case .mark: return false
@@ -218,6 +223,13 @@ extension Observation {
     package var hidesFromTransparentProxy: Bool {
         guard let needed = maskForRedirects(FamilySet(families)) else { return false }
         return mask?.covers(needed) == true
+    }
+
+    /// A rule by which packets that TPROXY takes may not be masked.
+    fileprivate func untracking(maskedFor redirect: Redirect) -> Untracking? {
+        untracking.first {
+            !$0.families.isDisjoint(with: redirect.families) && ($0.isForTCP || $0.isForUDP && redirect.takesDatagrams)
+        }
     }
 
     /// What hides from TPROXY all that it may take now, in these families; nil if there is no TPROXY.

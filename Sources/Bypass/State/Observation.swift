@@ -115,6 +115,23 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
+    /// Another program's rule that has conntrack pass packets over before the mask sees them, which is not for those then.
+    package struct Untracking: Hashable, Sendable {
+        package var families: FamilySet
+        /// Whether it may be for TCP, and for UDP.
+        package var isForTCP: Bool
+        package var isForUDP: Bool
+        /// For people, such as `ip raw PREROUTING`.
+        package var chain: String
+        /// Its place in the chain, for people.
+        package var rule: String
+
+        package init(families: FamilySet, isForTCP: Bool, isForUDP: Bool, chain: String, rule: String) {
+            (self.families, self.isForTCP, self.isForUDP) = (families, isForTCP, isForUDP)
+            (self.chain, self.rule) = (chain, rule)
+        }
+    }
+
     /// Another program's rule that changes destinations, and leads to no proxy.
     package struct OtherNat: Hashable, Sendable {
         package var hooks: HookSet
@@ -151,6 +168,7 @@ package struct Observation: Hashable, Sendable {
     /// has other pins.
     package var isGuardOurs = true
     package var redirects: [Redirect]
+    package var untracking: [Untracking] = []
     package var unreadable: [Unreadable] = []
     package var otherNat: [OtherNat] = []
     /// The number of further rules like those.

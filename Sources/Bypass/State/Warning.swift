@@ -15,6 +15,8 @@ package enum Warning: Hashable, Sendable {
     case transparentProxy(String)
     /// The same, since the kernel lacks what it takes to bypass that.
     case maskUnsupported(String)
+    /// TPROXY takes inbound connections, and a rule keeps conntrack, and so the bypass, from some of them.
+    case untracked(String, chain: String, rule: String)
     /// Connections that leave are marked, and TPROXY takes them as they come back; or, with a reason, that is not known.
     case outboundTransparentProxy(String, unknown: String?)
     /// TPROXY takes what an interface brings that it names, and that is only forwarded.
@@ -64,7 +66,7 @@ package enum Warning: Hashable, Sendable {
         case .noInterception: .noInterception
         case .establishedConnections, .connectionsNotEnded: .establishedConnections
         case .datagramFlows: .datagramFlows
-        case .transparentProxy, .outboundTransparentProxy, .maskUnsupported: .transparentProxy
+        case .transparentProxy, .outboundTransparentProxy, .maskUnsupported, .untracked: .transparentProxy
         case .forwardedTraffic: .forwardedTraffic
         case .earlierRedirect: .earlierRedirect
         case .redirect: .redirect
@@ -114,6 +116,9 @@ package enum Warning: Hashable, Sendable {
         case .maskUnsupported(let chain):
             "inbound connections still go to the proxy: \(chain) takes them by TPROXY, and this kernel lacks nft_fib_inet or "
                 + "nft_ct, which the bypass needs for that; load them (modprobe), then turn the bypass on again"
+        case .untracked(let transparentProxy, let chain, let rule):
+            "inbound connections may still go to the proxy: \(transparentProxy) takes them by TPROXY, and those that \(rule) of "
+                + "\(chain) leaves untracked (notrack) cannot be bypassed"
         case .redirect(let chain):
             "\(chain) still redirects connections to the proxy: \(Self.remedy)"
         case .earlierRedirect(let chain):

@@ -3,6 +3,17 @@ internal import Linux
 internal import Netfilter
 
 extension NamespaceSession {
+    /// Reads what there is of iptables-legacy besides, if TPROXY is found that was not known when the namespace was entered.
+    mutating func completeLegacy(beside ruleset: CachedRuleset) throws(KernelFailure) {
+        guard var tables = legacy, !tables.isComplete, ruleset.hasTransparentProxy else { return }
+        do throws(SystemCallError) {
+            try withEntered { () throws(SystemCallError) in try tables.complete() }
+        } catch {
+            throw .refused(BypassError(error))
+        }
+        legacy = tables
+    }
+
     /// Adds those chains to the redirects whose marks have a routing rule send packets to `lo`, where TPROXY takes them.
     ///
     /// Routing rules have no generation: they are read with every observation of a namespace that has both marks and such a

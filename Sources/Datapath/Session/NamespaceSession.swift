@@ -26,7 +26,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// What the kernel counts of TCP in the namespace, opened where that is likely to be asked for.
     let counters: TCPCounters.File?
     /// nil until they have been read.
-    private(set) var legacy: LegacyTables?
+    var legacy: LegacyTables?
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
     var socket: NetlinkSocket
@@ -91,8 +91,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.withEntered { () throws(SystemCallError) -> Inside in
-                let legacy = detail != .ownRules ? try LegacyTables.read() : nil
-                let isMasked = isMasked || legacy?.redirects.contains { $0.mechanism == .transparentProxy } == true
+                let legacy =
+                    detail != .ownRules ? try LegacyTables.read(besideTransparentProxy: isMasked) : nil
+                let isMasked = isMasked || legacy?.hasTransparentProxy == true
                 let counters = detail == .full && isMasked ? try TCPCounters.File() : nil
                 return Inside(socket: try NetlinkSocket(), legacy: legacy, counters: counters)
             }
@@ -133,6 +134,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         }
         known = current
         cache.insert(current, of: inode)
+        try completeLegacy(beside: current)
         var observation = try merging(current)
         if detail != .ownRules { addRoutedMarks(current.marking + (legacy?.marking ?? []), to: &observation) }
         return observation

@@ -22,6 +22,7 @@ extension Observation {
             Self.guardTable(ruleset).map { Int($0.use) > (guardChains?.count ?? 0) + maskChains.count } ?? false
         isGuardOurs = Self.isGuardOurs(ruleset, pin)
         redirects = ruleset.redirects.all.compactMap { Redirect($0) }
+        untracking = ruleset.untracking.compactMap(Untracking.init)
         unreadable = ruleset.unreadable.map(Unreadable.init)
         foreignBypasses = ruleset.bareVerdicts.compactMap(ForeignBypass.init)
     }
@@ -31,6 +32,7 @@ extension Observation {
         var whole = self
         // Adding nothing would copy what is there.
         if !legacy.redirects.isEmpty { whole.redirects += legacy.redirects.compactMap { Redirect($0) } }
+        if !legacy.untracking.isEmpty { whole.untracking += legacy.untracking.compactMap(Untracking.init) }
         if !legacy.unreadable.isEmpty { whole.unreadable += legacy.unreadable.map(Unreadable.init) }
         if !legacy.bareVerdicts.isEmpty { whole.foreignBypasses += legacy.bareVerdicts.compactMap(ForeignBypass.init) }
         whole.entry = entry
@@ -182,6 +184,30 @@ extension ForeignBypass {
     }
 }
 
+extension Observation.Untracking {
+    /// nil in a family that a bypass does not cover.
+    fileprivate init?(_ found: Netfilter.Untracking) {
+        let families = FamilySet(found.chain.family)
+        if families.isEmpty { return nil }
+        self.init(
+            families: families, isForTCP: found.isForTCP, isForUDP: found.isForUDP,
+            chain: found.chain.forPeople + (found.backend == .legacy ? " (iptables-legacy)" : ""),
+            rule: "rule \(found.number)" + (found.handle.map { " (handle \($0))" } ?? ""))
+    }
+}
+
+extension FamilySet {
+    /// Those that tables of a family are for; none that a bypass does not cover.
+    fileprivate init(_ family: Netfilter.Family) {
+        switch family {
+        case .ip: self = [.ip]
+        case .ip6: self = [.ip6]
+        case .inet: self = [.ip, .ip6]
+        case .arp, .netdev, .bridge: self = []
+        }
+    }
+}
+
 extension Observation.Unreadable {
     fileprivate init(_ found: UnreadableRules) {
         self.init(rules: found.rules.printable(upTo: 128), reason: found.reason)
@@ -193,13 +219,8 @@ extension Observation.Redirect {
     ///
     /// - Parameter mark: the mechanism of such a chain, where it counts.
     init?(_ found: Netfilter.Redirect, mark: Mechanism? = nil) {
-        let families: FamilySet
-        switch found.chain.family {
-        case .ip: families = [.ip]
-        case .ip6: families = [.ip6]
-        case .inet: families = [.ip, .ip6]
-        case .arp, .netdev, .bridge: return nil
-        }
+        let families = FamilySet(found.chain.family)
+        if families.isEmpty { return nil }
         guard let mechanism = Mechanism(found.mechanism) ?? mark else { return nil }
         let hook: Bypass.Hook = found.hook == .output ? .output : .prerouting
         // iptables-legacy has a chain of the same name, in tables of its own.

@@ -37,6 +37,8 @@ struct CachedRuleset: Sendable {
         }
     }
 
+    var hasTransparentProxy: Bool { observation.redirects.contains { $0.mechanism == .transparentProxy } }
+
     /// Applies a batch that the kernel has executed on this generation.
     ///
     /// - Parameters:
@@ -116,9 +118,7 @@ package final class RulesetCache: Sendable {
 
     /// Whether TPROXY was found in a namespace, or in another one with its number.
     func hasTransparentProxy(_ inode: UInt64) -> Bool {
-        state.withLock {
-            $0.rulesets[inode]?.observation.redirects.contains { $0.mechanism == .transparentProxy } == true
-        }
+        state.withLock { $0.rulesets[inode]?.hasTransparentProxy == true }
     }
 
     /// Keeps a ruleset that lasts; of another one nothing is kept.

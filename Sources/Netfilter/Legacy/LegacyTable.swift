@@ -69,6 +69,18 @@ struct LegacyTable {
         of mechanism: Redirect.Mechanism, countingOthers: Bool = false, from start: Int,
         _ visit: (Int) -> Void = { _ in }
     ) -> Redirect.Sources? {
+        func isWanted(_ offset: Int, _ target: Target) -> Bool {
+            target.mechanism == mechanism && (mechanism != .nat || countingOthers || !natRule(of: offset).isOthers)
+        }
+        return walk(from: start, where: isWanted, visit: visit)
+    }
+
+    /// - Parameters:
+    ///   - isWanted: whether an entry is looked for.
+    ///   - visit: called with each such entry that is not for `lo` alone.
+    func walk(
+        from start: Int, where isWanted: (Int, Target) -> Bool, visit: (Int) -> Void
+    ) -> Redirect.Sources? {
         var found: Redirect.Sources = []
         /// By the interface.
         var visited = Array(repeating: OffsetSet(below: entries.count), count: 3)
@@ -80,14 +92,13 @@ struct LegacyTable {
                 let passing = input.narrowed(by: self.input(of: offset))
                 let target = target(of: offset)
                 switch target {
-                case _ where target.mechanism == mechanism:
-                    if mechanism == .nat, !countingOthers, natRule(of: offset).isOthers { break }
+                case _ where isWanted(offset, target):
                     if let passing { found.formUnion(passing.narrowing([.outside, .loopback])) }
                     if let passing, passing != .loopback { visit(offset) }
                 // The head of the next user chain: this one ends here.
                 case .error: break walk
                 case .jump(let destination): if let passing { waiting.append((destination, passing)) }
-                case .redirect, .marks, .other: break
+                case .redirect, .marks, .untracks, .other: break
                 }
                 if ends.contains(offset) { break }
                 offset += size(of: offset)
@@ -101,14 +112,14 @@ struct LegacyTable {
     enum Target {
         case redirect(Redirect.Mechanism)
         case marks(MarkWrite)
-        case error, other
+        case error, untracks, other
         case jump(Int)
 
         var mechanism: Redirect.Mechanism? {
             switch self {
             case .redirect(let mechanism): mechanism
             case .marks: .mark
-            case .error, .other, .jump: nil
+            case .error, .untracks, .other, .jump: nil
             }
         }
     }
@@ -126,6 +137,7 @@ struct LegacyTable {
             // A standard verdict that is not negative is the place of an entry.
             let verdict = Int(Self.load(entries, at: target + 32) as Int32)
             return verdict < 0 ? .other : .jump(verdict)
+        case let name where Untracking.isDone(by: name, information): return .untracks
         case let name:
             return MarkTarget.write(name, revision: entries[entries.startIndex + target + 31], information)
                 .map { .marks($0) } ?? .other

@@ -9,6 +9,10 @@ package struct LegacyTables: Sendable {
     package private(set) var redirects: [Redirect] = []
     package private(set) var nat = NatRules()
     package private(set) var bareVerdicts: [BareVerdict] = []
+    package private(set) var untracking: [Untracking] = []
+    /// Tables that can leave packets untracked, and were not read: that matters where TPROXY is alone.
+    private var unread: [InternetProtocol] = []
+    package var isComplete: Bool { unread.isEmpty }
     /// The parts that may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
@@ -22,7 +26,9 @@ package struct LegacyTables: Sendable {
     ///
     /// Reads only tables that are there: asking x_tables for a table makes it. Throws only if the daemon has run out of
     /// something: what else goes wrong is the namespace's, and is in `unreadable`.
-    package static func read() throws(SystemCallError) -> LegacyTables {
+    ///
+    /// - Parameter besideTransparentProxy: whether TPROXY is known to be there.
+    package static func read(besideTransparentProxy: Bool = false) throws(SystemCallError) -> LegacyTables {
         var tables = LegacyTables()
         for version in [InternetProtocol.four, .six] {
             for name in try tables.names(version).split(separator: 0x0a) {
@@ -30,11 +36,20 @@ package struct LegacyTables: Sendable {
                 case "nat": try tables.add("nat", version, [.nat: [.prerouting, .output]])
                 case "mangle":
                     try tables.add("mangle", version, [.transparentProxy: [.prerouting], .mark: [.output]])
+                case "raw": tables.unread.append(version)
                 default: break
                 }
             }
         }
+        if besideTransparentProxy || tables.hasTransparentProxy { try tables.complete() }
         return tables
+    }
+
+    package var hasTransparentProxy: Bool { redirects.contains { $0.mechanism == .transparentProxy } }
+
+    /// Reads what matters beside TPROXY, in the calling thread's network namespace.
+    package mutating func complete() throws(SystemCallError) {
+        while let version = unread.popLast() { try add("raw", version, [:]) }
     }
 
     /// The names of the tables that there are. Without the file, x_tables is not in this kernel, or not loaded.
@@ -58,8 +73,9 @@ package struct LegacyTables: Sendable {
         let reason: String
         do throws(SystemCallError) {
             switch try Self.read(name, version, places) {
-            case .redirects(let found, let rules, let natHooks, let bare):
+            case .redirects(let found, let rules, let natHooks, let bare, let untracked):
                 redirects += found
+                untracking += untracked
                 bareVerdicts += bare
                 for (rule, chain) in rules { nat.add(rule, in: chain, natHooks) }
                 return
@@ -75,7 +91,7 @@ package struct LegacyTables: Sendable {
     }
 
     private enum Outcome {
-        case redirects([Redirect], [(rule: NatRule, chain: ChainName)], Set<Hook>, [BareVerdict])
+        case redirects([Redirect], [(rule: NatRule, chain: ChainName)], Set<Hook>, [BareVerdict], [Untracking])
         case unreadable(String)
     }
 
@@ -102,11 +118,14 @@ package struct LegacyTables: Sendable {
                 let table = LegacyTable(
                     name: name, version: version, entries: entries, chains: LegacyTable.Chains(information))
                 let found = places.map { table?.redirects($0, at: $1) }
-                if found.contains(where: { $0 == nil }) { return .unreadable("its rules have an unknown format") }
+                let untracking = name == "raw" ? table?.untracking() : []
+                guard let untracking, !found.contains(where: { $0 == nil }) else {
+                    return .unreadable("its rules have an unknown format")
+                }
                 let rules = places[.nat] == nil ? [] : table?.natRules() ?? []
                 let hooks = rules.isEmpty ? [] : table?.natHooks(among: places[.nat] ?? []) ?? []
                 let bare = places[.nat].map { table?.bareVerdicts(at: $0) ?? [] } ?? []
-                return .redirects(found.compactMap(\.self).flatMap(\.self), rules, hooks, bare)
+                return .redirects(found.compactMap(\.self).flatMap(\.self), rules, hooks, bare, untracking)
             }
             let outcome =
                 size > largeBytes

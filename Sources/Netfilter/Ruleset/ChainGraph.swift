@@ -109,7 +109,12 @@ struct ChainGraph {
 
     /// The base chains from which a chain can be reached.
     func bases(_ bases: Set<Int>, reaching chain: Int) -> Set<Int> {
-        Set(self.bases(bases, reaching: [chain: [.outside, .loopback]]).keys)
+        Set(sources(of: bases, reaching: chain).keys)
+    }
+
+    /// Of those, where the packets come in that reach it.
+    func sources(of bases: Set<Int>, reaching chain: Int) -> [Int: Redirect.Sources] {
+        self.bases(bases, reaching: [chain: [.outside, .loopback]])
     }
 
     /// - Parameter origins: the chains to reach, and where packets come in for which they matter.

@@ -94,6 +94,8 @@ package struct Ruleset: Hashable, Sendable {
         case sets(Mark)
         /// Writes what was loaded into the transport protocol of the IP header.
         case setsTransport(Family)
+        /// `notrack`, or xtables' CT that does the same.
+        case untracks
         /// A target of x_tables that writes a mark.
         case marks(MarkWrite)
         /// Anything else.
@@ -123,6 +125,7 @@ package struct Ruleset: Hashable, Sendable {
     /// The base chains from which a redirect can be reached, over whatever jumps.
     package var redirects = Redirects()
     package var nat = NatRules()
+    package var untracking: [Untracking] = []
     /// Those in front of a redirect in the chains in which rules of ours can stand.
     package var bareVerdicts: [BareVerdict] = []
     package var unreadable: [UnreadableRules] = []

@@ -101,6 +101,7 @@ extension Attribute {
             default: break
             }
         }
+        if let name, name.isString("notrack") { return .untracks }
         guard let name, let data else { return .other }
         if name.isString("cmp") { return data.comparison }
         if name.isString("counter") { return data.counter }
@@ -163,6 +164,7 @@ extension Attribute {
         if name.isString("TPROXY") { return .transparentProxy }
         let revision = UInt8(truncatingIfNeeded: first(NFTA_TARGET_REV.rawValue)?.uint32 ?? 0)
         let information = first(NFTA_TARGET_INFO.rawValue)?.bytes ?? []
+        if Untracking.isDone(by: name.string, information) { return .untracks }
         return MarkTarget.write(name.string, revision: revision, information).map { .marks($0) } ?? .other
     }
 

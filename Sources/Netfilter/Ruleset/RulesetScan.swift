@@ -13,6 +13,8 @@ struct RulesetScan {
     /// So many of them are looked at: a node has thousands for its services, which a namespace of that kind is not for.
     private static let maxNatRules = 64
     private(set) var hasMoreNatRules = false
+    /// The rules that leave packets untracked, but for how they are reached.
+    private(set) var untracking: [Untracking] = []
     /// What the rules of chains do to marks, by the chain, but for what leaves by `lo`.
     private(set) var marks: [Int: MarkChanges] = [:]
     /// Of so many chains: no mesh needs more than two.
@@ -68,6 +70,11 @@ struct RulesetScan {
                 if case .matchBPF(interest.pin) = expression { isOurs = true }
                 meaning.add(expression, element)
                 if case .destinationNat = expression, !isOurs, addNat(expressions, name) { expression = .other }
+                if case .untracks = expression, meaning.input != .loopback {
+                    untracking.add(
+                        Untracking(
+                            name, .nftables, number: position + 1, handle: handle, transport: meaning.transport))
+                }
                 add(expression, meaning)
                 if current?.isHead == true { inHead.append(expression) }
             }
@@ -120,7 +127,7 @@ struct RulesetScan {
         case .sets(let mark):
             if let write = meaning.write(to: mark) { add(write, meaning.input, to: current.key) }
         case .matchBPF, .addressTypeIsLocal, .counter, .returnVerdict, .acceptVerdict, .jump, .loads, .comparison,
-            .setsTransport, .other:
+            .setsTransport, .untracks, .other:
             break
         }
     }
@@ -250,6 +257,13 @@ extension Ruleset {
             hooks[chain] = reached
             // What no packet gets to takes none.
             if !reached.isEmpty { nat.add(rule, in: chain, reached) }
+        }
+        for rule in scan.untracking {
+            let reached = scan.graph.sources(of: bases, reaching: ChainGraph.key(rule.chain.chain))
+            let isBefore = chains.contains {
+                Untracking.isPossible(in: $0.base) && reached[ChainGraph.key($0.name.chain)]?.contains(.outside) == true
+            }
+            if isBefore { untracking.append(rule) }
         }
         if scan.hasMoreNatRules { nat.add(NatRule(anyIn: .inet), in: ChainName(.inet, "", ""), []) }
     }
