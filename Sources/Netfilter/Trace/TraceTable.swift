@@ -59,11 +59,9 @@ struct TraceTable: ~Copyable {
 
     /// Waits until the kernel reports something, but not longer than that.
     func wait(for time: Interval) {
-        let number = listener.shared.descriptor.rawValue
+        var question = pollfd(fd: listener.shared.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
         // If it fails, there is nothing, or what there is is found by reading.
-        _ = try? systemCall("poll", retriesInterrupted: false) {
-            clinux_wait(number, Int16(POLLIN), time.pollMilliseconds)
-        }
+        _ = try? systemCall("poll") { unsafe poll(&question, 1, time.pollMilliseconds) }
     }
 
     /// The ruleset's generation, and rules of the table with their counters as they are now.
