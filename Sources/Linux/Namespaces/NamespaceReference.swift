@@ -100,7 +100,9 @@ package enum NamespaceReference: Hashable, Sendable {
     /// Nearly always the file is the namespace, and the kernel finds it in one step.
     private static func open(name: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
         let path = folder + "/" + name
-        if let namespace = try? NetworkNamespace(file: path) { return namespace }
+        if (try? FileStatus(path: folder))?.isRootsAlone == true, let namespace = try? NetworkNamespace(file: path) {
+            return namespace
+        }
         // A link on the way needs the careful resolution, and so does the error for one that is not there.
         return try resolve(path, for: user)
     }
