@@ -13,7 +13,7 @@
 #   run.sh --envoy           a real Envoy with original_src, while bypasses come and go
 #   run.sh --release         only builds the programs for use, all in one folder, which `--vm` and `--kernels` use, and
 #                            checks how they are linked and packed
-#   run.sh --order           writes systemd/function-order anew: the functions that calls execute, for the linker
+#   run.sh --order           generates systemd/function-order again: the order of functions, for the linker
 #   run.sh --images          makes the container images of what `--release` has built, and runs them
 #   run.sh --vm              a whole Debian with systemd in a virtual machine: installation, use, crashes, upgrade, removal
 #   run.sh --upgrade FOLDER  Debian packages from the release build in FOLDER, of an earlier version, to this one and back

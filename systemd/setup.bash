@@ -81,8 +81,8 @@ with_all_packages() {
     name_programs
 }
 
-# The Swift runtime is linked into a program for use, which loads no library from a folder of its own. Each function is placed
-# by itself, which the toolchain's own linker can do. The path of the other flags is relative to the package's folder.
+# The Swift runtime is linked into a program for use, which loads no library from a folder of its own. Each function has
+# a section of its own, which the toolchain's own linker, lld, places by a list. The path of the other flags is relative to the package's folder.
 release_flags=(
     --configuration release --scratch-path .build-release --static-swift-stdlib --disable-local-rpath
     -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -use-ld=lld

@@ -19,7 +19,7 @@ TPROXY = """*mangle
 COMMIT
 """
 LARGEST_SECTION = 64 * 1024  # bytes; no function has as many
-# What is traced, the most frequent last word in the matter first: they share most of their functions.
+# The calls that are traced. They share most of their functions, so the first ones determine the order.
 CALLS = [
     ("bypass", "redirect", "on"), ("bypass", "redirect", "off"), ("bypass", "tproxy", "on"), ("status", "tproxy"), ("list",),
     ("bypass", "tproxy", "off"), ("info",),

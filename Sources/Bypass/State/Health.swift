@@ -132,15 +132,15 @@ extension Warning {
     fileprivate static let unsettled = unseen("its rules change faster than they can be read")
 
     fileprivate init(active redirect: Observation.Redirect, _ direction: Hook, in observation: Observation) {
-        let untracking = observation.untracking(maskedFor: redirect)
         switch redirect.mechanism {
         case .mark(let reason): self = .outboundTransparentProxy(redirect.name, unknown: reason)
         case .transparentProxy where direction == .output: self = .forwardedTraffic(redirect.name)
         case .transparentProxy where redirect.isMaskable && observation.lacksMask:
             self = .maskUnsupported(redirect.name)
-        case .transparentProxy where redirect.isMaskable && untracking != nil:
-            self = .untracked(redirect.name, chain: untracking?.chain ?? "", rule: untracking?.rule ?? "")
-        case .transparentProxy where redirect.isMaskable: self = .redirect(redirect.name)
+        case .transparentProxy where redirect.isMaskable:
+            let untracking = observation.untracking(maskedFor: redirect)
+            self =
+                untracking.map { .untracked(redirect.name, chain: $0.chain, rule: $0.rule) } ?? .redirect(redirect.name)
         case .transparentProxy: self = .transparentProxy(redirect.name)
         case .nat where redirect.priority <= Guard.priority: self = .earlierRedirect(redirect.name)
         case .nat: self = .redirect(redirect.name)
@@ -180,7 +180,7 @@ extension Observation.Redirect {
             && sources.contains(.outside)
     }
 
-    /// What hides from it all that it may take.
+    /// The mask that hides from it everything that it may take.
     fileprivate var mask: Mask { Mask(families, hidesDatagrams: takesDatagrams) }
 }
 
@@ -232,7 +232,7 @@ extension Observation {
         }
     }
 
-    /// What hides from TPROXY all that it may take now, in these families; nil if there is no TPROXY.
+    /// The mask that hides from TPROXY everything that it may take now, in these families; nil if there is no TPROXY.
     private func maskForRedirects(_ families: FamilySet) -> Mask? {
         let masks = redirects.filter(\.isMaskable).map(\.mask)
         guard let first = masks.first else { return nil }

@@ -115,7 +115,7 @@ package struct Observation: Hashable, Sendable {
         }
     }
 
-    /// Another program's rule that has conntrack pass packets over before the mask sees them, which is not for those then.
+    /// Another program's rule that has conntrack ignore packets. The mask does not apply to those.
     package struct Untracking: Hashable, Sendable {
         package var families: FamilySet
         /// Whether it may be for TCP, and for UDP.

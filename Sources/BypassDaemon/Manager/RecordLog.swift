@@ -109,7 +109,7 @@ struct RecordLog: ~Copyable {
         }
     }
 
-    /// Whether what is appended is lost, as far as that is seen at a glance: ``isInPlace`` looks more closely.
+    /// Whether appended lines would be lost, as far as the open file shows. ``isInPlace`` checks its path, too.
     var isRemoved: Bool {
         switch file {
         case nil: true

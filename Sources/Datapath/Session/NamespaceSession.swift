@@ -61,7 +61,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache,
         closer: DeferredCloser
     ) throws(BypassError) {
-        let inside = try Self.enter(namespace, detail, isMasked: cache.hasTransparentProxy(namespace.inode))
+        let inside = try Self.enter(namespace, detail, hasTransparentProxy: cache.hasTransparentProxy(namespace.inode))
         inode = namespace.inode
         path = namespace.path
         self.matcher = matcher
@@ -85,15 +85,16 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         var counters: TCPCounters.File?
     }
 
-    /// - Parameter isMasked: whether the namespace has had TPROXY, which a bypass masks.
+    /// - Parameter hasTransparentProxy: whether TPROXY was found in the namespace before.
     private static func enter(
-        _ namespace: borrowing NetworkNamespace, _ detail: Detail, isMasked: Bool
+        _ namespace: borrowing NetworkNamespace, _ detail: Detail, hasTransparentProxy: Bool
     ) throws(BypassError) -> Inside {
         do throws(SystemCallError) {
             return try namespace.withEntered { () throws(SystemCallError) -> Inside in
                 let legacy =
-                    detail != .ownRules ? try LegacyTables.read(besideTransparentProxy: isMasked) : nil
-                let isMasked = isMasked || legacy?.hasTransparentProxy == true
+                    detail != .ownRules ? try LegacyTables.read(besideTransparentProxy: hasTransparentProxy) : nil
+                // A bypass masks it, and asks for the connections that it took.
+                let isMasked = hasTransparentProxy || legacy?.hasTransparentProxy == true
                 let counters = detail == .full && isMasked ? try TCPCounters.File() : nil
                 return Inside(socket: try NetlinkSocket(), legacy: legacy, counters: counters)
             }

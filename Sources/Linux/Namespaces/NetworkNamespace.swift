@@ -23,9 +23,10 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     /// that has turned out to lie on the kernel's file system of namespaces: opening a file there has no side effect.
     init(_ handle: borrowing OwnedDescriptor, path: String) throws(NamespaceError) {
         do throws(SystemCallError) {
-            guard try FileStatus(of: handle).isNamespace else { throw Self.notNetworkNamespace }
+            let status = try FileStatus(of: handle)
+            guard status.isNamespace else { throw Self.notNetworkNamespace }
             let number = try systemCall("open \(path)") { clinux_reopen(handle.rawValue) }
-            try self.init(opened: OwnedDescriptor(adopting: number), path: path)
+            try self.init(OwnedDescriptor(adopting: number), status, path: path)
         } catch {
             throw NamespaceError(error, path: path)
         }
@@ -36,11 +37,15 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     init(file path: String) throws(SystemCallError) {
         guard try FileStatus(path: path).isNamespace else { throw Self.notNetworkNamespace }
         let number = try systemCall("open \(path)") { unsafe clinux_open_without_links(path) }
-        try self.init(opened: OwnedDescriptor(adopting: number), path: path)
+        let opened = OwnedDescriptor(adopting: number)
+        let status = try FileStatus(of: opened)
+        try self.init(opened, status, path: path)
     }
 
-    private init(opened: consuming OwnedDescriptor, path: String) throws(SystemCallError) {
-        let status = try FileStatus(of: opened)
+    /// - Parameter status: of the file that was opened.
+    private init(
+        _ opened: consuming OwnedDescriptor, _ status: FileStatus, path: String
+    ) throws(SystemCallError) {
         let number = opened.rawValue
         guard status.isNamespace,
             try systemCall(Self.isNetworkNamespace, { clinux_is_network_namespace(number) }) == 1
@@ -59,7 +64,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
         descriptor = opened
     }
 
-    fileprivate static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
+    private static let isNetworkNamespace = "ioctl NS_GET_NSTYPE"
     /// The error with which setns(2) itself would refuse such a descriptor.
     static let notNetworkNamespace = SystemCallError(isNetworkNamespace, .invalidArgument)
 

@@ -1,4 +1,4 @@
-/// A rule at PREROUTING that has conntrack pass packets over: `notrack`, or `-j CT --notrack`.
+/// A rule at PREROUTING that has conntrack ignore packets: `notrack`, or `-j CT --notrack`.
 package struct Untracking: Hashable, Sendable {
     package var chain: ChainName
     package var backend: Redirect.Backend
