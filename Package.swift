@@ -42,7 +42,7 @@ let package = Package(
         .executable(name: "kubectl-bypass", targets: ["kubectl-bypass"]),
         .library(name: "BypassClient", targets: ["BypassClient", "BypassAPI", "JSONRPC", "StrictJSON", "Retry"]),
     ],
-    // Exact, as Package.resolved is not kept; systemd/notice.py writes NOTICE and SBOM.spdx.json from them.
+    // Exact, as Package.resolved is not kept; systemd/notice.py writes NOTICE and systemd/SBOM.spdx.json from them.
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),

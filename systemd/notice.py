@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes NOTICE and SBOM.spdx.json: what is built into the programs, and under which licences.
+"""Writes NOTICE and systemd/SBOM.spdx.json: what is built into the programs, and under which licences.
 
     notice.py [--check] [CHECKOUTS]
 
@@ -146,7 +146,7 @@ def main(arguments):
     if len(rest) > 1 or any(argument.startswith("-") for argument in rest):
         fail(f"wrong arguments: {' '.join(arguments)}, see --help")
     all_packages = packages(pathlib.Path(rest[0]) if rest else root / ".build/checkouts")
-    texts = {"NOTICE": notice(all_packages), "SBOM.spdx.json": sbom(all_packages, "2026-11-28T00:00:00Z")}
+    texts = {"NOTICE": notice(all_packages), "systemd/SBOM.spdx.json": sbom(all_packages, "2026-11-28T00:00:00Z")}
     for name, text in texts.items():
         path = root / name
         if not check:

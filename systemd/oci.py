@@ -111,8 +111,8 @@ def main():
     product = Layer(time)
     for program in options.programs:
         product.add_file(f"usr/bin/{program.name}", program, 0o755)
-    for name in ["LICENSE", "NOTICE", "SBOM.spdx.json"]:
-        product.add_file(f"usr/share/doc/kmesh-bypassd/{name}", SOURCES / name)
+    for name in ["LICENSE", "NOTICE", "systemd/SBOM.spdx.json"]:
+        product.add_file(f"usr/share/doc/kmesh-bypassd/{os.path.basename(name)}", SOURCES / name)
 
     shutil.rmtree(options.layout, ignore_errors=True)
     blobs = options.layout / "blobs/sha256"

@@ -175,7 +175,7 @@ make_archive() {
     for program in "${programs[@]}"; do install -m 0755 "$built/$program" "$work/$name/bin/"; done
     cp -R "$built/$papers" "$work/$name/bin/"
     cp systemd/{{install,uninstall}.sh,*.bash,programs,*.{service,socket,sysusers,tmpfiles}} "$work/$name/systemd/"
-    cp -R README.md CHANGELOG.md SECURITY.md LICENSE NOTICE SBOM.spdx.json proto-docs "$work/$name/"
+    cp -R README.md CHANGELOG.md SECURITY.md LICENSE NOTICE systemd/SBOM.spdx.json proto-docs "$work/$name/"
     chmod -R u=rwX,go=rX "$work/$name"
     tar --create --directory "$work" --sort=name --owner=root:0 --group=root:0 --mtime="@$SOURCE_DATE_EPOCH" \
         --format=gnu "$name" | gzip --no-name "$gzip" >"$folder/$name.tar.gz"

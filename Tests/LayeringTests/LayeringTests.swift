@@ -110,7 +110,7 @@ import Testing
         #expect(
             Set(names) == [
                 "Package.swift", "Sources", "Tests", "bpf", "systemd", "proto-docs", "README.md", "ARCHITECTURE.md",
-                "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "NOTICE", "SBOM.spdx.json",
+                "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "NOTICE",
             ])
     }
 
