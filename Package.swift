@@ -244,7 +244,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "kmesh-bypassd", "kmesh-bypassctl", "kmesh-bypass-demo", "BypassClient", "BypassAPI", "TestSupport",
-                "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", nioCore, nioPosix,
+                "MeshSandbox", "Linux", "StrictJSON", "JSONRPC", nioCore, nioPosix, system,
             ], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",

@@ -81,19 +81,17 @@ package final class Daemon: Sendable {
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
         // Its threads may wait for a server of accounts: no service stops them, they end with the process.
-        let lookUps = try Startup.makeQueue("accounts", threads: AccountResolver.threads)
+        let lookUps = try Startup.make(try WorkQueue("accounts", threads: AccountResolver.threads))
         let accounts = AccountResolver(queue: lookUps, logger: logger)
         let policy = try Startup.readPolicy(configuration.policy, accounts: accounts, logger: logger)
         let socket = try Startup.takeSocket(configuration, accounts: accounts)
         do throws(StartError) {
             let lock = try Startup.claim(configuration.bpffs)
             let matcher = try Startup.loadMatcher(configuration.bpffs)
-            let store = try Startup.openStore(configuration.stateFolder)
-            let background = try Startup.makeQueue("background")
-            // Its thread may block in a close: no service stops it, it ends with the process.
-            let closing = try Startup.makeQueue("refused")
-            let maintenance = try Startup.makeQueue("maintenance", threads: Self.maintenanceThreads)
-            let closer = try Startup.makeCloser()
+            let store = try Startup.make(try BypassStore(folder: configuration.stateFolder))
+            let background = try Startup.make(try WorkQueue("background"))
+            let maintenance = try Startup.make(try WorkQueue("maintenance", threads: Self.maintenanceThreads))
+            let closer = try Startup.make(try DeferredCloser())
 
             let metrics = DaemonMetrics()
             let names = LocalAccountNames()
@@ -102,7 +100,7 @@ package final class Daemon: Sendable {
             let log = RateLimitedLog(metrics: metrics, names: names, logger: logger, queue: background)
             let notifier = SystemdNotifier(queue: background)
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
-            let masks = try Startup.makeMaskWatch(queue: maintenance, logger: logger)
+            let masks = try Startup.make(try MaskWatch(queue: maintenance, logger: logger))
             let transition = Transition(
                 store: store, masks: masks, events: EventLog(capacity: configuration.limits.events), matcher: matcher,
                 rulesets: executor.rulesets, audit: audit, notifier: notifier, metrics: metrics, log: log,
@@ -118,9 +116,8 @@ package final class Daemon: Sendable {
             let connections = ConnectionRegistry(limits: configuration.limits, metrics: metrics)
             let context = ServerContext(
                 router: Router(manager, recovery, connections.unread, startedAt: .now), limits: configuration.limits,
-                connections: connections, log: log)
-            let acceptor = Acceptor(
-                context, accounts: SubordinateAccounts(accounts: accounts), closing: closing, logger: logger)
+                connections: connections, reaper: try Startup.make(try SocketReaper()), log: log)
+            let acceptor = Acceptor(context, accounts: SubordinateAccounts(accounts: accounts), logger: logger)
             let watchdog = Watchdog(socket, executor.gate) {
                 _ = (connections.count, store[0], transition.events[0], transition.repairs[0])
             }

@@ -243,6 +243,16 @@ int clinux_refuse_descriptors(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
 }
 
+int clinux_peek(int fd, void *buffer, uint32_t size, int *has_descriptors)
+{
+	struct iovec room = { .iov_base = buffer, .iov_len = size };
+	struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
+	ssize_t count = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+
+	*has_descriptors = (message.msg_flags & MSG_CTRUNC) != 0;
+	return (int)count;
+}
+
 const char *clinux_errno_name(int number)
 {
 	return strerrorname_np(number);

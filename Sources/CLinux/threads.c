@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -24,6 +26,46 @@ int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argume
 	pthread_attr_destroy(&attributes);
 	errno = error;
 	return error ? -1 : 0;
+}
+
+struct farewell {
+	int error;
+	/* The thread has a table of descriptors of its own; the process has closed what the thread is to close. */
+	sem_t has_copies, may_end;
+};
+
+static void *end_with_copies(void *argument)
+{
+	struct farewell *farewell = argument;
+
+	/* Closes none. unshare(CLONE_FILES) does the same, but the unit permits no unshare. */
+	if (syscall(SYS_close_range, ~0u, ~0u, CLOSE_RANGE_UNSHARE) < 0)
+		farewell->error = errno;
+	sem_post(&farewell->has_copies);
+	while (sem_wait(&farewell->may_end) < 0)
+		;
+	return NULL;
+}
+
+int clinux_close_by_exit(const int *fds, uint32_t count)
+{
+	struct farewell farewell = { 0 };
+	pthread_t thread;
+
+	sem_init(&farewell.has_copies, 0, 0);
+	sem_init(&farewell.may_end, 0, 0);
+	errno = pthread_create(&thread, NULL, end_with_copies, &farewell);
+	if (errno)
+		return -1;
+	while (sem_wait(&farewell.has_copies) < 0)
+		;
+	if (!farewell.error)
+		for (uint32_t i = 0; i < count; i++)
+			close(fds[i]);
+	sem_post(&farewell.may_end);
+	pthread_join(thread, NULL);
+	errno = farewell.error;
+	return errno ? -1 : 0;
 }
 
 void clinux_name_thread(const char *name)

@@ -22,10 +22,19 @@ extension ErrorObject {
         }
     }
 
-    /// The line that names the limit that a client has exceeded, where it answers no request.
-    static func line(of limit: Limits.Name, _ limits: Limits) -> [UInt8] {
+    /// The reason for the end of a connection, where it is one that the client is told.
+    init?(_ reason: CloseReason, _ limits: Limits) {
+        switch reason {
+        case .limit(let limit), .noRoom(let limit, _): self.init(limit, limits)
+        case .descriptors: self = .invalidRequest.detailed("descriptors (SCM_RIGHTS) are not taken")
+        case .inputEnded, .shutdown, .unreachable: return nil
+        }
+    }
+
+    /// The line of an error that answers no request.
+    var line: [UInt8] {
         var writer = ResponseWriter()
-        writer.write(error: ErrorObject(limit, limits), id: .null)
+        writer.write(error: self, id: .null)
         return writer.finish() ?? []
     }
 

@@ -71,15 +71,11 @@ final class ConnectionRegistry: Sendable {
 struct Acceptor: Sendable {
     private let context: ServerContext
     private let accounts: SubordinateAccounts
-    /// Where the sockets of refused clients are closed. Descriptors that such a client has sent, on a kernel that lets it,
-    /// are closed with its socket, which may take as long as the client likes.
-    private let closing: WorkQueue
     private let logger: Logger
 
-    init(_ context: ServerContext, accounts: SubordinateAccounts, closing: WorkQueue, logger: Logger) {
+    init(_ context: ServerContext, accounts: SubordinateAccounts, logger: Logger) {
         self.context = context
         self.accounts = accounts
-        self.closing = closing
         self.logger = logger
     }
 
@@ -112,7 +108,7 @@ struct Acceptor: Sendable {
             // No thread for one of very many that are refused.
             if !lingers {
                 context.connections.remove(handle)
-                return refuse(accepted.intoSocket(), sending: ErrorObject.line(of: limit, context.limits))
+                return refuse(accepted.intoSocket(), sending: ErrorObject(limit, context.limits).line)
             }
             refusal = .noRoom(limit, lingers: true)
         }
@@ -127,7 +123,7 @@ struct Acceptor: Sendable {
             }
         } catch {
             context.connections.remove(handle)
-            closing.add { _ = socket.take() }
+            if let socket = socket.take() { context.reaper.close(socket) }
             throw error
         }
         // The client's process has hardly had the time to end, and its own thread need not wait for this.
@@ -137,9 +133,7 @@ struct Acceptor: Sendable {
     /// A new connection has room for a few bytes; whether they arrive is the client's concern.
     private func refuse(_ socket: consuming StreamSocket, sending line: [UInt8]) {
         _ = socket.send(line[...])
-        socket.shutDownWriting()
-        let handover = Handover(socket)
-        closing.add { _ = handover.take() }
+        context.reaper.close(socket)
     }
 
     /// Carries a socket into its thread.

@@ -8,6 +8,7 @@ struct ServerContext: Sendable {
     let router: Router
     let limits: Limits
     let connections: ConnectionRegistry
+    let reaper: SocketReaper
     let log: RateLimitedLog
 }
 
@@ -91,7 +92,9 @@ struct Connection: ~Copyable {
                 expectsInput = false
                 now = .now
                 if isReady { receive() } else { state.timedOut(at: now, isSubscribed: subscription.isActive) }
-            case .close(let reason): return close(for: reason)
+            case .close(let reason):
+                sayFarewell(for: reason)
+                return context.reaper.close(socket)
             }
         }
     }
@@ -100,6 +103,7 @@ struct Connection: ~Copyable {
         switch socket.receive(atMost: readSize, { state.received($0) }) {
         case .bytes(let count): readSize = count < readSize ? Self.readSizes.usual : Self.readSizes.large
         case .endOfStream: state.inputEnded()
+        case .descriptors: state.close(for: .descriptors)
         case .nothing: break
         }
     }
@@ -232,19 +236,19 @@ struct Connection: ~Copyable {
         state.close(for: .unreachable)
     }
 
-    private consuming func close(for reason: CloseReason) {
+    private mutating func sayFarewell(for reason: CloseReason) {
         subscription.end()
-        if let limit = reason.limit, !send(ErrorObject.line(of: limit, context.limits)) { return }
-        switch reason.farewell {
-        case .close:
-            // The socket is closed as the connection goes away.
-            return
-        case .linger: socket.shutDownWriting()
-        }
+        if let error = ErrorObject(reason, context.limits), !send(error.line) { return }
+        guard reason.farewell == .linger else { return }
+        socket.shutDownWriting()
         let end = Instant.now + Self.lingerTime
         while .now < end {
             switch socket.wait(for: .input, until: end, on: handle.thread) {
-            case .ready: if socket.receive(atMost: Self.readSizes.large, { _ in }) == .endOfStream { return }
+            case .ready:
+                switch socket.receive(atMost: Self.readSizes.large, { _ in }) {
+                case .endOfStream, .descriptors: return
+                case .bytes, .nothing: continue
+                }
             case .woken, .timedOut: continue
             }
         }

@@ -12,16 +12,10 @@ enum CloseReason: Hashable, Sendable {
     /// reason, if `lingers`.
     case noRoom(Limits.Name, lingers: Bool)
     case shutdown
+    /// The client has sent descriptors, which a kernel before Linux 6.16 lets it.
+    case descriptors
     /// The client is gone, or did not read in time: nothing more can be sent.
     case unreachable
-
-    /// The limit that the last line names, if there is a last line.
-    var limit: Limits.Name? {
-        switch self {
-        case .limit(let limit), .noRoom(let limit, _): limit
-        case .inputEnded, .shutdown, .unreachable: nil
-        }
-    }
 
     /// The action once the last byte is written.
     enum Farewell {
@@ -33,7 +27,7 @@ enum CloseReason: Hashable, Sendable {
 
     var farewell: Farewell {
         switch self {
-        case .inputEnded, .unreachable, .noRoom(_, lingers: false): .close
+        case .inputEnded, .unreachable, .descriptors, .noRoom(_, lingers: false): .close
         // A subscriber that is behind has much to read before the last line, and all of it was waited for.
         case .limit(.events): .close
         case .limit, .noRoom, .shutdown: .linger

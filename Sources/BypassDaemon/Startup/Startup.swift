@@ -97,33 +97,10 @@ enum Startup {
         }
     }
 
-    static func openStore(_ folder: String) throws(StartError) -> BypassStore {
+    /// A part of the daemon that may fail only by a system call.
+    static func make<Part>(_ part: @autoclosure () throws(SystemCallError) -> Part) throws(StartError) -> Part {
         do throws(SystemCallError) {
-            return try BypassStore(folder: folder)
-        } catch {
-            throw StartError(error)
-        }
-    }
-
-    static func makeQueue(_ name: String, threads: Int = 1) throws(StartError) -> WorkQueue {
-        do throws(SystemCallError) {
-            return try WorkQueue(name, threads: threads)
-        } catch {
-            throw StartError(error)
-        }
-    }
-
-    static func makeCloser() throws(StartError) -> DeferredCloser {
-        do throws(SystemCallError) {
-            return try DeferredCloser()
-        } catch {
-            throw StartError(error)
-        }
-    }
-
-    static func makeMaskWatch(queue: WorkQueue, logger: Logger) throws(StartError) -> MaskWatch {
-        do throws(SystemCallError) {
-            return try MaskWatch(queue: queue, logger: logger)
+            return try part()
         } catch {
             throw StartError(error)
         }

@@ -160,6 +160,16 @@ int clinux_wait(int fd, int16_t events, int milliseconds);
 /* SO_PASSRIGHTS off (Linux 6.16): who sends descriptors to the socket gets EPERM. ENOPROTOOPT on older kernels. */
 int clinux_refuse_descriptors(int fd);
 /*
+ * recvmsg(2) with MSG_PEEK and MSG_DONTWAIT: how many bytes are there, up to `size`, and whether descriptors have come with
+ * one of them (MSG_CTRUNC, since there is no room for them; none is taken).
+ */
+int clinux_peek(int fd, void *buffer, uint32_t size, int *has_descriptors);
+/*
+ * Closes descriptors on a thread that only ends: no close of a process or thread that ends waits for SO_LINGER (PF_EXITING;
+ * inet_release in the kernel's net/ipv4/af_inet.c). EAGAIN, ENOMEM or EPERM if there is no such thread; all are open then.
+ */
+int clinux_close_by_exit(const int *fds, uint32_t count);
+/*
  * wcwidth(3) in UTF-8, whatever the locale of the process is: how many columns of a terminal a Unicode scalar takes; -1 for
  * one that a terminal does not print.
  */

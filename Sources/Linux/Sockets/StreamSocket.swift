@@ -6,9 +6,21 @@ internal import SystemPackage
 /// A connected stream socket that one thread serves: nothing here waits but `wait`.
 package struct StreamSocket: ~Copyable, Sendable {
     private let descriptor: OwnedDescriptor
+    /// Whether the kernel lets the peer send descriptors.
+    private let mayBringDescriptors: Bool
 
     package init(_ descriptor: consuming OwnedDescriptor) {
+        mayBringDescriptors = !Self.refuseDescriptors(descriptor)
         self.descriptor = descriptor
+    }
+
+    /// Has the kernel refuse descriptors that a client sends from now on to this socket, or, if it listens, to the sockets of
+    /// those who connect from now on.
+    ///
+    /// - Returns: false if it cannot: it is older than Linux 6.16.
+    static func refuseDescriptors(_ socket: borrowing OwnedDescriptor) -> Bool {
+        let number = socket.rawValue
+        return (try? systemCall("setsockopt SO_PASSRIGHTS") { clinux_refuse_descriptors(number) }) != nil
     }
 
     package enum Received: Equatable {
@@ -18,10 +30,11 @@ package struct StreamSocket: ~Copyable, Sendable {
         case endOfStream
         /// Nothing is there yet.
         case nothing
+        /// What is there comes with descriptors, and is not taken: to close them could take as long as the peer likes.
+        case descriptors
     }
 
-    /// Takes what has arrived. Nothing is held for a connection on which nothing arrives. Descriptors that come along are
-    /// closed by the kernel.
+    /// Takes what has arrived. Nothing is held for a connection on which nothing arrives.
     ///
     /// - Parameters:
     ///   - limit: bytes; up to 1024 take no memory but the stack's.
@@ -31,6 +44,12 @@ package struct StreamSocket: ~Copyable, Sendable {
         // Not cleared: what is read is what was received.
         return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
             do throws(SystemCallError) {
+                var limit = limit
+                if mayBringDescriptors {
+                    let (count, hasDescriptors) = unsafe try peek(buffer)
+                    if hasDescriptors { return .descriptors }
+                    limit = count
+                }
                 let count = try systemCall("recv from the client") {
                     unsafe recv(number, buffer.baseAddress, limit, CInt(MSG_DONTWAIT))
                 }
@@ -42,6 +61,18 @@ package struct StreamSocket: ~Copyable, Sendable {
                 return error.errno == .resourceTemporarilyUnavailable ? .nothing : .endOfStream
             }
         }
+    }
+
+    /// - Returns: how many bytes are there, 0 at the end of the stream, and whether descriptors have come with one of them.
+    private borrowing func peek(
+        _ buffer: UnsafeMutableBufferPointer<UInt8>
+    ) throws(SystemCallError) -> (count: Int, hasDescriptors: Bool) {
+        let number = descriptor.rawValue
+        var hasDescriptors: CInt = 0
+        let count = try systemCall("recvmsg from the client") {
+            unsafe clinux_peek(number, buffer.baseAddress, UInt32(buffer.count), &hasDescriptors)
+        }
+        return (Int(count), hasDescriptors != 0)
     }
 
     /// Sends as much of `bytes` as the peer has room for.
@@ -63,6 +94,24 @@ package struct StreamSocket: ~Copyable, Sendable {
     /// Ends the output: the peer reads what was sent, and then the end of the stream.
     package borrowing func shutDownWriting() {
         _ = shutdown(descriptor.rawValue, CInt(SHUT_WR))
+    }
+
+    /// Closes the socket, and throws away what has arrived and was not taken.
+    ///
+    /// - Returns: its descriptor, still open, if descriptors have arrived: to close it can take as long as the peer likes.
+    package consuming func discard() -> OwnedDescriptor? {
+        // From here on nothing arrives any more.
+        _ = shutdown(descriptor.rawValue, CInt(SHUT_RDWR))
+        let number = descriptor.rawValue
+        let isEmpty = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1024) { buffer in
+            while let (count, hasDescriptors) = unsafe try? peek(buffer), count > 0 {
+                if hasDescriptors { return false }
+                if unsafe recv(number, buffer.baseAddress, count, CInt(MSG_DONTWAIT)) != count { break }
+            }
+            return true
+        }
+        if isEmpty { return nil }
+        return descriptor
     }
 
     package enum Readiness: Equatable {

@@ -38,9 +38,7 @@ package final class UnixListener: Sendable {
         // Another process may take the client that poll reports: accept must not wait then.
         let flags = try systemCall("fcntl F_GETFL") { fcntl(socket.rawValue, F_GETFL) }
         try systemCall("fcntl F_SETFL") { fcntl(socket.rawValue, F_SETFL, flags | O_NONBLOCK) }
-        // Older kernels (before 6.16) cannot refuse descriptors. What is sent is closed by the thread that serves the
-        // sender, and by no other.
-        _ = clinux_refuse_descriptors(socket.rawValue)
+        _ = StreamSocket.refuseDescriptors(socket)
         self.socket = socket
         self.wakeUp = wakeUp
     }
@@ -69,8 +67,6 @@ package final class UnixListener: Sendable {
                 throw error
             }
             let descriptor = OwnedDescriptor(adopting: number)
-            // One that was connected before the listener refused descriptors.
-            _ = clinux_refuse_descriptors(number)
             let credentials = try PeerCredentials(of: descriptor)
             let process = PeerProcess(of: descriptor, credentials)
             return AcceptedConnection(StreamSocket(descriptor), credentials, process)

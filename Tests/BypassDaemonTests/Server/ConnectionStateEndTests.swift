@@ -1,3 +1,4 @@
+import JSONRPC
 import Linux
 import Testing
 
@@ -54,17 +55,20 @@ import Testing
         {
             #expect(reason.farewell == .linger)
         }
-        for reason in [.inputEnded, .unreachable, .noRoom(.connections, lingers: false), .limit(.events)]
+        for reason in [.inputEnded, .unreachable, .descriptors, .noRoom(.connections, lingers: false), .limit(.events)]
             as [CloseReason]
         {
             #expect(reason.farewell == .close)
         }
     }
 
-    @Test("Only limits are reported to the client")
+    @Test("What the client has done wrong is reported to it")
     func reported() {
-        #expect(CloseReason.limit(.line).limit == .line)
-        #expect(CloseReason.noRoom(.userConnections, lingers: true).limit == .userConnections)
-        for reason in [CloseReason.inputEnded, .shutdown, .unreachable] { #expect(reason.limit == nil) }
+        let limits = Limits()
+        #expect(ErrorObject(.limit(.line), limits) == ErrorObject(.line, limits))
+        #expect(
+            ErrorObject(.noRoom(.userConnections, lingers: true), limits) == ErrorObject(.userConnections, limits))
+        #expect(ErrorObject(.descriptors, limits)?.code == -32600)
+        for reason in [CloseReason.inputEnded, .shutdown, .unreachable] { #expect(ErrorObject(reason, limits) == nil) }
     }
 }

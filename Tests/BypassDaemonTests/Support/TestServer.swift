@@ -27,10 +27,10 @@ final class TestServer: Sendable {
         acceptor = Acceptor(
             ServerContext(
                 router: Router(metrics: metrics, slow: slow, events: events, later: later), limits: limits,
-                connections: connections,
+                connections: connections, reaper: try SocketReaper(),
                 log: RateLimitedLog(
                     metrics: metrics, names: LocalAccountNames(path: "/dev/null"), logger: log.logger, queue: queue)),
-            accounts: SubordinateAccounts(path: "/nonexistent", accounts: accounts), closing: queue, logger: log.logger)
+            accounts: SubordinateAccounts(path: "/nonexistent", accounts: accounts), logger: log.logger)
     }
 
     /// Runs `body` with a server, and ends all connections after it.
