@@ -68,8 +68,11 @@ package final class TraceClient: Sendable {
         return connection
     }
 
-    /// Sends another request, whose answer is the next line.
-    package func request(_ line: String) async throws { try await connection.send(line) }
+    /// Sends another request, and waits for its answer, which is the next line.
+    package func request(_ line: String) async throws {
+        try await connection.send(line)
+        _ = try Response.read(try await connection.nextLine().utf8Span.span).outcome.get()
+    }
 
     private static func connection(_ params: Members) throws -> Connection {
         _ = try params.string("time")
