@@ -46,11 +46,12 @@ struct Bypassctl: AsyncParsableCommand {
 
     static func main() async {
         do {
+            let arguments = CommonOptions.behindCommand(Array(CommandLine.arguments.dropFirst()), of: Self.self)
             var command: any ParsableCommand
             do {
-                command = try await asyncParseAsRoot(nil)
+                command = try await asyncParseAsRoot(arguments)
             } catch {
-                throw usageFailure(Array(CommandLine.arguments.dropFirst()), error) ?? error
+                throw usageFailure(arguments, error) ?? error
             }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()

@@ -77,6 +77,27 @@ struct CommonOptions: ParsableArguments {
     var path: String { socket ?? Self.defaultPath }
 
     static var defaultPath: String { Console.environment(Product.socketVariable) ?? Product.socketPath }
+
+    /// Moves these options behind the command where they stand before it, as people write them for other programs.
+    static func behindCommand(_ arguments: [String], of command: any ParsableCommand.Type) -> [String] {
+        var rest = arguments[...]
+        var options: [String] = []
+        while let word = rest.first, word == "--json" || word.hasPrefix("--socket=") || word == "--socket" {
+            let count = word == "--socket" ? 2 : 1
+            options += rest.prefix(count)
+            rest = rest.dropFirst(count)
+        }
+        var words: [String] = []
+        var command: (any ParsableCommand.Type)? = command
+        while let word = rest.first, !word.hasPrefix("-"),
+            let known = command?.configuration.subcommands, !known.isEmpty
+        {
+            words.append(word)
+            rest = rest.dropFirst()
+            command = known.first { $0._commandName == word }
+        }
+        return words + options + rest
+    }
 }
 
 /// The argument that names a namespace. It is passed on unchanged, but for a pod's name: the daemon knows which names there

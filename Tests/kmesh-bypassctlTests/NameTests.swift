@@ -63,6 +63,19 @@ import Testing
         #expect(CommandHint(Bypassctl.self, arguments).text == hint)
     }
 
+    @Test(
+        arguments: [
+            ("--socket /x status", "status --socket /x"), ("--socket=/x --json list", "list --socket=/x --json"),
+            ("--json policy explain web", "policy explain --json web"), ("status --socket /x", "status --socket /x"),
+            ("--json exec web -- ls --json", "exec --json web -- ls --json"), ("--socket", "--socket"),
+            ("--json", "--json"), ("--json lst", "lst --json"), ("--socket status", "--socket status"),
+            ("--help", "--help"), ("", ""),
+        ])
+    func `What every command takes may stand before the command`(written: String, parsed: String) {
+        let words = written.split(separator: " ").map(String.init)
+        #expect(CommonOptions.behindCommand(words, of: Bypassctl.self).joined(separator: " ") == parsed)
+    }
+
     @Test func `A report leaves out the names of others, and comments`() {
         let redaction = Redaction(names: ["db", "web", "kubernetes:shop/cart"], except: "web")
         #expect(
