@@ -169,6 +169,18 @@ import Testing
         #expect(describe(off, changed: false, plain) == "state:      off (unchanged)\nnamespace:  web (inode 7)\n")
     }
 
+    @Test func `A bypass that has expired is still told of`() {
+        var off = BypassStatus(netns: "web", inode: 7, state: .off, effective: false)
+        off.expired = .init(at: Timestamp(secondsSince1970: now.secondsSince1970 - 200), owner: "kubernetes:shop/web")
+        #expect(
+            describe(off, changed: nil, plain) == """
+                state:      off
+                namespace:  web (inode 7)
+                expired:    \(off.expired!.at) (3m 20s ago), for kubernetes:shop/web
+
+                """)
+    }
+
     @Test func `The list is a table with warnings below`() throws {
         let list = try #require(try Bypassctl.parseAsRoot(["list"]) as? List)
         #expect(list.text(of: .init(bypasses: []), plain) == "no namespace is bypassed\n")

@@ -27,6 +27,7 @@ func describe(
     add("namespace", "\(bypass.netns) (inode \(bypass.inode))")
     add("direction", bypass.directionAndScope)
     if isWanted { add("expires", bypass.expiryWords(style)) }
+    add("expired", bypass.expired?.words(style))
     add("set by", bypass.attribution(accounts))
     if withRules {
         for (position, rule) in bypass.rules.enumerated() {
@@ -60,6 +61,7 @@ extension BypassStatus {
         return (who ?? "unknown") + (owner != nil ? " for " : why.isEmpty ? "" : ": ") + why
     }
 
+    /// How connections fare, in a word or two.
     var effectWord: String {
         switch effect {
         case .all: "yes"
@@ -82,6 +84,12 @@ extension BypassStatus {
 
     var effectColor: Style.Color? {
         effective && effect != .nothingToBypass ? nil : .yellow
+    }
+}
+
+extension BypassStatus.Expired {
+    fileprivate func words(_ style: Style) -> String {
+        "\(at) (\(elapsed(since: at, now: style.now)))" + (owner.map { ", for \($0)" } ?? "")
     }
 }
 
