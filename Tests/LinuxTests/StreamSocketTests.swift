@@ -127,6 +127,28 @@ import Testing
         #expect(unsafe recv(pair.peer.descriptor.rawValue, &buffer, 10, 0) == 3)
         #expect(unsafe recv(pair.peer.descriptor.rawValue, &buffer, 10, 0) == 0)
     }
+
+    @Test(
+        "A closed socket is gone, and its peer reads the end; what is too much to look through is left to be closed",
+        arguments: [(0, false), (100, false), (1023, false), (1024, true), (50_000, true)])
+    func discard(_ unread: Int, _ isLeft: Bool) throws {
+        var ends: [CInt] = [-1, -1]
+        try systemCall("socketpair") {
+            unsafe socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends)
+        }
+        let peer = OwnedDescriptor(adopting: ends[1])
+        let socket = StreamSocket(OwnedDescriptor(adopting: ends[0]))
+        let bytes = [UInt8](repeating: 7, count: unread)
+        #expect(unsafe Glibc.send(peer.rawValue, bytes, unread, CInt(MSG_NOSIGNAL)) == unread)
+        #expect(socket.send(Array("bye".utf8)[...]) == 3)
+        let left = socket.discard()
+        #expect((left != nil) == isLeft)
+        var buffer = [UInt8](repeating: 0, count: 10)
+        #expect(unsafe recv(peer.rawValue, &buffer, 10, 0) == 3)
+        #expect(unsafe recv(peer.rawValue, &buffer, 10, 0) == 0)
+        #expect(unsafe Glibc.send(peer.rawValue, bytes, 1, CInt(MSG_NOSIGNAL)) == -1, "nothing arrives any more")
+        if let left { #expect(fcntl(left.rawValue, F_GETFD) >= 0) }
+    }
 }
 
 @Suite struct DeferredCloserTests {

@@ -96,21 +96,22 @@ package struct StreamSocket: ~Copyable, Sendable {
         _ = shutdown(descriptor.rawValue, CInt(SHUT_WR))
     }
 
-    /// Closes the socket, and throws away what has arrived and was not taken.
+    /// Closes the socket, whatever has arrived and was not taken.
     ///
-    /// - Returns: its descriptor, still open, if descriptors have arrived: to close it can take as long as the peer likes.
+    /// - Returns: its descriptor, still open, if descriptors have arrived, or more than is worth looking through: to close
+    ///   it can take as long as the peer likes.
     package consuming func discard() -> OwnedDescriptor? {
-        // From here on nothing arrives any more.
-        _ = shutdown(descriptor.rawValue, CInt(SHUT_RDWR))
         let number = descriptor.rawValue
-        let isEmpty = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1024) { buffer in
-            while let (count, hasDescriptors) = unsafe try? peek(buffer), count > 0 {
-                if hasDescriptors { return false }
-                if unsafe recv(number, buffer.baseAddress, count, CInt(MSG_DONTWAIT)) != count { break }
-            }
+        // From here on nothing arrives any more.
+        _ = shutdown(number, CInt(SHUT_RDWR))
+        let isHarmless = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1024) { buffer in
+            guard let (count, hasDescriptors) = unsafe try? peek(buffer) else { return true }
+            if hasDescriptors || count == buffer.count { return false }
+            // With something unread, the peer would read ECONNRESET and not the end of the stream.
+            if count > 0 { _ = unsafe recv(number, buffer.baseAddress, count, CInt(MSG_DONTWAIT)) }
             return true
         }
-        if isEmpty { return nil }
+        if isHarmless { return nil }
         return descriptor
     }
 
