@@ -103,7 +103,31 @@ extension KernelTests {
                         #expect(try await rig.sandbox.paths == .sidecar)
                     }
                     // No process, no namespace.
-                    #expect(try await rig.refusal("bypass", [.string(reference), "on"]) == .notFound)
+                    let words = try await rig.message("bypass", [.string(reference), "on"])
+                    #expect(words == "no network namespace: no process of pod \(group.uid) on this node")
+                }
+            }
+        }
+
+        /// As between two restarts of its containers, where the runtime has no pause container.
+        @Test func aPodWithoutAProcessKeepsItsBypassAndItsName() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await PodGroup.with(.cgroupfs, .two, rig.sandbox) { group in
+                    let reference = "pod:\(group.uid)"
+                    let on = try await rig.sandbox.withProcess(in: .pod) { container in
+                        try await group.add(container)
+                        return try await rig.on(reference)
+                    }
+                    #expect(try await rig.status(reference).state == "on")
+                    try await rig.sandbox.withProcess(in: .host) { monitor in
+                        try await group.add(monitor)
+                        #expect(try await rig.status(reference).inode == on.inode)
+                    }
+                    #expect(try await rig.off(reference).changed == true)
+                    #expect(try await rig.sandbox.paths == .sidecar)
+                    // Without a bypass nothing is known of it.
+                    #expect(try await rig.refusal("status", [.string(reference)]) == .notFound)
                 }
             }
         }

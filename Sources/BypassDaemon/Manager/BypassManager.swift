@@ -208,9 +208,23 @@ final class BypassManager: Sendable {
     }
 
     private func turn(for request: Request) throws(BypassError) -> NamespaceTurn {
-        try executor.turn(
-            in: .named(request.netns, uid: request.peer.credentials.uid, expecting: request.expecting),
-            as: principal(of: request.peer))
+        let principal = principal(of: request.peer)
+        do throws(BypassError) {
+            return try executor.turn(
+                in: .named(request.netns, uid: request.peer.credentials.uid, expecting: request.expecting),
+                as: principal)
+        } catch {
+            // A pod may have no process for a while, as between two restarts of its containers where there is no pause
+            // container (CRI-O). Its namespace is there, and so is its bypass.
+            guard error.meansNoProcess, case .workload = NamespaceReference(request.netns),
+                let (inode, record) = store.all.first(where: { $0.record.netns == request.netns })
+            else { throw error }
+            do throws(BypassError) {
+                return try executor.turn(in: .known(inode, record), as: principal)
+            } catch .netnsNotFound {
+                throw error
+            }
+        }
     }
 
     /// Enters a namespace after the decision, and checks the conditions that the client makes.
@@ -264,4 +278,14 @@ final class BypassManager: Sendable {
 
     /// CLOCK_BOOTTIME in nanoseconds, so many seconds from now.
     private static func deadline(after seconds: Int) -> UInt64 { (Instant.now + .seconds(seconds)).nanoseconds }
+}
+
+extension BypassError {
+    /// Of a pod or container: it has no process, or none but some of the host's.
+    fileprivate var meansNoProcess: Bool {
+        switch self {
+        case .netnsNotFound, .hostNetnsRefused: true
+        default: false
+        }
+    }
 }
