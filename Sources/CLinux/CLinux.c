@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
+#include <linux/sockios.h>
 #include <locale.h>
 #include <pthread.h>
 #include <sched.h>
@@ -238,9 +239,26 @@ int clinux_eventfd(void)
 
 int clinux_refuse_descriptors(int fd)
 {
-	int off = 0;
+	int off = 0, was_on = 1;
+	socklen_t length = sizeof was_on;
 
-	return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+	if (getsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &was_on, &length) < 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) < 0 ? -1 : was_on;
+}
+
+int clinux_receive_urgent_inline(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+}
+
+int clinux_unread(int fd)
+{
+	int count = 0;
+
+	return ioctl(fd, SIOCINQ, &count) < 0 ? -1 : count;
 }
 
 int clinux_peek(int fd, void *buffer, uint32_t size, int *has_descriptors)

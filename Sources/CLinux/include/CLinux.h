@@ -157,8 +157,15 @@ void clinux_wake(uint64_t thread);
  * -1 with EINTR if the thread was woken, also if that was just before.
  */
 int clinux_wait(int fd, int16_t events, int milliseconds);
-/* SO_PASSRIGHTS off (Linux 6.16): who sends descriptors to the socket gets EPERM. ENOPROTOOPT on older kernels. */
+/*
+ * SO_PASSRIGHTS off (Linux 6.16): who sends descriptors to the socket gets EPERM from now on. ENOPROTOOPT on older kernels.
+ * Returns 1 if it was on, so that some may have arrived already.
+ */
 int clinux_refuse_descriptors(int fd);
+/* SO_OOBINLINE: what is sent with MSG_OOB is received like all else. */
+int clinux_receive_urgent_inline(int fd);
+/* SIOCINQ: how many bytes have arrived and were not taken, those sent with MSG_OOB too. */
+int clinux_unread(int fd);
 /*
  * recvmsg(2) with MSG_PEEK and MSG_DONTWAIT: how many bytes are there, up to `size`, and whether descriptors have come with
  * one of them (MSG_CTRUNC, since there is no room for them; none is taken).

@@ -6,21 +6,24 @@ internal import SystemPackage
 /// A connected stream socket that one thread serves: nothing here waits but `wait`.
 package struct StreamSocket: ~Copyable, Sendable {
     private let descriptor: OwnedDescriptor
-    /// Whether the kernel lets the peer send descriptors.
+    /// Whether the kernel lets the peer send descriptors, or has let it.
     private let mayBringDescriptors: Bool
 
     package init(_ descriptor: consuming OwnedDescriptor) {
         mayBringDescriptors = !Self.refuseDescriptors(descriptor)
+        // A byte that is sent as urgent, with descriptors or without, would be passed over by a look at what has arrived.
+        _ = clinux_receive_urgent_inline(descriptor.rawValue)
         self.descriptor = descriptor
     }
 
     /// Has the kernel refuse descriptors that a client sends from now on to this socket, or, if it listens, to the sockets of
     /// those who connect from now on.
     ///
-    /// - Returns: false if it cannot: it is older than Linux 6.16.
+    /// - Returns: false if some may have arrived already, or the kernel is older than Linux 6.16 and cannot refuse them.
+    @discardableResult
     static func refuseDescriptors(_ socket: borrowing OwnedDescriptor) -> Bool {
         let number = socket.rawValue
-        return (try? systemCall("setsockopt SO_PASSRIGHTS") { clinux_refuse_descriptors(number) }) != nil
+        return (try? systemCall("setsockopt SO_PASSRIGHTS") { clinux_refuse_descriptors(number) }) == 0
     }
 
     package enum Received: Equatable {
@@ -104,15 +107,19 @@ package struct StreamSocket: ~Copyable, Sendable {
         let number = descriptor.rawValue
         // From here on nothing arrives any more.
         _ = shutdown(number, CInt(SHUT_RDWR))
-        let isHarmless = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1024) { buffer in
-            guard let (count, hasDescriptors) = unsafe try? peek(buffer) else { return true }
-            if hasDescriptors || count == buffer.count { return false }
-            // With something unread, the peer would read ECONNRESET and not the end of the stream.
-            if count > 0 { _ = unsafe recv(number, buffer.baseAddress, count, CInt(MSG_DONTWAIT)) }
-            return true
-        }
-        if isHarmless { return nil }
+        if clinux_unread(number) != 0 { takeHarmless() }
+        if clinux_unread(number) == 0 { return nil }
         return descriptor
+    }
+
+    /// Takes what a look shows, if it brings no descriptors: with something unread, the peer would read ECONNRESET and not
+    /// the end of the stream.
+    private borrowing func takeHarmless() {
+        let number = descriptor.rawValue
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1024) { buffer in
+            guard let (count, hasDescriptors) = unsafe try? peek(buffer), !hasDescriptors else { return }
+            _ = unsafe recv(number, buffer.baseAddress, count, CInt(MSG_DONTWAIT))
+        }
     }
 
     package enum Readiness: Equatable {

@@ -38,7 +38,7 @@ package final class UnixListener: Sendable {
         // Another process may take the client that poll reports: accept must not wait then.
         let flags = try systemCall("fcntl F_GETFL") { fcntl(socket.rawValue, F_GETFL) }
         try systemCall("fcntl F_SETFL") { fcntl(socket.rawValue, F_SETFL, flags | O_NONBLOCK) }
-        _ = StreamSocket.refuseDescriptors(socket)
+        StreamSocket.refuseDescriptors(socket)
         self.socket = socket
         self.wakeUp = wakeUp
     }
