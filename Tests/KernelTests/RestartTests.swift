@@ -55,6 +55,42 @@ extension KernelTests {
             }
         }
 
+        /// With its records lost, the daemon has only the number of the namespace that was bypassed.
+        @Test func aNumberWithoutARecordIsNoReasonToBypassAnotherNamespace() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                try await rig.on()
+                try await Self.loseRecords(of: rig)
+                // As in another namespace that has the number now.
+                try await rig.sandbox.run(["nft", "flush", "ruleset"], in: .pod)
+                try await rig.sandbox.install(.iptables)
+                try await rig.start()
+                try await eventually("it is over") { try await rig.list().isEmpty }
+                #expect(try await rig.status().state == "off")
+                #expect(try await rig.sandbox.paths == .sidecar)
+            }
+        }
+
+        /// From then on it is the namespace's bypass, and no other's that gets the number.
+        @Test func whatIsFoundWithoutARecordIsKnownByItsNamespace() async throws {
+            try await Rig.with(["--check-interval", "1"]) { rig in
+                try await rig.on()
+                try await Self.loseRecords(of: rig)
+                try await rig.start()
+                #expect(try await rig.status().state == "on")
+                try await eventually("the record has the namespace's number") {
+                    try await rig.sandbox.run(["sh", "-c", "cat \(rig.options.stateDirectory)/*"], in: .host)
+                        .contains(/"cookie":\d/)
+                }
+            }
+        }
+
+        private static func loseRecords(of rig: Rig) async throws {
+            try rig.daemon.kill(9)
+            _ = try await rig.daemon.exit()
+            try await rig.sandbox.run(["rm", "-r", rig.options.stateDirectory], in: .host)
+        }
+
         @Test(arguments: End.allCases)
         func theNextDaemonKnowsWhoWantedWhat(_ end: End) async throws {
             try await Rig.with { rig in

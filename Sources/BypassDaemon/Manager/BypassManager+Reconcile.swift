@@ -21,13 +21,14 @@ extension BypassManager {
             var session = try turn.enter(.full)
             dropStaleRecord(session, &after)
             // It may have been ended, or changed, while this waited for its turn.
-            guard let record = store[inode] else { return }
+            guard var record = store[inode] else { return }
             // This check does not need the ruleset, which may be unreadable.
             if record.isOver(entry: try session.entry(), at: BootClock.now) {
                 return finish(record, in: &session, &after)
             }
             let observation = try Reconciler.observe(&session)
-            if session.isOtherNamespace(by: observation) { return end(.gone, inode, record, &after) }
+            if session.isOtherNamespace(than: record, by: observation) { return end(.gone, inode, record, &after) }
+            identify(&record, in: session)
             switch record.reconcileDecision(given: observation) {
             case .end: finish(record, in: &session, &after)
             case .nothing: markHealthy(observation, record, in: &session, isFirst: isFirst, &after)
@@ -85,10 +86,19 @@ extension BypassManager {
             transition.record(record, of: inode)
         }
         let observation = try Reconciler.observe(&session)
+        if session.isOtherNamespace(than: record, by: observation) { return false }
         watchMask(in: &session, &after)
         if exemptOthers(in: observation, &record, turn) { transition.record(record, of: inode) }
-        return record.reconcileDecision(given: observation) == .nothing && !transition.repairs[inode].isDegraded
-            && !session.isOtherNamespace(by: observation)
+        return record.cookie == session.cookie && record.reconcileDecision(given: observation) == .nothing
+            && !transition.repairs[inode].isDegraded
+    }
+
+    /// Gives a record that was made without one, of an entry of the matcher's, the number of its namespace, once there is
+    /// something of ours in that.
+    private func identify(_ record: inout BypassRecord, in session: borrowing NamespaceSession) {
+        if record.cookie == session.cookie { return }
+        record.cookie = session.cookie
+        transition.record(record, of: session.inode)
     }
 
     /// A bypass as it should be; subscribers hear of that if it was not so before.
@@ -281,9 +291,10 @@ extension AuditRecord {
 
 extension NamespaceSession {
     /// Whether this is another namespace than the one that was bypassed, which had its inode number. From Linux 5.14 on a
-    /// namespace has a number of its own. Before, one in which nothing is ours is taken for another: to take a flushed
-    /// one for that ends a bypass, and to take another for a flushed one would begin one without a request.
-    fileprivate borrowing func isOtherNamespace(by observation: Observation) -> Bool {
-        cookie == nil && observation.holdsNothingOfOurs
+    /// namespace has a number of its own. Before, and where no record has it, one in which nothing is ours is taken for
+    /// another: to take a flushed one for that ends a bypass, and to take another for a flushed one would begin one without
+    /// a request.
+    fileprivate borrowing func isOtherNamespace(than record: BypassRecord, by observation: Observation) -> Bool {
+        (record.cookie == nil || cookie == nil) && observation.holdsNothingOfOurs
     }
 }
