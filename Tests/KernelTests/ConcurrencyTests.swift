@@ -1,3 +1,4 @@
+import Linux
 import MeshSandbox
 import StrictJSON
 import TestSupport
@@ -75,6 +76,26 @@ extension KernelTests {
                     try await rig.sandbox.run(["ip", "-force", "-batch", "-"], in: .host, input: batch("delete"))
                 }
                 try await eventually("all are forgotten") { try await rig.list() == [] }
+            }
+        }
+
+        /// One that replaces the owner's bypass while `clear` is on its way to it.
+        @Test func clearEndsNoBypassThatIsAnotherOwnersByThen() async throws {
+            try await Rig.withoutDaemon { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                let names = try await [rig.on(rig.sandbox.pod, owner: "alice"), rig.on(rig.sandbox.peer, owner: "alice")]
+                    .sorted { $0.inode < $1.inode }.map(\.netns)
+                faults.plan.arm(.stall, at: "open /run/netns/\(names[0])", times: .max)
+                async let cleared = rig.call("clear", ["owner": "alice"])
+                try await eventually("it is under way") { faults.plan.injected > 0 }
+                try await rig.on(names[1], owner: "bob")
+                faults.plan.disarm()
+                let list = try await cleared.object?["cleared"]?.array?.map { $0.object?["netns"]?.string }
+                #expect(list == [names[0]])
+                let left = try await rig.list()
+                #expect(left.map(\.netns) == [names[1]] && left.map(\.owner) == ["bob"])
+                #expect(try await rig.status(names[1]).state == "on")
             }
         }
     }

@@ -192,6 +192,34 @@ extension KernelTests {
                 #expect(try await rig.entries == 0)
             }
         }
+
+        /// The owner may not have heard of it.
+        @Test func aCallThatFailsDoesNotHideThatABypassHasExpired() async throws {
+            try await Rig.withoutDaemon { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                func expired() async throws -> String? {
+                    let status = try await rig.call("status", [.string(rig.sandbox.pod)]).object
+                    return status?["expired"]?.object?["owner"]?.string
+                }
+                try await rig.on(ttl: 1, owner: "web")
+                try await eventually("it has expired") { try await rig.entries == 0 }
+                #expect(try await expired() == "web")
+                faults.plan.arm(.fail(.notPermitted), at: "send: nf_tables batch", times: .max)
+                await #expect(throws: ErrorObject.self) { try await rig.on(owner: "another") }
+                faults.plan.disarm()
+                #expect(try await expired() == "web")
+                #expect(try await rig.daemon.terminate() == .code(0))
+                try await rig.start()
+                #expect(try await expired() == "web")
+                try await rig.on(owner: "another")
+                try await rig.off()
+                #expect(try await expired() == nil)
+                #expect(try await rig.daemon.terminate() == .code(0))
+                try await rig.start()
+                #expect(try await expired() == nil)
+            }
+        }
     }
 }
 

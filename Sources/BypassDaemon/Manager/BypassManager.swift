@@ -164,7 +164,8 @@ final class BypassManager: Sendable {
                 peer: peer, method: ClearMethod.name, netns: record.netns, inode: inode, scope: record.scope ?? .all,
                 owner: record.owner)
             do throws(BypassError) {
-                try turnOff(inode, record, because: .init(by: .init(peer.credentials)), as: principal, &after)
+                let cause = BypassEvent.Cause(by: .init(peer.credentials))
+                guard try turnOff(inode, record, of: owner, because: cause, as: principal, &after) else { continue }
                 transition.complete(audited.taking(since: began), &after)
                 result.cleared.append(.init(netns: record.netns, inode: inode))
             } catch {
@@ -240,15 +241,18 @@ final class BypassManager: Sendable {
         return session
     }
 
+    /// - Returns: false if the bypass has ended meanwhile, or another owner has it.
     private func turnOff(
-        _ inode: UInt64, _ record: BypassRecord, because cause: BypassEvent.Cause,
+        _ inode: UInt64, _ record: BypassRecord, of owner: String?, because cause: BypassEvent.Cause,
         as principal: FairScheduler.Principal, _ after: inout AfterAnswer
-    ) throws(BypassError) {
+    ) throws(BypassError) -> Bool {
         let turn = try executor.turn(in: .known(inode, record), as: principal)
         defer { turn.end() }
         var session = try turn.enter(.ownRules)
         dropStaleRecord(session, &after)
+        guard let current = store[inode], owner == nil || current.owner == owner else { return false }
         _ = try turnOff(record.netns, .keep, because: cause, in: &session, &after)
+        return true
     }
 
     private func turnOff(

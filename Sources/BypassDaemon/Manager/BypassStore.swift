@@ -189,14 +189,30 @@ final class BypassStore: Sendable {
         try state.withLock { state throws(SystemCallError) in
             let isKnown = state.records.updateValue(record, forKey: inode) == record
             recordCount.store(state.records.count, ordering: .relaxed)
-            state.expired[inode] = nil
             if isKnown && !state.unwritten.contains(inode) { return }
             try Self.write(inode, in: &state)
         }
     }
 
-    /// Drops a record. What is written of it goes with ``flush(_:)``: until then the next start finds that there is no
-    /// entry of the matcher's for it.
+    /// Drops a record that the kernel has refused: what was known of the namespace before it is still so.
+    func withdraw(_ inode: UInt64) {
+        state.withLock { state in
+            drop(inode, from: &state)
+            if state.unwritten.contains(inode) { try? Self.write(inode, in: &state) }
+        }
+    }
+
+    /// Forgets that an earlier bypass of the namespace has expired: there is another one.
+    func forgetExpired(_ inode: UInt64) {
+        state.withLock { state in
+            guard state.expired[inode] != nil else { return }
+            state.expired[inode] = nil
+            try? Self.write(inode, in: &state)
+        }
+    }
+
+    /// Drops a record, with its namespace. What is written of it goes with ``flush(_:)``: until then the next start finds
+    /// that there is no entry of the matcher's for it.
     func remove(_ inode: UInt64) {
         state.withLock { state in
             state.expired[inode] = nil
@@ -210,7 +226,9 @@ final class BypassStore: Sendable {
     /// - Returns: the namespace's generation from now on.
     func end(_ inode: UInt64, cookie: UInt64?) -> Int {
         state.withLock { state in
-            if let record = state.records[inode] { state.expired[inode] = ExpiredBypass(record, cookie: cookie) }
+            let expired = state.records[inode].flatMap { ExpiredBypass($0, cookie: cookie) }
+            // One whose record was written and that never began leaves what was known before.
+            state.expired[inode] = expired ?? state.expired[inode]
             drop(inode, from: &state)
             return state.generations.recordEnd(inode, cookie: cookie, now: Self.now)
         }

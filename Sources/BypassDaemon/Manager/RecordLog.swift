@@ -9,7 +9,7 @@ struct RecordLog: ~Copyable {
         var inode: UInt64
         /// nil: the bypass has ended.
         var record: BypassRecord?
-        /// Of one that has expired.
+        /// Of one that has expired; beside a record, until that has begun.
         var expired: ExpiredBypass?
 
         func writeMembers(to text: inout JSONText) {
@@ -96,7 +96,7 @@ struct RecordLog: ~Copyable {
             let record = line?.record?.checked(at: now)
             if line == nil || line?.record != nil && record == nil { contents.damagedLines += 1 }
             contents.records[inode] = record
-            contents.expired[inode] = line?.record == nil ? line?.expired : nil
+            contents.expired[inode] = line?.expired
         }
         return contents
     }
@@ -135,8 +135,9 @@ struct RecordLog: ~Copyable {
     mutating func rewrite(_ contents: Contents) throws(SystemCallError) {
         try Files.makeFolder(folder)
         let all =
-            contents.records.map { Line(inode: $0.key, record: $0.value) }
-            + contents.expired.all.map { Line(inode: $0.inode, expired: $0.expired) }
+            contents.records.map { Line(inode: $0.key, record: $0.value, expired: contents.expired[$0.key]) }
+            + contents.expired.all.filter { contents.records[$0.inode] == nil }
+            .map { Line(inode: $0.inode, expired: $0.expired) }
         try Files.write(all.flatMap(\.text), to: path)
         try open()
         lines = all.count

@@ -71,8 +71,7 @@ final class Transition: Sendable {
         if let old {
             record(old, of: inode)
         } else {
-            store.remove(inode)
-            store.flush(inode)
+            store.withdraw(inode)
         }
     }
 
@@ -82,6 +81,7 @@ final class Transition: Sendable {
     /// The bypass that the record describes.
     func activate(_ record: BypassRecord, of inode: UInt64) {
         timers.set(inode, to: record.deadline ?? 0)
+        store.forgetExpired(inode)
         repairs.markHealthy(inode)
         leftovers.remove(inode)
     }

@@ -86,6 +86,9 @@ import Testing
         let written = RecordLog.Line(inode: 7, expired: contents.expired[7]).text
         #expect(String(decoding: written, as: UTF8.self) == line + "\n")
         #expect(Self.contents(line, Self.line("")).expired[7] == nil)
+        // One that is recorded, and has not begun.
+        let both = Self.contents(Self.line("").dropLast() + ",\(members)}")
+        #expect(both.records.keys.sorted() == [7] && both.expired[7]?.owner == "me")
         #expect(Self.contents(line, #"{"inode":7,"record":null}"#).expired[7] == nil)
         // An earlier version ignores the member, and what is none takes nothing else away.
         let wrong = Self.contents(line.replacing("\"me\"", with: "7"), Self.line("", of: 8))
