@@ -84,8 +84,10 @@ extension KernelTests {
             try await Rig.withoutDaemon { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
-                let names = try await [rig.on(rig.sandbox.pod, owner: "alice"), rig.on(rig.sandbox.peer, owner: "alice")]
-                    .sorted { $0.inode < $1.inode }.map(\.netns)
+                let names = try await [
+                    rig.on(rig.sandbox.pod, owner: "alice"), rig.on(rig.sandbox.peer, owner: "alice"),
+                ]
+                .sorted { $0.inode < $1.inode }.map(\.netns)
                 faults.plan.arm(.stall, at: "open /run/netns/\(names[0])", times: .max)
                 async let cleared = rig.call("clear", ["owner": "alice"])
                 try await eventually("it is under way") { faults.plan.injected > 0 }
