@@ -1,6 +1,7 @@
 internal import Bypass
 internal import BypassAPI
 internal import Datapath
+internal import Linux
 
 /// The execution of `on` and `extend` after the decision.
 extension BypassManager {
@@ -21,7 +22,7 @@ extension BypassManager {
         var outcome: Reconciler.Outcome
         do throws(BypassError) {
             outcome = try Reconciler.reconcile(record.desiredState, in: &session)
-            if exemptOthers(in: outcome.after, &record, turn) {
+            if exemptOthers(in: outcome.after, &record, turn, session, isCall: true) {
                 transition.record(record, of: inode)
                 outcome.after = try Reconciler.reconcile(record.desiredState, in: &session).after
             }
@@ -40,19 +41,23 @@ extension BypassManager {
     /// Leaves out of a bypass what other programs' rules take, and the mesh does not: the bypass would only keep those rules
     /// from taking effect.
     ///
+    /// - Parameter isCall: false if it is enough to ask what the mesh takes now and then.
     /// - Returns: whether that has changed.
     func exemptOthers(
-        in observation: Observation, _ record: inout BypassRecord, _ turn: borrowing NamespaceTurn
+        in observation: Observation, _ record: inout BypassRecord, _ turn: borrowing NamespaceTurn,
+        _ session: borrowing NamespaceSession, isCall: Bool
     ) -> Bool {
         let old = record.exempted
-        let set = record.except == nil ? observation.exemptable(with: (record.direction ?? .both).hooks) : nil
-        if let set {
-            // What cannot be read now stays as it was decided last.
-            guard let rules = try? turn.rules() else { return false }
-            record.exempted = rules.isMeshFree(set) ? set : nil
-        } else {
+        guard record.except == nil, let set = observation.exemptable(with: (record.direction ?? .both).hooks) else {
             record.exempted = nil
+            return old != nil
         }
+        let (inode, generation, began) = (session.inode, session.generation, Instant.now)
+        guard isCall || transition.exemptions.isDue(inode, set, generation, at: began) else { return false }
+        defer { transition.exemptions.record(inode, set, generation, from: began, to: .now) }
+        // What cannot be read now stays as it was decided last.
+        guard let rules = try? turn.rules() else { return false }
+        record.exempted = rules.isMeshFree(set) ? set : nil
         return record.exempted != old
     }
 

@@ -27,7 +27,9 @@ extension BypassManager {
                 return finish(record, in: &session, &after)
             }
             let observation = try Reconciler.observe(&session)
-            if session.isOtherNamespace(than: record, by: observation) { return end(.gone, inode, record, &after) }
+            if session.isOtherNamespace(than: record, by: observation) {
+                return endWithNamespace(inode, record, &after)
+            }
             identify(&record, in: session)
             switch record.reconcileDecision(given: observation) {
             case .end: finish(record, in: &session, &after)
@@ -88,17 +90,11 @@ extension BypassManager {
         let observation = try Reconciler.observe(&session)
         if session.isOtherNamespace(than: record, by: observation) { return false }
         watchMask(in: &session, &after)
-        if exemptOthers(in: observation, &record, turn) { transition.record(record, of: inode) }
+        if exemptOthers(in: observation, &record, turn, session, isCall: false) {
+            transition.record(record, of: inode)
+        }
         return record.cookie == session.cookie && record.reconcileDecision(given: observation) == .nothing
             && !transition.repairs[inode].isDegraded
-    }
-
-    /// Gives a record that was made without one, of an entry of the matcher's, the number of its namespace, once there is
-    /// something of ours in that.
-    private func identify(_ record: inout BypassRecord, in session: borrowing NamespaceSession) {
-        if record.cookie == session.cookie { return }
-        record.cookie = session.cookie
-        transition.record(record, of: session.inode)
     }
 
     /// A bypass as it should be; subscribers hear of that if it was not so before.
@@ -224,34 +220,6 @@ extension BypassManager {
         }
     }
 
-    private func end(_ ending: Transition.Ending, _ inode: UInt64, _ record: BypassRecord, _ after: inout AfterAnswer) {
-        var status = BypassStatus(
-            netns: record.netns, inode: inode, state: .off, effective: false, effect: .ineffective)
-        transition.end(
-            ending, inode, record, cookie: nil, status: &status, audit: AuditRecord(ending, record, inode), &after)
-    }
-
-    // MARK: namespaces that are gone
-
-    /// A namespace was not found: it is gone, and all that was in it. Unless its number is another's by now, which may have
-    /// a bypass of its own: that is decided in its turn, when no other call works on that number.
-    func handleRemoved(
-        _ inode: UInt64, _ record: BypassRecord, as principal: FairScheduler.Principal, _ after: inout AfterAnswer
-    ) {
-        let place = executor.gate.enter(principal)
-        defer { executor.gate.leave(place) }
-        executor.gate.claim(inode, for: place)
-        if store[inode] == record { end(.gone, inode, record, &after) }
-    }
-
-    /// An inode number may be used again when its namespace is gone: what was known of that one is not about this one.
-    func dropStaleRecord(_ session: borrowing NamespaceSession, _ after: inout AfterAnswer) {
-        guard let record = store[session.inode], let old = record.cookie, let new = session.cookie, old != new else {
-            return
-        }
-        end(.gone, session.inode, record, &after)
-    }
-
     // MARK: logging
 
     /// Logs what went wrong with a bypass, but not the same again and again.
@@ -276,7 +244,7 @@ extension BypassManager {
 
 extension AuditRecord {
     /// A bypass that has ended without a call.
-    fileprivate init(_ ending: Transition.Ending, _ record: BypassRecord, _ inode: UInt64) {
+    init(_ ending: Transition.Ending, _ record: BypassRecord, _ inode: UInt64) {
         let method =
             switch ending {
             case .expired: "expire"
@@ -286,15 +254,5 @@ extension AuditRecord {
         self.init(
             method: method, netns: record.netns, inode: inode, scope: record.scope ?? .all, owner: record.owner,
             reason: record.reason)
-    }
-}
-
-extension NamespaceSession {
-    /// Whether this is another namespace than the one that was bypassed, which had its inode number. From Linux 5.14 on a
-    /// namespace has a number of its own. Before, and where no record has it, one in which nothing is ours is taken for
-    /// another: to take a flushed one for that ends a bypass, and to take another for a flushed one would begin one without
-    /// a request.
-    fileprivate borrowing func isOtherNamespace(than record: BypassRecord, by observation: Observation) -> Bool {
-        (record.cookie == nil || cookie == nil) && observation.holdsNothingOfOurs
     }
 }

@@ -29,6 +29,7 @@ final class Transition: Sendable {
     let timers = ExpiryTimers()
     let masks: MaskWatch
     let repairs = RepairStates()
+    let exemptions = ExemptionChecks()
     let leftovers = Leftovers()
     let events: EventLog
     private let matcher: Matcher
@@ -126,6 +127,7 @@ final class Transition: Sendable {
     ) {
         timers.cancel(inode)
         repairs.remove(inode)
+        exemptions.remove(inode)
         switch ending {
         case .gone:
             store.remove(inode)

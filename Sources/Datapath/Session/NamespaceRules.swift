@@ -73,7 +73,8 @@ package struct NamespaceRules: Sendable {
                 // A mesh's rules leave its proxy's own user alone, and take others.
                 for (isTCP, uid) in [(true, 0), (true, Self.anyUser), (false, 0), (false, Self.anyUser)] {
                     let first = FirstPacket(to: to, port: port, from: nil, isTCP: isTCP, uid: uid, origin: .local)
-                    let end = evaluation(of: first, isBypassed: false).path(of: first.packet, from: .local).end
+                    let end = evaluation(of: first, isBypassed: false, maxSteps: Self.maxMeshFreeSteps)
+                        .path(of: first.packet, from: .local).end
                     guard case .application = end else { return false }
                 }
             }
@@ -84,10 +85,15 @@ package struct NamespaceRules: Sendable {
     /// The user nobody, which the rules of meshes do not name.
     private static let anyUser: UInt32 = 65534
 
-    private func evaluation(of first: FirstPacket, isBypassed: Bool? = nil) -> PathEvaluation {
+    /// For each of up to 64 packets.
+    private static let maxMeshFreeSteps = 1 << 14
+
+    private func evaluation(
+        of first: FirstPacket, isBypassed: Bool? = nil, maxSteps: Int = PathEvaluation.usualMaxSteps
+    ) -> PathEvaluation {
         var context = context
         context.matcher.matches = isBypassed ?? matches(first)
-        return PathEvaluation(tables, context, isComplete: unreadable.isEmpty)
+        return PathEvaluation(tables, context, isComplete: unreadable.isEmpty, maxSteps: maxSteps)
     }
 
     /// Whether the matcher matches a packet; nil if that is not known.

@@ -51,6 +51,9 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private var ownAddresses: Set<IPAddress>?
 
+    /// Of the ruleset as it was observed last; nil before that.
+    package var generation: UInt32? { known?.generation }
+
     /// Our rules as they were observed last.
     package var rules: [Ruleset.Rule] { known?.rules ?? [] }
 

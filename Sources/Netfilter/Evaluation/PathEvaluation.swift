@@ -7,9 +7,12 @@ package struct PathEvaluation: Sendable {
     /// Rules and base chains that are evaluated for one packet.
     private let maxSteps: Int
 
+    /// Rules and their conditions: a rule can have more than a thousand.
+    package static let usualMaxSteps = 1 << 18
+
     /// - Parameter isComplete: whether these are all tables that may matter.
     package init(
-        _ tables: [FilterTable], _ context: PacketContext, isComplete: Bool, maxSteps: Int = PathWalk.maxSteps
+        _ tables: [FilterTable], _ context: PacketContext, isComplete: Bool, maxSteps: Int = usualMaxSteps
     ) {
         self.tables = tables
         self.context = context

@@ -192,8 +192,6 @@ struct PathWalk {
         if tracks { hasDestinationNat = true } else if hook != .forward { hasSourceNat = true }
     }
 
-    /// Rules and their conditions: a rule can have more than a thousand.
-    static let maxSteps = 1 << 18
     /// More than this leave more ways open than are followed.
     private static let maxDecisions = 16
 
