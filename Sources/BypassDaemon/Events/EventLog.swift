@@ -191,6 +191,11 @@ struct Subscription {
 
     var isActive: Bool { log != nil || trace?.isActive == true }
 
+    /// The methods by which it was begun.
+    var methods: [String] {
+        (log == nil ? [] : [SubscribeMethod.name]) + (trace?.isActive == true ? [TraceMethod.name] : [])
+    }
+
     /// Events after that one are taken from now on.
     mutating func begin(_ log: EventLog, after sequence: Int) {
         (self.log, self.sequence) = (log, sequence)

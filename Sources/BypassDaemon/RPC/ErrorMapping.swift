@@ -26,6 +26,7 @@ extension ErrorObject {
     init?(_ reason: CloseReason, _ limits: Limits) {
         switch reason {
         case .limit(let limit), .noRoom(let limit, _): self.init(limit, limits)
+        case .denied(let error): self.init(error)
         case .descriptors: self = .invalidRequest.detailed("descriptors (SCM_RIGHTS) are not taken")
         case .inputEnded, .shutdown, .unreachable: return nil
         }

@@ -80,6 +80,11 @@ struct Router: Sendable {
         }
     }
 
+    /// The reason that the peer may no longer call a method, whose events it still gets; nil if it may.
+    func refusal(of method: String, _ call: inout Call) -> BypassError? {
+        methods[method].flatMap { roleCheck($0.permission, Request(id: nil, method: method), &call) }
+    }
+
     /// Does work that takes a processor for a while where the peer's kernel work is done, so that it cannot hold up others.
     func inTurn<Result>(of peer: Peer, _ work: () -> Result) -> Result {
         var result: Result?

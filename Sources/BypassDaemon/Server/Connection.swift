@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 internal import JSONRPC
 internal import Linux
@@ -178,6 +179,11 @@ struct Connection: ~Copyable {
 
     private mutating func sendEvents() {
         while let next = subscription.next() {
+            // A new policy applies to what was begun under the old one.
+            if let refusal = refusalOfEvents() {
+                subscription.end()
+                return state.close(for: .denied(refusal))
+            }
             switch next {
             case .line(let line):
                 if !send(line, isEvent: true) { return }
@@ -187,6 +193,16 @@ struct Connection: ~Copyable {
                 return state.close(for: .limit(.events))
             }
         }
+    }
+
+    private mutating func refusalOfEvents() -> BypassError? {
+        var call = Router.Call(peer: peer, subscription: subscription, afterAnswer: AfterAnswer())
+        for method in subscription.methods {
+            guard let refusal = context.router.refusal(of: method, &call) else { continue }
+            call.afterAnswer.run()
+            return refusal
+        }
+        return nil
     }
 
     /// Sends bytes, as fast as the client reads. A client that takes too long to read is cut off.

@@ -1,3 +1,4 @@
+internal import Bypass
 internal import BypassAPI
 internal import Linux
 internal import StrictJSON
@@ -14,6 +15,8 @@ enum CloseReason: Hashable, Sendable {
     case shutdown
     /// The client has sent descriptors, which a kernel before Linux 6.16 lets it.
     case descriptors
+    /// The client gets events, and by a new policy it may not.
+    case denied(BypassError)
     /// The client is gone, or did not read in time: nothing more can be sent.
     case unreachable
 
@@ -30,7 +33,7 @@ enum CloseReason: Hashable, Sendable {
         case .inputEnded, .unreachable, .descriptors, .noRoom(_, lingers: false): .close
         // A subscriber that is behind has much to read before the last line, and all of it was waited for.
         case .limit(.events): .close
-        case .limit, .noRoom, .shutdown: .linger
+        case .limit, .noRoom, .shutdown, .denied: .linger
         }
     }
 }
