@@ -112,6 +112,24 @@ import Testing
         #expect(action(Self.plain, bypass(until: 9999)) == .upToDate(.on(until: at(9999))))
     }
 
+    @Test("A change of another option keeps the expiry, whether the pod or the node's policy has set it")
+    func otherOption() throws {
+        let applied = BypassSpec(ttl: 900)
+        let changed = BypassSpec(ttl: 900, reason: "r")
+        let eligibility = Eligibility.eligible(changed)
+        #expect(action(eligibility, bypass(until: 1300), applied: applied) == .turnOn(changed, ttl: 300))
+        #expect(action(eligibility, bypass(until: 1300)) == .turnOn(changed, ttl: 300))
+        #expect(action(eligibility, bypass(until: 1300), applied: BypassSpec(ttl: 60)) == .turnOn(changed, ttl: 900))
+        #expect(action(eligibility, bypass()) == .turnOn(changed, ttl: 900))
+        // The daemon has not ended it yet.
+        #expect(action(eligibility, bypass(until: 990), applied: applied) == .turnOn(changed, ttl: 1))
+        let inbound = BypassSpec(direction: .inbound)
+        #expect(action(.eligible(inbound), bypass(until: 1300)) == .turnOn(inbound, ttl: 300))
+        #expect(
+            action(.eligible(inbound), bypass(until: 1300), applied: BypassSpec()) == .turnOn(inbound, ttl: 300))
+        #expect(action(.eligible(inbound), bypass(until: 1300), applied: applied) == .turnOn(inbound, ttl: nil))
+    }
+
     @Test("An expired bypass is not started again, even if the controller was away when it expired")
     func ends() {
         #expect(action(Self.short, end: 900) == .upToDate(.expired(at(900))))

@@ -3,7 +3,7 @@ internal import PodBypass
 
 /// The next action for one pod.
 enum ReconcileAction: Hashable, Sendable {
-    /// - Parameter ttl: seconds; the remaining ones if a bypass was lost before its expiry.
+    /// - Parameter ttl: seconds; the remaining ones if a bypass was lost before its expiry, or its TTL has not changed.
     case turnOn(BypassSpec, ttl: Int?)
     case turnOff
     /// Nothing but to report the condition; nil: nothing at all.
@@ -42,7 +42,7 @@ struct PodSnapshot: Hashable, Sendable {
                 bypass.map { .unchanged(until: $0.expiresAt, reason) } ?? .refused(reason, until: expiry))
         case .eligible(let spec):
             guard let bypass else { return start(spec, at: now) }
-            return matches(spec, bypass) ? .upToDate(BypassCondition(of: bypass)) : .turnOn(spec, ttl: spec.ttl)
+            return matches(spec, bypass) ? .upToDate(BypassCondition(of: bypass)) : change(to: spec, bypass, at: now)
         }
     }
 
@@ -53,19 +53,35 @@ struct PodSnapshot: Hashable, Sendable {
         }
         // Otherwise a bypass that expired while no controller ran would start again each time, and never end.
         if expiry <= now { return .upToDate(.expired(expiry)) }
-        return .turnOn(spec, ttl: spec.ttl.map { _ in Int(expiry.secondsSince1970 - now.secondsSince1970) })
+        return .turnOn(spec, ttl: spec.ttl.map { _ in Self.seconds(from: now, to: expiry) })
     }
 
-    /// Whether the bypass is as the spec wants it. Only the process that asked for a bypass knows its TTL: another one checks
-    /// whether it expires at all, and accepts a later expiry that was set by other means.
+    /// Only another TTL counts from now.
+    private func change(to spec: BypassSpec, _ bypass: BypassStatus, at now: Timestamp) -> ReconcileAction {
+        guard let expiry = bypass.expiresAt, !hasNewTTL(spec, bypass) else { return .turnOn(spec, ttl: spec.ttl) }
+        return .turnOn(spec, ttl: Self.seconds(from: now, to: expiry))
+    }
+
+    /// At least one: the daemon is about to end a bypass that has expired.
+    private static func seconds(from now: Timestamp, to expiry: Timestamp) -> Int {
+        Int(max(expiry.secondsSince1970 - now.secondsSince1970, 1))
+    }
+
     private func matches(_ spec: BypassSpec, _ bypass: BypassStatus) -> Bool {
-        guard bypass.direction == spec.direction, bypass.reason == spec.reason,
-            bypass.scope == Scope(only: spec.only)
-        else { return false }
-        if let appliedSpec {
-            // The daemon keeps no record of what was done with open connections.
-            return appliedSpec.ttl == spec.ttl && (spec.connections != .reset || appliedSpec.connections == .reset)
-        }
-        return spec.ttl == nil || bypass.expiresAt != nil
+        bypass.direction == spec.direction && bypass.reason == spec.reason && bypass.scope == Scope(only: spec.only)
+            && !hasNewTTL(spec, bypass) && !hasNewReset(spec)
+    }
+
+    /// Only the process that asked for a bypass knows its TTL: another one checks whether it expires at all, and accepts a later
+    /// expiry that was set by other means.
+    private func hasNewTTL(_ spec: BypassSpec, _ bypass: BypassStatus) -> Bool {
+        if let appliedSpec { return appliedSpec.ttl != spec.ttl }
+        return spec.ttl != nil && bypass.expiresAt == nil
+    }
+
+    /// The daemon keeps no record of what was done with open connections.
+    private func hasNewReset(_ spec: BypassSpec) -> Bool {
+        guard let appliedSpec else { return false }
+        return spec.connections == .reset && appliedSpec.connections != .reset
     }
 }
