@@ -140,6 +140,9 @@ import Testing
     @Test("A bypass that was lost before its expiry is turned on for the remaining time")
     func lost() {
         #expect(action(Self.short, end: 1100) == .turnOn(BypassSpec(ttl: 900), ttl: 100))
+        // The policy's `default-ttl` has set the expiry.
+        #expect(action(Self.plain, end: 1100) == .turnOn(BypassSpec(), ttl: 100))
+        #expect(action(Self.plain, applied: BypassSpec(), end: 1100) == .turnOn(BypassSpec(), ttl: 100))
         // A changed TTL applies in full.
         #expect(action(Self.short, applied: BypassSpec(ttl: 60), end: 900) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
     }

@@ -53,7 +53,8 @@ struct PodSnapshot: Hashable, Sendable {
         }
         // Otherwise a bypass that expired while no controller ran would start again each time, and never end.
         if expiry <= now { return .upToDate(.expired(expiry)) }
-        return .turnOn(spec, ttl: spec.ttl.map { _ in Self.seconds(from: now, to: expiry) })
+        // The expiry may be that of the policy's `default-ttl`: the pod needs no TTL.
+        return .turnOn(spec, ttl: Self.seconds(from: now, to: expiry))
     }
 
     /// Only another TTL counts from now.
