@@ -173,7 +173,8 @@ extension Controller.PodEntry {
     func snapshot(_ sidecars: Sidecars) -> PodSnapshot {
         PodSnapshot(
             eligibility: pod.map { Eligibility(of: $0, sidecars: sidecars) }, bypass: bypass, appliedSpec: appliedSpec,
-            expiry: expiry, wasOn: wasOn, foreignBypass: foreignBypass)
+            expiry: expiry, hasStatus: pod?.metadata.annotations[Annotations.status] != nil, wasOn: wasOn,
+            foreignBypass: foreignBypass)
     }
 
     /// When the bypass was to expire, as the daemon or the pod's annotation reported.

@@ -99,10 +99,23 @@ import Testing
         }
     }
 
+    @Test("A shorter TTL that was set while no controller watched takes effect")
+    func shorterTTL() async throws {
+        try await with(nil) { controller, daemon, server in
+            let reported = Self.ttl.merging([Self.status: "on until 2096-10-02T07:06:40Z"]) { $1 }
+            await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass(until: 4_000_000_000)])))
+            await controller.handle(.snapshot([pod(annotations: reported)]))
+            await controller.handle(.changed(pod(annotations: Self.ttl)))
+            try await until("it is turned on") { !daemon.changes.isEmpty }
+            #expect(daemon.changes.map { $0["ttl"] } == [3600])
+        }
+    }
+
     @Test("What expires while the daemon is not connected is reported, too")
     func disconnected() async throws {
         try await with(Self.own) { controller, daemon, server in
-            await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass(until: 4_000_000_000)])))
+            let end = Timestamp.now.secondsSince1970 + 1800
+            await controller.handle(.snapshot(ListMethod.Result(bypasses: [bypass(until: end)])))
             await controller.handle(.snapshot([pod(annotations: Self.ttl)]))
             await controller.handle(.disconnected(.connectionClosed))
             await controller.handle(.snapshot(ListMethod.Result(bypasses: [])))

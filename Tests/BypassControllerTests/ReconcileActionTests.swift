@@ -12,11 +12,12 @@ import Testing
 
     private func action(
         _ eligibility: Eligibility?, _ bypass: BypassStatus? = nil, applied: BypassSpec? = nil, end: Int64? = nil,
-        wasOn: Bool = false, now: Int64 = 1000
+        wasOn: Bool = false, hasStatus: Bool = true
     ) -> ReconcileAction {
         PodSnapshot(
-            eligibility: eligibility, bypass: bypass, appliedSpec: applied, expiry: end.map(at), wasOn: wasOn
-        ).action(at: at(now))
+            eligibility: eligibility, bypass: bypass, appliedSpec: applied, expiry: end.map(at), hasStatus: hasStatus,
+            wasOn: wasOn
+        ).action(at: at(1000))
     }
 
     @Test("A missing bypass is turned on, an unwanted one is turned off, and one that is up to date is reported")
@@ -128,6 +129,19 @@ import Testing
         #expect(
             action(.eligible(inbound), bypass(until: 1300), applied: BypassSpec()) == .turnOn(inbound, ttl: 300))
         #expect(action(.eligible(inbound), bypass(until: 1300), applied: applied) == .turnOn(inbound, ttl: nil))
+    }
+
+    @Test("A shorter TTL that was set while no controller ran takes effect; a bypass never gets longer by a restart")
+    func unansweredRequest() {
+        #expect(action(Self.short, bypass(until: 9999), hasStatus: false) == .turnOn(BypassSpec(ttl: 900), ttl: 900))
+        // Its own request, whose status could not be written.
+        for end: Int64 in [1300, 1900, 1903] {
+            #expect(action(Self.short, bypass(until: end), hasStatus: false) == .upToDate(.on(until: at(end))))
+        }
+        #expect(action(Self.plain, bypass(until: 9999), hasStatus: false) == .upToDate(.on(until: at(9999))))
+        #expect(
+            action(Self.short, bypass(until: 9999), applied: BypassSpec(ttl: 900), hasStatus: false)
+                == .upToDate(.on(until: at(9999))))
     }
 
     @Test("An expired bypass is not started again, even if the controller was away when it expired")

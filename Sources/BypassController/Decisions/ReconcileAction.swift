@@ -22,6 +22,9 @@ struct PodSnapshot: Hashable, Sendable {
     var appliedSpec: BypassSpec?
     /// When the pod's bypass was to expire, as its annotation or the daemon reported.
     var expiry: Timestamp?
+    /// Whether the pod has a status. `kubectl bypass on` removes it with each request, so that a pod without one has a request
+    /// that no controller has answered yet.
+    var hasStatus = true
     /// Whether this controller has turned the pod's bypass off.
     var wasOn = false
     /// The rules of another program that bypass the sidecar all the same; nil if there are none.
@@ -42,7 +45,12 @@ struct PodSnapshot: Hashable, Sendable {
                 bypass.map { .unchanged(until: $0.expiresAt, reason) } ?? .refused(reason, until: expiry))
         case .eligible(let spec):
             guard let bypass else { return start(spec, at: now) }
-            return matches(spec, bypass) ? .upToDate(BypassCondition(of: bypass)) : change(to: spec, bypass, at: now)
+            if matches(spec, bypass, at: now) { return .upToDate(BypassCondition(of: bypass)) }
+            // Only another TTL counts from now.
+            guard let expiry = bypass.expiresAt, !hasNewTTL(spec, bypass, at: now) else {
+                return .turnOn(spec, ttl: spec.ttl)
+            }
+            return .turnOn(spec, ttl: Self.seconds(from: now, to: expiry))
         }
     }
 
@@ -57,28 +65,28 @@ struct PodSnapshot: Hashable, Sendable {
         return .turnOn(spec, ttl: Self.seconds(from: now, to: expiry))
     }
 
-    /// Only another TTL counts from now.
-    private func change(to spec: BypassSpec, _ bypass: BypassStatus, at now: Timestamp) -> ReconcileAction {
-        guard let expiry = bypass.expiresAt, !hasNewTTL(spec, bypass) else { return .turnOn(spec, ttl: spec.ttl) }
-        return .turnOn(spec, ttl: Self.seconds(from: now, to: expiry))
-    }
-
     /// At least one: the daemon is about to end a bypass that has expired.
     private static func seconds(from now: Timestamp, to expiry: Timestamp) -> Int {
         Int(max(expiry.secondsSince1970 - now.secondsSince1970, 1))
     }
 
-    private func matches(_ spec: BypassSpec, _ bypass: BypassStatus) -> Bool {
+    private func matches(_ spec: BypassSpec, _ bypass: BypassStatus, at now: Timestamp) -> Bool {
         bypass.direction == spec.direction && bypass.reason == spec.reason && bypass.scope == Scope(only: spec.only)
-            && !hasNewTTL(spec, bypass) && !hasNewReset(spec)
+            && !hasNewTTL(spec, bypass, at: now) && !hasNewReset(spec)
     }
 
-    /// Only the process that asked for a bypass knows its TTL: another one checks whether it expires at all, and accepts a later
-    /// expiry that was set by other means.
-    private func hasNewTTL(_ spec: BypassSpec, _ bypass: BypassStatus) -> Bool {
+    /// Only the process that asked for a bypass knows its TTL. Another one checks whether the bypass expires at all, and accepts a
+    /// later expiry that was set by other means. It answers an unanswered request only by a shorter time: otherwise a bypass
+    /// whose status cannot be written would get longer with each restart.
+    private func hasNewTTL(_ spec: BypassSpec, _ bypass: BypassStatus, at now: Timestamp) -> Bool {
         if let appliedSpec { return appliedSpec.ttl != spec.ttl }
-        return spec.ttl != nil && bypass.expiresAt == nil
+        guard let ttl = spec.ttl else { return false }
+        guard let expiry = bypass.expiresAt else { return true }
+        return !hasStatus && Self.seconds(from: now, to: expiry) > ttl + Self.tolerance
     }
+
+    /// Seconds between the clocks of the controller and the daemon, and for the daemon's answer.
+    private static let tolerance = 5
 
     /// The daemon keeps no record of what was done with open connections.
     private func hasNewReset(_ spec: BypassSpec) -> Bool {
