@@ -143,31 +143,4 @@ extension APIServer {
         let changed = store.change(key) { $0?.merged(with: body) }
         return Response(200, changed ?? object)
     }
-
-    private func list(_ request: Request, _ location: Location) -> Response {
-        let (all, now) = store.objects(of: location.collection)
-        if let wanted = request.query["resourceVersion"].flatMap({ Int($0) }), wanted > now {
-            return .status(504, "Timeout", "Too large resource version: \(wanted), current: \(now)")
-        }
-        let selected = all.filter(selects(request, location))
-        // As a real server's, the token has the position and the version.
-        let position = (request.query["continue"] ?? "").split(separator: "@").compactMap { Int($0) }
-        let (start, version) = position.count == 2 ? (position[0], position[1]) : (0, now)
-        if position.count == 2, store.changes(of: location.collection, after: version) == nil {
-            return .status(410, "Expired", "The provided continue parameter is too old")
-        }
-        let limit = request.query["limit"].flatMap { Int($0) } ?? 0
-        let page = selected.dropFirst(start).prefix(limit > 0 ? limit : .max)
-        var metadata: JSONValue = ["resourceVersion": .string("\(version)")]
-        if start + page.count < selected.count {
-            metadata = metadata.setting("continue", .string("\(start + page.count)@\(version)"))
-        }
-        return Response(
-            200,
-            [
-                "kind": .string(location.kind + "List"),
-                "apiVersion": .string(Discovery.version(of: location.collection)),
-                "metadata": metadata, "items": page.isEmpty ? .null : .array(Array(page)),
-            ])
-    }
 }

@@ -69,7 +69,7 @@ extension APIServer {
 
     /// The Events about a pod, oldest first.
     public func events(about name: String) -> [JSONValue] {
-        store.objects(of: "/api/v1/events").objects.filter { $0.text(at: "involvedObject.name") == name }
+        (store.objects(of: "/api/v1/events")?.objects ?? []).filter { $0.text(at: "involvedObject.name") == name }
             .sorted {
                 (Int($0.text(at: "metadata.resourceVersion") ?? "") ?? 0)
                     < (Int($1.text(at: "metadata.resourceVersion") ?? "") ?? 0)

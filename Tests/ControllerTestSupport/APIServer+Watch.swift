@@ -34,14 +34,15 @@ extension APIServer {
                 try await send(type, object, outbound)
                 left -= 1
             }
-            version = now
+            // A version that is still to come: everything before it is left out.
+            version = max(version, now)
             if left == 0, let fault {
                 try await fail(fault.kind, outbound)
                 break
             }
             if ContinuousClock.now >= end { break }
             let pause = min(.milliseconds(bookmarkInterval), ContinuousClock.now.duration(to: end))
-            if try await isQuiet(for: pause, after: version), wantsBookmarks {
+            if try await isQuiet(for: pause, after: version), wantsBookmarks, version <= store.version {
                 let bookmark: JSONValue = [
                     "kind": .string(location.kind), "apiVersion": .string(Discovery.version(of: location.collection)),
                     "metadata": ["resourceVersion": .string("\(version)")],

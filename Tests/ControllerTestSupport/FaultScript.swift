@@ -94,4 +94,10 @@ extension APIServer {
 
     /// Compacts the history, as etcd does after some minutes: watches from older versions get 410 Gone.
     public func compact() { store.compact() }
+
+    /// The present version.
+    public var version: Int { store.version }
+
+    /// Restores a backup of etcd that was made at a version, while the server is stopped.
+    public func restore(_ version: Int) { store.restore(version) }
 }

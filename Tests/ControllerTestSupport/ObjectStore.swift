@@ -27,6 +27,16 @@ final class ObjectStore: Sendable {
         var created = 0
         var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var lastWaiter = 0
+
+        func objects(at version: Int) -> [Key: JSONValue]? {
+            guard (compacted...self.version).contains(version) else { return nil }
+            var objects = objects
+            for change in log.reversed() {
+                if change.version <= version { break }
+                objects[change.key] = change.before
+            }
+            return objects
+        }
     }
 
     private let state = Mutex(State())
@@ -35,12 +45,25 @@ final class ObjectStore: Sendable {
 
     subscript(key: Key) -> JSONValue? { state.withLock { $0.objects[key] } }
 
-    /// In the order of their names, with the version of that state.
-    func objects(of collection: String) -> (objects: [JSONValue], version: Int) {
+    /// In the order of their names, as they were at a version, or are now; nil if that was compacted, or is still to come.
+    func objects(of collection: String, at version: Int? = nil) -> (objects: [JSONValue], version: Int)? {
         state.withLock { state in
-            let found = state.objects.filter { $0.key.collection == collection }
+            let version = version ?? state.version
+            guard let objects = state.objects(at: version) else { return nil }
+            let found = objects.filter { $0.key.collection == collection }
                 .sorted { ($0.key.namespace, $0.key.name) < ($1.key.namespace, $1.key.name) }
-            return (found.map(\.value), state.version)
+            return (found.map(\.value), version)
+        }
+    }
+
+    /// Goes back to the state of an earlier version, which the next change counts on from, as etcd does when a backup is
+    /// restored.
+    func restore(_ version: Int) {
+        state.withLock { state in
+            guard let objects = state.objects(at: version) else { return }
+            state.objects = objects
+            state.log.removeAll { $0.version > version }
+            state.version = version
         }
     }
 
@@ -78,11 +101,8 @@ final class ObjectStore: Sendable {
             state.version += 1
             if before == nil { state.created += 1 }
             after = after.map { Self.stamped($0, key, version: state.version, number: state.created) }
-            let last = before?.setting(
-                "metadata", before?["metadata"]?.setting("resourceVersion", .string("\(state.version)")))
             state.objects[key] = after
-            state.log.append(
-                Change(version: state.version, key: key, before: after == nil ? last : before, after: after))
+            state.log.append(Change(version: state.version, key: key, before: before, after: after))
             defer { state.waiters = [:] }
             return (after, Array(state.waiters.values))
         }

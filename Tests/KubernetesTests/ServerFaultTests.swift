@@ -116,6 +116,66 @@ import Testing
         }
     }
 
+    private static func put(_ names: String..., into server: APIServer) {
+        for name in names { server.put(name, labels: ["kmesh.net/bypass": "enabled"]) }
+    }
+
+    @Test("After a restored backup of etcd, with lower versions than before, the newest objects are listed")
+    func restoredBackup() async throws {
+        try await APIServer.with { server in
+            Self.put("a", into: server)
+            let backup = server.version
+            Self.put("b", "c", into: server)
+            try await server.watching(bookmarkTimeout: .milliseconds(200)) { elements in
+                await elements.expect("snapshot a b c")
+                await server.stop()
+                server.restore(backup)
+                server.failWatch(.silence(300))
+                try await server.start()
+                let restored = await elements.nextChange()
+                #expect(restored == "resumed")
+                let listed = await elements.nextChange()
+                #expect(listed == "snapshot a")
+                Self.put("d", into: server)
+                await elements.expect("changed d")
+            }
+        }
+    }
+
+    @Test("A new list may be newer than what was seen last")
+    func newerList() async throws {
+        try await APIServer.with { server in
+            Self.put("a", into: server)
+            server.failWatch(.error(500, "InternalError"))
+            try await server.watching { elements in
+                await elements.expect("snapshot a")
+                Self.put("b", into: server)
+                _ = await elements.follow(from: ["a"], to: ["a", "b"])
+            }
+            let list = server.requests.last { !$0.isWatch }
+            #expect(list?.query["resourceVersion"] == "1001")
+            #expect(list?.query["resourceVersionMatch"] == "NotOlderThan")
+        }
+    }
+
+    @Test(
+        "A list that the server refuses for its minimum version asks for the newest next; one that it puts off does not",
+        arguments: [(500, false), (504, false), (400, false), (403, true), (429, true)])
+    func refusedList(_ code: Int, _ keepsVersion: Bool) async throws {
+        try await APIServer.with { server in
+            Self.put("a", into: server)
+            server.failWatch(.error(500, "InternalError"))
+            server.fail(.status(code, "", "no")) { !$0.isWatch && $0.query["resourceVersion"] != "0" }
+            try await server.watching { elements in
+                await elements.expect("snapshot a")
+                let listed = await elements.nextChange()
+                #expect(listed == "snapshot a")
+            }
+            let lists = server.requests.filter { !$0.isWatch }.map { $0.query["resourceVersion"] }
+            #expect(lists == ["0", "1001", keepsVersion ? "1001" : nil])
+        }
+    }
+
     /// - Parameters:
     ///   - user: of the kubeconfig; nil for a client without credentials.
     ///   - folder: where the kubeconfig is.

@@ -20,6 +20,8 @@ extension ResourceWatch {
                 query.append(("continue", continueToken))
             } else if let version {
                 query.append(("resourceVersion", version))
+                // Without it, a list in pages wants exactly that version, which a restored etcd may not have for days.
+                if version != "0" { query.append(("resourceVersionMatch", "NotOlderThan")) }
             }
             let page = try await client.get(path, query, retrying: retrying)
             guard let object = page.object, let metadata = object["metadata"]?.object else {

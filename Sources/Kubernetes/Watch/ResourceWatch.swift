@@ -141,6 +141,7 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
 
         /// - Returns: the error, if the consumer should see it.
         private mutating func handleFailure(_ error: APIError) -> APIError? {
+            let isOfList = stream == nil && resourceVersion == nil
             if let stream, stream.deliveredEvents { backoff.reset() }
             stream = nil
             delay = Swift.max(backoff.next(), error.retryAfter ?? .zero)
@@ -151,7 +152,9 @@ package struct ResourceWatch<Object: KubernetesObject>: AsyncSequence, Sendable 
                 resourceVersion = nil
                 minimumResourceVersion = nil
                 if error.code == 410 { return nil }
-            default: break
+            // These say nothing about the version, and the newest list costs the server more than one from its cache.
+            case nil, 401, 403, 429: break
+            default: if isOfList, minimumResourceVersion != "0" { minimumResourceVersion = nil }
             }
             wasDisconnected = true
             return error
