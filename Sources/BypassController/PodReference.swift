@@ -1,4 +1,5 @@
 internal import Kubernetes
+internal import PodBypass
 
 /// Identifies a pod, also one that was deleted.
 struct PodReference: Hashable, Sendable, CustomStringConvertible {
@@ -32,6 +33,6 @@ extension PodReference {
     /// A name may have 253 bytes: one that does not fit is truncated. The UID alone identifies the pod.
     var owner: String {
         let room = Self.maxOwnerLength - Self.prefix.utf8.count - namespace.utf8.count - uid.utf8.count - 2
-        return Self.prefix + namespace + "/" + name.prefix(max(room, 1)) + "/" + uid
+        return Self.prefix + namespace + "/" + name.truncated(toBytes: max(room, 1)) + "/" + uid
     }
 }

@@ -110,14 +110,15 @@ package struct BypassSpec: Hashable, Sendable {
             do throws(Failure) {
                 elements.append(try read(part))
             } catch {
-                let value = String(reflecting: String(part.prefix(64)))
-                throw Malformed(message: "annotation \(annotation): \(value) \(error)")
+                throw Malformed(message: "annotation \(annotation): \(quoted(part)) \(error)")
             }
         }
         return elements
     }
 
     private static func malformed(_ annotation: String, _ value: String, _ hint: String) -> Malformed {
-        Malformed(message: "annotation \(annotation) is \(String(reflecting: String(value.prefix(64)))): \(hint)")
+        Malformed(message: "annotation \(annotation) is \(quoted(value)): \(hint)")
     }
+
+    private static func quoted(_ value: String) -> String { String(reflecting: value.truncated(toBytes: 64)) }
 }

@@ -80,7 +80,7 @@ actor EventRecorder {
         if recorded.count >= Self.maxEntries { recorded = [:] }
         // Names must be unique for as long as the API server keeps Events: client-go uses the time as well.
         let suffix = String(UInt64(bitPattern: WallClock.now) &+ UInt64(recorded.count), radix: 16)
-        let name = pod.name.prefix(230) + "." + suffix
+        let name = pod.name.truncated(toBytes: 230) + "." + suffix
         recorded[key] = Recorded(name: name, count: 1)
         let time = JSONValue.string(now.description)
         _ = try await client.create(
@@ -92,8 +92,8 @@ actor EventRecorder {
                     "uid": .string(pod.uid),
                 ],
                 "type": key.event.isWarning ? "Warning" : "Normal", "reason": .string(key.event.reason),
-                // The API server's limit is 1024 characters.
-                "message": .string(String(key.event.message.prefix(1000))), "count": 1,
+                // The API server's limit, in bytes.
+                "message": .string(key.event.message.truncated(toBytes: 1024)), "count": 1,
                 "firstTimestamp": time, "lastTimestamp": time,
                 "source": ["component": .string(Self.component), "host": .string(node)],
                 "reportingComponent": .string(Self.component), "reportingInstance": .string(node),
