@@ -55,6 +55,8 @@ extension Controller {
         // The kubelet updates a pod's status often, and most updates change nothing that a decision depends on.
         let isRelevant = known.map { !isEquivalent($0, pod) } ?? true
         var entry = entries[pod.metadata.uid] ?? newEntry(PodReference(pod))
+        // The owner of a bypass may have a truncated name.
+        entry.reference = PodReference(pod)
         entry.pod = pod
         entry.lastSeen = pod
         if known == nil {
@@ -84,6 +86,7 @@ extension Controller {
     private func podDeleted(_ reference: PodReference) {
         guard entries[reference.uid] != nil else { return }
         update(reference) {
+            $0.reference = reference
             $0.pod = nil
             $0.appliedSpec = nil
             $0.expiredAt = nil
