@@ -132,10 +132,12 @@ package struct ControllerService: Service {
     private func turnOffAll(_ daemon: DaemonClient) async throws(DaemonClient.Failure) -> RetryReason? {
         let list = try await daemon.list()
         var failure: RetryReason?
+        var serverAnswers = true
         for bypass in list.bypasses {
             guard let owner = bypass.owner, let reference = PodReference(owner: owner) else { continue }
             do throws(DaemonClient.Failure) {
-                _ = try await daemon.turnOff(bypass, of: await PodLookup(client).pod(reference))
+                let pod = serverAnswers ? await lookUp(reference, &serverAnswers) : nil
+                _ = try await daemon.turnOff(bypass, of: pod)
                 logger.notice("no longer bypassed", metadata: ["owner": "\(owner)"])
             } catch {
                 // One that stays on does not keep the others on.
@@ -143,6 +145,21 @@ package struct ControllerService: Service {
             }
         }
         return failure ?? (list.isComplete ? nil : RetryReason("the daemon's list does not show all bypasses"))
+    }
+
+    /// The pod says only what happens to open connections, and in which of several namespaces: its bypass does not wait long for
+    /// that.
+    ///
+    /// - Parameter serverAnswers: becomes false if the API server has not answered, not even by a refusal.
+    private func lookUp(_ reference: PodReference, _ serverAnswers: inout Bool) async -> Pod? {
+        do throws(APIError) {
+            return try await withTimeout(.seconds(5)) { () async throws(APIError) in
+                try await PodLookup(client).find(reference)
+            }
+        } catch {
+            serverAnswers = error.code != nil
+            return nil
+        }
     }
 
     /// Pods that have lost their label while no controller ran are not in its watch. If the bypass of one does not end, its

@@ -148,6 +148,23 @@ import Testing
         }
     }
 
+    @Test("Disabled: an API server that does not answer delays the end of the bypasses once, and not for long")
+    func unreachableServer() async throws {
+        let bypasses = (1...20).map { number in
+            var status = bypass(inode: UInt64(42 + number))
+            (status.netns, status.owner) = ("pod:u-\(number)", "kubernetes:default/web-\(number)/u-\(number)")
+            return status
+        }
+        try await FakeDaemon.with(answer: bypass(state: .off), bypasses: bypasses) { daemon in
+            try await APIServer.with { server in
+                server.fail(.silence, times: .max)
+                try await disabled(server, daemon) {
+                    try await until("all are off") { daemon.changes.count == bypasses.count }
+                }
+            }
+        }
+    }
+
     @Test("Disabled: a status that may not be removed keeps no other, and Retry-After is kept")
     func refusedRemoval() async throws {
         try await FakeDaemon.with(answer: bypass(state: .off)) { daemon in
