@@ -24,6 +24,9 @@ extension Controller {
             for entry in entries.values where entry.pod != nil && !labelled.contains(entry.reference.uid) {
                 podDeleted(entry.reference)
             }
+            let unreadableBefore = unreadablePods
+            unreadablePods = Set(unreadable.map(\.uid))
+            for uid in unreadableBefore.subtracting(unreadablePods) { enqueue(uid) }
             for pod in pods { podUpserted(pod) }
             if !podsSynced {
                 podsSynced = true
@@ -31,6 +34,7 @@ extension Controller {
             }
         case .changed(let pod): podUpserted(pod)
         case .deleted(let pod):
+            unreadablePods.remove(pod.metadata.uid)
             entries[pod.metadata.uid]?.lastSeen = pod
             podDeleted(PodReference(pod))
         case .disconnected(let error):
@@ -51,6 +55,7 @@ extension Controller {
     }
 
     private func podUpserted(_ pod: Pod) {
+        unreadablePods.remove(pod.metadata.uid)
         let known = entries[pod.metadata.uid]?.pod
         // The kubelet updates a pod's status often, and most updates change nothing that a decision depends on.
         let isRelevant = known.map { !isEquivalent($0, pod) } ?? true

@@ -13,7 +13,7 @@ extension Controller {
 
     /// Takes one step towards the desired state of a pod.
     func reconcile(_ uid: String) async {
-        guard var entry = entries[uid], podsSynced else { return }
+        guard var entry = entries[uid], podsSynced, entry.pod != nil || !unreadablePods.contains(uid) else { return }
         var action = entry.snapshot(sidecars).action(at: .now)
         if entry.isBypassUnknown || action.isTurnOn && entry.isToBeLookedUp, bypassesSynced {
             do throws(DaemonClient.Failure) {

@@ -45,6 +45,8 @@ actor Controller {
 
     /// By UID.
     var entries: [String: PodEntry] = [:]
+    /// The UIDs of labelled pods that were listed but cannot be decoded. If nothing else is known of one, it is left as it is.
+    var unreadablePods: Set<String> = []
     /// The newest generation of each namespace, by inode, that the daemon has sent an event about. Answers and events use
     /// different connections, so an answer may be older than an event that came before it.
     var latestGenerations: [UInt64: Int] = [:]

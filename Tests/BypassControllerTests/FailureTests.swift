@@ -65,6 +65,34 @@ import Testing
         }
     }
 
+    @Test(
+        "A pod that cannot be read when the controller starts keeps its bypass, until it is no longer listed",
+        arguments: [true, false])
+    func unreadableAtStart(_ isDaemonFirst: Bool) async throws {
+        var other = bypass(inode: 43)
+        (other.netns, other.owner) = ("pod:u-2", "kubernetes:default/web-2/u-2")
+        try await FakeDaemon.with(answer: bypass(state: .off)) { daemon in
+            try await APIServer.with { server in
+                server.put("web", uid: "u-1") { $0.setting("status", "none") }
+                let client = try APIClient(ClusterAccess(server: server.url), userAgent: "test")
+                let controller = Controller(client, daemon: daemon.path)
+                let list = ListMethod.Result(bypasses: [bypass(), other])
+                if isDaemonFirst { await controller.handle(.snapshot(list)) }
+                var elements = ResourceWatch<Pod>(client, "/api/v1/pods", selectors: []).makeAsyncIterator()
+                if let element = await elements.next() { await controller.handle(element) }
+                if !isDaemonFirst { await controller.handle(.snapshot(list)) }
+                try await until("the other is off") { daemon.calls.contains("bypass pod:u-2") }
+                await controller.handle(.change(.repaired, .init(sequence: 1, bypass: bypass(generation: 8))))
+                try await Task.sleep(for: .milliseconds(50))
+                #expect(!daemon.calls.contains("bypass pod:u-1"))
+                await controller.handle(.snapshot([Pod]()))
+                try await until("it is off") { daemon.calls.contains("bypass pod:u-1") }
+                await controller.stop()
+                await client.shutdown()
+            }
+        }
+    }
+
     @Test("The status of a pod whose processes are in several namespaces is that of the bypassed one")
     func severalNamespaces() async throws {
         let other = bypass(inode: 43)
