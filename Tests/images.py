@@ -50,6 +50,16 @@ def build(programs, folder):
         str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def a_folder_of_others_is_left(programs, folder):
+    own = folder / "others" / NAMES[1] / "work"
+    own.mkdir(parents=True)
+    refused = run(
+        "python3", ROOT / "systemd/oci.py", own.parent, "--user", "0:0", pathlib.Path(programs) / NAMES[1], check=False,
+        env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+    check(refused.returncode and "name another folder" in refused.stderr, f"oci.py takes any folder: {refused}")
+    check(own.is_dir(), "oci.py has removed a folder that is not an image")
+
+
 def images_are_reproducible(programs, folder):
     first, second = build(programs, folder / "first"), build(programs, folder / "second")
     check(first == second, "two runs of systemd/image.sh differ")
@@ -223,6 +233,7 @@ def main(programs):
         folder = pathlib.Path(name)
         # Other users than root are to reach the socket.
         folder.chmod(0o755)
+        a_folder_of_others_is_left(programs, folder)
         layouts, size = images_are_reproducible(programs, folder)
         bundles = images_hold_nothing_else(layouts, folder)
         ctl = pathlib.Path(programs) / "kmesh-bypassctl"

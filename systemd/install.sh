@@ -161,7 +161,8 @@ install_files() {
     for package in "${packages[@]}"; do
         earlier=$(prefix_of "$package")
         stage "$package" "$built"
-        if [ -n "$earlier" ] && [ "$earlier" != "$prefix" ]; then
+        # One folder can have several names, and may have gone.
+        if [ -n "$earlier" ] && [ -d "$earlier/bin" ] && ! [ "$earlier/bin" -ef "$bin" ]; then
             programs_of "$package" | cut -d' ' -f1 | (cd "$earlier/bin" && xargs rm -f)
         fi
     done
@@ -207,13 +208,14 @@ stranger_runs() {
 }
 
 print_next_steps() {
-    local with=
+    local with='' client=kmesh-bypassctl
     [ "$prefix" = /usr/local ] || with="PREFIX=$prefix "
+    [ "$(command -v "$client")" = "$bin/$client" ] || client=$bin/$client
     cat <<END
 
 kmesh-bypassd is installed in $bin. Next:
-  kmesh-bypassctl namespaces        what can be bypassed here
-  kmesh-bypassctl on NAME --for 15m
+  $client namespaces        what can be bypassed here
+  $client on NAME --for 15m
   usermod -aG kmesh USER            lets a user who is not root do it
 Undo: sudo ${with}$PWD/systemd/uninstall.sh (ends every bypass first)
 Log:  $log

@@ -114,7 +114,14 @@ def main():
     for name in ["LICENSE", "NOTICE", "systemd/SBOM.spdx.json"]:
         product.add_file(f"usr/share/doc/kmesh-bypassd/{os.path.basename(name)}", SOURCES / name)
 
-    shutil.rmtree(options.layout, ignore_errors=True)
+    mark = options.layout / "oci-layout"
+    if options.layout.exists():
+        if not mark.is_file():
+            raise SystemExit(f"oci.py: {options.layout} is there, and is not an image of an earlier run: name another folder")
+        shutil.rmtree(options.layout)
+    options.layout.mkdir(parents=True)
+    # First, so that a run that was interrupted can be repeated.
+    mark.write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     blobs = options.layout / "blobs/sha256"
     blobs.mkdir(parents=True)
 
@@ -145,7 +152,6 @@ def main():
     }, sort_keys=True).encode())
     manifest["annotations"] = {"org.opencontainers.image.ref.name": version}
     (options.layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
-    (options.layout / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     size = sum(path.stat().st_size for path in blobs.iterdir())
     print(f"{options.layout}: {options.layout.name}:{version}, {size / 1e6:.1f} MB compressed")
 

@@ -38,8 +38,8 @@ for package in "${packages[@]}"; do
     mapfile -t -O "${#installed[@]}" installed < <(files_of "$package" | cut -d' ' -f2)
 done
 layout local "${PREFIX:-${prefix:-/usr/local}}"
-# What belongs to the administrator: policy, credentials, changes to the units.
-administrators=(/etc/kmesh /etc/systemd/system/{kmesh-bypassd.{socket,service},$controller.service}{,.d})
+# What belongs to the administrator: policy, credentials, changes to the units, the log of the installation.
+administrators=(/etc/kmesh "${LOG:-/var/log/kmesh-bypassd-install.log}" /etc/systemd/system/{kmesh-bypassd.{socket,service},$controller.service}{,.d})
 
 # Removes what is there of its arguments, and says so.
 remove() {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
+internal import Console
 internal import JSONRPC
 
 /// The command line client. Each subcommand is one call of the daemon, except where its file says otherwise.
@@ -26,7 +27,7 @@ struct Bypassctl: AsyncParsableCommand {
             EXIT CODES
               0   done
               1   the daemon or the kernel refused, or something else failed
-              2   on and status: some or all connections still go to the sidecar
+              2   on, status, exec and compare: some or all connections still go to the sidecar
               3   no daemon is listening on the socket
               4   denied by the socket's permissions or by the policy, or NETNS is
                   the host's own namespace
@@ -59,7 +60,21 @@ struct Bypassctl: AsyncParsableCommand {
                 try command.run()
             }
         } catch {
-            exit(withError: error)
+            exit(withError: printing(error))
+        }
+    }
+
+    /// Prints what is not an error but a text that was asked for, such as the help.
+    ///
+    /// - Returns: how to exit.
+    private static func printing(_ error: any Error) -> any Error {
+        guard exitCode(for: error) == .success else { return error }
+        let text = fullMessage(for: error)
+        do throws(OutputError) {
+            try Console.print(text.isEmpty || text.hasSuffix("\n") ? text : text + "\n")
+            return ExitCode.success
+        } catch {
+            return reportUnwritten(error)
         }
     }
 

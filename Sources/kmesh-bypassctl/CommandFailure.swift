@@ -113,9 +113,16 @@ func reportingFailures(
     } catch let error as SystemCallError {
         throw CommandFailure("\(error)", .failed, kind: "failed").report(asJSON: asJSON)
     } catch let error as OutputError {
-        if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
-        throw ExitCode(ExitStatus.failed.rawValue)
+        throw reportUnwritten(error)
     }
+}
+
+/// Reports that the output could not be written.
+///
+/// - Returns: how to exit.
+func reportUnwritten(_ error: OutputError) -> ExitCode {
+    if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+    return ExitCode(ExitStatus.failed.rawValue)
 }
 
 /// The fault and its remedy, as a sentence.

@@ -157,8 +157,16 @@ extension CompletionKind {
     static let bypassedNamespaces = CompletionKind.shellCommand("kmesh-bypassctl list --names 2>/dev/null")
 }
 
-/// Names as the completion scripts read them, a line each. What follows a colon, zsh would take for a description.
-func completions(_ names: [String]) -> String {
-    let isForZsh = Console.environment("SAP_SHELL") == "zsh"
-    return names.map { (isForZsh ? $0.printable.replacing(":", with: #"\:"#) : $0.printable) + "\n" }.joined()
+/// Names of namespaces as the completion scripts read them, a line each.
+///
+/// - Parameter shell: whose script it is. What follows a colon, zsh would take for a description. bash expands what it is
+///   offered, commands too, and puts it unquoted on the line: it gets what means itself.
+func completions(_ names: [String], for shell: String? = Console.environment("SAP_SHELL")) -> String {
+    names.map(\.namespaceArgument).compactMap { name in
+        switch shell {
+        case "zsh": name.printable.replacing(":", with: #"\:"#) + "\n"
+        case "bash": name == name.shellWord ? name + "\n" : nil
+        default: name.printable + "\n"
+        }
+    }.joined()
 }

@@ -1,4 +1,5 @@
 import BypassAPI
+import Console
 import Glibc
 import Linux
 
@@ -20,18 +21,30 @@ struct Main {
     ) -> Int32 {
         do throws(UsageError) {
             switch try parser.parse(arguments, into: defaults) {
-            case .help: print(parser.help, terminator: "")
-            case .version: print(Product.name, Product.fullVersion)
+            case .help: return show(parser.help)
+            case .version: return show("\(Product.name) \(Product.fullVersion)\n")
             case .settings(let command):
                 try command.validate()
                 return command.run()
             }
-            return 0
         } catch {
             printError(parser.text(of: error))
             // EX_USAGE of sysexits.h.
             return 64
         }
+    }
+}
+
+/// Prints a text that was asked for.
+///
+/// - Returns: the exit status.
+func show(_ text: String) -> Int32 {
+    do throws(OutputError) {
+        try Console.print(text)
+        return 0
+    } catch {
+        if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+        return 1
     }
 }
 

@@ -42,14 +42,14 @@ struct RepairCommand: Command {
         var findings = KernelChecks(bpffs: bpffs).findings()
         if !dryRun { findings += leftovers.repair() }
         findings += leftovers.findings()
+        let status: Int32
         do {
             let line = json ? try JSONEncoding.text(of: ["findings": findings]) + "\n" : nil
-            try Console.print(line ?? findings.text(.ofStandardOutput))
+            status = show(line ?? findings.text(.ofStandardOutput))
         } catch {
-            let isReaderGone = (error as? OutputError)?.isReaderGone ?? false
-            if !isReaderGone { Console.printError("cannot write the output: \(error)") }
-            return 1
+            Console.printError("the findings cannot be encoded: \(error)")
+            status = 1
         }
-        return findings.contains { $0.level == .problem } ? 1 : 0
+        return findings.contains { $0.level == .problem } ? 1 : status
     }
 }

@@ -55,6 +55,21 @@ extension EndToEndTests {
             }
         }
 
+        @Test(
+            arguments: [
+                "kmesh-bypassctl --help", "kmesh-bypassctl help on", "kmesh-bypassctl --version",
+                "kmesh-bypassctl --generate-completion-script bash", "kmesh-bypassd --help", "kmesh-bypassd --version",
+            ])
+        func whatCannotBeWrittenIsAFailure(_ command: String) async throws {
+            let words = command.split(separator: " ").map(String.init)
+            let path = try #require(DaemonProcess.builtExecutable(words[0]), "\(words[0]) is not built")
+            try await MeshSandbox.with { sandbox in
+                let line = ([path] + words.dropFirst()).joined(separator: " ") + " >/dev/full 2>&1 || echo $?"
+                let result = try await sandbox.result(of: ["sh", "-c", line])
+                #expect(result.output == "1\n", "\(result)")
+            }
+        }
+
         @Test func statusListAndInfoShowWhatIs() async throws {
             try await Rig.with { rig in
                 let pod = rig.sandbox.pod

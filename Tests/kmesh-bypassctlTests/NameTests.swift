@@ -76,6 +76,14 @@ import Testing
         #expect(CommonOptions.behindCommand(words, of: Bypassctl.self).joined(separator: " ") == parsed)
     }
 
+    /// bash executes what stands in a word that it is offered.
+    @Test func `Each shell is offered names that it can use`() {
+        let names = ["web", "a b", "$(reboot)", "pid:7", "it's", "-x", "`id`"]
+        #expect(completions(names, for: "bash") == "web\npid:7\n/run/netns/-x\n")
+        #expect(completions(names, for: "zsh").hasPrefix("web\na b\n$(reboot)\npid\\:7\n"))
+        #expect(completions(names, for: nil).split(separator: "\n").count == names.count)
+    }
+
     @Test func `A report leaves out the names of others, and comments`() {
         let redaction = Redaction(names: ["db", "web", "kubernetes:shop/cart"], except: "web")
         #expect(

@@ -55,6 +55,14 @@ struct PodName: Hashable {
         } catch {
             reason = "\(error)"
         }
-        throw CommandFailure("kubectl does not give the UID of pod \(name): \(reason)", .failed, kind: "kubectl-failed")
+        throw CommandFailure(
+            "kubectl does not give the UID of pod \(name): \(reason)\(Self.remedyBehindSudo)", .failed,
+            kind: "kubectl-failed")
+    }
+
+    /// sudo has root's home, and drops KUBECONFIG.
+    private static var remedyBehindSudo: String {
+        guard Console.environment("SUDO_USER") != nil, Console.environment("KUBECONFIG") == nil else { return "" }
+        return " (behind sudo it has root's kubeconfig: 'sudo KUBECONFIG=FILE kmesh-bypassctl ...' names another)"
     }
 }

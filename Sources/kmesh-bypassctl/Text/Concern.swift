@@ -44,7 +44,7 @@ enum Concern: CaseIterable {
 
     /// The remedy for one of the namespaces.
     func advice(_ netns: String) -> String {
-        let name = netns.shellWord
+        let name = netns.namespaceArgument.shellWord
         return switch self {
         case .ineffective, .partial: "kmesh-bypassctl status \(name) says why"
         case .degraded: "kmesh-bypassctl status \(name) says what is missing"

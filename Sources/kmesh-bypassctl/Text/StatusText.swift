@@ -48,7 +48,7 @@ extension BypassStatus {
 
     fileprivate func expiryWords(_ style: Style) -> String {
         guard let expiresAt else {
-            return "never: 'kmesh-bypassctl on \(netns.shellWord) --for 15m' makes it expire"
+            return "never: 'kmesh-bypassctl on \(netns.namespaceArgument.shellWord) --for 15m' makes it expire"
         }
         return "\(expiresAt) (\(remaining(until: expiresAt, now: style.now)))"
     }
@@ -112,6 +112,9 @@ extension Style {
 }
 
 extension String {
+    /// A namespace's name as an argument: one that begins like an option by its path.
+    var namespaceArgument: String { hasPrefix("-") ? "/run/netns/" + self : self }
+
     /// As a shell reads it back as one word.
     var shellWord: String {
         let isPlain =
