@@ -37,6 +37,9 @@ done
 check "install.sh installs, starts and demonstrates it" says "5/5 demo" install_elsewhere
 check "what was said is in the log" says "bypass on       app" cat /tmp/install.log
 check "the programs are where they were wanted" test -x /opt/mesh/bin/kmesh-bypassctl
+ln -s /opt/mesh /opt/link
+check "another name of that folder is not another folder" says "5/5 demo" with_variable PREFIX=/opt/link
+check "the programs are still there" test -x /opt/mesh/bin/kmesh-bypassctl
 check "the service runs" is active systemctl is-active kmesh-bypassd.service
 check "service and socket start with the machine" is "enabled enabled" \
     bash -c 'systemctl is-enabled kmesh-bypassd.service kmesh-bypassd.socket | xargs'
@@ -47,6 +50,7 @@ first=$(property MainPID)
 check "install.sh may be run again, in five steps" is 5 numbered_lines
 check "that replaced the daemon" fails is "$first" property MainPID
 check "and the programs in the other folder" is "" ls /opt/mesh/bin
+rm /opt/link
 
 useradd oncall --groups kmesh
 useradd stranger
