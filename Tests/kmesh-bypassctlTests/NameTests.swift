@@ -84,6 +84,13 @@ import Testing
         #expect(completions(names, for: nil).split(separator: "\n").count == names.count)
     }
 
+    @Test func `A report has what was done to the namespace by any name`() {
+        #expect(
+            SupportReport.auditFilter("web", 7, boot: "0a1b-2c\n")
+                == ["KMESH_NETNS=web", "+", "_BOOT_ID=0a1b2c", "KMESH_INODE=7"])
+        #expect(SupportReport.auditFilter("web", nil, boot: "0a1b") == ["KMESH_NETNS=web"])
+    }
+
     @Test func `A report leaves out the names of others, and comments`() {
         let redaction = Redaction(names: ["db", "web", "kubernetes:shop/cart"], except: "web")
         #expect(

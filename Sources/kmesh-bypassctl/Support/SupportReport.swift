@@ -17,17 +17,23 @@ struct SupportReport {
     static func collect(_ netns: String, socket: String, bpffs: String) async -> SupportReport {
         var report = SupportReport()
         var others = NameHint.files
+        var inode: Int?
         report.add("versions.txt", await versions())
         do throws(BypassClientError) {
             let client = try await BypassClient.connect(to: socket)
             report.add("info.json", await answer { try await client.answer(InfoMethod.self, with: .init()).json })
             report.add(
                 "status.json",
-                await answer { try await client.answer(StatusMethod.self, with: .init(netns: netns)).json })
+                await answer {
+                    let status = try await client.answer(StatusMethod.self, with: .init(netns: netns))
+                    inode = Int(status.result.inode)
+                    return status.json
+                })
             report.add(
                 "explain.json",
                 await answer { try await client.answer(ExplainMethod.self, with: .init(netns: netns)).json })
-            others += ((try? await client.list()) ?? []).flatMap { [$0.netns] + ($0.owner.map { [$0] } ?? []) }
+            others += ((try? await client.list()) ?? []).filter { Int($0.inode) != inode }
+                .flatMap { [$0.netns] + ($0.owner.map { [$0] } ?? []) }
             await client.close()
         } catch {
             report.add("status.json", "not collected: \(error)\n")
@@ -37,13 +43,21 @@ struct SupportReport {
         report.add("doctor.json", ((try? JSONEncoding.text(of: ["findings": findings])) ?? "") + "\n")
         report.add(
             "audit.txt",
-            await output(of: [
-                "journalctl", "--no-pager", "--lines=200", "--output=short-iso", "--identifier=\(Product.name)",
-                "KMESH_NETNS=\(netns)",
-            ]))
+            await output(
+                of: [
+                    "journalctl", "--no-pager", "--lines=200", "--output=short-iso", "--identifier=\(Product.name)",
+                ] + auditFilter(netns, inode, boot: try? Files.text("/proc/sys/kernel/random/boot_id"))))
         let redaction = Redaction(names: others, except: netns)
         report.files = report.files.map { ($0.name, redaction.apply(to: $0.text)) }
         return report
+    }
+
+    /// Matches of journalctl(1) for the audit records of a namespace, whatever it was called in a call. Another one may have
+    /// had its inode number in an earlier boot.
+    static func auditFilter(_ netns: String, _ inode: Int?, boot: String?) -> [String] {
+        let named = "KMESH_NETNS=\(netns)"
+        guard let inode, let boot else { return [named] }
+        return [named, "+", "_BOOT_ID=\(boot.filter(\.isHexDigit))", "KMESH_INODE=\(inode)"]
     }
 
     private mutating func add(_ name: String, _ text: String) { files.append((name, text)) }
