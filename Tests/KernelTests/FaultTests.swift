@@ -103,7 +103,8 @@ extension KernelTests {
                     answers > 0 && (refusals > 0) == mayRefuse,
                     "\(answers) answers, \(refusals) refusals, \(silences) silences")
                 #expect(try await rig.off().state == "off")
-                #expect(try await Leftovers.scan(rig.sandbox.pod) == [])
+                // A probe's table that could not be removed goes with its socket, which is closed a moment later.
+                try await eventually("nothing is left") { try await Leftovers.scan(rig.sandbox.pod) == [] }
                 #expect(try await rig.entries == 0)
             }
         }
