@@ -95,4 +95,9 @@ package struct OutputError: Error, CustomStringConvertible {
 
     /// As in `kmesh-bypassctl list | head -1`: that is not reported.
     package var isReaderGone: Bool { errno == EPIPE }
+
+    /// Prints it on standard error, unless the reader has gone.
+    package func report() {
+        if !isReaderGone { Console.printError("cannot write the output: \(self)") }
+    }
 }

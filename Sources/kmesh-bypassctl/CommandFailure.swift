@@ -121,7 +121,7 @@ func reportingFailures(
 ///
 /// - Returns: how to exit.
 func reportUnwritten(_ error: OutputError) -> ExitCode {
-    if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+    error.report()
     return ExitCode(ExitStatus.failed.rawValue)
 }
 

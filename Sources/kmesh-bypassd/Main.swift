@@ -43,7 +43,7 @@ func show(_ text: String) -> Int32 {
         try Console.print(text)
         return 0
     } catch {
-        if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+        error.report()
         return 1
     }
 }

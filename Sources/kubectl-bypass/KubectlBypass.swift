@@ -52,7 +52,7 @@ struct KubectlBypass: AsyncParsableCommand {
             Console.printError(failure.message)
             exit(withError: ExitCode(failure.outcome.rawValue))
         } catch let error as OutputError {
-            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
+            error.report()
             exit(withError: ExitCode(Outcome.failed.rawValue))
         } catch {
             exit(withError: error)

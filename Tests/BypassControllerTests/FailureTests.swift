@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(
-        "A pod that cannot be read when the controller starts keeps its bypass, until it is no longer listed",
+        "A pod that cannot be read at the start keeps its bypass as long as it is listed",
         arguments: [true, false])
     func unreadableAtStart(_ isDaemonFirst: Bool) async throws {
         var other = bypass(inode: 43)

@@ -232,7 +232,7 @@ extension Observation {
         }
     }
 
-    /// The mask that hides from TPROXY everything that it may take now, in these families; nil if there is no TPROXY.
+    /// The mask for these families that hides everything from TPROXY that it may take now; nil if there is no TPROXY.
     private func maskForRedirects(_ families: FamilySet) -> Mask? {
         let masks = redirects.filter(\.isMaskable).map(\.mask)
         guard let first = masks.first else { return nil }

@@ -215,8 +215,8 @@ final class BypassManager: Sendable {
                 in: .named(request.netns, uid: request.peer.credentials.uid, expecting: request.expecting),
                 as: principal)
         } catch {
-            // A pod may have no process for a while, as between two restarts of its containers where there is no pause
-            // container (CRI-O). Its namespace is there, and so is its bypass.
+            // Without a pause container (CRI-O), a pod has no process between two restarts of its containers. Its namespace
+            // and its bypass remain.
             guard error.meansNoProcess, case .workload = NamespaceReference(request.netns),
                 let (inode, record) = store.all.first(where: { $0.record.netns == request.netns })
             else { throw error }

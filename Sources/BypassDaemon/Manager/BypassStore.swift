@@ -198,7 +198,7 @@ final class BypassStore: Sendable {
     func withdraw(_ inode: UInt64) {
         state.withLock { state in
             drop(inode, from: &state)
-            if state.unwritten.contains(inode) { try? Self.write(inode, in: &state) }
+            Self.flush(inode, in: &state)
         }
     }
 
@@ -212,7 +212,7 @@ final class BypassStore: Sendable {
     }
 
     /// Drops a record, with its namespace. What is written of it goes with ``flush(_:)``: until then the next start finds
-    /// that there is no entry of the matcher's for it.
+    /// that the matcher has no entry for it.
     func remove(_ inode: UInt64) {
         state.withLock { state in
             state.expired[inode] = nil
@@ -242,9 +242,11 @@ final class BypassStore: Sendable {
     /// Writes what the state folder does not know yet of a namespace. If that cannot be done, the next start drops the
     /// record, since the matcher has no entry for it.
     func flush(_ inode: UInt64) {
-        state.withLock { state in
-            if state.unwritten.contains(inode) { try? Self.write(inode, in: &state) }
-        }
+        state.withLock { Self.flush(inode, in: &$0) }
+    }
+
+    private static func flush(_ inode: UInt64, in state: inout State) {
+        if state.unwritten.contains(inode) { try? write(inode, in: &state) }
     }
 
     /// The reason that a record is kept in memory only; nil if it is written.

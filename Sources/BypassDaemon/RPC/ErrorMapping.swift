@@ -22,7 +22,7 @@ extension ErrorObject {
         }
     }
 
-    /// The reason for the end of a connection, where it is one that the client is told.
+    /// The error that tells a client why its connection ends; nil if the client is told nothing.
     init?(_ reason: CloseReason, _ limits: Limits) {
         switch reason {
         case .limit(let limit), .noRoom(let limit, _): self.init(limit, limits)

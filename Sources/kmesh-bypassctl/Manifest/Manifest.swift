@@ -103,8 +103,7 @@ struct Manifest: ParsableCommand {
         do throws(OutputError) {
             try Console.print(text)
         } catch {
-            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
-            throw ExitCode(ExitStatus.failed.rawValue)
+            throw reportUnwritten(error)
         }
     }
 

@@ -161,8 +161,7 @@ struct PolicySource {
             report.data = ["kind": .string(failure.kind), "errors": .array(failure.lines.map { .string($0) })]
             throw report.report(asJSON: asJSON, lines: failure.lines)
         } catch let error as OutputError {
-            if !error.isReaderGone { Console.printError("cannot write the output: \(error)") }
-            throw ExitCode(ExitStatus.failed.rawValue)
+            throw reportUnwritten(error)
         }
     }
 }
