@@ -69,6 +69,11 @@ package final class Thread: Sendable {
         unsafe nanosleep(&time, nil)
     }
 
+    /// Lets other threads run that wait for a processor.
+    package static func yield() {
+        sched_yield()
+    }
+
     private static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
