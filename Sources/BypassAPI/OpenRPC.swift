@@ -20,14 +20,14 @@ public struct OpenRPCDocument: Codable, JSONWritableObject, Sendable {
     }
 
     public func writeMembers(to text: inout JSONText) {
-        text.append(Self.members)
+        text.append(written: Self.members)
     }
 
     /// It is the same for every call.
-    private static let members: JSONText = {
+    private static let members: [UInt8] = {
         var text = JSONText(capacity: 65_536)
         write(to: &text)
-        return text
+        return text.finish()
     }()
 
     private static func write(to text: inout JSONText) {

@@ -40,7 +40,7 @@ public struct ResponseWriter: Sendable {
         begin(id)
         if let written = result.written, written.count > Self.pieceSize {
             text.append(key: "result")
-            pieces += [text.bytes, written]
+            pieces += [text.finish(), written]
             text = JSONText()
         } else {
             text.member("result", result)
@@ -59,7 +59,7 @@ public struct ResponseWriter: Sendable {
     public mutating func finish() -> [UInt8]? {
         guard count > 0 else { return nil }
         text.append(raw: isBatch ? "]\n" : "\n")
-        return pieces.isEmpty ? text.bytes : Array(takeWritten().joined())
+        return pieces.isEmpty ? text.finish() : Array(takeWritten().joined())
     }
 
     /// The bytes that are written and not handed over yet.
@@ -68,7 +68,7 @@ public struct ResponseWriter: Sendable {
     /// Hands over what is written, to be sent ahead of the rest, so that the answers to a batch need not all be held at
     /// a time.
     public mutating func takeWritten() -> [[UInt8]] {
-        let written = pieces + [text.bytes]
+        let written = pieces + [text.finish()]
         (pieces, text) = ([], JSONText())
         return written
     }

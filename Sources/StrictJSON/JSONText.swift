@@ -6,18 +6,20 @@
 /// A comma is written where one is needed: after the brackets that open an object or an array, and after a colon, none
 /// is, and no complete value ends with one of these three.
 public struct JSONText: Sendable {
-    @usableFromInline var storage: [UInt8] = []
+    /// The text, and room behind it: to write into room costs a fraction of appending to an array.
+    private var storage: [UInt8]
+    public private(set) var count = 0
 
     /// - Parameter capacity: The bytes that are written without growing the array on the way; most messages fit.
     public init(capacity: Int = 512) {
-        storage.reserveCapacity(capacity)
+        storage = [UInt8](repeating: 0, count: capacity)
     }
 
     /// The JSON of `value`.
     public static func bytes(of value: some JSONWritable) -> [UInt8] {
         var text = JSONText()
         value.write(to: &text)
-        return text.storage
+        return text.finish()
     }
 
     /// The JSON of `value` and an LF.
@@ -25,15 +27,56 @@ public struct JSONText: Sendable {
         var text = JSONText()
         value.write(to: &text)
         text.append(ascii: "\n")
-        return text.storage
+        return text.finish()
     }
 
-    public var bytes: [UInt8] { storage }
-    public var count: Int { storage.count }
+    public var bytes: [UInt8] { Array(storage[..<count]) }
+
+    /// The same without a copy. What is appended afterwards takes new memory, unless ``removeAll(keepingCapacity:)`` comes
+    /// first, and after the array was released.
+    public mutating func finish() -> [UInt8] {
+        storage.removeLast(storage.count - count)
+        return storage
+    }
 
     /// Begins again, in the same memory if that is at most `capacity` bytes and the array is not held elsewhere.
     public mutating func removeAll(keepingCapacity capacity: Int) {
-        storage.removeAll(keepingCapacity: storage.capacity <= capacity)
+        if storage.capacity > capacity { storage = [] }
+        count = 0
+        storage.append(contentsOf: repeatElement(0, count: storage.capacity - storage.count))
+    }
+
+    // MARK: room
+
+    /// Appends the bytes that `write` puts into the room that it gets: all of it.
+    @inline(__always)
+    private mutating func append(_ length: Int, _ write: (UnsafeMutablePointer<UInt8>) -> Void) {
+        let end = count + length
+        if end > storage.count { makeRoom(for: end) }
+        let start = count
+        unsafe storage.withUnsafeMutableBufferPointer { buffer in
+            guard let first = buffer.baseAddress else { return }
+            unsafe write(first + start)
+        }
+        count = end
+    }
+
+    private mutating func makeRoom(for end: Int) {
+        storage.append(contentsOf: repeatElement(0, count: max(end, storage.count * 2, 64) - storage.count))
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        unsafe append(1) { unsafe $0.pointee = byte }
+    }
+
+    /// Appends bytes that are JSON already.
+    private mutating func append(_ bytes: Span<UInt8>) {
+        unsafe append(bytes.count) { room in
+            unsafe bytes.withUnsafeBufferPointer { source in
+                guard let first = source.baseAddress else { return }
+                unsafe room.update(from: first, count: source.count)
+            }
+        }
     }
 
     // MARK: values
@@ -43,9 +86,9 @@ public struct JSONText: Sendable {
         value.write(to: &self)
     }
 
-    /// Appends a text that is complete already.
-    public mutating func append(_ text: JSONText) {
-        append(text.bytes.span)
+    /// Appends what was written before.
+    public mutating func append(written bytes: [UInt8]) {
+        append(bytes.span)
     }
 
     public mutating func append(_ flag: Bool) {
@@ -104,18 +147,15 @@ public struct JSONText: Sendable {
 
     /// Appends the key of a member and its colon. A literal has nothing to escape.
     public mutating func append(key: StaticString) {
-        let isFirst = isAtStart
-        let key = unsafe UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount)
-        // All at once: most of what is written are keys.
-        storage.append(addingCapacity: key.count + 4) { output in
-            if !isFirst { output.append(UInt8(ascii: ",")) }
-            output.append(UInt8(ascii: "\""))
-            unsafe output.withUnsafeMutableBufferPointer { buffer, count in
-                _ = unsafe buffer[count...].update(fromContentsOf: key)
-                count += key.count
-            }
-            output.append(UInt8(ascii: "\""))
-            output.append(UInt8(ascii: ":"))
+        let length = key.utf8CodeUnitCount
+        let comma = isAtStart ? 0 : 1
+        unsafe append(comma + length + 3) { room in
+            // All at once: most of what is written are keys.
+            unsafe room[0] = UInt8(ascii: ",")
+            unsafe room[comma] = UInt8(ascii: "\"")
+            unsafe (room + comma + 1).update(from: key.utf8Start, count: length)
+            unsafe room[comma + length + 1] = UInt8(ascii: "\"")
+            unsafe room[comma + length + 2] = UInt8(ascii: ":")
         }
     }
 
@@ -133,23 +173,23 @@ public struct JSONText: Sendable {
 
     /// Whether a value, or the first member or element, comes next.
     private var isAtStart: Bool {
-        switch storage.last {
-        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"): true
+        guard count > 0 else { return true }
+        return switch storage[count - 1] {
+        case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"): true
         default: false
         }
     }
 
     // MARK: text
 
-    @inlinable
+    @usableFromInline
     mutating func append(ascii character: Unicode.Scalar) {
-        storage.append(UInt8(ascii: character))
+        append(UInt8(ascii: character))
     }
 
     /// Appends a literal that is JSON already.
     public mutating func append(raw text: StaticString) {
-        unsafe storage.append(
-            contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        unsafe append(text.utf8CodeUnitCount) { unsafe $0.update(from: text.utf8Start, count: text.utf8CodeUnitCount) }
     }
 
     /// Appends what is JSON already.
@@ -157,17 +197,12 @@ public struct JSONText: Sendable {
         append(text.utf8Span.span)
     }
 
-    /// An array takes a whole buffer at a time, but not yet a whole span.
-    private mutating func append(_ bytes: Span<UInt8>) {
-        unsafe bytes.withUnsafeBufferPointer { unsafe storage.append(contentsOf: $0) }
-    }
-
     /// Appends a string, in quotes and escaped.
     public mutating func append(_ text: String) {
-        append(ascii: "\"")
         let source = text.utf8Span.span
         var position = source.plainLength(from: 0)
         while position < source.count, escapedLength(source, at: position) == 0 { position += 1 }
+        append(ascii: "\"")
         if position == source.count { append(source) } else { appendEscaping(source) }
         append(ascii: "\"")
     }
@@ -178,7 +213,7 @@ public struct JSONText: Sendable {
         while position < source.count {
             let length = escapedLength(source, at: position)
             if length == 0 {
-                storage.append(source[position])
+                append(source[position])
                 position += 1
             } else {
                 appendEscape(source, of: position..<position + length)
@@ -191,7 +226,7 @@ public struct JSONText: Sendable {
         append(ascii: "\\")
         let first = source[range.lowerBound]
         switch first {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"): storage.append(first)
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): append(first)
         case UInt8(ascii: "\n"): append(ascii: "n")
         case UInt8(ascii: "\r"): append(ascii: "r")
         case UInt8(ascii: "\t"): append(ascii: "t")
@@ -202,7 +237,7 @@ public struct JSONText: Sendable {
             append(ascii: "u")
             for shift in stride(from: 12, through: 0, by: -4) {
                 let digit = UInt8(truncatingIfNeeded: scalar >> shift) & 0xF
-                storage.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+                append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
             }
         }
     }
@@ -248,5 +283,5 @@ package func quoted(_ text: String) -> String {
     let head = text.unicodeScalars.prefix(limit)
     var result = JSONText()
     result.append(head.endIndex == text.endIndex ? text : String(head) + "…")
-    return String(decoding: result.storage, as: UTF8.self)
+    return String(decoding: result.bytes, as: UTF8.self)
 }

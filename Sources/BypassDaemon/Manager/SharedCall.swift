@@ -61,17 +61,15 @@ extension SharedCall.State {
 
 /// The result of a shared call, written once for all who get it.
 struct EncodedResult: JSONWritable, Sendable {
-    private let text: JSONText
+    private let bytes: [UInt8]
 
     init(_ result: some JSONWritable) {
-        var text = JSONText()
-        text.append(result)
-        self.text = text
+        bytes = JSONText.bytes(of: result)
     }
 
-    var written: [UInt8]? { text.bytes }
+    var written: [UInt8]? { bytes }
 
     func write(to text: inout JSONText) {
-        text.append(self.text)
+        text.append(written: bytes)
     }
 }

@@ -20,7 +20,8 @@ final class UnreadAnswers: Sendable {
     struct Share {
         private let all: UnreadAnswers
         private var bytes = 0
-        private var unreadSince = Instant.now
+        /// While there are any.
+        private var unreadSince = Instant(nanoseconds: 0)
 
         init(of all: UnreadAnswers) {
             self.all = all
