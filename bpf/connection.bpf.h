@@ -126,7 +126,7 @@ static __always_inline bool has_ipv6(struct net_device *dev, const struct in6_ad
 		return true;
 	struct inet6_dev *device = read_field(struct net_device, dev, ip6_ptr);
 	struct list_head *head = device ? __builtin_preserve_access_index(&device->addr_list) : 0;
-	struct list_head *link = read_field(struct list_head, head, next);
+	struct list_head *link = read_field(struct inet6_dev, device, addr_list.next);
 	const __u64 *wanted = (const void *)address;
 	__u64 found[2];
 
@@ -139,7 +139,7 @@ static __always_inline bool has_ipv6(struct net_device *dev, const struct in6_ad
 		read_words(struct inet6_ifaddr, entry, addr, found);
 		if (!((found[0] ^ wanted[0]) | (found[1] ^ wanted[1])))
 			return true;
-		link = read_field(struct list_head, link, next);
+		link = read_field(struct inet6_ifaddr, entry, if_list.next);
 	}
 	return true;
 }

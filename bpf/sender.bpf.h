@@ -5,31 +5,13 @@
 
 #include "connection.bpf.h"
 
-struct kernfs_node {
-	__u64 id;
-} __attribute__((preserve_access_index));
-
-struct cgroup {
-	struct kernfs_node *kn;
-} __attribute__((preserve_access_index));
-
-/* Its first 8 bytes are a pointer to the control group in every kernel. Before 5.15 they may be net_cls's number instead. */
-struct sock_cgroup_data {
-	struct cgroup *cgroup;
-};
-
-/* struct sock: what follows three underscores is not part of the name. */
-struct sock___with_cgroup {
-	struct sock_cgroup_data sk_cgrp_data;
-} __attribute__((preserve_access_index));
-
 /*
  * Whether the socket of a packet belongs to a control group: that of the process that opened it, at that time. A packet that
  * came in by a device has no sender here.
  */
 static __always_inline bool is_sent_by(struct sk_buff *skb, struct net_device *dev, __u64 cgroup)
 {
-	struct sock___with_cgroup *sk = (void *)BPF_CORE_READ(skb, sk);
+	struct sock *sk = BPF_CORE_READ(skb, sk);
 	struct cgroup *group = 0;
 
 	if (dev || !sk || !bpf_core_field_exists(sk->sk_cgrp_data))
