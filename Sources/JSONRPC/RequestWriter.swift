@@ -12,7 +12,7 @@ public enum RequestWriter {
         case .positional(let values): text.member("params", values)
         }
         text.append(raw: "}\n")
-        return text.bytes
+        return text.finish()
     }
 
     /// A notification, which a server sends too.
@@ -21,7 +21,7 @@ public enum RequestWriter {
         begin(&text, id: nil, method: method)
         text.member("params", params)
         text.append(raw: "}\n")
-        return text.bytes
+        return text.finish()
     }
 
     private static func begin(_ text: inout JSONText, id: RequestID?, method: String) {

@@ -10,7 +10,7 @@ public enum JSONEncoding {
     public static func bytes(of value: some Encodable) throws -> [UInt8] {
         let output = EncoderOutput()
         try output.write(value)
-        return try output.finish().bytes
+        return try output.finish()
     }
 
     /// The same as a text.
@@ -43,9 +43,9 @@ final class EncoderOutput {
     /// The complete text.
     ///
     /// - Throws: the first misuse of an encoder or container, even if the value's own code caught it.
-    func finish() throws -> JSONText {
+    func finish() throws -> [UInt8] {
         if let firstMisuse { throw firstMisuse }
-        return stream.text
+        return stream.text.finish()
     }
 
     /// The container of the value that `encoder` is for: a new one, or the one its superclass began.

@@ -30,10 +30,7 @@ public struct JSONText: Sendable {
         return text.finish()
     }
 
-    public var bytes: [UInt8] { Array(storage[..<count]) }
-
-    /// The same without a copy. What is appended afterwards takes new memory, unless ``removeAll(keepingCapacity:)`` comes
-    /// first, and after the array was released.
+    /// Gives what is written, without a copy. To write the next text, call ``removeAll(keepingCapacity:)``.
     public mutating func finish() -> [UInt8] {
         storage.removeLast(storage.count - count)
         return storage
@@ -43,7 +40,7 @@ public struct JSONText: Sendable {
     public mutating func removeAll(keepingCapacity capacity: Int) {
         if storage.capacity > capacity { storage = [] }
         count = 0
-        storage.append(contentsOf: repeatElement(0, count: storage.capacity - storage.count))
+        makeRoom(storage.capacity)
     }
 
     // MARK: room
@@ -52,7 +49,7 @@ public struct JSONText: Sendable {
     @inline(__always)
     private mutating func append(_ length: Int, _ write: (UnsafeMutablePointer<UInt8>) -> Void) {
         let end = count + length
-        if end > storage.count { makeRoom(for: end) }
+        if end > storage.count { makeRoom(max(end, storage.count * 2, 64)) }
         let start = count
         unsafe storage.withUnsafeMutableBufferPointer { buffer in
             guard let first = buffer.baseAddress else { return }
@@ -61,8 +58,9 @@ public struct JSONText: Sendable {
         count = end
     }
 
-    private mutating func makeRoom(for end: Int) {
-        storage.append(contentsOf: repeatElement(0, count: max(end, storage.count * 2, 64) - storage.count))
+    /// - Parameter size: of text and room together; not less than it is.
+    private mutating func makeRoom(_ size: Int) {
+        storage.append(contentsOf: repeatElement(0, count: size - storage.count))
     }
 
     private mutating func append(_ byte: UInt8) {
@@ -283,5 +281,5 @@ package func quoted(_ text: String) -> String {
     let head = text.unicodeScalars.prefix(limit)
     var result = JSONText()
     result.append(head.endIndex == text.endIndex ? text : String(head) + "…")
-    return String(decoding: result.bytes, as: UTF8.self)
+    return String(decoding: result.finish(), as: UTF8.self)
 }
