@@ -180,14 +180,13 @@ extension EndToEndTests {
             try await Rig.with { rig in
                 let (pod, file) = (rig.sandbox.pod, rig.folder.path + "/watched")
                 try await rig.on(owner: "earlier")
-                let command = "\(rig.controlTool) watch --socket \(rig.socket) > \(file) 2>&1 & echo $!"
-                let pid = try await rig.sandbox.run(["sh", "-c", command], in: .host).filter(\.isNumber)
                 func watched(_ text: String) async throws {
                     try await eventually("\(text) is shown") {
                         try await rig.sandbox.run(["cat", file], in: .host).contains(text)
                     }
                 }
-                try await scoped {
+                let watch = [rig.controlTool, "watch", "--socket", rig.socket]
+                try await rig.sandbox.withBackground(watch, in: .host, output: file) { pid in
                     try await watched("earlier")
                     try await rig.on(direction: "inbound", owner: "me")
                     try await watched("  on  \(pod)  inbound  for me\n")
@@ -204,10 +203,11 @@ extension EndToEndTests {
                     try await watched("  off  \(pod)  by root (uid 0)  for you: it works\n")
                     try await rig.on(ttl: 1, owner: "them", reason: "a try")
                     try await watched("  expired  \(pod)  set by root (uid 0)  for them: a try\n")
-                } cleanUp: {
-                    try await rig.sandbox.run(["kill", "-INT", pid], in: .host)
+                    try await rig.sandbox.run(["kill", "-INT", "\(pid)"], in: .host)
+                    try await eventually("it ends") {
+                        try await rig.sandbox.result(of: ["kill", "-0", "\(pid)"]).code != 0
+                    }
                 }
-                try await eventually("it ends") { try await rig.sandbox.result(of: ["kill", "-0", pid]).code != 0 }
             }
         }
 

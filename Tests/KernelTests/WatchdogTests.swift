@@ -26,10 +26,8 @@ extension KernelTests {
             }
 
             func with(_ rig: Rig, _ body: () async throws -> Void) async throws {
-                let command = "socat -u UNIX-RECV:$0/notify OPEN:$0/notified,creat,append <&- >&- 2>&- & echo $!"
-                let pid = try await rig.sandbox.run(["sh", "-c", command, rig.folder.path], in: .host).filter(
-                    \.isNumber)
-                try await scoped(body) { try await rig.sandbox.run(["kill", pid], in: .host) }
+                let socket = environment["NOTIFY_SOCKET"]!
+                try await rig.sandbox.withReceiver(at: socket, output: log, body)
             }
 
             func waitForPings(_ count: Int) async throws {

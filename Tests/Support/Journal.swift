@@ -3,18 +3,13 @@ internal import MeshSandbox
 /// Simulates systemd's journal: receives what is sent to its socket in the native protocol.
 package struct Journal: Sendable {
     let path: String
-    private let file: String
+    fileprivate let file: String
     private let sandbox: MeshSandbox
 
     init(in folder: String, _ sandbox: MeshSandbox) {
         path = folder + "/journal"
         file = folder + "/records"
         self.sandbox = sandbox
-    }
-
-    /// A command that receives the datagrams in the background, and prints its process's number.
-    var command: String {
-        "socat -u UNIX-RECV:\(path),unlink-early CREATE:\(file) >/dev/null 2>&1 & echo $!"
     }
 
     /// The records that came so far, as the values of their fields.
@@ -50,14 +45,6 @@ extension Rig {
     /// Has a journal listen for the time that `body` runs.
     package func withJournal(_ body: (Journal) async throws -> Void) async throws {
         let journal = Journal(in: folder.path, sandbox)
-        let pid = try await sandbox.run(["sh", "-c", journal.command], in: .host).filter(\.isNumber)
-        try await scoped {
-            try await eventually("the journal listens") {
-                try await sandbox.result(of: ["test", "-S", journal.path]).code == 0
-            }
-            try await body(journal)
-        } cleanUp: {
-            try await sandbox.run(["kill", pid], in: .host)
-        }
+        try await sandbox.withReceiver(at: journal.path, output: journal.file) { try await body(journal) }
     }
 }

@@ -1,20 +1,44 @@
 package import MeshSandbox
 
 extension MeshSandbox {
+    /// Has a command run in the background for the time that `body` runs.
+    ///
+    /// - Parameter output: A file for what it prints, which is there from the start: a shell that has gone on would else
+    ///   be ahead of its child's making it.
+    package func withBackground<Result>(
+        _ command: [String], in place: Place, output: String = "/dev/null", _ body: (_ pid: Int) async throws -> Result
+    ) async throws -> Result {
+        let start = #": > "$0"; "$@" >> "$0" 2>&1 & echo $!"#
+        let printed = try await run(["sh", "-c", start, output] + command, in: place)
+        guard let pid = Int(printed.filter(\.isNumber)) else {
+            throw UnmetExpectation(description: "no process: \(printed)")
+        }
+        return try await scoped {
+            try await body(pid)
+        } cleanUp: {
+            // `body` may have ended it.
+            try await run(["sh", "-c", "if kill -0 \(pid); then kill \(pid); fi"], in: .host)
+        }
+    }
+
+    /// Has what is sent to a datagram socket written to a file for the time that `body` runs.
+    package func withReceiver<Result>(
+        at socket: String, output: String, _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await withBackground(["socat", "-u", "UNIX-RECV:\(socket)", "STDOUT"], in: .host, output: output) { _ in
+            try await eventually("something receives at \(socket)") {
+                try await result(of: ["test", "-S", socket]).code == 0
+            }
+            return try await body()
+        }
+    }
+
     /// Has a process that does nothing live in a namespace for the time that `body` runs.
     package func withProcess<Result>(
         in place: Place, _ body: (_ pid: Int) async throws -> Result
     ) async throws -> Result {
         // Bounded, in case the test is killed.
-        let output = try await run(["sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!"], in: place)
-        guard let pid = Int(output.filter(\.isNumber)) else {
-            throw UnmetExpectation(description: "no process: \(output)")
-        }
-        return try await scoped {
-            try await body(pid)
-        } cleanUp: {
-            try await run(["kill", "\(pid)"], in: .host)
-        }
+        try await withBackground(["sleep", "300"], in: place, body)
     }
 
     /// Has a program listen in the pod for the time that `body` runs.
@@ -37,23 +61,14 @@ extension MeshSandbox {
             if transport == 'tcp': s.listen()
             time.sleep(60)
             """
-        let command = [
-            "sh", "-c", "\"$@\" >/dev/null 2>&1 & echo $!", "sh", "python3", "-c", program, address, "\(port)",
-            transport, preparation.before, preparation.after,
-        ]
-        let output = try await run(command, in: .pod)
-        guard let pid = Int(output.filter(\.isNumber)) else {
-            throw UnmetExpectation(description: "no process: \(output)")
-        }
-        return try await scoped {
+        let arguments = [address, "\(port)", transport, preparation.before, preparation.after]
+        return try await withBackground(["python3", "-c", program] + arguments, in: .pod) { pid in
             let family = address.contains(":") ? "-6" : "-4"
             try await eventually("it listens") {
                 let sockets = ["ss", family, "-Hln", "--\(transport)", "sport = \(port)"]
                 return try await !run(sockets, in: .pod).isEmpty
             }
             return try await body(pid)
-        } cleanUp: {
-            try await run(["kill", "\(pid)"], in: .host)
         }
     }
 
