@@ -75,7 +75,7 @@ package final class Daemon: Sendable {
 
     /// Takes the socket and sets up the matcher. From here on clients can connect; ``run()`` answers them.
     package init(_ configuration: Configuration, logger: Logger) throws(StartError) {
-        ProcessMemory.shareArenas()
+        ProcessMemory.bound()
         try Startup.checkCapabilities()
         try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()

@@ -73,9 +73,10 @@ void clinux_name_thread(const char *name)
 	prctl(PR_SET_NAME, name);
 }
 
-void clinux_share_arenas(void)
+void clinux_bound_heap(void)
 {
 	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 /* A wakeable thread's signals while it waits: all that it has, and the one that wakes it. */

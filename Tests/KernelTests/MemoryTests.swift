@@ -7,7 +7,7 @@ import Testing
 extension KernelTests {
     /// Whatever a namespace holds, the daemon stays small, and so do its answers.
     @Suite struct MemoryTests {
-        private static let bound = 64 << 20
+        private static let bound = 48 << 20
         private static let answerBound = 64 << 10
 
         /// 1,000 base chains at each of PREROUTING and OUTPUT, for IPv4 and IPv6: the kernel takes no more at a hook. Each

@@ -136,8 +136,11 @@ int clinux_eventfd(void);
 int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument);
 /* PR_SET_NAME: names the calling thread; at most 15 bytes. */
 void clinux_name_thread(const char *name);
-/* mallopt(M_ARENA_MAX, 2): one arena for each processor that a small node has, and not one for each thread. */
-void clinux_share_arenas(void);
+/*
+ * mallopt(M_ARENA_MAX, 2): one arena for each processor that a small node has, and not one for each thread;
+ * mallopt(M_MMAP_THRESHOLD, 1 MiB): what is larger goes back to the system when it is freed.
+ */
+void clinux_bound_heap(void);
 /* Blocks SIGTERM, SIGINT and SIGHUP in the calling thread, and ignores SIGPIPE in the process. */
 int clinux_block_signals(void);
 /* sigwaitinfo(2) for the signals that clinux_block_signals blocks: which one came. */

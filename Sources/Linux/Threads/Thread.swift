@@ -85,9 +85,10 @@ package final class Thread: Sendable {
 
 /// Settings of the whole process that keep many threads cheap.
 package enum ProcessMemory {
-    /// Lets all threads share two of malloc's arenas. With one for each thread, an idle connection would hold what its
-    /// thread once needed.
-    package static func shareArenas() {
-        clinux_share_arenas()
+    /// Lets all threads share two of malloc's arenas, and maps what is large for itself. With an arena for each thread, an
+    /// idle connection would hold what its thread once needed; of a large piece of an arena the hole stays while something
+    /// behind it lives.
+    package static func bound() {
+        clinux_bound_heap()
     }
 }
