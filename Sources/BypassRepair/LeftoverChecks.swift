@@ -140,11 +140,12 @@ package struct LeftoverChecks {
     private func remove(_ rules: [OrphanedRules], _ matcher: Matcher) throws -> [Finding] {
         let cache = RulesetCache()
         let closer = try DeferredCloser()
+        let parking = NamespaceParking(closer: closer)
         defer { closer.stop() }
         // A namespace in which something cannot be removed does not keep the others from being cleaned up.
         return rules.flatMap { rule in
             do throws(BypassError) {
-                return try remove(rule, matcher, cache, closer)
+                return try remove(rule, matcher, cache, parking)
             } catch {
                 return [.problem("repair", "\(rule.path): \(error.message)", "see below for what is left")]
             }
@@ -152,7 +153,7 @@ package struct LeftoverChecks {
     }
 
     private func remove(
-        _ rule: OrphanedRules, _ matcher: Matcher, _ cache: RulesetCache, _ closer: DeferredCloser
+        _ rule: OrphanedRules, _ matcher: Matcher, _ cache: RulesetCache, _ parking: NamespaceParking
     ) throws(BypassError) -> [Finding] {
         let namespace: NetworkNamespace
         do throws(NamespaceError) {
@@ -163,7 +164,7 @@ package struct LeftoverChecks {
         // Its name may belong to another namespace by now.
         guard namespace.inode == rule.inode else { return [] }
         var session = try NamespaceSession(
-            namespace, detail: .ownRules, matcher: matcher, cache: cache, closer: closer)
+            namespace, detail: .ownRules, matcher: matcher, cache: cache, parking: parking)
         guard try Reconciler.observe(&session).holdsLeftovers else { return [] }
         let leftovers = try Reconciler.end(in: &session).leftovers
         if leftovers.isEmpty { return [.ok("repair", "\(rule.path) is as it was without a bypass")] }

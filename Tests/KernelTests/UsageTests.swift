@@ -99,7 +99,7 @@ extension KernelTests {
             try await eventually("the daemon settles") {
                 let now = ProcessUse(daemon)
                 if now != last { (last, since) = (now, .now) }
-                return ContinuousClock.now - since > .milliseconds(300)
+                return ContinuousClock.now - since > .milliseconds(800)
             }
             return last
         }

@@ -7,10 +7,10 @@ import Testing
     @Test("A file of the calling thread's is read whole, however often")
     func read() throws {
         for _ in 0..<3 {
-            let text = String(decoding: try Files.read(ofThread: "net/dev"), as: UTF8.self)
+            let text = String(decoding: try NamespaceFile("net/dev").read(), as: UTF8.self)
             #expect(text.hasPrefix("Inter-|") && text.hasSuffix("\n") && text.contains("lo:"))
         }
-        #expect(throws: SystemCallError.self) { try Files.read(ofThread: "net/nothing") }
+        #expect(throws: SystemCallError.self) { try NamespaceFile("net/nothing").read() }
     }
 
     @Test("Each thread has a folder of its own, closed when it ends")
@@ -20,11 +20,11 @@ import Testing
                 Files.link("/proc/self/fd/" + entry.name)?.contains("/task/") ?? false
             }
         }
-        _ = try Files.read(ofThread: "comm")
+        _ = try NamespaceFile("comm").read()
         let before = try open()
         for number in 0..<50 {
             let thread = try Thread.start("t\(number)") {
-                let name = (try? Files.read(ofThread: "comm")) ?? []
+                let name = (try? NamespaceFile("comm").read()) ?? []
                 precondition(String(decoding: name, as: UTF8.self) == "t\(number)\n")
             }
             thread.join()

@@ -16,11 +16,11 @@ final class NamespaceExecutor: Sendable {
     private let matcher: Matcher
     let rulesets = RulesetCache()
     let gate = NamespaceGate()
-    private let closer: DeferredCloser
+    private let parking: NamespaceParking
 
     init(matcher: Matcher, closer: DeferredCloser) {
         self.matcher = matcher
-        self.closer = closer
+        parking = NamespaceParking(closer: closer)
     }
 
     /// Opens a namespace once and waits for its turn. What was opened is what is decided about and used, whatever its name
@@ -43,12 +43,12 @@ final class NamespaceExecutor: Sendable {
     fileprivate func enter(
         _ namespace: borrowing NetworkNamespace, _ detail: NamespaceSession.Detail
     ) throws(BypassError) -> NamespaceSession {
-        try NamespaceSession(namespace, detail: detail, matcher: matcher, cache: rulesets, closer: closer)
+        try NamespaceSession(namespace, detail: detail, matcher: matcher, cache: rulesets, parking: parking)
     }
 
     fileprivate func rules(of namespace: borrowing NetworkNamespace) throws(BypassError) -> NamespaceRules {
         do throws(SystemCallError) {
-            return try NamespaceRules(namespace, matcher: matcher, closer: closer)
+            return try NamespaceRules(namespace, matcher: matcher, closer: parking.closer)
         } catch {
             throw BypassError(error)
         }
@@ -57,7 +57,7 @@ final class NamespaceExecutor: Sendable {
     fileprivate func trace(
         of namespace: borrowing NetworkNamespace, _ rules: NamespaceRules
     ) throws(BypassError) -> NamespaceTrace {
-        try NamespaceTrace(namespace, rules, matcher: matcher, closer: closer)
+        try NamespaceTrace(namespace, rules, matcher: matcher, closer: parking.closer)
     }
 
     // MARK: opening

@@ -146,15 +146,18 @@ extension NamespaceSession {
 
     private func rulesNow() throws(NetfilterError) -> NamespaceRules {
         try translatingErrors { () throws(SystemCallError) in
-            try NamespaceRules(NetworkNamespace(of: socket.shared.descriptor), matcher: matcher, closer: closer)
+            try NamespaceRules(NetworkNamespace(of: socket.shared.descriptor), matcher: matcher, closer: parking.closer)
         }
     }
 
     /// Whether TCP connections of the namespace are established, or it is not known.
     private func mayHaveConnections() throws(NetfilterError) -> Bool {
         try translatingErrors { () throws(SystemCallError) in
-            if let counters { return try counters.read()?.established != 0 }
-            return try withEntered { () throws(SystemCallError) in try TCPCounters.File() }.read()?.established != 0
+            let file =
+                if let counters { counters } else {
+                    try withEntered { () throws(SystemCallError) in try NamespaceFile(TCPCounters.file) }
+                }
+            return try TCPCounters(file)?.established != 0
         }
     }
 

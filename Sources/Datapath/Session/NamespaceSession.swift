@@ -22,9 +22,10 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     let matcher: Matcher
     private let cache: RulesetCache
     private let detail: Detail
-    let closer: DeferredCloser
+    let parking: NamespaceParking
     /// What the kernel counts of TCP in the namespace, opened where that is likely to be asked for.
-    let counters: TCPCounters.File?
+    let counters: NamespaceFile?
+    private let tableLists: [NamespaceFile]
     /// nil until they have been read.
     var legacy: LegacyTables?
     /// The namespace's own number, never given twice; nil before Linux 5.14.
@@ -57,53 +58,36 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// Our rules as they were observed last.
     package var rules: [Ruleset.Rule] { known?.rules ?? [] }
 
-    /// Enters the namespace on the calling thread, which the caller owns.
+    /// Enters the namespace on the calling thread, which the caller owns; it need not if an earlier session has left open what
+    /// this one needs.
     ///
-    /// - Parameter closer: closes the socket after the session, so that no call waits for that.
+    /// - Parameter parking: where the socket stays after the session, so that no call waits for its end.
     package init(
         _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache,
-        closer: DeferredCloser
+        parking: NamespaceParking
     ) throws(BypassError) {
-        let inside = try Self.enter(namespace, detail, hasTransparentProxy: cache.hasTransparentProxy(namespace.inode))
+        let open: OpenNamespace
+        do throws(SystemCallError) {
+            open = try OpenNamespace.open(
+                namespace, detail, hasTransparentProxy: cache.hasTransparentProxy(namespace.inode), parking)
+        } catch {
+            throw BypassError(error)
+        }
         inode = namespace.inode
         path = namespace.path
         self.matcher = matcher
         self.cache = cache
         self.detail = detail
-        self.closer = closer
-        legacy = inside.legacy
-        counters = inside.counters
-        cookie = inside.socket.namespaceCookie
-        socket = inside.socket
+        self.parking = parking
+        legacy = open.legacy
+        tableLists = open.tableLists
+        counters = open.counters
+        cookie = open.cookie
+        socket = open.socket
     }
 
     deinit {
-        closer.add(socket.shared)
-        if let counters { closer.add(counters.shared) }
-    }
-
-    private struct Inside: ~Copyable {
-        var socket: NetlinkSocket
-        var legacy: LegacyTables?
-        var counters: TCPCounters.File?
-    }
-
-    /// - Parameter hasTransparentProxy: whether TPROXY was found in the namespace before.
-    private static func enter(
-        _ namespace: borrowing NetworkNamespace, _ detail: Detail, hasTransparentProxy: Bool
-    ) throws(BypassError) -> Inside {
-        do throws(SystemCallError) {
-            return try namespace.withEntered { () throws(SystemCallError) -> Inside in
-                let legacy =
-                    detail != .ownRules ? try LegacyTables.read(besideTransparentProxy: hasTransparentProxy) : nil
-                // A bypass masks it, and asks for the connections that it took.
-                let isMasked = hasTransparentProxy || legacy?.hasTransparentProxy == true
-                let counters = detail == .full && isMasked ? try TCPCounters.File() : nil
-                return Inside(socket: try NetlinkSocket(), legacy: legacy, counters: counters)
-            }
-        } catch {
-            throw BypassError(error)
-        }
+        parking.park(socket, cookie: cookie, tableLists: tableLists, counters: counters, of: inode)
     }
 
     /// Has the mask tried again that the kernel has refused: what was missing may have been loaded since.

@@ -1,14 +1,14 @@
 internal import CLinux
 internal import Synchronization
 
-/// Closes netlink sockets later, on a thread of its own.
+/// Closes what is open in namespaces later, on a thread of its own: netlink sockets above all.
 ///
 /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after 50 ms that is
-/// over. Until then the socket keeps the namespace alive.
+/// over. Until then what is open keeps the namespace alive.
 package final class DeferredCloser: Sendable {
     private struct State {
         /// By time.
-        var waiting: [(until: Instant, socket: SharedDescriptor)] = []
+        var waiting: [(until: Instant, open: any AnyObject & Sendable)] = []
         var isStopping = false
     }
 
@@ -42,7 +42,6 @@ package final class DeferredCloser: Sendable {
 
     private let shared: Shared
     private let thread: Thread
-    private static let delay = Interval.milliseconds(50)
     /// Those whose time comes within that are closed together: each time the thread runs costs calls a processor.
     private static let pause = Interval.milliseconds(10)
 
@@ -52,14 +51,17 @@ package final class DeferredCloser: Sendable {
         thread = try Thread.start("closer") { Self.run(shared) }
     }
 
-    package func add(_ socket: SharedDescriptor) {
-        let until = Instant.now + Self.delay
-        // The timer is set to the first one's time.
-        let isFirst = shared.state.withLock { state in
-            state.waiting.append((until, socket))
-            return state.waiting.count == 1
+    /// - Parameters:
+    ///   - open: closed when the last reference to it goes.
+    ///   - delay: how long it is referred to here.
+    package func add(_ open: any AnyObject & Sendable, for delay: Interval = .milliseconds(50)) {
+        let until = Instant.now + delay
+        shared.state.withLock { state in
+            let place = state.waiting.lastIndex { $0.until <= until }.map { $0 + 1 } ?? 0
+            state.waiting.insert((until, open), at: place)
+            // The timer is set to the first one's time.
+            if place == 0 { shared.timer.set(to: until) }
         }
-        if isFirst { shared.timer.set(to: until) }
     }
 
     /// Closes what waits, and ends the thread.
@@ -73,13 +75,13 @@ package final class DeferredCloser: Sendable {
         while true {
             shared.timer.wait()
             let now = Instant.now
-            let (due, next, isStopping) = shared.state.withLock { state in
+            let (due, isStopping) = shared.state.withLock { state in
                 let count = state.isStopping ? state.waiting.count : state.waiting.prefix { $0.until <= now }.count
                 defer { state.waiting.removeFirst(count) }
                 let next = state.waiting.dropFirst(count).first?.until
-                return (state.waiting.prefix(count).map(\.socket), next, state.isStopping)
+                if let next { shared.timer.set(to: max(next, now + pause)) }
+                return (state.waiting.prefix(count).map(\.open), state.isStopping)
             }
-            if let next { shared.timer.set(to: max(next, now + pause)) }
             // They are closed here, when the last reference goes.
             _ = consume due
             if isStopping { return }

@@ -11,42 +11,6 @@ package enum Files {
             limit: limit)
     }
 
-    /// The same of a file in the calling thread's own folder in proc, such as `net/dev`: what is in `net` is of the network
-    /// namespace that the thread is in now.
-    package static func read(ofThread name: StaticString) throws(SystemCallError) -> [UInt8] {
-        let descriptor = try openFile(ofThread: name)
-        let number = descriptor.rawValue
-        // Most of these files are empty most of the time.
-        var start: UInt64 = 0
-        let count = try systemCall("read /proc/thread-self/\(name)") {
-            unsafe Glibc.read(number, &start, MemoryLayout<UInt64>.size)
-        }
-        if count == 0 { return [] }
-        let first = unsafe withUnsafeBytes(of: start) { unsafe Array($0.prefix(count)) }
-        return first + (try read(descriptor, "/proc/thread-self/\(name)", limit: 1 << 20))
-    }
-
-    /// In a network namespace of another user namespace, some of these files are that user's and closed to all others. To open
-    /// one of them CAP_DAC_READ_SEARCH is raised: nothing that a client names is opened with it.
-    static func openFile(ofThread name: StaticString) throws(SystemCallError) -> OwnedDescriptor {
-        func open() throws(SystemCallError) -> OwnedDescriptor {
-            OwnedDescriptor(
-                adopting: try systemCall("open /proc/thread-self/\(name)") {
-                    unsafe clinux_open_in_task(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
-                })
-        }
-        do {
-            return try open()
-        } catch {
-            let denied = error
-            guard denied.errno == .permissionDenied else { throw denied }
-            do { return try Capabilities.withRaised(.dacReadSearch, open) } catch {
-                // The process may not have the capability.
-                throw error.errno == .notPermitted ? denied : error
-            }
-        }
-    }
-
     private static func read(
         _ descriptor: consuming OwnedDescriptor, _ path: @autoclosure () -> String, limit: Int
     ) throws(SystemCallError) -> [UInt8] {

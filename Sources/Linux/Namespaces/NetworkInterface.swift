@@ -17,7 +17,7 @@ extension NetworkNamespace {
     package borrowing func interfaces() throws(SystemCallError) -> [NetworkInterface]? {
         try withEntered { () throws(SystemCallError) -> [NetworkInterface]? in
             // Two lines of titles, then a name and a colon in each.
-            let lines = try Files.read(ofThread: "net/dev").split(separator: UInt8(ascii: "\n")).dropFirst(2)
+            let lines = try NamespaceFile("net/dev").read().split(separator: UInt8(ascii: "\n")).dropFirst(2)
             guard lines.count <= Self.maxInterfaces else { return nil }
             var interfaces: [NetworkInterface] = []
             for line in lines {

@@ -97,7 +97,7 @@ extension NetworkNamespace {
     private static func ipv6Addresses() throws(SystemCallError) -> Set<IPAddress> {
         let lines: [UInt8]
         do throws(SystemCallError) {
-            lines = try Files.read(ofThread: "net/if_inet6")
+            lines = try NamespaceFile("net/if_inet6").read()
         } catch {
             // A kernel without IPv6 has no such file.
             if error.errno == .noSuchFileOrDirectory { return [] }

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// What the kernel counts of TCP in a network namespace (the TCP-MIB of RFC 4022).
 ///
 /// To ask sock_diag for the connections takes ten times as long where there is none: it walks through the kernel's one table of
@@ -8,27 +6,12 @@ package struct TCPCounters: Hashable, Sendable {
     /// Connections in the states ESTABLISHED and CLOSE-WAIT (tcpCurrEstab).
     package let established: Int
 
-    /// The file of a namespace's counters. It can be read from any namespace, and keeps its own alive until it is closed.
-    package final class File: Sendable {
-        package let shared: SharedDescriptor
+    /// The file that shows them.
+    package static let file: StaticString = "net/snmp"
 
-        /// That of the calling thread's namespace.
-        package init() throws(SystemCallError) {
-            shared = SharedDescriptor(try Files.openFile(ofThread: "net/snmp"))
-        }
-
-        /// The counters as they are now; nil if the file does not show them.
-        package func read() throws(SystemCallError) -> TCPCounters? {
-            let number = shared.descriptor.rawValue
-            // The kernel has 1.2 KiB there, in one piece.
-            return try unsafe withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) {
-                (buffer) throws(SystemCallError) in
-                let count = try systemCall("read net/snmp") {
-                    unsafe pread(number, buffer.baseAddress, buffer.count, 0)
-                }
-                return unsafe TCPCounters(statistics: buffer[..<count])
-            }
-        }
+    /// The counters as they are now; nil if the file does not show them.
+    package init?(_ file: NamespaceFile) throws(SystemCallError) {
+        self.init(statistics: try file.read())
     }
 
     /// - Parameter text: for each protocol a line of names and a line of values, both after its name.

@@ -13,6 +13,8 @@ package struct LegacyTables: Sendable {
     /// Tables that can leave packets untracked, and were not read: that matters where TPROXY is alone.
     private var unread: [InternetProtocol] = []
     package var isComplete: Bool { unread.isEmpty }
+    /// The kernel's lists of the tables that there are, for each family that has one.
+    package private(set) var lists: [NamespaceFile] = []
     /// The parts that may redirect, and could not be read or understood.
     package private(set) var unreadable: [UnreadableRules] = []
 
@@ -21,6 +23,13 @@ package struct LegacyTables: Sendable {
 
     /// No tables.
     package init() {}
+
+    /// No tables, if a namespace's lists still say so; nil if that is not certain.
+    package init?(empty lists: [NamespaceFile]) {
+        // A family without a list may have one by now.
+        guard lists.count == 2, lists.allSatisfy({ (try? $0.isEmpty) == true }) else { return nil }
+        self.lists = lists
+    }
 
     /// Reads the legacy tables of the calling thread's network namespace.
     ///
@@ -55,7 +64,9 @@ package struct LegacyTables: Sendable {
     /// The names of the tables that there are. Without the file, x_tables is not in this kernel, or not loaded.
     mutating func names(_ version: InternetProtocol) throws(SystemCallError) -> [UInt8] {
         do throws(SystemCallError) {
-            return try Files.read(ofThread: version.tableNames)
+            let list = try NamespaceFile(version.tableNames)
+            lists.append(list)
+            return try list.read()
         } catch {
             if error.isShortage { throw error }
             if error.errno == .noSuchFileOrDirectory { return [] }

@@ -13,6 +13,7 @@ package struct NetlinkSocket: ~Copyable {
     /// An exchange has failed before its last message: what is left of it comes first. While a dump is not read to its end,
     /// the kernel refuses the next one with EBUSY.
     private var isUnfinished = false
+    private var hasFailed = false
     /// Exchanges fail after this: the owner of the namespace controls how much the kernel sends.
     package var deadline = Instant.now + timeLimit
 
@@ -47,6 +48,21 @@ package struct NetlinkSocket: ~Copyable {
         self.init(adopting: descriptor)
     }
 
+    /// A socket between two sessions: it has no room for what it receives.
+    package struct Idle: Sendable {
+        fileprivate let shared: SharedDescriptor
+        fileprivate let sequence: UInt32
+    }
+
+    /// For the next session; nil once an exchange has failed: answers may be left on it, or a table that goes with it.
+    package var idle: Idle? { isUnfinished || hasFailed ? nil : Idle(shared: shared, sequence: sequence) }
+
+    /// Goes on with a socket that no other code uses.
+    package init(_ idle: Idle) {
+        shared = idle.shared
+        sequence = idle.sequence
+    }
+
     /// For tests, in which another socket plays the kernel.
     init(adopting descriptor: consuming OwnedDescriptor) {
         shared = SharedDescriptor(descriptor)
@@ -77,7 +93,10 @@ package struct NetlinkSocket: ~Copyable {
         _ messages: borrowing MessageBuffer, for operation: StaticString, isLimited: Bool = true,
         _ body: (NetlinkMessage) throws(NetfilterError) -> Progress
     ) throws(NetfilterError) {
-        if isUnfinished { try skipRest(operation) }
+        if isUnfinished {
+            hasFailed = true
+            try skipRest(operation)
+        }
         isUnfinished = true
         try send(messages, for: operation)
         while try buffer.receive(from: shared.descriptor, for: operation, body) == .more {

@@ -1,0 +1,93 @@
+#if FAULT_POINTS
+    import Linux
+    import MeshSandbox
+    import StrictJSON
+    import SystemPackage
+    import TestSupport
+    import Testing
+
+    extension KernelTests {
+        /// What a call has opened in a namespace serves the next call for a moment, and no longer.
+        @Suite struct ParkingTests {
+            private static let ways = [
+                "setns", "open /proc/thread-self/net/ip_tables_names", "open /proc/thread-self/net/ip6_tables_names",
+                "read /proc/thread-self/net/ip_tables_names", "socket NETLINK_NETFILTER",
+            ]
+
+            private static func isOpen(_ rig: Rig) async throws -> Bool {
+                try Descriptors.open(of: rig.daemon.pid).values.contains { $0.hasSuffix("/net/ip_tables_names") }
+            }
+
+            @Test func theNextCallNeedNotEnterTheNamespace() async throws {
+                try await Rig.withoutDaemon(Rig.unattended) { rig in
+                    let faults = try Faults(in: rig.folder.path)
+                    try await rig.start(environment: faults.environment)
+                    try await rig.sandbox.install(.iptables)
+                    try await rig.daemon.searchForLeftovers()
+                    try await rig.on()
+                    faults.plan.arm(.fail(.noMemory), at: "setns", times: .max)
+                    #expect(try await rig.status().state == "on")
+                    try await rig.off()
+                    try await eventually("it has to again") {
+                        // A call would take over what is open, and leave it open.
+                        while try await Self.isOpen(rig) { try await Task.sleep(for: .milliseconds(10)) }
+                        return try await rig.refusal("status", [.string(rig.sandbox.pod)]) != nil
+                    }
+                    faults.plan.disarm()
+                    #expect(try await rig.status().state == "off")
+                }
+            }
+
+            /// FaultTests do not get there: what was done before has left the namespace open.
+            @Test(arguments: [Errno.noMemory, .interrupted, .tooManyOpenFiles])
+            func aFailureOnTheWayInChangesNothing(_ error: Errno) async throws {
+                try await Rig.withoutDaemon(Rig.unattended) { rig in
+                    let faults = try Faults(in: rig.folder.path)
+                    try await rig.start(environment: faults.environment)
+                    try await rig.sandbox.install(.iptables)
+                    try await rig.daemon.searchForLeftovers()
+                    for method in ["on", "off"] {
+                        for way in Self.ways {
+                            try await eventually("the namespace is left") { try await !Self.isOpen(rig) }
+                            let before = try await rig.sandbox.paths
+                            faults.plan.arm(.fail(error), at: way)
+                            let parameters = [JSONValue.string(rig.sandbox.pod), .string(method)]
+                            let refusal = try await rig.refusal("bypass", parameters)
+                            #expect(faults.plan.injected == 1, "\(way)")
+                            faults.plan.disarm()
+                            #expect((refusal == nil) == (error == .interrupted), "\(way)")
+                            if refusal != nil { #expect(try await rig.sandbox.paths == before, "\(way)") }
+                        }
+                        _ = method == "on" ? try await rig.on() : try await rig.off()
+                    }
+                }
+            }
+
+            @Test func tablesOfIptablesLegacyThatCameAMomentAgoAreSeen() async throws {
+                try await Rig.with(Rig.unattended) { rig in
+                    #expect(try await rig.status().codes.contains("no-interception"))
+                    try await rig.sandbox.install(.iptablesLegacy)
+                    #expect(try await !rig.status().codes.contains("no-interception"))
+                    try await rig.on()
+                    #expect(try await rig.sandbox.paths == .app)
+                }
+            }
+
+            @Test func aNamespaceGoesSoonAfterItsLastCall() async throws {
+                try await Rig.with(Rig.unattended) { rig in
+                    let sandbox = rig.sandbox
+                    try await sandbox.withNamespace { netns in
+                        let link = "ip link add parked type veth peer name parked netns /run/netns/\(netns)"
+                        try await sandbox.run(["sh", "-c", link], in: .pod)
+                        try await rig.on(netns)
+                        try await rig.off(netns)
+                        try await sandbox.run(["ip", "netns", "delete", netns], in: .host)
+                        try await eventually("its interface is gone", within: .seconds(3)) {
+                            try await sandbox.result(of: ["ip", "link", "show", "parked"], in: .pod).code != 0
+                        }
+                    }
+                }
+            }
+        }
+    }
+#endif
