@@ -9,15 +9,27 @@ extension MeshSandbox {
         _ command: [String], in place: Place, output: String = "/dev/null", _ body: (_ pid: Int) async throws -> Result
     ) async throws -> Result {
         let start = #": > "$0"; "$@" >> "$0" 2>&1 & echo $!"#
-        let printed = try await run(["sh", "-c", start, output] + command, in: place)
-        guard let pid = Int(printed.filter(\.isNumber)) else {
-            throw UnmetExpectation(description: "no process: \(printed)")
-        }
+        let pid = try Self.number(await run(["sh", "-c", start, output] + command, in: place))
         return try await scoped {
             try await body(pid)
         } cleanUp: {
-            // `body` may have ended it.
-            try await run(["sh", "-c", "if kill -0 \(pid); then kill \(pid); fi"], in: .host)
+            try await end(pid)
+        }
+    }
+
+    /// The number of a process, as a shell has printed it.
+    private static func number(_ printed: String) throws -> Int {
+        guard let pid = Int(printed.filter(\.isNumber)) else {
+            throw UnmetExpectation(description: "no process: \(printed)")
+        }
+        return pid
+    }
+
+    /// Ends a process, which may have ended by itself, and waits for that: until then its namespace is in use.
+    private func end(_ pid: Int) async throws {
+        try await run(["sh", "-c", "if kill -0 \(pid); then kill \(pid); fi"], in: .host)
+        try await eventually("process \(pid) ends") {
+            try await result(of: ["readlink", "/proc/\(pid)/ns/net"]).code != 0
         }
     }
 
@@ -79,8 +91,8 @@ extension MeshSandbox {
             exec 3<>/dev/tcp/\(address)/8080; read -r -u 3; sleep 300 >/dev/null 2>&1 & echo $!
             """
         let command = ["setpriv", "--reuid", "\(user)", "--clear-groups", "--", "bash", "-c", script]
-        let pid = try await run(command, in: .pod).filter(\.isNumber)
-        return try await scoped(body) { try await run(["kill", pid], in: .host) }
+        let pid = try Self.number(await run(command, in: .pod))
+        return try await scoped(body) { try await end(pid) }
     }
 
     /// Has one more namespace, with nothing in it, for the time that `body` runs; `body` may delete it.
