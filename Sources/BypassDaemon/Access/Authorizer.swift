@@ -44,8 +44,10 @@ struct Authorizer: Sendable {
         _ operation: Change.Operation, in namespace: ResolvedNamespace, netns: String, by peer: Peer
     ) throws(BypassError) -> Permit {
         let policy = policy.current
+        var reference: NamespaceReference?
         var names: [NamespaceReference] = []
         if policy.looksAtNames(for: peer.caller) {
+            reference = NamespaceReference(netns)
             do throws(SystemCallError) {
                 names = try NamespaceReference.named(inode: namespace.inode)
             } catch {
@@ -53,8 +55,8 @@ struct Authorizer: Sendable {
             }
         }
         let change = Change(
-            netns: netns, reference: NamespaceReference(netns)?.canonical, names: names.map(\.canonical),
-            operation: operation, isHost: namespace.isHost)
+            netns: netns, reference: reference?.canonical, names: names.map(\.canonical), operation: operation,
+            isHost: namespace.isHost)
         return try policy.authorize(change, by: peer.caller)
     }
 }

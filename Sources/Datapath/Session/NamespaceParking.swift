@@ -80,7 +80,7 @@ package final class NamespaceParking: Sendable {
 struct OpenNamespace: ~Copyable {
     var socket: NetlinkSocket
     var cookie: UInt64?
-    /// nil if they were not asked for.
+    /// nil if there are none of interest, or they were not asked for.
     var legacy: LegacyTables?
     var tableLists: [NamespaceFile]
     var counters: NamespaceFile?
@@ -95,13 +95,12 @@ struct OpenNamespace: ~Copyable {
         let readsTables = detail != .ownRules
         let readsCounters = detail == .full && hasTransparentProxy
         let parked = parking.take(namespace.inode)
-        if let parked, !readsCounters || parked.counters != nil {
-            let legacy = readsTables ? LegacyTables(empty: parked.tableLists) : nil
-            if !readsTables || legacy != nil {
-                return OpenNamespace(
-                    socket: NetlinkSocket(parked.socket), cookie: parked.cookie, legacy: legacy,
-                    tableLists: parked.tableLists, counters: parked.counters)
-            }
+        if let parked, !readsCounters || parked.counters != nil,
+            !readsTables || LegacyTables.areEmpty(parked.tableLists)
+        {
+            return OpenNamespace(
+                socket: NetlinkSocket(parked.socket), cookie: parked.cookie, legacy: nil,
+                tableLists: parked.tableLists, counters: parked.counters)
         }
         return try namespace.withEntered { () throws(SystemCallError) -> OpenNamespace in
             let legacy = readsTables ? try LegacyTables.read(besideTransparentProxy: hasTransparentProxy) : nil
@@ -111,7 +110,7 @@ struct OpenNamespace: ~Copyable {
             let socket = if let parked { NetlinkSocket(parked.socket) } else { try NetlinkSocket() }
             let cookie = parked?.cookie ?? socket.namespaceCookie
             return OpenNamespace(
-                socket: socket, cookie: cookie, legacy: legacy,
+                socket: socket, cookie: cookie, legacy: legacy?.isEmpty == true ? nil : legacy,
                 tableLists: legacy?.lists ?? [], counters: counters)
         }
     }

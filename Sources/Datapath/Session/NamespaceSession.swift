@@ -26,7 +26,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// What the kernel counts of TCP in the namespace, opened where that is likely to be asked for.
     let counters: NamespaceFile?
     private let tableLists: [NamespaceFile]
-    /// nil until they have been read.
+    /// nil if there are none of interest, or they were not asked for.
     var legacy: LegacyTables?
     /// The namespace's own number, never given twice; nil before Linux 5.14.
     package let cookie: UInt64?
@@ -170,7 +170,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
         do throws(BypassError) {
             var observation = ruleset.observation.merging(
-                legacy: legacy ?? LegacyTables(), entry: try entry(), now: BootClock.now)
+                legacy: legacy, entry: try entry(), now: BootClock.now)
             observation.lacksMask = cache.lacksMask.load(ordering: .relaxed) && !retriesMask
             let others = ruleset.nat.others + (legacy?.nat.others ?? [])
             observation.otherNat = others.filter { !leadsHome($0) }.map(Observation.OtherNat.init)
@@ -277,6 +277,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// iptables-legacy's tables, read now if that was not done before.
     mutating func legacyTables() throws(SystemCallError) -> LegacyTables {
         if let legacy { return legacy }
+        if detail != .ownRules { return LegacyTables() }
         let read = try withEntered { () throws(SystemCallError) in try LegacyTables.read() }
         legacy = read
         return read

@@ -28,13 +28,14 @@ extension Observation {
     }
 
     /// The same, with what is not in nf_tables.
-    func merging(legacy: LegacyTables, entry: MapEntry?, now: UInt64) -> Observation {
+    func merging(legacy: LegacyTables?, entry: MapEntry?, now: UInt64) -> Observation {
         var whole = self
-        // Adding nothing would copy what is there.
-        if !legacy.redirects.isEmpty { whole.redirects += legacy.redirects.compactMap { Redirect($0) } }
-        if !legacy.untracking.isEmpty { whole.untracking += legacy.untracking.compactMap(Untracking.init) }
-        if !legacy.unreadable.isEmpty { whole.unreadable += legacy.unreadable.map(Unreadable.init) }
-        if !legacy.bareVerdicts.isEmpty { whole.foreignBypasses += legacy.bareVerdicts.compactMap(ForeignBypass.init) }
+        if let legacy {
+            whole.redirects += legacy.redirects.compactMap { Redirect($0) }
+            whole.untracking += legacy.untracking.compactMap(Untracking.init)
+            whole.unreadable += legacy.unreadable.map(Unreadable.init)
+            whole.foreignBypasses += legacy.bareVerdicts.compactMap(ForeignBypass.init)
+        }
         whole.entry = entry
         whole.now = now
         return whole

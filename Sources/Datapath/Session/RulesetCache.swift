@@ -19,6 +19,7 @@ struct CachedRuleset: Sendable {
     /// Whether it may be another one without a new generation: there are tables with an owner, with whose socket the kernel
     /// removes them, or a part could not be read for want of memory.
     let isTemporary: Bool
+    let hasTransparentProxy: Bool
 
     /// Whether it is what the kernel holds for as long as the generation is the same. Not if it was changed while it was
     /// read. Chains of a network interface go with that without a new generation too: they matter in the guard's table.
@@ -29,6 +30,7 @@ struct CachedRuleset: Sendable {
         generation = ruleset.generation
         observation = Observation(ruleset, pin: pin, masks: masks)
         isTemporary = ruleset.tables.contains(where: \.hasOwner) || ruleset.lacksMemory
+        hasTransparentProxy = observation.redirects.contains { $0.mechanism == .transparentProxy }
         nat = ruleset.nat
         marking = ruleset.redirects.all.filter { $0.mechanism == .mark }
         rules = ruleset.rules.filter {
@@ -36,8 +38,6 @@ struct CachedRuleset: Sendable {
                 || $0.hasCounter && ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
         }
     }
-
-    var hasTransparentProxy: Bool { observation.redirects.contains { $0.mechanism == .transparentProxy } }
 
     /// Applies a batch that the kernel has executed on this generation.
     ///
@@ -50,6 +50,8 @@ struct CachedRuleset: Sendable {
     ) -> Bool {
         generation &+= 1
         if generation == 0 { generation = 1 }  // as nf_tables_commit counts
+        // No batch removes what it makes.
+        rules.removeAll { rule in batch.contains { rule.isGone(after: $0) } }
         var next = 0
         for action in batch {
             var created: [Ruleset.Rule] = []
@@ -64,13 +66,10 @@ struct CachedRuleset: Sendable {
             guard observation.apply(action, handle: created.first?.handle) else { return false }
             switch action {
             case .insertRule: rules.insert(contentsOf: created, at: 0)
-            case .createGuardChain, .createMask: rules += created
-            case .replaceGuardRules:
-                rules.removeAll { $0.isGone(after: action) }
-                rules += created
-            case .createTable, .createChain, .createGuardTable, .setEntry, .removeEntry: break
-            case .deleteRule, .deleteChain, .deleteTable, .deleteGuardChain, .deleteMaskChain, .deleteGuardTable:
-                rules.removeAll { $0.isGone(after: action) }
+            case .createGuardChain, .createMask, .replaceGuardRules: rules += created
+            case .createTable, .createChain, .createGuardTable, .setEntry, .removeEntry, .deleteRule, .deleteChain,
+                .deleteTable, .deleteGuardChain, .deleteMaskChain, .deleteGuardTable:
+                break
             }
         }
         return true

@@ -33,7 +33,7 @@ package final class NamespaceFile: Sendable {
 
     /// What is in it now.
     package func read() throws(SystemCallError) -> [UInt8] {
-        try unsafe withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { (chunk) throws(SystemCallError) in
+        try unsafe withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { (chunk) throws(SystemCallError) in
             var contents: [UInt8] = []
             while contents.count < Self.maxBytes, let start = chunk.baseAddress {
                 let count = try unsafe read(start, chunk.count, at: contents.count)

@@ -24,11 +24,16 @@ package struct LegacyTables: Sendable {
     /// No tables.
     package init() {}
 
-    /// No tables, if a namespace's lists still say so; nil if that is not certain.
-    package init?(empty lists: [NamespaceFile]) {
+    /// Whether it is certain that the lists of a namespace are still empty.
+    package static func areEmpty(_ lists: [NamespaceFile]) -> Bool {
         // A family without a list may have one by now.
-        guard lists.count == 2, lists.allSatisfy({ (try? $0.isEmpty) == true }) else { return nil }
-        self.lists = lists
+        lists.count == 2 && lists.allSatisfy { (try? $0.isEmpty) == true }
+    }
+
+    /// Whether there is nothing in them that is of interest here.
+    package var isEmpty: Bool {
+        redirects.isEmpty && nat == NatRules() && bareVerdicts.isEmpty && untracking.isEmpty && unread.isEmpty
+            && unreadable.isEmpty
     }
 
     /// Reads the legacy tables of the calling thread's network namespace.
