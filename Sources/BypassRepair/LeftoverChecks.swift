@@ -164,7 +164,8 @@ package struct LeftoverChecks {
         // Its name may belong to another namespace by now.
         guard namespace.inode == rule.inode else { return [] }
         var session = try NamespaceSession(
-            namespace, detail: .ownRules, matcher: matcher, cache: cache, parking: parking)
+            namespace, detail: .ownRules, matcher: matcher, cache: cache, parking: parking,
+            leavesOpen: false)
         guard try Reconciler.observe(&session).holdsLeftovers else { return [] }
         let leftovers = try Reconciler.end(in: &session).leftovers
         if leftovers.isEmpty { return [.ok("repair", "\(rule.path) is as it was without a bypass")] }

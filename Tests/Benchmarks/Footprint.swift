@@ -36,7 +36,7 @@ enum Footprint {
                 for index in 0..<10_000 {
                     try Call.check(try client.call(Call.bypass(pod, index % 20 == 19 ? "off" : "on")))
                 }
-                Thread.pause(milliseconds: 500)
+                Thread.pause(milliseconds: 800)
                 let after = try daemon.usage()
                 print("10,000 calls: threads \(before.threads) -> \(after.threads), ", terminator: "")
                 // The connection that asks is one.

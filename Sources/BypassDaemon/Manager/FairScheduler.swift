@@ -21,6 +21,14 @@ struct FairScheduler {
         /// Whether the gate still lets calls through, whatever namespaces the others wait for.
         case watchdog
 
+        /// Whether it is a client's call in one namespace, which the client's next call may follow.
+        var isCall: Bool {
+            switch self {
+            case .account, .priority: true
+            case .list, .maintenance, .watchdog: false
+            }
+        }
+
         fileprivate var pool: Pool {
             switch self {
             case .account, .list(priority: false): .common

@@ -33,7 +33,7 @@ final class NamespaceExecutor: Sendable {
         do throws(BypassError) {
             let namespace = try open(target)
             gate.claim(namespace.inode, for: place)
-            return NamespaceTurn(namespace, place, of: self)
+            return NamespaceTurn(namespace, place, leavesOpen: principal.isCall, of: self)
         } catch {
             gate.leave(place)
             throw error
@@ -41,9 +41,10 @@ final class NamespaceExecutor: Sendable {
     }
 
     fileprivate func enter(
-        _ namespace: borrowing NetworkNamespace, _ detail: NamespaceSession.Detail
+        _ namespace: borrowing NetworkNamespace, _ detail: NamespaceSession.Detail, leavesOpen: Bool
     ) throws(BypassError) -> NamespaceSession {
-        try NamespaceSession(namespace, detail: detail, matcher: matcher, cache: rulesets, parking: parking)
+        try NamespaceSession(
+            namespace, detail: detail, matcher: matcher, cache: rulesets, parking: parking, leavesOpen: leavesOpen)
     }
 
     fileprivate func rules(of namespace: borrowing NetworkNamespace) throws(BypassError) -> NamespaceRules {
@@ -121,13 +122,17 @@ final class NamespaceExecutor: Sendable {
 struct NamespaceTurn: ~Copyable {
     let namespace: NetworkNamespace
     private let place: NamespaceGate.Place
+    /// Whether what is opened in the namespace is left open for the next call.
+    private let leavesOpen: Bool
     private let executor: NamespaceExecutor
 
     fileprivate init(
-        _ namespace: consuming NetworkNamespace, _ place: NamespaceGate.Place, of executor: NamespaceExecutor
+        _ namespace: consuming NetworkNamespace, _ place: NamespaceGate.Place, leavesOpen: Bool,
+        of executor: NamespaceExecutor
     ) {
         self.namespace = namespace
         self.place = place
+        self.leavesOpen = leavesOpen
         self.executor = executor
     }
 
@@ -138,7 +143,7 @@ struct NamespaceTurn: ~Copyable {
 
     /// Opens a session in the namespace, on the calling thread.
     func enter(_ detail: NamespaceSession.Detail) throws(BypassError) -> NamespaceSession {
-        try executor.enter(namespace, detail)
+        try executor.enter(namespace, detail, leavesOpen: leavesOpen)
     }
 
     /// Reads all rules that decide about the namespace's packets, on the calling thread.

@@ -23,6 +23,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private let cache: RulesetCache
     private let detail: Detail
     let parking: NamespaceParking
+    private let leavesOpen: Bool
     /// What the kernel counts of TCP in the namespace, opened where that is likely to be asked for.
     let counters: NamespaceFile?
     private let tableLists: [NamespaceFile]
@@ -61,10 +62,12 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// Enters the namespace on the calling thread, which the caller owns; it need not if an earlier session has left open what
     /// this one needs.
     ///
-    /// - Parameter parking: where the socket stays after the session, so that no call waits for its end.
+    /// - Parameters:
+    ///   - parking: where the socket stays after the session, so that no call waits for its end.
+    ///   - leavesOpen: whether another session may follow soon.
     package init(
         _ namespace: borrowing NetworkNamespace, detail: Detail, matcher: Matcher, cache: RulesetCache,
-        parking: NamespaceParking
+        parking: NamespaceParking, leavesOpen: Bool
     ) throws(BypassError) {
         let open: OpenNamespace
         do throws(SystemCallError) {
@@ -79,6 +82,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
         self.cache = cache
         self.detail = detail
         self.parking = parking
+        self.leavesOpen = leavesOpen
         legacy = open.legacy
         tableLists = open.tableLists
         counters = open.counters
@@ -87,6 +91,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     deinit {
+        guard leavesOpen else { return parking.closer.add(socket.shared) }
         parking.park(socket, cookie: cookie, tableLists: tableLists, counters: counters, of: inode)
     }
 

@@ -88,11 +88,11 @@ final class Soak {
         }
     }
 
-    /// What the daemon uses when no one asks: it closes a namespace's socket some time after a call.
+    /// What the daemon uses when no one asks: it closes what it has open in a namespace half a second after a call.
     private func settledUsage() async throws -> ProcessUsage {
         var usage = try rig.daemon.usage()
         try await eventually("the number of descriptors stays the same") {
-            try await Task.sleep(for: .milliseconds(200))
+            try await Task.sleep(for: .milliseconds(800))
             let earlier = usage
             usage = try rig.daemon.usage()
             return usage.descriptors == earlier.descriptors
