@@ -38,7 +38,7 @@ extension Controller {
             entries[pod.metadata.uid]?.lastSeen = pod
             podDeleted(PodReference(pod))
         case .disconnected(let error):
-            metrics.recordDisconnection("api-server")
+            metrics.recordDisconnection(from: .apiServer)
             logger.warning("the watch of pods failed", metadata: ["error": "\(error)", "hint": "\(error.hint)"])
         case .resumed: logger.info("the watch of pods has resumed")
         case .unreadable(let reason): reportUnreadable(reason)
@@ -126,7 +126,7 @@ extension Controller {
         case .change(let name, let event):
             bypassChanged(name, event.bypass)
         case .disconnected(let error):
-            if bypassesSynced { metrics.recordDisconnection("daemon") }
+            if bypassesSynced { metrics.recordDisconnection(from: .daemon) }
             bypassesSynced = false
             daemonError = error.description
             metrics.isConnected.set(0)

@@ -15,13 +15,18 @@ struct DaemonClient: Sendable {
         case call(BypassClientError)
     }
 
+    /// What a call is for, by its name in the metrics.
+    enum Operation: String, CaseIterable {
+        case on, off, status, list
+    }
+
     let path: String
     /// Half of the connections that the daemon allows one user.
     private let semaphore = AsyncSemaphore(permits: 32)
-    private let observer: @Sendable (_ operation: String, _ result: String) -> Void
+    private let observer: @Sendable (_ operation: Operation, _ result: String) -> Void
 
     /// - Parameter observer: is called with each call's operation and result.
-    init(_ path: String, observer: @escaping @Sendable (_ operation: String, _ result: String) -> Void) {
+    init(_ path: String, observer: @escaping @Sendable (_ operation: Operation, _ result: String) -> Void) {
         self.path = path
         self.observer = observer
     }
@@ -33,7 +38,7 @@ struct DaemonClient: Sendable {
         _ pod: PodReference, netns: String, addresses: [String], _ spec: BypassSpec, ttl: Int?,
         replacing known: BypassStatus?
     ) async throws(Failure) -> BypassStatus {
-        try await call("on") { client throws(Failure) in
+        try await call(.on) { client throws(Failure) in
             do throws(BypassClientError) {
                 // The preconditions protect another owner's bypass.
                 return try await client.bypass(
@@ -72,7 +77,7 @@ struct DaemonClient: Sendable {
     private func turnOff(
         _ known: BypassStatus, expecting addresses: [String]?, _ connections: OpenConnections?
     ) async throws(Failure) -> BypassStatus? {
-        try await call("off") { client throws(Failure) in
+        try await call(.off) { client throws(Failure) in
             do throws(BypassClientError) {
                 return try await client.bypass(
                     netns: known.netns, state: .off, owner: known.owner, ifGeneration: known.generation,
@@ -100,7 +105,7 @@ struct DaemonClient: Sendable {
     }
 
     private func status(of netns: String, expecting addresses: [String]?) async throws(Failure) -> BypassStatus {
-        try await call("status") { client throws(Failure) in
+        try await call(.status) { client throws(Failure) in
             try await Self.wrapErrors { () throws(BypassClientError) in
                 try await client.status(netns: netns, expectAddresses: addresses)
             }
@@ -121,7 +126,7 @@ struct DaemonClient: Sendable {
 
     /// All bypasses on the node, or as many as fit into an answer.
     func list() async throws(Failure) -> ListMethod.Result {
-        try await call("list") { client throws(Failure) in
+        try await call(.list) { client throws(Failure) in
             try await Self.wrapErrors { () throws(BypassClientError) in
                 try await client.call(ListMethod.self, with: .init())
             }
@@ -129,7 +134,7 @@ struct DaemonClient: Sendable {
     }
 
     private func call<Result>(
-        _ operation: String, _ body: (BypassClient) async throws(Failure) -> Result
+        _ operation: Operation, _ body: (BypassClient) async throws(Failure) -> Result
     ) async throws(Failure) -> Result {
         do throws(Failure) {
             let result = try await semaphore.withPermit(orThrow: .call(.cancelled)) { () throws(Failure) in

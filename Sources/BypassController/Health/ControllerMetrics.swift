@@ -30,22 +30,40 @@ final class ControllerMetrics: Sendable {
         isConnected = registry.meter("daemon_connected")
         watchAge = registry.meter("watch_age_seconds")
         for meter in [pods, bypassed, isConnected, watchAge] { meter.set(0) }
+        // The first increase of a counter that was not there is none to Prometheus: what is known in advance is there.
+        for operation in DaemonClient.Operation.allCases { _ = daemonCalls(operation, "ok") }
+        for result in ["ok", "unreachable"] { _ = statusUpdates(result) }
+        for connection in Connection.allCases { _ = disconnections(connection) }
     }
 
-    func recordDaemonCall(_ operation: String, _ result: String) {
-        registry.counter("daemon_calls_total", [("operation", operation), ("result", result)]).increment()
+    /// What the controller is connected to.
+    enum Connection: String, CaseIterable {
+        case apiServer = "api-server"
+        case daemon
+    }
+
+    func recordDaemonCall(_ operation: DaemonClient.Operation, _ result: String) {
+        daemonCalls(operation, result).increment()
     }
 
     func recordAPIRequest(_ verb: String, _ code: String) {
         registry.counter("api_requests_total", [("verb", verb), ("code", code)]).increment()
     }
 
-    func recordStatusUpdate(_ result: String) {
-        registry.counter("status_updates_total", [("result", result)]).increment()
+    func recordStatusUpdate(_ result: String) { statusUpdates(result).increment() }
+
+    func recordDisconnection(from connection: Connection) { disconnections(connection).increment() }
+
+    private func daemonCalls(_ operation: DaemonClient.Operation, _ result: String) -> Counter {
+        registry.counter("daemon_calls_total", [("operation", operation.rawValue), ("result", result)])
     }
 
-    func recordDisconnection(_ from: String) {
-        registry.counter("disconnections_total", [("from", from)]).increment()
+    private func statusUpdates(_ result: String) -> Counter {
+        registry.counter("status_updates_total", [("result", result)])
+    }
+
+    private func disconnections(_ connection: Connection) -> Counter {
+        registry.counter("disconnections_total", [("from", connection.rawValue)])
     }
 
     /// All metrics in Prometheus' text format.

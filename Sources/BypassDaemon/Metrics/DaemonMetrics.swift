@@ -29,7 +29,8 @@ final class DaemonMetrics: Sendable {
             "build_info": "1, with the daemon's version and commit.",
             "start_time_seconds": "Start of the daemon, in seconds since 1970.",
         ])
-    private let counters = Mutex<[String: Counter]>([:])
+    private let kernelErrors = Mutex<[String: Counter]>([:])
+    private let limits: [Limits.Name: Counter]
 
     let expiries: Counter
     let repairs: Counter
@@ -43,6 +44,11 @@ final class DaemonMetrics: Sendable {
         denials = registry.counter("denials_total")
         connections = registry.meter("connections")
         bypassed = registry.meter("bypassed_namespaces")
+        // All of them from the start: the first increase of a counter that was not there is none to Prometheus.
+        limits = Dictionary(
+            uniqueKeysWithValues: Limits.Name.allCases.map { [registry] limit in
+                (limit, registry.counter("connections_ended_total", [("limit", limit.rawValue)]))
+            })
         connections.set(0)
         registry.meter("start_time_seconds").set(WallClock.now / 1_000_000_000)
     }
@@ -100,7 +106,7 @@ final class DaemonMetrics: Sendable {
 
     /// A client or a request that went beyond a limit.
     func countLimit(_ limit: Limits.Name) {
-        counter("connections_ended_total", [("limit", limit.rawValue)]).increment()
+        limits[limit]?.increment()
     }
 
     /// Counts what the kernel refused; other errors are not counted.
@@ -109,16 +115,12 @@ final class DaemonMetrics: Sendable {
         // Without paths and names, whose number is unbounded: the log has the file's name.
         let all = operation.split(separator: " ")
         let words = all.first == "open" ? "open" : all.filter { !$0.contains("/") }.joined(separator: " ")
-        counter("kernel_errors_total", [("operation", words), ("errno", errno)]).increment()
-    }
-
-    private func counter(_ name: String, _ labels: [(String, String)]) -> Counter {
-        counters.withLock { counters in
-            let key = name + labels.map { " \($0.0)=\($0.1)" }.joined()
-            if let counter = counters[key] { return counter }
-            let counter = registry.counter(name, labels)
+        kernelErrors.withLock { counters in
+            let key = words + " " + errno
+            let counter =
+                counters[key] ?? registry.counter("kernel_errors_total", [("operation", words), ("errno", errno)])
             counters[key] = counter
-            return counter
+            counter.increment()
         }
     }
 }
