@@ -111,6 +111,11 @@ extension ControllerTests {
                 it.server.patch("web", ["status": ["phase": .string(phase)]])
                 try await it.becomes(.sidecar)
                 try await it.says(nil)
+                // No Job runs again: here its next Event comes after all that there are about its end.
+                it.server.patch("web", ["status": ["phase": "Running"]])
+                try await eventually("the next Event: \(it.log)") {
+                    it.server.events(about: "web").contains { $0["reason"] == "BypassEnabled" && $0["count"] == 2 }
+                }
                 let reasons = it.server.reasons(about: "web").filter { $0 != "BypassPermissiveMTLS" }
                 #expect(reasons == ["BypassEnabled"])
             }
