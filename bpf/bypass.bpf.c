@@ -48,17 +48,20 @@ static __always_inline bool contains_remote(const struct bypass_set *set, const 
 	return matches;
 }
 
-static __always_inline bool contains(const struct bypass_set *set, const struct connection *connection)
+/* Neither is 0, which the verifier has to be told here. */
+VERIFIED_ONCE bool contains(const struct bypass_set *set, const struct connection *connection)
 {
-	return contains_port(set, connection->port) && contains_remote(set, connection);
+	return set && connection && contains_port(set, connection->port) && contains_remote(set, connection);
 }
 
 /* A packet whose connection is unknown is in no scope: it goes the way that it would go without a bypass. */
 static __always_inline bool is_in_scope(
 	const struct bypass_value *value, struct __sk_buff *context, struct net_device *dev)
 {
+	/* With what lies between its members: a function verified once is passed only what is written. */
 	struct connection connection;
 
+	__builtin_memset(&connection, 0, sizeof(connection));
 	if (value->scope & BYPASS_SCOPE_CGROUP && !is_sent_by((void *)context, dev, value->cgroup))
 		return false;
 	if (!(value->scope & (BYPASS_SCOPE_ONLY | BYPASS_SCOPE_EXCEPT)))

@@ -106,4 +106,14 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
 #define read_words(type, pointer, field, words) bpf_core_read(words, sizeof(words), &((type *)(pointer))->field)
 #endif
 
+/*
+ * A function that the verifier checks by itself, for all arguments, and not again at each call. What is called by pointers is
+ * taken so since Linux 5.12; elsewhere it is a part of what calls it.
+ */
+#ifdef BYPASS_TYPED_POINTERS
+#define VERIFIED_ONCE __attribute__((noinline))
+#else
+#define VERIFIED_ONCE static __always_inline
+#endif
+
 #endif
