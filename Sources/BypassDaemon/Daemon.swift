@@ -80,6 +80,8 @@ package final class Daemon: Sendable {
         try Startup.lowerCapabilities()
         try Startup.checkOwnNamespace()
         try Startup.raiseDescriptorLimit()
+        // Beside everything else that a start has to do.
+        let loader = try Startup.make(try MatcherLoader(for: configuration.bpffs))
         // Its threads may wait for a server of accounts: no service stops them, they end with the process.
         let lookUps = try Startup.make(try WorkQueue("accounts", threads: AccountResolver.threads))
         let accounts = AccountResolver(queue: lookUps, logger: logger)
@@ -87,7 +89,6 @@ package final class Daemon: Sendable {
         let socket = try Startup.takeSocket(configuration, accounts: accounts)
         do throws(StartError) {
             let lock = try Startup.claim(configuration.bpffs)
-            let matcher = try Startup.loadMatcher(configuration.bpffs)
             let store = try Startup.make(try BypassStore(folder: configuration.stateFolder))
             let background = try Startup.make(try WorkQueue("background"))
             let maintenance = try Startup.make(try WorkQueue("maintenance", threads: Self.maintenanceThreads))
@@ -99,6 +100,7 @@ package final class Daemon: Sendable {
                 journal: configuration.journal, metrics: metrics, names: names, logger: logger, queue: background)
             let log = RateLimitedLog(metrics: metrics, names: names, logger: logger, queue: background)
             let notifier = SystemdNotifier(queue: background)
+            let matcher = try Startup.pin(loader)
             let executor = NamespaceExecutor(matcher: matcher, closer: closer)
             let masks = try Startup.make(try MaskWatch(queue: maintenance, logger: logger))
             let transition = Transition(

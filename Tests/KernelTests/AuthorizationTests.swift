@@ -1,4 +1,5 @@
 import JSONRPC
+import Linux
 import MeshSandbox
 import StrictJSON
 import TestSupport
@@ -271,6 +272,7 @@ extension KernelTests {
                 #expect(ending.code == 78)
                 #expect(ending.errors.contains { $0.contains("\(rig.policyFile):2: ") }, "\(ending.errors)")
                 #expect(ending.errors.contains { $0.contains("\(rig.policyFile):3: ") }, "\(ending.errors)")
+                #expect(!Files.exists(rig.pin) && !Files.exists(rig.mapPin))
             }
         }
     }

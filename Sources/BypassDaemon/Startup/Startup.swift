@@ -89,9 +89,9 @@ enum Startup {
         }
     }
 
-    static func loadMatcher(_ folder: String) throws(StartError) -> Matcher {
+    static func pin(_ matcher: MatcherLoader) throws(StartError) -> Matcher {
         do throws(MatcherError) {
-            return try Matcher.load(into: folder)
+            return try matcher.pin()
         } catch {
             throw StartError(error)
         }

@@ -51,45 +51,27 @@ package final class Matcher: Sendable {
 
     /// Loads the program into the kernel and pins it and its map in `folder`, or takes over what is pinned there.
     package static func load(into folder: String) throws(MatcherError) -> Matcher {
-        try checkFileSystem(of: folder)
-        guard Files.exists("/sys/kernel/btf/vmlinux") else { throw .noBTF }
-        // A socket filter reads packets and changes nothing: libbpf's messages add nothing to the error.
-        unsafe libbpf_set_print(nil)
-        let earlier = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
-        let matcher: Matcher
-        do throws(SystemCallError) {
-            matcher = try load(into: folder, takingOver: earlier)
-        } catch {
-            throw .systemCall(error)
-        }
-        try matcher.ensurePinned()
-        return matcher
+        try pin(try .load(for: folder), into: folder)
     }
 
-    /// - Parameter earlier: the map that an earlier daemon pinned.
-    private static func load(
-        into folder: String, takingOver earlier: consuming MatcherMap?
-    ) throws(SystemCallError) -> Matcher {
-        let object: MatcherObject
-        let isMapNew: Bool
-        switch consume earlier {
-        case nil:
-            object = try MatcherObject.load(reusing: nil)
-            isMapNew = true
-        case let earlier?:
-            isMapNew = false
-            if earlier.isOfThisVersion {
-                object = try MatcherObject.load(reusing: earlier.intoDescriptor())
-            } else {
-                object = try MatcherObject.load(reusing: nil)
-                // Rules that stand go on asking the old map, which holds the same, until they are replaced.
-                try MatcherMap(object.map()).copyEntries(of: earlier)
+    /// Takes over what is pinned in `folder`, and pins what was loaded. No other daemon may use `folder` from here on.
+    ///
+    /// - Parameter loaded: for what was pinned at that time; if that has changed, the program is loaded again.
+    static func pin(_ loaded: consuming LoadedMatcher, into folder: String) throws(MatcherError) -> Matcher {
+        let earlier = try MatcherMap.pinned(at: folder + "/" + BYPASS_MAP_PIN)
+        let id: UInt32? =
+            switch earlier {
+            case let earlier?: try mapError(try MapInformation(earlier.descriptor).id)
+            case nil: nil
             }
-        }
-        let program = try object.program()
-        return Matcher(
-            folder: folder, tag: try ProgramInformation(program).tag, isMapNew: isMapNew, program: program,
-            map: MatcherMap(try object.map()))
+        if loaded.earlier != id { loaded = try .load(for: folder) }
+        let tag = try mapError(try ProgramInformation(loaded.program).tag)
+        let matcher = Matcher(
+            folder: folder, tag: tag, isMapNew: id == nil, program: loaded.program, map: MatcherMap(loaded.map))
+        // Rules that stand go on asking a map of another version, which holds the same, until they are replaced.
+        if let earlier, !earlier.isOfThisVersion { try mapError(try matcher.map.copyEntries(of: earlier)) }
+        try matcher.ensurePinned()
+        return matcher
     }
 
     /// What is pinned in `folder`, as it is, without changing anything; nil if program or map is not there, or the map is of
@@ -107,7 +89,7 @@ package final class Matcher: Sendable {
         return Matcher(folder: folder, tag: found.tag, isMapNew: false, program: program, map: map)
     }
 
-    private static func checkFileSystem(of folder: String) throws(MatcherError) {
+    static func checkFileSystem(of folder: String) throws(MatcherError) {
         do throws(SystemCallError) {
             if try Files.isBPFFileSystem(folder) { return }
         } catch {

@@ -31,8 +31,6 @@ struct MatcherMap: ~Copyable {
         return MatcherMap(descriptor, valueSize: info.valueSize)
     }
 
-    consuming func intoDescriptor() -> OwnedDescriptor { descriptor }
-
     /// Whether the program of this version can read it.
     var isOfThisVersion: Bool { valueSize == MemoryLayout<bypass_value>.size }
 

@@ -15,15 +15,10 @@ internal import SystemPackage
     /// Loads the program that reads fields by typed pointers, or where the kernel has none (before Linux 6.2) the one that
     /// does without.
     ///
-    /// - Parameter map: an earlier daemon's map, taken instead of a new one.
-    static func load(reusing map: borrowing OwnedDescriptor?) throws(SystemCallError) -> MatcherObject {
-        let number: CInt? =
-            switch map {
-            case let map?: map.rawValue
-            case nil: nil
-            }
-        if let typed = try? load(typedMatcherImage, reusing: number) { return typed }
-        return try load(portableMatcherImage, reusing: number)
+    /// - Parameter map: the descriptor of an earlier daemon's map, taken instead of a new one.
+    static func load(reusing map: CInt?) throws(SystemCallError) -> MatcherObject {
+        if let typed = try? load(typedMatcherImage, reusing: map) { return typed }
+        return try load(portableMatcherImage, reusing: map)
     }
 
     private static func load(
