@@ -12,10 +12,10 @@ import Testing
         let plan = Plan(for: .off, given: .bypassedIstio())
         #expect(
             plan.actions == [
-                .setEntry(MapEntry(deadline: MapEntry.expired, hooks: both)), .deleteGuardTable,
+                .setEntry(MapEntry(deadline: MapEntry.expired, hooks: both)),
                 .deleteRule(ipPrerouting, handle: 7), .deleteRule(ipOutput, handle: 8),
                 .deleteRule(NATChain(.ip6, .prerouting), handle: 7), .deleteRule(NATChain(.ip6, .output), handle: 8),
-                .removeEntry,
+                .deleteGuardTable, .removeEntry,
             ])
     }
 
@@ -79,13 +79,13 @@ import Testing
         observation.entry = nil
         #expect(
             Plan(for: .off, given: observation).actions
-                == [.deleteGuardTable] + NATChain.all.map { .deleteRule($0, handle: 1) })
+                == NATChain.all.map { .deleteRule($0, handle: 1) } + [.deleteGuardTable])
     }
 
     @Test("A bypass that has ended by itself needs no second no")
     func afterTheDeadline() {
         let actions = Plan(for: .off, given: .bypassedIstio(deadline: 5)).actions
-        #expect(actions.first == .deleteGuardTable)
+        #expect(actions.first == .deleteRule(ipPrerouting, handle: 7))
         #expect(actions.last == .removeEntry)
     }
 

@@ -145,15 +145,16 @@ package struct Plan: Hashable, Sendable {
         var created = observation.standing
         var ruleset: [Action] = []
         ruleset.reserveCapacity(Self.usualCount)
-        // With an entry there is a guard of ours, whatever its rules have become.
-        if let present = observation.guardChains, observation.isGuardOurs || observation.entry != nil {
-            Self.remove(present, observation, &ruleset)
-        }
         for family in families {
             for hook in Hook.all { Self.clear(NATChain(family, hook), observation, &created, &ruleset) }
             if Self.isOursAlone(family, observation, created: observation.entry?.created ?? []) {
                 ruleset.append(.deleteTable(family))
             }
+        }
+        // With an entry there is a guard of ours, whatever its rules have become. It goes last: the kernel sends back what a
+        // batch deletes first, and with a table all that was in it.
+        if let present = observation.guardChains, observation.isGuardOurs || observation.entry != nil {
+            Self.remove(present, observation, &ruleset)
         }
         if var entry = observation.entry {
             if entry.isLive(at: observation.now) || entry.isRefused {
