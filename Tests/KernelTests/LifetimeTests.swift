@@ -6,6 +6,24 @@ import Testing
 extension KernelTests {
     /// Namespaces come and go, pins too.
     @Suite struct LifetimeTests {
+        /// Its text is kept for the next caller, but only as long as it is true.
+        @Test func infoIsOfThisMoment() async throws {
+            try await Rig.with { rig in
+                func info(_ member: String) async throws -> Int? {
+                    guard case .number(let number) = try await rig.call("info").object?[member] else { return nil }
+                    return Int(number.text)
+                }
+                let began = try #require(try await info("uptimeSeconds"))
+                for _ in 0..<3 {
+                    try await rig.on()
+                    #expect(try await info("bypassed") == 1)
+                    try await rig.off()
+                    #expect(try await info("bypassed") == 0)
+                }
+                try await eventually("time goes on") { try await info("uptimeSeconds") ?? 0 > began }
+            }
+        }
+
         @Test func aBypassGoesWithItsNamespace() async throws {
             try await Rig.with { rig in
                 try await rig.sandbox.withNamespace { name in

@@ -2,6 +2,7 @@ internal import Bypass
 internal import BypassAPI
 internal import Datapath
 internal import Linux
+internal import Synchronization
 
 // The methods of the contract that are about the daemon itself, and ask no namespace.
 
@@ -11,10 +12,12 @@ extension Router {
     /// - Parameter kernel: its release, as `uname -r` prints it.
     mutating func addInfo(_ manager: BypassManager, startedAt: Instant, kernel: String) {
         let matcher = InfoMethod.Result.Matcher(pin: manager.matcher.pin, tag: manager.matcher.tagText)
+        let result = InfoResult { uptime, bypassed in
+            InfoMethod.Result(kernel: kernel, uptimeSeconds: uptime, bypassed: bypassed, matcher: matcher)
+        }
         add(InfoMethod.self) { _, _ in
-            InfoMethod.Result(
-                kernel: kernel, uptimeSeconds: Int((Instant.now - startedAt).nanoseconds / 1_000_000_000),
-                bypassed: manager.store.count, matcher: matcher)
+            result.encoded(
+                uptime: Int((Instant.now - startedAt).nanoseconds / 1_000_000_000), bypassed: manager.store.count)
         }
     }
 
@@ -56,6 +59,31 @@ extension Router {
             }
             call.subscription.begin(events, after: snapshot.sequence)
             return snapshot.result
+        }
+    }
+}
+
+/// The result of `info`, which liveness checks ask for often: written again only when it says something else.
+private final class InfoResult: Sendable {
+    private struct Written {
+        var uptime: Int
+        var bypassed: Int
+        var result: EncodedResult
+    }
+
+    private let last = Mutex<Written?>(nil)
+    private let make: @Sendable (_ uptime: Int, _ bypassed: Int) -> InfoMethod.Result
+
+    init(_ make: @escaping @Sendable (_ uptime: Int, _ bypassed: Int) -> InfoMethod.Result) {
+        self.make = make
+    }
+
+    func encoded(uptime: Int, bypassed: Int) -> EncodedResult {
+        last.withLock { last in
+            if let last, last.uptime == uptime, last.bypassed == bypassed { return last.result }
+            let result = EncodedResult(make(uptime, bypassed))
+            last = Written(uptime: uptime, bypassed: bypassed, result: result)
+            return result
         }
     }
 }
