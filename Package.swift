@@ -124,16 +124,19 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypass-controller",
             dependencies: [
-                "BypassController", "BypassAPI", "Kubernetes", "Linux", logging, lifecycle, signals, arguments,
+                "BypassController", "BypassAPI", "Kubernetes", "Commands", "Console", "Linux", logging, lifecycle,
+                signals, arguments,
             ],
             swiftSettings: strict),
 
         // What the command line tools share.
         .target(name: "Console", dependencies: ["Bypass", "BypassAPI", "Linux"], swiftSettings: strict),
+        .target(name: "Commands", dependencies: ["Console", arguments], swiftSettings: strict),
         .executableTarget(
             name: "kubectl-bypass",
             dependencies: [
-                "PodBypass", "Bypass", "BypassAPI", "Kubernetes", "Console", "StrictJSON", "Linux", arguments,
+                "PodBypass", "Bypass", "BypassAPI", "Kubernetes", "Console", "Commands", "StrictJSON", "Linux",
+                arguments,
             ],
             swiftSettings: strict),
         .target(name: "SignalHandling", dependencies: [signals], swiftSettings: strict),
@@ -150,7 +153,7 @@ let package = Package(
         .executableTarget(
             name: "kmesh-bypassctl",
             dependencies: [
-                "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux",
+                "BypassClient", "Bypass", "BypassAPI", "Console", "Commands", "SignalHandling", "BypassPolicy", "Linux",
                 "StrictJSON", "JSONRPC",
                 subprocess, system, arguments,
             ],
@@ -161,7 +164,9 @@ let package = Package(
             name: "MeshSandbox", dependencies: ["Linux", "CLinux", subprocess, system], swiftSettings: strict),
         .executableTarget(
             name: "kmesh-bypass-demo",
-            dependencies: ["MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", arguments],
+            dependencies: [
+                "MeshSandbox", "BypassClient", "BypassAPI", "Console", "Commands", "SignalHandling", arguments,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "bypass-benchmark", dependencies: ["MeshSandbox", "Linux", arguments], path: "Tests/Benchmarks",

@@ -1,6 +1,8 @@
 import ArgumentParser
 import BypassAPI
 import BypassController
+import Commands
+import Console
 import Kubernetes
 import Linux
 import Logging
@@ -23,6 +25,8 @@ struct ControllerCommand: AsyncParsableCommand {
             """,
         version: "kmesh-bypass-controller " + Product.fullVersion,
         subcommands: [Run.self, Probe.self], defaultSubcommand: Run.self)
+
+    static func main() async { await execute() }
 }
 
 struct Run: AsyncParsableCommand {
@@ -118,7 +122,7 @@ struct Probe: AsyncParsableCommand {
 
     func run() async throws {
         let response = await HealthProbe.get(host: health.host, port: health.port, "/" + page.rawValue)
-        print(response.text, terminator: "")
+        try Console.print(response.text)
         if !response.isHealthy { throw ExitCode(1) }
     }
 }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
+internal import Commands
 internal import Console
 internal import MeshSandbox
 internal import SignalHandling
@@ -40,6 +41,8 @@ struct DemoCommand: AsyncParsableCommand {
         /// As a shell has it for a command that SIGINT ended.
         static let interrupted = ExitCode(130)
     }
+
+    static func main() async { await execute() }
 
     func run() async throws {
         guard Console.isRoot else {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BypassAPI
 internal import BypassClient
+internal import Commands
 internal import Console
 internal import JSONRPC
 
@@ -46,36 +47,8 @@ struct Bypassctl: AsyncParsableCommand {
     )
 
     static func main() async {
-        do {
-            let arguments = CommonOptions.behindCommand(Array(CommandLine.arguments.dropFirst()), of: Self.self)
-            var command: any ParsableCommand
-            do {
-                command = try await asyncParseAsRoot(arguments)
-            } catch {
-                throw usageFailure(arguments, error) ?? error
-            }
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
-                try command.run()
-            }
-        } catch {
-            exit(withError: printing(error))
-        }
-    }
-
-    /// Prints what is not an error but a text that was asked for, such as the help.
-    ///
-    /// - Returns: how to exit.
-    private static func printing(_ error: any Error) -> any Error {
-        guard exitCode(for: error) == .success else { return error }
-        let text = fullMessage(for: error)
-        do throws(OutputError) {
-            try Console.print(text.isEmpty || text.hasSuffix("\n") ? text : text + "\n")
-            return ExitCode.success
-        } catch {
-            return reportUnwritten(error)
-        }
+        let arguments = CommonOptions.behindCommand(Array(CommandLine.arguments.dropFirst()), of: Self.self)
+        await execute(arguments, misused: { usageFailure(arguments, $0) })
     }
 
     /// Reports a wrong command line where the parser does not say enough.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BypassAPI
+internal import Commands
 internal import Console
 
 /// The plugin of kubectl. It changes and reads pods through the API server; the controller on their nodes does the rest.
@@ -41,21 +42,10 @@ struct KubectlBypass: AsyncParsableCommand {
             try? Console.print(await completion.text())
             return
         }
-        do {
-            var command = try await asyncParseAsRoot(nil)
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
-                try command.run()
-            }
-        } catch let failure as Failure {
+        await execute(failed: { error in
+            guard let failure = error as? Failure else { return nil }
             Console.printError(failure.message)
-            exit(withError: ExitCode(failure.outcome.rawValue))
-        } catch let error as OutputError {
-            error.report()
-            exit(withError: ExitCode(Outcome.failed.rawValue))
-        } catch {
-            exit(withError: error)
-        }
+            return ExitCode(failure.outcome.rawValue)
+        })
     }
 }

@@ -59,6 +59,8 @@ extension EndToEndTests {
             arguments: [
                 "kmesh-bypassctl --help", "kmesh-bypassctl help on", "kmesh-bypassctl --version",
                 "kmesh-bypassctl --generate-completion-script bash", "kmesh-bypassd --help", "kmesh-bypassd --version",
+                "kmesh-bypass-demo --help", "kmesh-bypass-controller --help", "kubectl-bypass --version",
+                "kubectl-bypass help on", "kubectl-bypass --generate-completion-script bash",
             ])
         func whatCannotBeWrittenIsAFailure(_ command: String) async throws {
             let words = command.split(separator: " ").map(String.init)

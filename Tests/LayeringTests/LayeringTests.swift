@@ -15,17 +15,18 @@ import Testing
         "BypassRepair": ["Bypass", "BypassAPI", "Datapath", "Linux"],
         // Nothing that links libbpf, libnftnl or libmnl: `LinkageTests` reads the built program.
         "kmesh-bypassctl": [
-            "BypassClient", "Bypass", "BypassAPI", "Console", "SignalHandling", "BypassPolicy", "Linux", "StrictJSON",
-            "JSONRPC", "Subprocess",
-            "SystemPackage", "ArgumentParser",
+            "BypassClient", "Bypass", "BypassAPI", "Console", "Commands", "SignalHandling", "BypassPolicy", "Linux",
+            "StrictJSON", "JSONRPC", "Subprocess", "SystemPackage", "ArgumentParser",
         ],
         "kubectl-bypass": [
-            "PodBypass", "Bypass", "BypassAPI", "Kubernetes", "Console", "StrictJSON", "Linux", "ArgumentParser",
+            "PodBypass", "Bypass", "BypassAPI", "Kubernetes", "Console", "Commands", "StrictJSON", "Linux",
+            "ArgumentParser",
         ],
         "Console": ["Bypass", "BypassAPI", "Linux"],
+        "Commands": ["Console", "ArgumentParser"],
         "SignalHandling": ["UnixSignals"],
         "kmesh-bypass-demo": [
-            "MeshSandbox", "BypassClient", "BypassAPI", "Console", "SignalHandling", "ArgumentParser",
+            "MeshSandbox", "BypassClient", "BypassAPI", "Console", "Commands", "SignalHandling", "ArgumentParser",
         ],
         "BypassDaemon": [
             "Linux", "Netfilter", "Datapath", "StrictJSON", "JSONRPC", "BypassAPI", "Bypass", "BypassPolicy", "Retry",
@@ -34,8 +35,8 @@ import Testing
         "BypassClient": ["BypassAPI", "StrictJSON", "JSONRPC", "Retry", "NIOCore", "NIOPosix"],
         "MeshSandbox": ["Linux", "CLinux", "Subprocess", "SystemPackage"],
         "kmesh-bypass-controller": [
-            "BypassController", "BypassAPI", "Kubernetes", "Linux", "ArgumentParser", "ServiceLifecycle", "UnixSignals",
-            "Logging",
+            "BypassController", "BypassAPI", "Kubernetes", "Commands", "Console", "Linux", "ArgumentParser",
+            "ServiceLifecycle", "UnixSignals", "Logging",
         ],
         "BypassController": [
             "PodBypass", "BypassClient", "BypassAPI", "StrictJSON", "Kubernetes", "Linux", "Retry", "PrometheusMetrics",
