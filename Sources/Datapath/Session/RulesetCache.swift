@@ -79,7 +79,7 @@ struct CachedRuleset: Sendable {
 extension Ruleset.Rule {
     fileprivate func isGone(after action: Action) -> Bool {
         switch action {
-        case .deleteRule(let natChain, let handle): chain == natChain.chainName && self.handle == handle
+        case .deleteRule(let natChain, let handle): self.handle == handle && chain == natChain.chainName
         case .deleteChain(let natChain): chain == natChain.chainName
         case .deleteTable(let family): (chain.family, chain.table) == (family.netfilter, RuleTemplates.natTable)
         case .deleteGuardChain(let hook), .replaceGuardRules(let hook, _, _): chain == hook.guardChain
