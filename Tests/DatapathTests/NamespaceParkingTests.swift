@@ -11,7 +11,7 @@ import Testing
     }
 
     private static func park(_ inode: UInt64, in parking: NamespaceParking) {
-        parking.park(socket(), cookie: inode, tableLists: [], counters: nil, of: inode)
+        parking.leave(socket(), cookie: inode, tableLists: [], counters: nil, of: inode, forNext: true)
     }
 
     @Test("What is open of a namespace is for one session, and for the next once it is parked again")

@@ -46,13 +46,13 @@ package final class NamespaceParking: Sendable {
         self.closer = closer
     }
 
-    /// Keeps what is open for the next session, if it may be used again and there is room; the socket is closed later in any
-    /// case.
-    func park(
+    /// Has the socket closed later; until then what is open is there for the next session, if that is wanted, the socket may be
+    /// used again and there is room.
+    func leave(
         _ socket: borrowing NetlinkSocket, cookie: UInt64?, tableLists: [NamespaceFile], counters: NamespaceFile?,
-        of inode: UInt64
+        of inode: UInt64, forNext isWanted: Bool
     ) {
-        if let idle = socket.idle {
+        if isWanted, let idle = socket.idle {
             let files = Files(idle, cookie: cookie, tableLists: tableLists, counters: counters, of: inode, in: self)
             let hasRoom = places.withLock { places in
                 let hasRoom = places.count < Self.maxPlaces

@@ -91,8 +91,8 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     }
 
     deinit {
-        guard leavesOpen else { return parking.closer.add(socket.shared) }
-        parking.park(socket, cookie: cookie, tableLists: tableLists, counters: counters, of: inode)
+        parking.leave(
+            socket, cookie: cookie, tableLists: tableLists, counters: counters, of: inode, forNext: leavesOpen)
     }
 
     /// Has the mask tried again that the kernel has refused: what was missing may have been loaded since.
