@@ -1,5 +1,4 @@
 internal import Linux
-internal import Synchronization
 
 /// The names that /etc/passwd has for users, for log lines and audit records. No server of accounts is asked: it might never
 /// answer.
@@ -11,7 +10,7 @@ final class LocalAccountNames: Sendable {
     }
 
     private let path: String
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     init(path: String = "/etc/passwd") {
         self.path = path

@@ -1,7 +1,6 @@
 internal import BypassPolicy
 internal import Linux
 internal import Logging
-internal import Synchronization
 
 /// The policy that is in force, from the policy file, read at the start and at each reload.
 ///
@@ -28,7 +27,7 @@ final class PolicyStore: Sendable {
     private let path: String
     private let accounts: AccountResolver
     private let logger: Logger
-    private let state: Mutex<State>
+    private let state: Monitor<State>
     private static let lookUpInterval = Interval.seconds(2)
 
     /// - Throws: if the file is not in order, or missing.
@@ -37,7 +36,7 @@ final class PolicyStore: Sendable {
         self.path = path
         self.accounts = accounts
         self.logger = logger
-        state = Mutex(State(read, unanswered: accounts.unanswered))
+        state = Monitor(State(read, unanswered: accounts.unanswered))
     }
 
     /// One snapshot: a decision takes it once and uses nothing else.

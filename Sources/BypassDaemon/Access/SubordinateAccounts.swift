@@ -1,7 +1,6 @@
 internal import BypassPolicy
 internal import Linux
 internal import Logging
-internal import Synchronization
 internal import SystemPackage
 
 /// Whose uids are whose: those of an account's subordinate range (subuid(5)) count as that account, so that the many uids of
@@ -23,7 +22,7 @@ final class SubordinateAccounts: Sendable {
 
     private let path: String
     private let accounts: AccountResolver
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     private static let lookUpInterval = Interval.seconds(2)
     /// For all names of the file.

@@ -1,7 +1,7 @@
 internal import Bypass
 internal import BypassAPI
 internal import JSONRPC
-internal import Synchronization
+internal import Linux
 
 /// The events of bypasses, in one order for all subscribers, and the bypasses after them.
 ///
@@ -80,7 +80,7 @@ final class EventLog: Sendable {
     /// The owner of the numbers.
     let stream: String
     private let capacity: Int
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     /// In bytes. With subscribers that are behind, an event is shared with those who send it.
     static let maxBytes = 1 << 20

@@ -1,6 +1,5 @@
 internal import BypassAPI
 internal import Linux
-internal import Synchronization
 
 /// When the checks of bypasses ask again whether the mesh would take what they leave to other programs' rules: that takes
 /// all rules of the namespace, so it is not asked in every round. By inode.
@@ -12,7 +11,7 @@ final class ExemptionChecks: Sendable {
         var next: (ifChanged: Instant, always: Instant)
     }
 
-    private let checks = Mutex<[UInt64: Check]>([:])
+    private let checks = Monitor<[UInt64: Check]>([:])
 
     /// Of unchanged rules.
     private static let pause = Interval.seconds(10)

@@ -1,6 +1,6 @@
 internal import Bypass
+internal import Linux
 internal import Retry
-internal import Synchronization
 
 /// The leftovers of ended bypasses, by inode: rules and chains that could not be removed yet. They have no effect, so
 /// they are kept in memory only; the next daemon finds them as orphaned rules.
@@ -24,7 +24,7 @@ final class Leftovers: Sendable {
         mutating func postpone(from now: UInt64) { nextAttempt = now + UInt64(backoff.next() / .nanoseconds(1)) }
     }
 
-    private let remnants = Mutex<[UInt64: Remnant]>([:])
+    private let remnants = Monitor<[UInt64: Remnant]>([:])
     /// As many as the matcher's map has entries. Beyond that the next start finds them.
     private static let maxNamespaces = 16384
 

@@ -1,5 +1,5 @@
+internal import Linux
 internal import Retry
-internal import Synchronization
 
 /// The state of bypasses that are not healthy, or were not long ago; by inode.
 final class RepairStates: Sendable {
@@ -28,7 +28,7 @@ final class RepairStates: Sendable {
         }
     }
 
-    private let states = Mutex<[UInt64: RepairState]>([:])
+    private let states = Monitor<[UInt64: RepairState]>([:])
 
     subscript(inode: UInt64) -> RepairState { states.withLock { $0[inode] ?? RepairState() } }
 

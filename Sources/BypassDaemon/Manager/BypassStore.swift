@@ -106,7 +106,7 @@ final class BypassStore: Sendable {
         var generations: Generations
     }
 
-    private let state: Mutex<State>
+    private let state: Monitor<State>
     /// Of the records: read with every `info`, by many threads.
     private let recordCount: Atomic<Int>
 
@@ -140,7 +140,7 @@ final class BypassStore: Sendable {
         startFault = faults.isEmpty ? nil : faults.joined(separator: "; ")
         let generations = Generations(now: Self.now, known: contents.records.values.compactMap(\.generation))
         recordCount = Atomic(contents.records.count)
-        state = Mutex(
+        state = Monitor(
             State(
                 records: contents.records, expired: contents.expired, log: log, writeError: writeError,
                 generations: generations))

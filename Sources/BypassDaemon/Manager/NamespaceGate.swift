@@ -1,5 +1,4 @@
 internal import Linux
-internal import Synchronization
 
 /// A queue in which threads wait for their turn at kernel work, as ``FairScheduler`` gives it.
 final class NamespaceGate: Sendable {
@@ -9,7 +8,7 @@ final class NamespaceGate: Sendable {
         var turns: [FairScheduler.Ticket: Monitor<Bool>] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     /// A place, held by the calling thread until ``leave(_:)``.
     struct Place {

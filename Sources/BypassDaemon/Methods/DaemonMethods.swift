@@ -2,7 +2,6 @@ internal import Bypass
 internal import BypassAPI
 internal import Datapath
 internal import Linux
-internal import Synchronization
 
 // The methods of the contract that are about the daemon itself, and ask no namespace.
 
@@ -71,7 +70,7 @@ private final class InfoResult: Sendable {
         var result: EncodedResult
     }
 
-    private let last = Mutex<Written?>(nil)
+    private let last = Monitor<Written?>(nil)
     private let make: @Sendable (_ uptime: Int, _ bypassed: Int) -> InfoMethod.Result
 
     init(_ make: @escaping @Sendable (_ uptime: Int, _ bypassed: Int) -> InfoMethod.Result) {

@@ -3,7 +3,6 @@ internal import BypassAPI
 internal import CoreMetrics
 internal import Linux
 internal import PrometheusMetrics
-internal import Synchronization
 
 /// Everything that the daemon counts, by the names that Prometheus has for it.
 final class DaemonMetrics: Sendable {
@@ -29,7 +28,7 @@ final class DaemonMetrics: Sendable {
             "build_info": "1, with the daemon's version and commit.",
             "start_time_seconds": "Start of the daemon, in seconds since 1970.",
         ])
-    private let kernelErrors = Mutex<[String: Counter]>([:])
+    private let kernelErrors = Monitor<[String: Counter]>([:])
     private let limits: [Limits.Name: Counter]
 
     let expiries: Counter
@@ -77,7 +76,7 @@ final class DaemonMetrics: Sendable {
         private let method: String
         private let duration: Timer
         private let succeeded: Counter
-        private let failed = Mutex<[String: Counter]>([:])
+        private let failed = Monitor<[String: Counter]>([:])
 
         fileprivate init(_ metrics: DaemonMetrics, _ method: String) {
             self.metrics = metrics

@@ -14,13 +14,13 @@ final class ConnectionRegistry: Sendable {
     }
 
     private let state: Monitor<State>
-    private let buckets: Mutex<TokenBuckets>
+    private let buckets: Monitor<TokenBuckets>
     private let metrics: DaemonMetrics
     let unread = UnreadAnswers()
 
     init(limits: Limits, metrics: DaemonMetrics) {
         state = Monitor(State(limiter: ConnectionLimiter(limits: limits)))
-        buckets = Mutex(TokenBuckets(perSecond: limits.requestsPerSecond))
+        buckets = Monitor(TokenBuckets(perSecond: limits.requestsPerSecond))
         self.metrics = metrics
     }
 

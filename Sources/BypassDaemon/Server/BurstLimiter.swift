@@ -1,5 +1,4 @@
 internal import Linux
-internal import Synchronization
 
 /// Writes at most one record of a kind a second, so that no client can flood the journal: the first of a burst at once,
 /// and a second later the last one, with a count.
@@ -15,7 +14,7 @@ final class BurstLimiter<Kind: Hashable & Sendable, Record: Sendable>: Sendable 
     private let queue: WorkQueue
     private let write: @Sendable (Record, _ times: Int?) -> Void
     /// The kinds with a record that was written within the last second.
-    private let held = Mutex<[Kind: Held]>([:])
+    private let held = Monitor<[Kind: Held]>([:])
 
     /// - Parameters:
     ///   - queue: where delayed records are written.

@@ -1,6 +1,5 @@
 internal import BypassAPI
 internal import Linux
-internal import Synchronization
 
 /// The lines of one trace, on their way from its thread to the thread of the client's connection.
 final class TraceFeed: Sendable {
@@ -13,7 +12,7 @@ final class TraceFeed: Sendable {
     }
 
     private let handle: Connection.Handle
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     /// Lines that the client has not read yet; of more connections it gets the number only.
     private static let capacity = 256
@@ -80,7 +79,7 @@ final class TraceFeed: Sendable {
 /// The traces that run, for what limits them: one in a namespace, and some in all.
 final class RunningTraces: Sendable {
     /// The accounts that trace, by the inode of the namespace.
-    private let accounts = Mutex<[UInt64: UInt32]>([:])
+    private let accounts = Monitor<[UInt64: UInt32]>([:])
 
     /// The reason that there cannot be one more.
     enum Refusal: Error {

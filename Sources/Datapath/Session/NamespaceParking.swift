@@ -1,6 +1,5 @@
 package import Linux
 internal import Netfilter
-internal import Synchronization
 
 /// What sessions have left open in their namespaces: until it is closed, the next session in the same namespace takes it over,
 /// and need not enter.
@@ -36,7 +35,7 @@ package final class NamespaceParking: Sendable {
     }
 
     package let closer: DeferredCloser
-    private let places = Mutex<[UInt64: Place]>([:])
+    private let places = Monitor<[UInt64: Place]>([:])
     /// Long enough for the next call of a program, and no longer than a namespace may stay that its pod has left.
     private static let delay = Interval.milliseconds(500)
     /// Of three or four descriptors each.

@@ -1,4 +1,5 @@
 internal import Bypass
+internal import Linux
 internal import Netfilter
 internal import Synchronization
 
@@ -102,7 +103,7 @@ package final class RulesetCache: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Monitor(State())
     /// Whether the kernel has refused the mask, and not made one since. What it lacks for one namespace it lacks for all.
     let lacksMask = Atomic(false)
     private static let maxEntries = 4096

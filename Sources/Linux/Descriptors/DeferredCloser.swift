@@ -1,5 +1,4 @@
 internal import CLinux
-internal import Synchronization
 
 /// Closes what is open in namespaces later, on a thread of its own: netlink sockets above all.
 ///
@@ -32,7 +31,7 @@ package final class DeferredCloser: Sendable {
 
     /// The state that the thread shares with its callers.
     private final class Shared: Sendable {
-        let state = Mutex(State())
+        let state = Monitor(State())
         let timer: Timer
 
         init() throws(SystemCallError) {

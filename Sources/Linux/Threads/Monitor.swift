@@ -1,14 +1,18 @@
 internal import Glibc
 
 /// A value that threads share, and wait on until it is as they need it.
+///
+/// For what many clients' threads share, also without waiting on it: a thread that runs takes a lock that is free. `Mutex` of
+/// Synchronization has the kernel hand its lock to the thread that has waited longest (FUTEX_UNLOCK_PI of futex(2)). Where many
+/// threads meet on few processors, each of them then waits for a processor while it has the lock, and all others for it.
 @safe
-package final class Monitor<State>: @unchecked Sendable {
+package final class Monitor<State: ~Copyable>: @unchecked Sendable {
     // `state` is touched only while `mutex` is held.
     private var state: State
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let changed: UnsafeMutablePointer<pthread_cond_t>
 
-    package init(_ state: State) {
+    package init(_ state: consuming State) {
         self.state = state
         unsafe mutex = .allocate(capacity: 1)
         unsafe changed = .allocate(capacity: 1)

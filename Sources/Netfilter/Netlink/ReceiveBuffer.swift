@@ -1,7 +1,6 @@
 internal import CLinux
 internal import Glibc
 internal import Linux
-internal import Synchronization
 internal import SystemPackage
 
 /// Room for what the kernel sends, some messages at a time.
@@ -53,7 +52,7 @@ struct ReceiveBuffer: ~Copyable {
     }
 
     /// The buffer that was used last is taken first: its pages are in the processor's caches.
-    private static let pool = Mutex<[Block]>([])
+    private static let pool = Monitor<[Block]>([])
     /// As many as there are calls at once, most of the time.
     private static let poolSize = 8
 
