@@ -2,8 +2,8 @@ package import ArgumentParser
 internal import Console
 
 extension AsyncParsableCommand {
-    /// Executes what the command line names, and ends the process. A text that was asked for and cannot be written, such as the
-    /// help, is a failure: ArgumentParser's own `main` ends with 0.
+    /// Executes what the command line names, and ends the process. Output that cannot be written is a failure, which is reported
+    /// here; so is the help, where ArgumentParser's own `main` ends with 0.
     ///
     /// - Parameters:
     ///   - arguments: nil for those of the process.

@@ -112,17 +112,7 @@ func reportingFailures(
         throw CommandFailure(error, naming: netns).report(asJSON: asJSON)
     } catch let error as SystemCallError {
         throw CommandFailure("\(error)", .failed, kind: "failed").report(asJSON: asJSON)
-    } catch let error as OutputError {
-        throw reportUnwritten(error)
     }
-}
-
-/// Reports that the output could not be written.
-///
-/// - Returns: how to exit.
-func reportUnwritten(_ error: OutputError) -> ExitCode {
-    error.report()
-    return ExitCode(ExitStatus.failed.rawValue)
 }
 
 /// The fault and its remedy, as a sentence.

@@ -100,11 +100,7 @@ struct Manifest: ParsableCommand {
             Console.printError("cannot read the rules: \(error)")
             throw ExitCode(ExitStatus.failed.rawValue)
         }
-        do throws(OutputError) {
-            try Console.print(text)
-        } catch {
-            throw reportUnwritten(error)
-        }
+        try Console.print(text)
     }
 
     /// Group numbers depend on how a machine was set up, so another machine's can only be guessed.

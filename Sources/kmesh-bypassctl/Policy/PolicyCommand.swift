@@ -160,8 +160,6 @@ struct PolicySource {
             var report = CommandFailure(failure.lines.joined(separator: "; "), .failed, kind: failure.kind)
             report.data = ["kind": .string(failure.kind), "errors": .array(failure.lines.map { .string($0) })]
             throw report.report(asJSON: asJSON, lines: failure.lines)
-        } catch let error as OutputError {
-            throw reportUnwritten(error)
         }
     }
 }
