@@ -60,7 +60,8 @@ public struct JSONText: Sendable {
 
     /// - Parameter size: of text and room together; not less than it is.
     private mutating func makeRoom(_ size: Int) {
-        storage.append(contentsOf: repeatElement(0, count: size - storage.count))
+        // `repeatElement` would be a call for each byte where nothing is optimized.
+        storage.append(contentsOf: [UInt8](repeating: 0, count: size - storage.count))
     }
 
     private mutating func append(_ byte: UInt8) {
