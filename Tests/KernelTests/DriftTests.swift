@@ -78,9 +78,12 @@ extension KernelTests {
                 #expect(last?.bypass.state == "degraded")
                 #expect(contested.state == "degraded" && contested.effective)
                 #expect(try await rig.sandbox.paths == .app)
-                // A person does not have to wait for that.
+                let counted = try await rig.status().packets["PREROUTING", default: 0]
+                #expect(counted > 0)
+                // A person does not have to wait for that. The rules that were left in place have counted since.
                 let on = try await rig.on()
                 #expect(on.state == "on" && on.changed == true)
+                #expect(on.packets["PREROUTING", default: 0] >= counted, "\(on.packets)")
                 #expect(try await subscriber.next().name == "on")
             }
         }

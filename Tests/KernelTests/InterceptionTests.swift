@@ -82,5 +82,19 @@ extension KernelTests {
                 #expect(packets["PREROUTING", default: 0] > 0 && packets["OUTPUT", default: 0] == 0)
             }
         }
+
+        /// Also one that leaves the rules as they are.
+        @Test func everyAnswerHasWhatWasCountedUntilThen() async throws {
+            try await Rig.with { rig in
+                try await rig.sandbox.install(.iptables)
+                var counted = [try await rig.on(direction: "inbound").packets["PREROUTING", default: 0]]
+                for _ in 1...3 {
+                    #expect(try await rig.sandbox.whoAnswers(.inbound, .ipv4) == .app)
+                    counted.append(try await rig.on(direction: "inbound").packets["PREROUTING", default: 0])
+                    counted.append(try await rig.status().packets["PREROUTING", default: 0])
+                }
+                #expect(counted == counted.sorted() && Set(counted).count == 4, "\(counted)")
+            }
+        }
     }
 }

@@ -85,15 +85,10 @@ import Testing
         var kernel = ScriptedKernel()
         kernel.send(Reply.message(MessageType.newGeneration, Reply.number(1, 7)) + answer(3, 22) + answer(9, 99))
         kernel.send(answer(2, 11))
-        let rules = [3, 4].map {
-            Ruleset.Rule(
-                chain: ChainName(.ip, "nat", "c"), handle: $0,
-                expressions: [.returnVerdict, .counter(packets: 0, bytes: 0)])
-        }
+        let rules = [3, 4].map { Ruleset.CountedRule(chain: ChainName(.ip, "nat", "c"), handle: $0) }
         let reread = try kernel.socket.reread(rules)
         #expect(reread.generation == 7)
-        #expect(reread.rules?.map(\.counted.packets) == [11, 22] && reread.rules?.map(\.handle) == [3, 4])
-        #expect(reread.rules?.map(\.expressions.count) == [2, 2])
+        #expect(reread.rules?.map(\.packets) == [11, 22] && reread.rules?.map(\.handle) == [3, 4])
     }
 
     @Test("As many sockets as there are have a buffer of their own, again and again")

@@ -156,10 +156,10 @@ extension NamespaceSession {
 }
 
 extension BypassStatus.Rule {
-    fileprivate init(_ rule: Ruleset.Rule) {
+    fileprivate init(_ rule: Ruleset.CountedRule) {
         self.init(
             family: rule.chain.family.name, table: rule.chain.table, chain: rule.chain.chain, handle: rule.handle,
-            packets: rule.counted.packets, bytes: rule.counted.bytes)
+            packets: rule.packets, bytes: rule.bytes)
     }
 }
 

@@ -57,7 +57,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     package var generation: UInt32? { known?.generation }
 
     /// Our rules as they were observed last.
-    package var rules: [Ruleset.Rule] { known?.rules ?? [] }
+    package var rules: [Ruleset.CountedRule] { known?.rules ?? [] }
 
     /// Enters the namespace on the calling thread, which the caller owns; it need not if an earlier session has left open what
     /// this one needs.
@@ -126,7 +126,6 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             throw KernelFailure(error)
         }
         known = current
-        cache.insert(current, of: inode)
         try completeLegacy(beside: current)
         var observation = try merging(current)
         if detail != .ownRules { addRoutedMarks(current.marking + (legacy?.marking ?? []), to: &observation) }
@@ -137,6 +136,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func currentRuleset() throws(NetfilterError) -> CachedRuleset {
         if isCurrent, let known {
             isCurrent = false
+            cache.insert(known, of: inode)
             return known
         }
         if acceptsChanges {
@@ -147,7 +147,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
                     try socket.changingRuleset(for: matcher.operations.interest)
                 }
             changing = ruleset
-            return cacheable(ruleset)
+            return keep(ruleset)
         }
         let cached = cache.ruleset(of: inode, cookie: cookie)
         let generation: UInt32
@@ -161,15 +161,20 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             }
         } else {
             generation = try socket.generation()
-            if let known, known.isLasting, known.generation == generation { return known }
+            if let known, known.isLasting, known.generation == generation {
+                cache.insert(known, of: inode)
+                return known
+            }
             if let cached, cached.generation == generation { return cached }
         }
-        return cacheable(try socket.ruleset(generation: generation, for: matcher.operations.interest))
+        return keep(try socket.ruleset(generation: generation, for: matcher.operations.interest))
     }
 
-    private func cacheable(_ ruleset: Ruleset) -> CachedRuleset {
+    private func keep(_ ruleset: Ruleset) -> CachedRuleset {
         // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin, masks: matcher.operations.masks)
+        let ruleset = CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin, masks: matcher.operations.masks)
+        cache.insert(ruleset, of: inode)
+        return ruleset
     }
 
     private mutating func merging(_ ruleset: CachedRuleset) throws(KernelFailure) -> Observation {
@@ -231,10 +236,14 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             changing = nil
             if batch.contains(where: \.createsMask) { cache.lacksMask.store(false, ordering: .relaxed) }
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
-            let isKnown = known?.apply(batch, matcher.operations, created: outcome.created) ?? false
-            if !isKnown { known = nil }
+            let created = known?.apply(batch, matcher.operations, created: outcome.created)
+            if created == nil { known = nil }
             let isNext = outcome.generation != nil && outcome.generation == known?.generation
             isCurrent = isNext && known?.isTemporary == false
+            // Rules that were left in place have counted since they were read.
+            if isCurrent, detail == .full, let rules = known?.rules, rules.count != created {
+                known?.rules = (try? socket.reread(rules).rules) ?? rules
+            }
         } catch {
             // What was known may be why the batch was refused.
             (known, isCurrent) = (nil, false)

@@ -13,8 +13,8 @@ struct CachedRuleset: Sendable {
     var observation: Observation
     /// The chains that mark packets which leave.
     let marking: [Redirect]
-    /// Our rules that count: what else stands is known by the generation.
-    var rules: [Ruleset.Rule]
+    /// Our rules that count, as they were read last: what else stands is known by the generation.
+    var rules: [Ruleset.CountedRule]
     /// The effect of other programs' rules on flows.
     let nat: NatRules
     /// Whether it may be another one without a new generation: there are tables with an owner, with whose socket the kernel
@@ -37,7 +37,7 @@ struct CachedRuleset: Sendable {
         rules = ruleset.rules.filter {
             $0.isOurs(pin) && RuleTemplates.natChains.contains($0.chain)
                 || $0.hasCounter && ($0.chain.family, $0.chain.table) == RuleTemplates.guardTable
-        }
+        }.map(Ruleset.CountedRule.init)
     }
 
     /// Applies a batch that the kernel has executed on this generation.
@@ -45,26 +45,26 @@ struct CachedRuleset: Sendable {
     /// - Parameters:
     ///   - operations: those of each action.
     ///   - created: for each operation of the batch, the handle of the rule that the kernel says it made; 0 for none.
-    /// - Returns: false if the ruleset has to be read again.
+    /// - Returns: how many rules that count are new; nil if the ruleset has to be read again.
     mutating func apply(
         _ batch: ArraySlice<Action>, _ operations: PreparedOperations, created handles: [UInt64]
-    ) -> Bool {
+    ) -> Int? {
         generation &+= 1
         if generation == 0 { generation = 1 }  // as nf_tables_commit counts
         // No batch removes what it makes.
         rules.removeAll { rule in batch.contains { rule.isGone(after: $0) } }
+        let older = rules.count
         var next = 0
         for action in batch {
-            var created: [Ruleset.Rule] = []
+            var created: [Ruleset.CountedRule] = []
             for operation in operations[action] {
                 defer { next += 1 }
-                guard var rule = operation.rule, rule.hasCounter else { continue }
-                rule.handle = handles[next]
+                guard let rule = operation.rule, rule.hasCounter else { continue }
                 // A rule that the kernel did not report is one whose counters could not be asked for.
-                if rule.handle == 0 { return false }
-                created.append(rule)
+                if handles[next] == 0 { return nil }
+                created.append(Ruleset.CountedRule(chain: rule.chain, handle: handles[next]))
             }
-            guard observation.apply(action, handle: created.first?.handle) else { return false }
+            guard observation.apply(action, handle: created.first?.handle) else { return nil }
             switch action {
             case .insertRule: rules.insert(contentsOf: created, at: 0)
             case .createGuardChain, .createMask, .replaceGuardRules: rules += created
@@ -73,11 +73,11 @@ struct CachedRuleset: Sendable {
                 break
             }
         }
-        return true
+        return rules.count - older
     }
 }
 
-extension Ruleset.Rule {
+extension Ruleset.CountedRule {
     fileprivate func isGone(after action: Action) -> Bool {
         switch action {
         case .deleteRule(let natChain, let handle): self.handle == handle && chain == natChain.chainName
@@ -147,7 +147,7 @@ package final class RulesetCache: Sendable {
 extension CachedRuleset {
     /// About how many bytes it takes.
     fileprivate var size: Int {
-        2048 + rules.count * 512 + nat.others.count * 512 + marking.count * 1024
+        2048 + rules.count * 128 + nat.others.count * 512 + marking.count * 1024
             + observation.redirects.reduce(0) { $0 + MemoryLayout<Observation.Redirect>.stride + $1.name.utf8.count }
     }
 }

@@ -70,6 +70,26 @@ package struct Ruleset: Hashable, Sendable {
         }
     }
 
+    /// A rule that is known, and what it has counted.
+    package struct CountedRule: Hashable, Sendable {
+        package let chain: ChainName
+        package let handle: UInt64
+        package var packets: UInt64
+        package var bytes: UInt64
+
+        package init(chain: ChainName, handle: UInt64, packets: UInt64 = 0, bytes: UInt64 = 0) {
+            self.chain = chain
+            self.handle = handle
+            self.packets = packets
+            self.bytes = bytes
+        }
+
+        package init(_ rule: Rule) {
+            let (packets, bytes) = rule.counted
+            self.init(chain: rule.chain, handle: rule.handle, packets: packets, bytes: bytes)
+        }
+    }
+
     /// The effect of a rule's expression, as far as it can matter to a bypass.
     package enum Expression: Hashable, Sendable {
         /// xt_bpf with a pinned program.

@@ -26,7 +26,13 @@ extension NetlinkSocket {
         (ruleset.generation, ruleset.isSettled) = (now, false)
         try rereadObjects(of: &ruleset, for: interest)
         var known: UInt32? = now
-        ruleset.rules = try existing(ruleset.rules, generation: &known)
+        let counted = try existing(ruleset.rules.map(Ruleset.CountedRule.init), generation: &known)
+        ruleset.rules = zip(ruleset.rules, counted).compactMap { rule, counted in
+            guard let counted else { return nil }
+            var rule = rule
+            rule.counted = (counted.packets, counted.bytes)
+            return rule
+        }
         return ruleset
     }
 
@@ -67,66 +73,66 @@ extension NetlinkSocket {
     /// The generation of the namespace's ruleset, and the same rules with their counters as they are now; nil for the rules
     /// if one has gone. It is one exchange, unless there are very many rules.
     package mutating func reread(
-        _ rules: [Ruleset.Rule]
-    ) throws(NetfilterError) -> (generation: UInt32, rules: [Ruleset.Rule]?) {
+        _ rules: [Ruleset.CountedRule]
+    ) throws(NetfilterError) -> (generation: UInt32, rules: [Ruleset.CountedRule]?) {
         var generation: UInt32?
-        let reread = try existing(rules, generation: &generation)
+        let reread = try existing(rules, generation: &generation).compactMap(\.self)
         return (generation ?? 0, reread.count == rules.count ? reread : nil)
     }
 
-    /// Those of the rules that are still there, with their counters as they are now.
+    /// The same rules with their counters as they are now; nil for each that has gone.
     ///
     /// - Parameter generation: asked for before the rules, if it is nil.
     private mutating func existing(
-        _ rules: [Ruleset.Rule], generation: inout UInt32?
-    ) throws(NetfilterError) -> [Ruleset.Rule] {
-        var found: [Ruleset.Rule] = []
-        found.reserveCapacity(rules.count)
-        var rest = rules[...]
-        while !rest.isEmpty || generation == nil {
-            try appendExisting(rest.prefix(Self.maxRuleRequests), to: &found, generation: &generation)
-            rest = rest.dropFirst(Self.maxRuleRequests)
+        _ rules: [Ruleset.CountedRule], generation: inout UInt32?
+    ) throws(NetfilterError) -> [Ruleset.CountedRule?] {
+        var found = rules.map(Optional.some)
+        var first = 0
+        while first < rules.count || generation == nil {
+            let end = min(first + Self.maxRuleRequests, rules.count)
+            try reread(first..<end, of: rules, into: &found, generation: &generation)
+            first = end
         }
         return found
     }
 
-    private mutating func appendExisting(
-        _ rules: ArraySlice<Ruleset.Rule>, to found: inout [Ruleset.Rule], generation: inout UInt32?
+    private mutating func reread(
+        _ part: Range<Int>, of rules: [Ruleset.CountedRule], into found: inout [Ruleset.CountedRule?],
+        generation: inout UInt32?
     ) throws(NetfilterError) {
         let operation: StaticString = "reading counters"
-        var requests = MessageBuffer(messages: rules.count + 1, largest: Self.largestRuleRequest)
-        let asked = takeSequence(rules.count + 1)
+        var requests = MessageBuffer(messages: part.count + 1, largest: Self.largestRuleRequest)
+        let asked = takeSequence(part.count + 1)
         if generation == nil { requests.append(MessageType.getGeneration, family: 0, sequence: asked) }
         let first = asked &+ 1
-        for (index, rule) in rules.enumerated() {
-            let sequence = first &+ UInt32(index)
+        for (offset, rule) in rules[part].enumerated() {
+            let sequence = first &+ UInt32(offset)
             requests.append(MessageType.getRule, family: rule.chain.family.rawValue, sequence: sequence) {
                 $0.put(NFTA_RULE_TABLE.rawValue, rule.chain.table)
                 $0.put(NFTA_RULE_CHAIN.rawValue, rule.chain.chain)
                 $0.put(NFTA_RULE_HANDLE.rawValue, rule.handle)
             }
         }
-        var reread: [Ruleset.Rule?] = Array(rules)
         var answers = generation == nil ? -1 : 0
         var current = generation
         try exchange(requests, for: operation) { (message) throws(NetfilterError) -> Progress in
-            let index = Int(message.sequence &- first)
+            let offset = Int(message.sequence &- first)
             if message.sequence == asked {
                 try message.check(operation)
                 current = message.generation
-            } else if index >= reread.count {
+            } else if offset >= part.count {
                 return .more
             } else if let counted = message.counted {
-                reread[index]?.counted = counted
+                found[part.lowerBound + offset]?.packets = counted.packets
+                found[part.lowerBound + offset]?.bytes = counted.bytes
             } else {
                 if message.acknowledgement != ENOENT { try message.check(operation) }
-                reread[index] = nil
+                found[part.lowerBound + offset] = nil
             }
             answers += 1
-            return answers == reread.count ? .done : .more
+            return answers == part.count ? .done : .more
         }
         generation = current ?? 0
-        found += reread.compactMap(\.self)
     }
 
     /// In one exchange: the socket has room for so many, and for the answers.

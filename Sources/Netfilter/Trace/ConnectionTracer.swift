@@ -7,7 +7,7 @@ package struct ConnectionTracer: ~Copyable {
     private var table: TraceTable
     private var assembly = TraceAssembly()
     /// Those that count the connections, whether they are traced or not.
-    private var rules: [Ruleset.Rule] = []
+    private var rules: [Ruleset.CountedRule] = []
 
     /// To be closed by a thread that no call waits for.
     package var sockets: [SharedDescriptor] { table.sockets }
@@ -50,8 +50,7 @@ package struct ConnectionTracer: ~Copyable {
         let handles = try table.start(operations)
         for (index, chain, transport) in transports {
             assembly.transports[handles[index]] = transport
-            rules.append(
-                Ruleset.Rule(chain: chain, handle: handles[index], expressions: [.counter(packets: 0, bytes: 0)]))
+            rules.append(Ruleset.CountedRule(chain: chain, handle: handles[index]))
         }
     }
 
@@ -78,6 +77,6 @@ package struct ConnectionTracer: ~Copyable {
     package mutating func state() throws(NetfilterError) -> (generation: UInt32, connections: UInt64) {
         let (generation, current) = try table.reread(rules)
         if let current { rules = current }
-        return (generation, rules.reduce(0) { $0 + $1.counted.packets })
+        return (generation, rules.reduce(0) { $0 + $1.packets })
     }
 }

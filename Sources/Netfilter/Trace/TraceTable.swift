@@ -66,8 +66,8 @@ struct TraceTable: ~Copyable {
 
     /// The ruleset's generation, and rules of the table with their counters as they are now.
     mutating func reread(
-        _ rules: [Ruleset.Rule]
-    ) throws(NetfilterError) -> (generation: UInt32, rules: [Ruleset.Rule]?) {
+        _ rules: [Ruleset.CountedRule]
+    ) throws(NetfilterError) -> (generation: UInt32, rules: [Ruleset.CountedRule]?) {
         owner.deadline = .now + NetlinkSocket.timeLimit
         return try owner.reread(rules)
     }

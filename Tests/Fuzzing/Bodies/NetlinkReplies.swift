@@ -52,8 +52,8 @@ public enum NetlinkReplies {
     }
 
     private static func checkCounters(_ replies: [UInt8]) throws(BrokenPromise) {
-        let rules = [3, 4].map { Ruleset.Rule(chain: chain, handle: $0, expressions: []) }
-        var reread: [Ruleset.Rule]?
+        let rules = [3, 4].map { Ruleset.CountedRule(chain: chain, handle: $0) }
+        var reread: [Ruleset.CountedRule]?
         ask(replies) { socket in reread = (try? socket.reread(rules))?.rules }
         if let reread { try promise(reread.count == rules.count, "\(reread.count) rules are read for \(rules.count)") }
     }
