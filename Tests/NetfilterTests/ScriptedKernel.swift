@@ -15,10 +15,11 @@ struct ScriptedKernel: ~Copyable {
         socket = NetlinkSocket(adopting: OwnedDescriptor(adopting: numbers[0]))
     }
 
-    /// Each answer is received alone: a receive takes eight datagrams, and those behind the end of a dump are not for the next.
+    /// Each answer is received alone: a receive takes as many datagrams as it has slots, and those behind the end of a dump
+    /// are not for the next.
     init(_ answers: [[UInt8]]) {
         self.init()
-        let filling = Array(repeating: Self.message(1, 0, []), count: 7)
+        let filling = Array(repeating: Self.message(1, 0, []), count: ReceiveBuffer.slots - 1)
         for answer in answers {
             for datagram in [answer] + filling { send(datagram) }
         }

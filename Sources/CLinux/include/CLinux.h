@@ -109,7 +109,7 @@ int clinux_ipv4_addresses(uint32_t *addresses, uint32_t room);
  * process has sent it, in the moment before the socket was connected.
  */
 int clinux_receive(int fd, void *buffer, uint32_t slot_size, uint32_t slots, uint32_t *lengths);
-#define CLINUX_RECEIVE_SLOTS 8u /* at most */
+#define CLINUX_RECEIVE_SLOTS 9u /* at most: a generation, and the rules of a bypass in both families and directions */
 /* timerfd_create(CLOCK_BOOTTIME, ...). */
 int clinux_timer(void);
 /* timerfd_settime(fd, ...): the timer expires at that moment of CLOCK_BOOTTIME, which is not 0. */

@@ -130,7 +130,7 @@ struct OutgoingMessage {
     }
 
     func put(_ type: UInt32, _ text: String) {
-        unsafe mnl_attr_put_strz(header, UInt16(type), text)
+        unsafe text.withCString { unsafe mnl_attr_put_strz(header, UInt16(type), $0) }
     }
 
     /// A name as the kernel gave it. There is room for the longest that it has; a longer one is nothing's name.

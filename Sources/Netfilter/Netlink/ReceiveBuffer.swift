@@ -12,7 +12,7 @@ struct ReceiveBuffer: ~Copyable {
 
     /// The kernel makes the messages of a dump up to 32 KiB long (net/netlink/af_netlink.c, netlink_dump).
     private static let slotSize = 32 * 1024
-    private static let slots = Int(CLINUX_RECEIVE_SLOTS)
+    static let slots = Int(CLINUX_RECEIVE_SLOTS)
 
     /// Not cleared: what is read is what was received.
     init() {
