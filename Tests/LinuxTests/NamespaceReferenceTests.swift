@@ -51,7 +51,8 @@ import Testing
             ("/proc/01/ns/net", "/proc/01/ns/net"), ("/proc/0/ns/net", "/proc/0/ns/net"),
             ("/proc/1/task/1/ns/net", "/proc/1/task/1/ns/net"),
             // A slash at the end asks for a folder, which a namespace is not.
-            ("/run/netns/web/", "/run/netns/web/."), ("/srv//web", "/srv/web"),
+            ("/run/netns/web/", "/run/netns/web/."), ("/run/netns/", "/run/netns/."), ("/run/netns/\u{301}", "\u{301}"),
+            ("/srv//web", "/srv/web"),
         ])
     func canonical(_ text: String, _ canonical: String) throws {
         let reference = try #require(NamespaceReference(text))

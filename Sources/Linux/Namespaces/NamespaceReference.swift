@@ -26,7 +26,10 @@ package enum NamespaceReference: Hashable, Sendable {
     /// nil if `text` has none of these forms.
     package init?(_ text: String) {
         guard !text.isEmpty, text.utf8.count < 4096, !text.utf8.contains(0) else { return nil }
-        if text.utf8.first == 0x2f {
+        let name = text.utf8.dropFirst(Self.folder.utf8.count)
+        if text.utf8.starts(with: Self.folder.utf8), Self.isName(name) {
+            self = .name(String(Substring(name)))
+        } else if text.utf8.first == 0x2f {
             self.init(pathNames: text.pathNames)
         } else if text.hasPrefix("pid:") {
             guard let pid = Self.pid(text.dropFirst(4)) else { return nil }
@@ -40,9 +43,15 @@ package enum NamespaceReference: Hashable, Sendable {
         } else if text == "host" {
             self = .host
         } else {
-            guard text != ".", text != "..", text.utf8.count <= 255, !text.utf8.contains(0x2f) else { return nil }
+            guard Self.isName(text.utf8[...]) else { return nil }
             self = .name(text)
         }
+    }
+
+    /// Whether this can be the name of a file in a folder (NAME_MAX).
+    private static func isName(_ text: Substring.UTF8View) -> Bool {
+        !text.isEmpty && text.count <= 255 && !text.contains(0x2f) && !text.elementsEqual(".".utf8)
+            && !text.elementsEqual("..".utf8)
     }
 
     /// Two forms of one thing become one reference: /run/netns/web is `web`, /proc/4711/ns/net is `pid:4711`.
@@ -69,7 +78,7 @@ package enum NamespaceReference: Hashable, Sendable {
     /// The reference as text: always the same one, in whichever way it was spelled. It reads back as this reference.
     package var canonical: String {
         switch self {
-        case .name(let name): Self(name) == self ? name : Self.folder + "/" + name
+        case .name(let name): Self(name) == self ? name : Self.folder + name
         case .path(let path): path
         case .pid(let pid): "pid:\(pid)"
         case .workload(let workload): workload.canonical
@@ -95,11 +104,11 @@ package enum NamespaceReference: Hashable, Sendable {
         }
     }
 
-    private static let folder = "/run/netns"
+    private static let folder = "/run/netns/"
 
     /// Nearly always the file is the namespace, and the kernel finds it in one step.
     private static func open(name: String, for user: UInt32) throws(NamespaceError) -> NetworkNamespace {
-        let path = folder + "/" + name
+        let path = folder + name
         if (try? FileStatus(path: folder))?.isRootsAlone == true, let namespace = try? NetworkNamespace(file: path) {
             return namespace
         }
@@ -189,7 +198,7 @@ package enum NamespaceReference: Hashable, Sendable {
     private static func search(_ body: (UInt64, String) -> Bool) throws(SystemCallError) -> SystemCallError? {
         var isDone = false
         var unknown = try searchFiles { name, inode in
-            isDone = body(inode, folder + "/" + name)
+            isDone = body(inode, folder + name)
             return isDone
         }
         if isDone { return unknown }
@@ -210,7 +219,7 @@ package enum NamespaceReference: Hashable, Sendable {
         var unknown: SystemCallError?
         for name in try Files.entries(in: folder).map(\.name) {
             do {
-                let status = try FileStatus(path: folder + "/" + name)
+                let status = try FileStatus(path: folder + name)
                 if status.isNamespace, body(name, status.inode) { break }
             } catch {
                 if !error.meansAbsent { unknown = unknown ?? error }
