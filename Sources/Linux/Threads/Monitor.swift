@@ -7,13 +7,14 @@ internal import Glibc
 /// threads meet on few processors, each of them then waits for a processor while it has the lock, and all others for it.
 @safe
 package final class Monitor<State: ~Copyable>: @unchecked Sendable {
-    // `state` is touched only while `mutex` is held.
-    private var state: State
+    // Touched only while `mutex` is held. That Swift checks each access to a stored property would cost as much as the mutex.
+    private let state: UnsafeMutablePointer<State>
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let changed: UnsafeMutablePointer<pthread_cond_t>
 
     package init(_ state: consuming State) {
-        self.state = state
+        unsafe self.state = .allocate(capacity: 1)
+        unsafe self.state.initialize(to: state)
         unsafe mutex = .allocate(capacity: 1)
         unsafe changed = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
@@ -27,6 +28,8 @@ package final class Monitor<State: ~Copyable>: @unchecked Sendable {
     deinit {
         unsafe pthread_cond_destroy(changed)
         unsafe pthread_mutex_destroy(mutex)
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
         unsafe changed.deallocate()
         unsafe mutex.deallocate()
     }
@@ -37,7 +40,7 @@ package final class Monitor<State: ~Copyable>: @unchecked Sendable {
     ) throws(Failure) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        return try body(&state)
+        return try unsafe body(&state.pointee)
     }
 
     /// Changes the value, and wakes all threads that wait on it.
@@ -47,7 +50,7 @@ package final class Monitor<State: ~Copyable>: @unchecked Sendable {
         defer { unsafe pthread_cond_broadcast(changed) }
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        return body(&state)
+        return unsafe body(&state.pointee)
     }
 
     /// Waits until `body` gives something other than nil. It is asked at once and after each update, under the lock.
@@ -56,7 +59,7 @@ package final class Monitor<State: ~Copyable>: @unchecked Sendable {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         while true {
-            if let result = body(&state) { return result }
+            if let result = unsafe body(&state.pointee) { return result }
             unsafe pthread_cond_wait(changed, mutex)
         }
     }
@@ -79,7 +82,7 @@ package final class Monitor<State: ~Copyable>: @unchecked Sendable {
         defer { unsafe pthread_mutex_unlock(mutex) }
         while true {
             var deadline: Instant?
-            if let result = body(&state, &deadline) { return result }
+            if let result = unsafe body(&state.pointee, &deadline) { return result }
             guard let deadline else {
                 unsafe pthread_cond_wait(changed, mutex)
                 continue
