@@ -20,7 +20,7 @@ public struct OpenRPCDocument: Codable, JSONWritableObject, Sendable {
     }
 
     public func writeMembers(to text: inout JSONText) {
-        text.append(written: Self.members)
+        text.append(written: Self.members.span)
     }
 
     /// It is the same for every call.

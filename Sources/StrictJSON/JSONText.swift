@@ -85,9 +85,9 @@ public struct JSONText: Sendable {
         value.write(to: &self)
     }
 
-    /// Appends what was written before.
-    public mutating func append(written bytes: [UInt8]) {
-        append(bytes.span)
+    /// Appends a value that was written before.
+    public mutating func append(written bytes: Span<UInt8>) {
+        append(bytes)
     }
 
     public mutating func append(_ flag: Bool) {

@@ -21,8 +21,15 @@ public enum ListMethod: RPCMethod {
         }
 
         public func writeMembers(to text: inout JSONText) {
+            Self.writeMembers(bypasses, warnings ?? [], to: &text)
+        }
+
+        /// - Parameter bypasses: an array of ``BypassStatus``, in whatever form it is kept.
+        package static func writeMembers(
+            _ bypasses: some JSONWritable, _ warnings: [BypassStatus.Warning], to text: inout JSONText
+        ) {
             text.member("bypasses", bypasses)
-            text.member("warnings", warnings ?? [])
+            text.member("warnings", warnings)
         }
     }
 

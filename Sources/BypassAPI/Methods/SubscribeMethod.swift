@@ -40,10 +40,18 @@ public enum SubscribeMethod: RPCMethod {
         }
 
         public func writeMembers(to text: inout JSONText) {
+            Self.writeMembers(stream, sequence, bypasses, warnings ?? [], to: &text)
+        }
+
+        /// - Parameter bypasses: an array of ``BypassStatus``, in whatever form it is kept; nil if there is none.
+        package static func writeMembers(
+            _ stream: String, _ sequence: Int, _ bypasses: (some JSONWritable)?, _ warnings: [BypassStatus.Warning],
+            to text: inout JSONText
+        ) {
             text.member("stream", stream)
             text.member("sequence", sequence)
             text.member("bypasses", bypasses)
-            text.member("warnings", warnings ?? [])
+            text.member("warnings", warnings)
         }
     }
 

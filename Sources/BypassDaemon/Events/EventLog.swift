@@ -96,8 +96,8 @@ final class EventLog: Sendable {
     }
 
     /// The bypasses after the event of that number.
-    var snapshot: (sequence: Int, bypasses: StatusList) {
-        state.withLock { ($0.sequence, StatusList($0.bypasses.values.sorted { $0.inode < $1.inode })) }
+    var snapshot: (sequence: Int, bypasses: [BypassStatus]) {
+        state.withLock { ($0.sequence, Array($0.bypasses.values)) }
     }
 
     /// Whether all that came after an event is still there.

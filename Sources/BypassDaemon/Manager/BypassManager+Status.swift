@@ -4,6 +4,7 @@ internal import Datapath
 internal import JSONRPC
 internal import Linux
 internal import Netfilter
+internal import StrictJSON
 internal import Synchronization
 
 extension BypassManager {
@@ -87,11 +88,11 @@ extension BypassManager {
         let hasPriority = if case .priority = principal(of: peer) { true } else { false }
         return (hasPriority ? priorityLists : lists).run {
             let list = list(as: .list(priority: hasPriority))
-            return EncodedResult(ListMethod.Result(bypasses: list.statuses, warnings: list.warnings))
+            return EncodedResult { ListMethod.Result.writeMembers(list, list.warnings, to: &$0) }
         }
     }
 
-    /// By inode. With many, the processors share the work.
+    /// With many, the processors share the work.
     private func list(as principal: FairScheduler.Principal) -> StatusList {
         let all = store.all
         let found = Mutex(StatusList())
@@ -105,14 +106,12 @@ extension BypassManager {
                 } else if let status = self.currentStatus(all[index].inode, all[index].record, as: principal),
                     status.state != .off
                 {
-                    found.withLock { $0.add(status) }
+                    let text = JSONText.bytes(of: status)
+                    found.withLock { $0.add(text, of: status.inode) }
                 }
             }
         }
-        return found.withLock { list in
-            list.sort()
-            return list
-        }
+        return found.withLock(\.self)
     }
 
     private static let longList = 16

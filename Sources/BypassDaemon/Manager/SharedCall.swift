@@ -67,9 +67,16 @@ struct EncodedResult: JSONWritable, Sendable {
         bytes = JSONText.bytes(of: result)
     }
 
+    /// An object, whose members `writeMembers` appends.
+    init(_ writeMembers: (inout JSONText) -> Void) {
+        var text = JSONText()
+        text.object(writeMembers)
+        bytes = text.finish()
+    }
+
     var written: [UInt8]? { bytes }
 
     func write(to text: inout JSONText) {
-        text.append(written: bytes)
+        text.append(written: bytes.span)
     }
 }

@@ -1,55 +1,49 @@
 internal import Bypass
 internal import BypassAPI
+internal import StrictJSON
 
-/// The statuses of many bypasses for one answer, bounded in bytes: a user can have thousands, each with texts as long as
-/// they may be. 16,384 bypasses, as many as the matcher's map holds, fit in as long as their texts are short.
-struct StatusList: Sendable {
-    private(set) var statuses: [BypassStatus] = []
+/// The statuses of many bypasses as they are written in one answer, bounded in bytes: a user can have thousands, each with
+/// texts as long as they may be. 16,384 bypasses, as many as the matcher's map holds, fit in as long as their texts are short.
+struct StatusList: JSONWritable, Sendable {
+    private var text: [UInt8] = []
+    /// Where in `text` each is.
+    private var places: [(inode: UInt64, range: Range<Int>)] = []
     /// The number of those that did not fit.
     private var omitted = 0
-    private var bytes = 0
 
-    static let maxBytes = 32 << 20
+    /// With what is around them, an answer takes at most 32 MiB.
+    private static let maxBytes = 32 << 20 - 1024
 
     init() {}
 
     init(_ statuses: some Sequence<BypassStatus>) {
-        for status in statuses { add(status) }
+        for status in statuses { add(JSONText.bytes(of: status), of: status.inode) }
     }
 
-    mutating func add(_ status: BypassStatus) {
-        if bytes + status.writtenSize > Self.maxBytes { return omit() }
-        bytes += status.writtenSize
-        statuses.append(status)
+    /// - Parameter status: its JSON.
+    mutating func add(_ status: [UInt8], of inode: UInt64) {
+        // A comma is between each two.
+        if text.count + places.count + status.count > Self.maxBytes { return omit() }
+        places.append((inode, text.count..<text.count + status.count))
+        text += status
     }
 
     /// Counts one that is not looked at, since those before it have filled the list.
     mutating func omit() { omitted += 1 }
 
+    var count: Int { places.count }
+
     var isFull: Bool { omitted > 0 }
 
-    mutating func sort() { statuses.sort { $0.inode < $1.inode } }
-
     var warnings: [BypassStatus.Warning] { isFull ? [.init(.omittedBypasses(omitted))] : [] }
-}
 
-extension BypassStatus {
-    /// The most bytes that it takes in an answer. Only what clients write is looked at byte for byte: the names in our
-    /// rules are plain, and messages are printable already.
-    fileprivate var writtenSize: Int {
-        let names = rules.reduce(0) { $0 + 144 + $1.table.utf8.count + $1.chain.utf8.count }
-        let messages = warnings.reduce(0) { $0 + 56 + 2 * $1.message.utf8.count }
-        let elements = [only, except].compactMap(\.self).reduce(0) {
-            $0 + 32 + $1.ports.count * 16 + $1.networks.count * 48
+    /// By inode.
+    func write(to json: inout JSONText) {
+        json.array { json in
+            for place in places.sorted(by: { $0.inode < $1.inode }) {
+                json.separate()
+                json.append(written: text.span.extracting(place.range))
+            }
         }
-        return 640 + names + messages + elements
-            + [netns, owner ?? "", reason ?? ""].reduce(0) { $0 + $1.writtenSize }
-    }
-}
-
-extension String {
-    /// The most bytes that it takes in JSON.
-    fileprivate var writtenSize: Int {
-        utf8.reduce(0) { $0 + ($1 < 0x20 || $1 == 0x7f ? 6 : $1 == 0x22 || $1 == 0x5c ? 2 : 1) }
     }
 }

@@ -52,9 +52,11 @@ extension Router {
             unread.waitForRoom()
             let snapshot = snapshots.run {
                 let (sequence, bypasses) = events.snapshot
-                let result = SubscribeMethod.Result(
-                    stream: events.stream, sequence: sequence, bypasses: bypasses.statuses, warnings: bypasses.warnings)
-                return (sequence, EncodedResult(result))
+                let list = StatusList(bypasses)
+                let result = EncodedResult {
+                    SubscribeMethod.Result.writeMembers(events.stream, sequence, list, list.warnings, to: &$0)
+                }
+                return (sequence, result)
             }
             call.subscription.begin(events, after: snapshot.sequence)
             return snapshot.result
