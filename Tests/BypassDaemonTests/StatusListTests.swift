@@ -38,6 +38,13 @@ import Testing
         return try #require(try JSONReader.read(bytes.span).object)
     }
 
+    private func inodes(of answer: JSONObject) -> [Int] {
+        (answer["bypasses"]?.array ?? []).compactMap { status in
+            guard case .number(let inode)? = status.object?["inode"] else { return nil }
+            return Int(exactly: inode)
+        }
+    }
+
     @Test func `With hostile texts it is bounded, and says how many bypasses are not shown`() throws {
         let list = StatusList((0..<Self.count).lazy.map { hostile($0).brief })
         let answer = try check("list") { ListMethod.Result.writeMembers(list, list.warnings, to: &$0) }
@@ -52,7 +59,11 @@ import Testing
         let log = EventLog(capacity: 1024)
         for inode in 0..<Self.count { log.recover(hostile(inode)) }
         let list = StatusList(log.snapshot.bypasses)
-        _ = try check("subscribe") { SubscribeMethod.Result.writeMembers("k3", 0, list, list.warnings, to: &$0) }
+        let answer = try check("subscribe") {
+            SubscribeMethod.Result.writeMembers("k3", 0, list, list.warnings, to: &$0)
+        }
+        let shown = inodes(of: answer)
+        #expect(shown.count > 1000 && shown == shown.sorted())
         #expect(list.warnings.map(\.code) == ["truncated"])
         let kept = (0..<Self.count).reduce(0) { sum, inode in
             sum + (log[UInt64(inode)]?.warnings.reduce(0) { $0 + $1.message.utf8.count } ?? 0)
@@ -64,9 +75,12 @@ import Testing
         #expect(log[1]?.warnings.first?.code == "established-connections")
     }
 
-    @Test func `As many bypasses with ordinary texts are all shown`() {
+    @Test func `As many bypasses with ordinary texts are all shown, by inode`() throws {
         let list = StatusList(
-            (0..<Self.count).lazy.map { status($0, text: "kubernetes:default/web-0", messages: ["one"]).brief })
-        #expect(list.count == Self.count && list.warnings.isEmpty)
+            (0..<Self.count).reversed().lazy.map {
+                status($0, text: "kubernetes:default/web-0", messages: ["one"]).brief
+            })
+        let answer = try check("list") { ListMethod.Result.writeMembers(list, list.warnings, to: &$0) }
+        #expect(inodes(of: answer) == Array(0..<Self.count) && list.warnings.isEmpty)
     }
 }

@@ -31,8 +31,6 @@ struct StatusList: JSONWritable, Sendable {
     /// Counts one that is not looked at, since those before it have filled the list.
     mutating func omit() { omitted += 1 }
 
-    var count: Int { places.count }
-
     var isFull: Bool { omitted > 0 }
 
     var warnings: [BypassStatus.Warning] { isFull ? [.init(.omittedBypasses(omitted))] : [] }

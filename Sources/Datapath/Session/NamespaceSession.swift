@@ -136,8 +136,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     private mutating func currentRuleset() throws(NetfilterError) -> CachedRuleset {
         if isCurrent, let known {
             isCurrent = false
-            cache.insert(known, of: inode)
-            return known
+            return keep(known)
         }
         if acceptsChanges {
             let ruleset =
@@ -147,7 +146,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
                     try socket.changingRuleset(for: matcher.operations.interest)
                 }
             changing = ruleset
-            return keep(ruleset)
+            return keep(cacheable(ruleset))
         }
         let cached = cache.ruleset(of: inode, cookie: cookie)
         let generation: UInt32
@@ -161,18 +160,18 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
             }
         } else {
             generation = try socket.generation()
-            if let known, known.isLasting, known.generation == generation {
-                cache.insert(known, of: inode)
-                return known
-            }
+            if let known, known.isLasting, known.generation == generation { return keep(known) }
             if let cached, cached.generation == generation { return cached }
         }
-        return keep(try socket.ruleset(generation: generation, for: matcher.operations.interest))
+        return keep(cacheable(try socket.ruleset(generation: generation, for: matcher.operations.interest)))
     }
 
-    private func keep(_ ruleset: Ruleset) -> CachedRuleset {
+    private func cacheable(_ ruleset: Ruleset) -> CachedRuleset {
         // Without a cookie (before Linux 5.14) nothing is known of the next namespace with this inode number: 0 fits none.
-        let ruleset = CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin, masks: matcher.operations.masks)
+        CachedRuleset(ruleset, cookie: cookie ?? 0, pin: matcher.pin, masks: matcher.operations.masks)
+    }
+
+    private func keep(_ ruleset: CachedRuleset) -> CachedRuleset {
         cache.insert(ruleset, of: inode)
         return ruleset
     }
