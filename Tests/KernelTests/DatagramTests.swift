@@ -101,40 +101,38 @@ extension KernelTests {
             }
         }
 
-        #if FAULT_POINTS
-            /// What cannot be done about flows is reported, and does not make the call fail.
-            @Test func whatCannotBeDoneIsReported() async throws {
-                try await Rig.withoutDaemon { rig in
-                    let faults = try Faults(in: rig.folder.path)
-                    try await rig.start(environment: faults.environment)
-                    try await rig.sandbox.install(.iptables)
-                    try await rig.sandbox.captureDNS()
-                    try await rig.sandbox.withNameServers {
-                        let sockets = try await Self.sockets(rig)
-                        try await Self.expect(.sidecar, sockets, "before")
-                        faults.plan.arm(.fail(.notPermitted), at: "send: forgetting flows")
-                        let on = try await rig.on()
-                        #expect(on.state == "on" && on.codes.contains("udp-flows"), "\(on.warnings)")
-                        #expect(on.warnings.contains { $0.message.contains("forgetting flows") })
-                        try await Self.expect(.sidecar, sockets, "they are as before")
-                        // The same call again does what is left to do.
-                        #expect(try await rig.on().codes == [])
-                        try await Self.expect(.app, sockets, "moved")
+        /// What cannot be done about flows is reported, and does not make the call fail.
+        @Test func whatCannotBeDoneIsReported() async throws {
+            try await Rig.withoutDaemon { rig in
+                let faults = try Faults(in: rig.folder.path)
+                try await rig.start(environment: faults.environment)
+                try await rig.sandbox.install(.iptables)
+                try await rig.sandbox.captureDNS()
+                try await rig.sandbox.withNameServers {
+                    let sockets = try await Self.sockets(rig)
+                    try await Self.expect(.sidecar, sockets, "before")
+                    faults.plan.arm(.fail(.notPermitted), at: "send: forgetting flows")
+                    let on = try await rig.on()
+                    #expect(on.state == "on" && on.codes.contains("udp-flows"), "\(on.warnings)")
+                    #expect(on.warnings.contains { $0.message.contains("forgetting flows") })
+                    try await Self.expect(.sidecar, sockets, "they are as before")
+                    // The same call again does what is left to do.
+                    #expect(try await rig.on().codes == [])
+                    try await Self.expect(.app, sockets, "moved")
 
-                        let old = try await rig.sandbox.connect(.outbound, .ipv4)
-                        #expect(old.greeting == .app)
-                        faults.plan.arm(.fail(.notPermitted), at: "send: ending connections")
-                        let params: JSONValue = [
-                            "netns": .string(rig.sandbox.pod), "state": "off", "connections": "reset",
-                        ]
-                        let off = try BypassAnswer(try await rig.call("bypass", params))
-                        #expect(off.state == "off" && off.codes == ["established-connections"])
-                        #expect(try await old.ask() == .app)
-                        old.close()
-                    }
+                    let old = try await rig.sandbox.connect(.outbound, .ipv4)
+                    #expect(old.greeting == .app)
+                    faults.plan.arm(.fail(.notPermitted), at: "send: ending connections")
+                    let params: JSONValue = [
+                        "netns": .string(rig.sandbox.pod), "state": "off", "connections": "reset",
+                    ]
+                    let off = try BypassAnswer(try await rig.call("bypass", params))
+                    #expect(off.state == "off" && off.codes == ["established-connections"], "\(off.warnings)")
+                    #expect(try await old.ask() == .app)
+                    old.close()
                 }
             }
-        #endif
+        }
 
         /// What no rule of the mesh takes keeps its entry: conntrack counts its packets on.
         @Test func flowsThatNoRuleTakesAreLeftAlone() async throws {

@@ -88,6 +88,14 @@ import Testing
         }
     }
 
+    /// No target of tests has conditions of its own: what stands behind one would be built by nobody, and pass.
+    @Test("No test is left out by a condition")
+    func conditions() throws {
+        for file in try Repository.swiftFiles(in: "Tests") where file.target.hasSuffix("Tests") {
+            #expect(file.text.firstMatch(of: #/(?m)^ *#if /#) == nil, "\(file)")
+        }
+    }
+
     @Test("unsafe stays where C is spoken to")
     func unsafe() throws {
         let targets: Set<String> = ["Linux", "Netfilter", "Datapath", "MeshSandbox"]

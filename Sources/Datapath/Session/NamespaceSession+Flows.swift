@@ -49,7 +49,8 @@ extension NamespaceSession {
         do throws(NetfilterError) {
             try settle(change, handling, isMasked: isMasked, &strays)
         } catch {
-            strays.datagrams = known?.nat.datagramPorts.isEmpty == true ? strays.datagrams : nil
+            // Where no rule takes UDP, its flows have one way.
+            if strays.datagrams == nil, known?.nat.datagramPorts.isEmpty == true { strays.datagrams = 0 }
             strays.reason = strays.reason ?? error.reason
             if !handling.endedHooks.isEmpty { strays.notEnded = error.reason }
         }
@@ -59,7 +60,7 @@ extension NamespaceSession {
     private mutating func settle(
         _ change: FlowChange, _ handling: FlowHandling, isMasked: Bool, _ strays: inout StrayFlows
     ) throws(NetfilterError) {
-        strays.connections = nil
+        (strays.connections, strays.datagrams) = (nil, nil)
         // Most pods that are asked about have few, and many have none.
         guard let count = try socket.countOfFlows(), count <= Self.maxTracked else {
             throw .systemCall(SystemCallError("reading connections, of which there are many", .noBufferSpace))
@@ -69,7 +70,7 @@ extension NamespaceSession {
         let nat = count == 0 ? NatRules() : try natRules()
         let isUninvolved = change.now.hooks.isEmpty && nat.datagramPorts.isEmpty && handling.endedHooks.isEmpty
         if !masksConnections && (count == 0 || isUninvolved) {
-            strays.connections = 0
+            (strays.connections, strays.datagrams) = (0, 0)
             return
         }
         var selection: FlowSelection?
@@ -88,10 +89,13 @@ extension NamespaceSession {
                 (strays.datagrams, strays.reason) = (nil, Self.incomplete)
             }
             if datagrams.isEmpty && closed.isEmpty || handling == .count { break }
+            strays.datagrams = nil
             let outcome = try socket.forget(datagrams + closed)
-            strays.datagrams = min(outcome.refused, datagrams.count)
             strays.reason = outcome.error.map { "\($0)" }
-            if outcome.error != nil || round == Self.maxRounds { break }
+            if outcome.error != nil || round == Self.maxRounds {
+                strays.datagrams = min(outcome.refused, datagrams.count)
+                break
+            }
             found = try strayFlows(change, nat, handling, &selection)
         }
         if !found.isComplete && !handling.endedHooks.isEmpty { strays.notEnded = Self.incomplete }
