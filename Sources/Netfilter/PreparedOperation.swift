@@ -67,8 +67,6 @@ package struct PreparedTransaction: Sendable {
         var handles = handles[...]
         for (index, operation) in operations.enumerated() {
             var flags: MessageFlags = []
-            // The kernel reports the new generation if the first message wants an echo.
-            if index == 0 { flags.insert(.echo) }
             // One acknowledgement, for the last message: the kernel reports the errors of the others unasked.
             if index == operations.count - 1 { flags.insert(.acknowledge) }
             let handle = operation.deletesRule ? handles.popFirst() : nil

@@ -25,14 +25,6 @@ package struct Transaction: Hashable, Sendable {
 
     package var operations: [Operation]
 
-    /// The kernel's report about an executed transaction.
-    package struct Outcome: Hashable, Sendable {
-        /// For each operation that makes a rule and wants its handle, that; 0, which no rule has, for all others.
-        package var created: [UInt64]
-        /// The ruleset's generation since then; nil if the kernel did not report it.
-        package var generation: UInt32?
-    }
-
     package init(_ operations: [Operation]) {
         self.operations = operations
     }
@@ -145,15 +137,16 @@ extension BaseChain {
 }
 
 extension NetlinkSocket {
-    /// Executes a transaction.
+    /// Executes a transaction. The ruleset's generation is the next one then.
     ///
     /// - Parameter generation: only if the ruleset is still of this generation, else `rulesetChanged`.
+    /// - Returns: for each operation that makes a rule and wants its handle, that; 0, which no rule has, for all others.
     package mutating func commit(
         _ transaction: PreparedTransaction, generation: UInt32?
-    ) throws(NetfilterError) -> Transaction.Outcome {
+    ) throws(NetfilterError) -> [UInt64] {
         let operations = transaction.operations
-        if operations.isEmpty { return Transaction.Outcome(created: []) }
-        var outcome = Transaction.Outcome(created: operations.map { _ in 0 })
+        var handles = [UInt64](repeating: 0, count: operations.count)
+        if operations.isEmpty { return handles }
         let first = takeSequence(operations.count + 2)
         var failure: NetfilterError?
         let batch = transaction.encoded(sequence: first, generation: generation)
@@ -173,15 +166,13 @@ extension NetlinkSocket {
                 }
                 return offset == operations.count ? .done : .more
             }
-            if message.type == MessageType.newGeneration {
-                outcome.generation = message.generation
-            } else if offset > 0, let handle = message.ruleHandle, operations[offset - 1].rule != nil {
-                outcome.created[offset - 1] = handle
+            if offset > 0, let handle = message.ruleHandle, operations[offset - 1].rule != nil {
+                handles[offset - 1] = handle
             }
             return .more
         }
         if let failure { throw failure }
-        return outcome
+        return handles
     }
 }
 

@@ -51,7 +51,7 @@ import Testing
         kernel.send(Reply.little(UInt32(36)) + [2, 0, 0, 0] + Reply.little(UInt32(2)) + rest)
         kernel.socket.deadline = .now
         let transaction = Transaction([.addTable(.ip, "nat")])
-        #expect(try kernel.socket.commit(transaction.prepared, generation: nil).created == [0])
+        #expect(try kernel.socket.commit(transaction.prepared, generation: nil) == [0])
     }
 
     @Test("What another process sends is not an answer")

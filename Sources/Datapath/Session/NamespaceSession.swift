@@ -43,7 +43,7 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     /// The namespace's entry in the matcher's map, once it has been read or written: no other thread writes it meanwhile, since
     /// a namespace's calls take turns.
     private var knownEntry: MapEntry??
-    /// The kernel's answer to the last batch says that `known` is what it holds: nothing has to be read again.
+    /// `known` is what the kernel held when it had executed the last batch: nothing has to be read again.
     private var isCurrent = false
     /// When the first attempt began.
     private var firstAttempt = Instant.now
@@ -231,14 +231,13 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
 
     private mutating func commit(_ batch: ArraySlice<Action>) throws(KernelFailure) {
         do throws(NetfilterError) {
-            let outcome = try socket.commit(matcher.operations.transaction(of: batch), generation: known?.generation)
+            let handles = try socket.commit(matcher.operations.transaction(of: batch), generation: known?.generation)
             changing = nil
             if batch.contains(where: \.createsMask) { cache.lacksMask.store(false, ordering: .relaxed) }
             // What is known holds on, unless another program changes the ruleset: then its generation is another one.
-            let created = known?.apply(batch, matcher.operations, created: outcome.created)
+            let created = known?.apply(batch, matcher.operations, created: handles)
             if created == nil { known = nil }
-            let isNext = outcome.generation != nil && outcome.generation == known?.generation
-            isCurrent = isNext && known?.isTemporary == false
+            isCurrent = known?.isTemporary == false
             // Rules that were left in place have counted since they were read.
             if isCurrent, detail == .full, let rules = known?.rules, rules.count != created {
                 known?.rules = (try? socket.reread(rules).rules) ?? rules

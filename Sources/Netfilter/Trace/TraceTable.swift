@@ -37,9 +37,9 @@ struct TraceTable: ~Copyable {
     /// - Returns: for each operation that makes a rule, the handle that the kernel gave it; 0 for the others.
     mutating func start(_ operations: [Transaction.Operation]) throws(NetfilterError) -> [UInt64] {
         let all = [.addTable(.inet, Self.name, isOwned: true)] + operations
-        let outcome = try owner.commit(Transaction(all).prepared, generation: nil)
+        let handles = try owner.commit(Transaction(all).prepared, generation: nil)
         isStarted = true
-        return Array(outcome.created.dropFirst())
+        return Array(handles.dropFirst())
     }
 
     /// Removes the table, if it was made.

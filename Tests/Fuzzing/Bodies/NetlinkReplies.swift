@@ -44,10 +44,10 @@ public enum NetlinkReplies {
     ])
 
     private static func checkBatch(_ replies: [UInt8]) throws(BrokenPromise) {
-        var outcome: Transaction.Outcome?
-        ask(replies) { socket in outcome = try? socket.commit(transaction.prepared, generation: 7) }
-        if let outcome {
-            try promise(outcome.created.count == transaction.operations.count, "one answer an operation: \(outcome)")
+        var handles: [UInt64]?
+        ask(replies) { socket in handles = try? socket.commit(transaction.prepared, generation: 7) }
+        if let handles {
+            try promise(handles.count == transaction.operations.count, "one answer an operation: \(handles)")
         }
     }
 
