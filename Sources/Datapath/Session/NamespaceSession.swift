@@ -99,12 +99,13 @@ package struct NamespaceSession: NamespaceKernel, ~Copyable {
     package mutating func retryMask() { retriesMask = true }
 
     package mutating func begin(attempt: Int) -> Bool {
-        if attempt == 0 { firstAttempt = .now }
+        let now = Instant.now
+        if attempt == 0 { firstAttempt = now }
         socket.deadline = firstAttempt + NetlinkSocket.timeLimit
         let pause = RulesetAttempts.pause(before: attempt)
-        guard Instant.now + pause < socket.deadline else { return false }
+        guard now + pause < socket.deadline else { return false }
         if attempt > 1 { Thread.sleep(for: pause) }
-        let isLate = Instant.now - firstAttempt > RulesetAttempts.settledTime
+        let isLate = now + pause - firstAttempt > RulesetAttempts.settledTime
         if attempt >= RulesetAttempts.settled || attempt > 0 && isLate { acceptsChanges = true }
         return true
     }
