@@ -52,7 +52,7 @@ struct CachedRuleset: Sendable {
         generation &+= 1
         if generation == 0 { generation = 1 }  // as nf_tables_commit counts
         // No batch removes what it makes.
-        rules.removeAll { rule in batch.contains { rule.isGone(after: $0) } }
+        for action in batch { removeRules(of: action) }
         let older = rules.count
         var next = 0
         for action in batch {
@@ -75,19 +75,28 @@ struct CachedRuleset: Sendable {
         }
         return rules.count - older
     }
-}
 
-extension Ruleset.CountedRule {
-    fileprivate func isGone(after action: Action) -> Bool {
+    /// Those that go with what an action removes.
+    private mutating func removeRules(of action: Action) {
         switch action {
-        case .deleteRule(let natChain, let handle): self.handle == handle && chain == natChain.chainName
-        case .deleteChain(let natChain): chain == natChain.chainName
-        case .deleteTable(let family): (chain.family, chain.table) == (family.netfilter, RuleTemplates.natTable)
-        case .deleteGuardChain(let hook), .replaceGuardRules(let hook, _, _): chain == hook.guardChain
-        case .deleteMaskChain(let half): chain == half.chainName
-        case .deleteGuardTable: (chain.family, chain.table) == RuleTemplates.guardTable
-        default: false
+        case .deleteRule(let natChain, let handle):
+            let chain = natChain.chainName
+            rules.removeAll { $0.handle == handle && $0.chain == chain }
+        case .deleteChain(let natChain): removeRules(in: natChain.chainName)
+        case .deleteTable(let family): removeRules(inTable: RuleTemplates.natTable, family.netfilter)
+        case .deleteGuardChain(let hook), .replaceGuardRules(let hook, _, _): removeRules(in: hook.guardChain)
+        case .deleteMaskChain(let half): removeRules(in: half.chainName)
+        case .deleteGuardTable: removeRules(inTable: RuleTemplates.guardTable.1, RuleTemplates.guardTable.0)
+        case .createTable, .createChain, .insertRule, .createGuardTable, .createGuardChain, .createMask, .setEntry,
+            .removeEntry:
+            break
         }
+    }
+
+    private mutating func removeRules(in chain: ChainName) { rules.removeAll { $0.chain == chain } }
+
+    private mutating func removeRules(inTable table: String, _ family: Netfilter.Family) {
+        rules.removeAll { $0.chain.family == family && $0.chain.table == table }
     }
 }
 
