@@ -109,10 +109,17 @@ struct RecordLog: ~Copyable {
         }
     }
 
+    var isOpen: Bool {
+        switch file {
+        case nil: false
+        case .some: true
+        }
+    }
+
     /// Whether appended lines would be lost, as far as the open file shows. ``isInPlace`` checks its path, too.
     var isRemoved: Bool {
         switch file {
-        case nil: true
+        case nil: false
         case .some(let file): file.isRemoved
         }
     }
