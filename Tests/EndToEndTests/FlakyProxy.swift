@@ -9,10 +9,10 @@ final class FlakyProxy: Sendable {
     let path: String
     private let target: String
     private let random: Mutex<SplitMix>
-    private let state = Mutex((cuts: 0, isTransparent: false))
+    private let cutCount = Mutex(0)
 
     /// How many connections were ended in the middle.
-    var cuts: Int { state.withLock(\.cuts) }
+    var cuts: Int { cutCount.withLock { $0 } }
 
     private init(_ path: String, _ target: String, seed: UInt64) {
         self.path = path
@@ -36,9 +36,6 @@ final class FlakyProxy: Sendable {
         try await group.shutdownGracefully()
     }
 
-    /// Connections that are made from now on are not cut.
-    func stopCutting() { state.withLock { $0.isTransparent = true } }
-
     private func join(_ client: any Channel) -> EventLoopFuture<Void> {
         ClientBootstrap(group: client.eventLoop)
             .channelInitializer { daemon in
@@ -52,9 +49,7 @@ final class FlakyProxy: Sendable {
             }
     }
 
-    private func nextLimit() -> Int? {
-        state.withLock(\.isTransparent) ? nil : random.withLock { 1 + $0.next(below: 12_000) }
-    }
+    private func nextLimit() -> Int { random.withLock { 1 + $0.next(below: 12_000) } }
 
     private final class Relay: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
@@ -78,7 +73,7 @@ final class FlakyProxy: Sendable {
             self.left = left - (passed?.readableBytes ?? 0)
             if let passed { other.writeAndFlush(passed, promise: nil) }
             guard self.left == 0 else { return }
-            proxy.state.withLock { $0.cuts += 1 }
+            proxy.cutCount.withLock { $0 += 1 }
             context.close(promise: nil)
         }
 
