@@ -272,11 +272,7 @@ final class BypassStore: Sendable {
     private static func write(_ inode: UInt64, in state: inout State) throws(SystemCallError) {
         state.unwritten.insert(inode)
         let lines = state.records.count + state.expired.count
-        // A line in a removed log is lost, which matters unless it only says that a bypass has ended: no log says so, too.
-        let saysEnd = state.records[inode] == nil && state.expired[inode] == nil
-        if state.log.isWorthRewriting(lines) || !state.log.isOpen || !saysEnd && state.log.isRemoved {
-            return try rewrite(&state)
-        }
+        if state.log.isWorthRewriting(lines) || state.log.isRemoved { return try rewrite(&state) }
         do throws(SystemCallError) {
             try state.log.append(.init(inode: inode, record: state.records[inode], expired: state.expired[inode]))
             state.unwritten.remove(inode)

@@ -109,17 +109,10 @@ struct RecordLog: ~Copyable {
         }
     }
 
-    var isOpen: Bool {
-        switch file {
-        case nil: false
-        case .some: true
-        }
-    }
-
     /// Whether appended lines would be lost, as far as the open file shows. ``isInPlace`` checks its path, too.
     var isRemoved: Bool {
         switch file {
-        case nil: false
+        case nil: true
         case .some(let file): file.isRemoved
         }
     }
