@@ -102,7 +102,7 @@ import Testing
 
     @Test func `Names of subordinate ranges keep their numbers, too`() throws {
         try with { (server: Server) throws in
-            let path = "/tmp/kmesh-bypass-subuid-\(Instant.now.nanoseconds)"
+            let path = temporaryPath("subuid")
             try Files.write(Array("alice:100000:65536\n".utf8), to: path)
             defer { try? Files.remove(path) }
             let accounts = SubordinateAccounts(path: path, accounts: server.resolver)

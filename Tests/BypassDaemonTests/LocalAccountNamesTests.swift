@@ -4,7 +4,7 @@ import Testing
 @testable import BypassDaemon
 
 @Suite struct LocalAccountNamesTests {
-    private let path = "/tmp/kmesh-bypass-passwd-\(Instant.now.nanoseconds)"
+    private let path = temporaryPath("passwd")
 
     private func write(_ name: String) throws {
         try Files.write(Array("\(name):x:1000:1000::/:/bin/sh\n".utf8), to: path)
@@ -14,7 +14,7 @@ import Testing
     func renamed() throws {
         defer { try? Files.remove(path) }
         let names = LocalAccountNames(path: path)
-        #expect(names.name(of: 1000) == nil, "there is no file")
+        #expect(names.name(of: 1000) == nil, "before there is a file")
         try write("alice")
         #expect(names.name(of: 1000) == "alice")
         #expect(names.name(of: 1001) == nil)

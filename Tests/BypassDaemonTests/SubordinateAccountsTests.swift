@@ -55,7 +55,7 @@ import Testing
     func changes() throws {
         let queue = try WorkQueue("test accounts")
         defer { queue.stop(discardingPending: true) }
-        let path = "/tmp/kmesh-bypass-subuid-\(Instant.now.nanoseconds)"
+        let path = temporaryPath("subuid")
         try Files.write(Array("1000:100000:65536\n".utf8), to: path, mode: 0o600)
         defer { try? Files.remove(path) }
         let accounts = SubordinateAccounts(

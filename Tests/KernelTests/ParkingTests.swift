@@ -17,12 +17,19 @@ extension KernelTests {
             try Descriptors.open(of: rig.daemon.pid).values.contains { $0.hasSuffix("/net/ip_tables_names") }
         }
 
-        @Test func theNextCallNeedNotEnterTheNamespace() async throws {
+        /// A rig whose daemon has searched for leftovers, and enters namespaces for calls only.
+        private static func withFaults(_ body: (Rig, Faults) async throws -> Void) async throws {
             try await Rig.withoutDaemon(Rig.unattended) { rig in
                 let faults = try Faults(in: rig.folder.path)
                 try await rig.start(environment: faults.environment)
                 try await rig.sandbox.install(.iptables)
                 try await rig.daemon.searchForLeftovers()
+                try await body(rig, faults)
+            }
+        }
+
+        @Test func theNextCallNeedNotEnterTheNamespace() async throws {
+            try await Self.withFaults { rig, faults in
                 // Rules came since the daemon searched: a batch for those before would be refused, and its socket not be kept.
                 try await rig.status()
                 try await rig.on()
@@ -41,11 +48,7 @@ extension KernelTests {
 
         /// The kernel need not be asked for the generation that a batch leaves.
         @Test func whatACallHasDoneIsNotRead() async throws {
-            try await Rig.withoutDaemon(Rig.unattended) { rig in
-                let faults = try Faults(in: rig.folder.path)
-                try await rig.start(environment: faults.environment)
-                try await rig.sandbox.install(.iptables)
-                try await rig.daemon.searchForLeftovers()
+            try await Self.withFaults { rig, faults in
                 try await rig.on()
                 faults.plan.arm(.fail(.noMemory), at: "recvmmsg: reading", times: .max)
                 #expect(try await rig.off().state == "off")
@@ -62,11 +65,7 @@ extension KernelTests {
         /// FaultTests do not get there: what was done before has left the namespace open.
         @Test(arguments: [Errno.noMemory, .interrupted, .tooManyOpenFiles])
         func aFailureOnTheWayInChangesNothing(_ error: Errno) async throws {
-            try await Rig.withoutDaemon(Rig.unattended) { rig in
-                let faults = try Faults(in: rig.folder.path)
-                try await rig.start(environment: faults.environment)
-                try await rig.sandbox.install(.iptables)
-                try await rig.daemon.searchForLeftovers()
+            try await Self.withFaults { rig, faults in
                 for method in ["on", "off"] {
                     for way in Self.ways {
                         try await eventually("the namespace is left") { try await !Self.isOpen(rig) }

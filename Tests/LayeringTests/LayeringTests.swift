@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    /// No target of tests has conditions of its own: what stands behind one would be built by nobody, and pass.
+    /// No test target defines one: what stands behind it is never built, and nobody notices.
     @Test("No test is left out by a condition")
     func conditions() throws {
         for file in try Repository.swiftFiles(in: "Tests") where file.target.hasSuffix("Tests") {

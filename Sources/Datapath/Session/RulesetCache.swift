@@ -83,10 +83,10 @@ struct CachedRuleset: Sendable {
             let chain = natChain.chainName
             rules.removeAll { $0.handle == handle && $0.chain == chain }
         case .deleteChain(let natChain): removeRules(in: natChain.chainName)
-        case .deleteTable(let family): removeRules(inTable: RuleTemplates.natTable, family.netfilter)
+        case .deleteTable(let family): removeRules(inTable: (family.netfilter, RuleTemplates.natTable))
         case .deleteGuardChain(let hook), .replaceGuardRules(let hook, _, _): removeRules(in: hook.guardChain)
         case .deleteMaskChain(let half): removeRules(in: half.chainName)
-        case .deleteGuardTable: removeRules(inTable: RuleTemplates.guardTable.1, RuleTemplates.guardTable.0)
+        case .deleteGuardTable: removeRules(inTable: RuleTemplates.guardTable)
         case .createTable, .createChain, .insertRule, .createGuardTable, .createGuardChain, .createMask, .setEntry,
             .removeEntry:
             break
@@ -95,8 +95,8 @@ struct CachedRuleset: Sendable {
 
     private mutating func removeRules(in chain: ChainName) { rules.removeAll { $0.chain == chain } }
 
-    private mutating func removeRules(inTable table: String, _ family: Netfilter.Family) {
-        rules.removeAll { $0.chain.family == family && $0.chain.table == table }
+    private mutating func removeRules(inTable table: (Netfilter.Family, String)) {
+        rules.removeAll { ($0.chain.family, $0.chain.table) == table }
     }
 }
 

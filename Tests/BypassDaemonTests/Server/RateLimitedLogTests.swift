@@ -43,7 +43,7 @@ import Testing
 
     @Test("A user is named where this machine's own file has a name")
     func names() throws {
-        let path = "/tmp/kmesh-bypass-passwd-\(Instant.now.nanoseconds)"
+        let path = temporaryPath("passwd")
         defer { try? Files.remove(path) }
         try Files.write(Array("root:x:0:0::/:\n\nlp:x:7:7\nprinter:x:7:7\nx:y\n".utf8), to: path)
         let named = Self.log(to: written, queue, names: path)

@@ -14,7 +14,7 @@ import Testing
 extension ServerTests {
     /// From the listener on.
     @Suite struct AcceptorTests {
-        private static let path = "/tmp/kmesh-bypass-server-tests-\(Instant.now.nanoseconds).sock"
+        private static let path = temporaryPath("server-tests")
 
         /// Runs `body` with a server that listens on a socket of its own.
         private func withListener(

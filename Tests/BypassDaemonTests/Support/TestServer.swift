@@ -94,6 +94,9 @@ extension BypassStatus {
     }
 }
 
+/// For a file that one test makes, and removes.
+func temporaryPath(_ name: String) -> String { "/tmp/kmesh-bypass-\(name)-\(Instant.now.nanoseconds)" }
+
 /// Waits until a condition holds that nothing announces.
 ///
 /// - Returns: whether it held in time.
