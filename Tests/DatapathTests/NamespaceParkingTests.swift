@@ -38,6 +38,32 @@ import Testing
         #expect(parking.take(1) == nil)
     }
 
+    @Test("What nobody takes is closed when it is time, each in its turn")
+    func expires() throws {
+        let closer = try DeferredCloser()
+        let parking = NamespaceParking(closer: closer)
+        func park(_ inode: UInt64) throws -> SharedDescriptor {
+            var ends: [CInt] = [-1, -1]
+            try systemCall("pipe") { unsafe pipe(&ends) }
+            let socket = NetlinkSocket(adopting: OwnedDescriptor(adopting: ends[1]))
+            parking.leave(socket, cookie: inode, tableLists: [], counters: nil, of: inode, forNext: true)
+            return SharedDescriptor(OwnedDescriptor(adopting: ends[0]))
+        }
+        func isClosed(_ reading: SharedDescriptor, within milliseconds: CInt) -> Bool {
+            var question = pollfd(fd: reading.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+            return unsafe poll(&question, 1, milliseconds) == 1
+        }
+        let (began, first) = (Instant.now, try park(1))
+        #expect(!isClosed(first, within: 200))
+        let second = try park(2)
+        #expect(isClosed(first, within: 20_000))
+        #expect(Instant.now - began >= .milliseconds(500))
+        #expect(isClosed(second, within: 20_000))
+        #expect(Instant.now - began >= .milliseconds(700))
+        #expect(parking.take(1) == nil && parking.take(2) == nil)
+        closer.stop()
+    }
+
     @Test("A socket on which an exchange failed serves no other session")
     func failed() throws {
         var socket = Self.socket()

@@ -197,6 +197,46 @@ import Testing
         for reading in all { #expect(waitForEnd(reading, milliseconds: 0)) }
     }
 
+    @Test("While one takes long to close, others are handed in")
+    func slow() throws {
+        /// Whose end takes as long as is wanted.
+        final class File: Sendable {
+            private let (isClosing, mayEnd): (Monitor<Bool>, Monitor<Bool>)
+
+            init(_ isClosing: Monitor<Bool>, _ mayEnd: Monitor<Bool>) {
+                (self.isClosing, self.mayEnd) = (isClosing, mayEnd)
+            }
+
+            deinit {
+                isClosing.update { $0 = true }
+                mayEnd.wait(until: .now + .seconds(10)) { $0 ? () : nil }
+            }
+        }
+        let closer = try DeferredCloser()
+        let (isClosing, mayEnd) = (Monitor(false), Monitor(false))
+        closer.add(File(isClosing, mayEnd))
+        isClosing.wait { $0 ? () : nil }
+        let began = Instant.now
+        let reading = try add(to: closer)
+        #expect(Instant.now - began < .seconds(5))
+        mayEnd.update { $0 = true }
+        #expect(waitForEnd(reading, milliseconds: 20_000))
+        closer.stop()
+    }
+
+    @Test("Work is done when it is time, or at the end, which it is told")
+    func work() throws {
+        let closer = try DeferredCloser()
+        let done = Monitor<[Bool]>([])
+        let began = Instant.now
+        closer.add(after: .milliseconds(50)) { isStopping in done.update { $0.append(isStopping) } }
+        done.wait { $0.isEmpty ? nil : () }
+        #expect(Instant.now - began >= .milliseconds(50))
+        closer.add(after: .seconds(60)) { isStopping in done.update { $0.append(isStopping) } }
+        closer.stop()
+        #expect(done.withLock(\.self) == [false, true])
+    }
+
     private func add(to closer: DeferredCloser) throws -> SharedDescriptor {
         let (writing, reading) = try pipe()
         closer.add(writing)

@@ -7,37 +7,31 @@ internal import Netfilter
 /// A namespace of which something is open keeps its inode number: what is found by that number is of it and no other.
 package final class NamespaceParking: Sendable {
     /// What is open of one namespace.
-    final class Files: Sendable {
+    struct Files: Sendable {
         let socket: NetlinkSocket.Idle
         let cookie: UInt64?
         /// iptables-legacy's lists of its tables, if they were asked for.
         let tableLists: [NamespaceFile]
         let counters: NamespaceFile?
-        private let inode: UInt64
-        private let parking: NamespaceParking
-
-        fileprivate init(
-            _ socket: NetlinkSocket.Idle, cookie: UInt64?, tableLists: [NamespaceFile], counters: NamespaceFile?,
-            of inode: UInt64, in parking: NamespaceParking
-        ) {
-            (self.socket, self.cookie, self.tableLists, self.counters) = (socket, cookie, tableLists, counters)
-            (self.inode, self.parking) = (inode, parking)
-        }
-
-        deinit {
-            parking.forget(inode)
-        }
     }
 
     private struct Place {
-        /// The closer has the only reference, and lets go of it when it is time.
-        weak var files: Files?
+        let files: Files
+        let until: Instant
+    }
+
+    private struct State {
+        var places: [UInt64: Place] = [:]
+        /// Whether the closer has been asked to see whose time has come.
+        var isSweepDue = false
     }
 
     package let closer: DeferredCloser
-    private let places = Monitor<[UInt64: Place]>([:])
+    private let state = Monitor(State())
     /// Long enough for the next call of a program, and no longer than a namespace may stay that its pod has left.
     private static let delay = Interval.milliseconds(500)
+    /// Those whose time comes within that are closed together.
+    private static let pause = Interval.milliseconds(50)
     /// Of three or four descriptors each.
     private static let maxPlaces = 128
 
@@ -51,27 +45,41 @@ package final class NamespaceParking: Sendable {
         _ socket: borrowing NetlinkSocket, cookie: UInt64?, tableLists: [NamespaceFile], counters: NamespaceFile?,
         of inode: UInt64, forNext isWanted: Bool
     ) {
-        if isWanted, let idle = socket.idle {
-            let files = Files(idle, cookie: cookie, tableLists: tableLists, counters: counters, of: inode, in: self)
-            let hasRoom = places.withLock { places in
-                let hasRoom = places.count < Self.maxPlaces
-                if hasRoom { places[inode] = Place(files: files) }
-                return hasRoom
-            }
-            if hasRoom { return closer.add(files, for: Self.delay) }
+        guard isWanted, let idle = socket.idle else { return closer.add(socket.shared) }
+        let files = Files(socket: idle, cookie: cookie, tableLists: tableLists, counters: counters)
+        let place = Place(files: files, until: .now + Self.delay)
+        let (hasRoom, isSweepDue) = state.withLock { state in
+            let hasRoom = state.places.count < Self.maxPlaces
+            if hasRoom { state.places[inode] = place }
+            defer { state.isSweepDue = true }
+            return (hasRoom, state.isSweepDue)
         }
-        closer.add(socket.shared)
+        if !isSweepDue { sweep(after: Self.delay) }
+        if !hasRoom { closer.add(socket.shared) }
     }
 
     /// What is open of a namespace, for one caller: the next one finds nothing until it is parked again.
     func take(_ inode: UInt64) -> Files? {
-        places.withLock { $0.removeValue(forKey: inode)?.files }
+        state.withLock { $0.places.removeValue(forKey: inode)?.files }
     }
 
-    private func forget(_ inode: UInt64) {
-        places.withLock { places in
-            if let place = places[inode], place.files == nil { places[inode] = nil }
+    private func sweep(after delay: Interval) {
+        closer.add(after: delay) { isStopping in self.sweep(all: isStopping) }
+    }
+
+    /// Closes what has been there for long enough, or all of it.
+    private func sweep(all: Bool) {
+        let now = all ? Instant(nanoseconds: .max) : .now
+        let (due, next) = state.withLock { state in
+            let due = state.places.filter { $0.value.until <= now }
+            for inode in due.keys { state.places[inode] = nil }
+            let next = state.places.values.map(\.until).min()
+            state.isSweepDue = next != nil
+            return (due, next)
         }
+        if let next { sweep(after: max(next - now, Self.pause)) }
+        // Not closed before, under the lock.
+        withExtendedLifetime(due) {}
     }
 }
 

@@ -5,9 +5,14 @@ internal import CLinux
 /// A deleted rule costs the next `close` of a socket of its namespace an RCU grace period, up to 24 ms; after 50 ms that is
 /// over. Until then what is open keeps the namespace alive.
 package final class DeferredCloser: Sendable {
+    private enum Item: Sendable {
+        case open(any AnyObject & Sendable)
+        case work(@Sendable (_ isStopping: Bool) -> Void)
+    }
+
     private struct State {
         /// By time.
-        var waiting: [(until: Instant, open: any AnyObject & Sendable)] = []
+        var waiting: [(until: Instant, item: Item)] = []
         var isStopping = false
     }
 
@@ -54,10 +59,19 @@ package final class DeferredCloser: Sendable {
     ///   - open: closed when the last reference to it goes.
     ///   - delay: how long it is referred to here.
     package func add(_ open: any AnyObject & Sendable, for delay: Interval = .milliseconds(50)) {
+        add(.open(open), for: delay)
+    }
+
+    /// Has the thread close by `work` what its caller keeps: after that time, or once the closer stops, whichever is first.
+    package func add(after delay: Interval, _ work: @escaping @Sendable (_ isStopping: Bool) -> Void) {
+        add(.work(work), for: delay)
+    }
+
+    private func add(_ item: Item, for delay: Interval) {
         let until = Instant.now + delay
         shared.state.withLock { state in
             let place = state.waiting.lastIndex { $0.until <= until }.map { $0 + 1 } ?? 0
-            state.waiting.insert((until, open), at: place)
+            state.waiting.insert((until, item), at: place)
             // The timer is set to the first one's time.
             if place == 0 { shared.timer.set(to: until) }
         }
@@ -79,10 +93,11 @@ package final class DeferredCloser: Sendable {
                 defer { state.waiting.removeFirst(count) }
                 let next = state.waiting.dropFirst(count).first?.until
                 if let next { shared.timer.set(to: max(next, now + pause)) }
-                return (state.waiting.prefix(count).map(\.open), state.isStopping)
+                return (state.waiting.prefix(count).map(\.item), state.isStopping)
             }
-            // They are closed here, when the last reference goes.
-            _ = consume due
+            for case .work(let work) in due { work(isStopping) }
+            // They are closed when this array goes. Without this that may be as early as above, under the lock.
+            withExtendedLifetime(due) {}
             if isStopping { return }
         }
     }
