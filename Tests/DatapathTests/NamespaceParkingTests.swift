@@ -32,7 +32,7 @@ import Testing
         let closer = try DeferredCloser()
         let parking = NamespaceParking(closer: closer)
         for inode in 0..<1000 { Self.park(UInt64(inode), in: parking) }
-        for inode in 0..<1000 { #expect((parking.take(UInt64(inode)) != nil) == (inode < 128)) }
+        for inode in 0..<1000 { #expect((parking.take(UInt64(inode)) != nil) == (inode < 256)) }
         Self.park(1, in: parking)
         closer.stop()
         #expect(parking.take(1) == nil)

@@ -46,6 +46,18 @@ extension KernelTests {
             }
         }
 
+        @Test func norNeedTheCallAfterAList() async throws {
+            try await Self.withFaults { rig, faults in
+                try await rig.on()
+                try await eventually("the namespace is left") { try await !Self.isOpen(rig) }
+                _ = try await rig.list()
+                faults.plan.arm(.fail(.noMemory), at: "setns", times: .max)
+                #expect(try await rig.list().map(\.effective) == [true])
+                #expect(try await rig.off().state == "off")
+                #expect(faults.plan.injected == 0)
+            }
+        }
+
         /// The kernel need not be asked for the generation that a batch leaves.
         @Test func whatACallHasDoneIsNotRead() async throws {
             try await Self.withFaults { rig, faults in

@@ -21,11 +21,11 @@ struct FairScheduler {
         /// Whether the gate still lets calls through, whatever namespaces the others wait for.
         case watchdog
 
-        /// Whether it is a client's call in one namespace, which the client's next call may follow.
-        var isCall: Bool {
+        /// Whether it is for a client, whose next call may follow soon.
+        var isClient: Bool {
             switch self {
-            case .account, .priority: true
-            case .list, .maintenance, .watchdog: false
+            case .account, .priority, .list: true
+            case .maintenance, .watchdog: false
             }
         }
 

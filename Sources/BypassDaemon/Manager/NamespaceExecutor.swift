@@ -33,7 +33,7 @@ final class NamespaceExecutor: Sendable {
         do throws(BypassError) {
             let namespace = try open(target)
             gate.claim(namespace.inode, for: place)
-            return NamespaceTurn(namespace, place, leavesOpen: principal.isCall, of: self)
+            return NamespaceTurn(namespace, place, leavesOpen: principal.isClient, of: self)
         } catch {
             gate.leave(place)
             throw error

@@ -33,7 +33,7 @@ package final class NamespaceParking: Sendable {
     /// Those whose time comes within that are closed together.
     private static let pause = Interval.milliseconds(50)
     /// Of three or four descriptors each.
-    private static let maxPlaces = 128
+    private static let maxPlaces = 256
 
     package init(closer: DeferredCloser) {
         self.closer = closer
