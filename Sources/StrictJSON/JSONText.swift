@@ -60,8 +60,12 @@ public struct JSONText: Sendable {
 
     /// - Parameter size: of text and room together; not less than it is.
     private mutating func makeRoom(_ size: Int) {
-        // `repeatElement` would be a call for each byte where nothing is optimized.
-        storage.append(contentsOf: [UInt8](repeating: 0, count: size - storage.count))
+        let (old, count) = (storage, count)
+        // What the room holds is not read before it is written: to clear it would cost as much as to write it.
+        storage = unsafe [UInt8](unsafeUninitializedCapacity: size) { new, initialized in
+            unsafe old.withUnsafeBufferPointer { _ = unsafe new.initialize(fromContentsOf: $0[..<count]) }
+            initialized = size
+        }
     }
 
     private mutating func append(_ byte: UInt8) {
@@ -88,6 +92,16 @@ public struct JSONText: Sendable {
     /// Appends a value that was written before.
     public mutating func append(written bytes: Span<UInt8>) {
         append(bytes)
+    }
+
+    /// Appends a value that was written before, as a part of another text.
+    package mutating func append(_ range: Range<Int>, of other: JSONText) {
+        append(other.storage.span.extracting(range))
+    }
+
+    /// Removes what was written behind the first `count` bytes.
+    package mutating func removeAll(after count: Int) {
+        self.count = min(count, self.count)
     }
 
     public mutating func append(_ flag: Bool) {

@@ -75,6 +75,21 @@ import Testing
         #expect(log[1]?.warnings.first?.code == "established-connections")
     }
 
+    @Test func `Made of parts it is the same`() throws {
+        let statuses = (0..<Self.count).reversed().map { hostile($0).brief }
+        let whole = StatusList(statuses)
+        var (list, part) = (StatusList(), StatusList())
+        for (index, status) in statuses.enumerated() {
+            if list.isFull { part.omit() } else { part.add(status) }
+            guard index % 1000 == 0 else { continue }
+            part.move(to: &list)
+            #expect(part.byteCount == 0 && !part.isFull)
+        }
+        part.move(to: &list)
+        #expect(JSONText.bytes(of: list) == JSONText.bytes(of: whole))
+        #expect(list.warnings == whole.warnings && list.warnings.count == 1)
+    }
+
     @Test func `As many bypasses with ordinary texts are all shown, by inode`() throws {
         let list = StatusList(
             (0..<Self.count).reversed().lazy.map {

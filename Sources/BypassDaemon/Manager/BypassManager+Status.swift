@@ -88,31 +88,45 @@ extension BypassManager {
         let hasPriority = if case .priority = principal(of: peer) { true } else { false }
         return (hasPriority ? priorityLists : lists).run {
             let list = list(as: .list(priority: hasPriority))
-            return EncodedResult { ListMethod.Result.writeMembers(list, list.warnings, to: &$0) }
+            return EncodedResult(capacity: list.byteCount + 2048) {
+                ListMethod.Result.writeMembers(list, list.warnings, to: &$0)
+            }
         }
     }
 
     /// With many, the processors share the work.
     private func list(as principal: FairScheduler.Principal) -> StatusList {
         let all = store.all
-        let found = Mutex(StatusList())
+        let list = Mutex(StatusList())
         let next = Atomic(0)
         Thread.inParallel(all.count < Self.longList ? 1 : 2, named: "list") {
+            // Few share the list's lock at a time: a thread that has waited for a lock may be woken on the processor of the one
+            // that had it, and stay there.
+            var (part, isFull) = (StatusList(), false)
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard index < all.count else { break }
-                if found.withLock(\.isFull) {
-                    found.withLock { $0.omit() }
+                let isAtEnd = index >= all.count
+                if isAtEnd || part.byteCount >= Self.partSize {
+                    isFull = list.withLock { list in
+                        part.move(to: &list)
+                        return list.isFull
+                    }
+                }
+                if isAtEnd { break }
+                if isFull {
+                    part.omit()
                 } else if let status = self.currentStatus(all[index].inode, all[index].record, as: principal),
                     status.state != .off
                 {
-                    let text = JSONText.bytes(of: status)
-                    found.withLock { $0.add(text, of: status.inode) }
+                    part.add(status)
                 }
             }
         }
-        return found.withLock(\.self)
+        return list.withLock(\.self)
     }
+
+    /// What a thread gathers of a list before it adds it to what the others have.
+    private static let partSize = 64 << 10
 
     private static let longList = 16
 

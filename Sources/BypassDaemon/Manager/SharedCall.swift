@@ -68,8 +68,10 @@ struct EncodedResult: JSONWritable, Sendable {
     }
 
     /// An object, whose members `writeMembers` appends.
-    init(_ writeMembers: (inout JSONText) -> Void) {
-        var text = JSONText()
+    ///
+    /// - Parameter capacity: about how many bytes they take, if that is many.
+    init(capacity: Int = 512, _ writeMembers: (inout JSONText) -> Void) {
+        var text = JSONText(capacity: capacity)
         text.object(writeMembers)
         bytes = text.finish()
     }
