@@ -7,13 +7,26 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument)
+static void keep_off_own_processor(pthread_attr_t *attributes)
+{
+	cpu_set_t processors;
+	int own = sched_getcpu();
+
+	if (own < 0 || own >= CPU_SETSIZE || sched_getaffinity(0, sizeof processors, &processors) < 0)
+		return;
+	CPU_CLR(own, &processors);
+	if (CPU_COUNT(&processors) > 0)
+		pthread_attr_setaffinity_np(attributes, sizeof processors, &processors);
+}
+
+static int start_thread(uint64_t stack_size, bool elsewhere, void *(*body)(void *), void *argument)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -22,8 +35,20 @@ int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argume
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, stack_size);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	if (elsewhere)
+		keep_off_own_processor(&attributes);
 	error = pthread_create(&thread, &attributes, body, argument);
 	pthread_attr_destroy(&attributes);
+	return error;
+}
+
+int clinux_thread_start(uint64_t stack_size, bool elsewhere, void *(*body)(void *), void *argument)
+{
+	int error = start_thread(stack_size, elsewhere, body, argument);
+
+	/* Not every sandbox permits sched_setaffinity(2). */
+	if (error && elsewhere)
+		error = start_thread(stack_size, false, body, argument);
 	errno = error;
 	return error ? -1 : 0;
 }

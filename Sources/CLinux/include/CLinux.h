@@ -2,6 +2,7 @@
 #ifndef KMESH_CLINUX_H
 #define KMESH_CLINUX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "clinux_faults.h"
@@ -132,8 +133,9 @@ int clinux_pidfd_open(int32_t pid);
 int clinux_eventfd(void);
 /*
  * A detached thread with a stack of that size, and with every signal blocked that the process has blocked (pthread_create).
+ * `elsewhere`: for all its life on other processors than the one that the caller is on now, if that can be.
  */
-int clinux_thread_start(uint64_t stack_size, void *(*body)(void *), void *argument);
+int clinux_thread_start(uint64_t stack_size, bool elsewhere, void *(*body)(void *), void *argument);
 /* PR_SET_NAME: names the calling thread; at most 15 bytes. */
 void clinux_name_thread(const char *name);
 /*

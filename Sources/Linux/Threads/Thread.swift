@@ -26,11 +26,13 @@ package final class Thread: Sendable {
 
     /// Runs `body` on a new thread.
     ///
-    /// - Parameter name: as `top -H` and gdb show it; at most 15 bytes.
+    /// - Parameters:
+    ///   - name: as `top -H` and gdb show it; at most 15 bytes.
+    ///   - elsewhere: whether it keeps off the processor that the caller is on now, for all its life, if there is another.
     /// - Throws: EAGAIN if the process may have no more threads.
     @discardableResult
     package static func start(
-        _ name: String, _ body: @escaping @Sendable () -> Void
+        _ name: String, elsewhere: Bool = false, _ body: @escaping @Sendable () -> Void
     ) throws(SystemCallError) -> Thread {
         let thread = Thread()
         let start = Start(name) {
@@ -40,7 +42,7 @@ package final class Thread: Sendable {
         let argument = unsafe Unmanaged.passRetained(start)
         do throws(SystemCallError) {
             try systemCall("pthread_create") {
-                unsafe clinux_thread_start(UInt64(stackSize), { unsafe Thread.run($0) }, argument.toOpaque())
+                unsafe clinux_thread_start(UInt64(stackSize), elsewhere, { unsafe Thread.run($0) }, argument.toOpaque())
             }
         } catch {
             unsafe argument.release()
@@ -56,8 +58,10 @@ package final class Thread: Sendable {
 
     /// Runs `body` on this thread and on `count - 1` others side by side, and returns when all have ended. If the process
     /// may have no more threads, fewer do the work.
+    ///
+    /// Some kernels leave a new thread for milliseconds on the processor of the one that started it, though another is idle.
     package static func inParallel(_ count: Int, named name: String, _ body: @escaping @Sendable () -> Void) {
-        let helpers = (1..<max(count, 1)).compactMap { _ in try? Thread.start(name, body) }
+        let helpers = (1..<max(count, 1)).compactMap { _ in try? Thread.start(name, elsewhere: true, body) }
         body()
         for helper in helpers { helper.join() }
     }

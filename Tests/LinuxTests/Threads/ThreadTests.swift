@@ -107,6 +107,38 @@ private func testDeadline() -> Instant { .now + .seconds(20) }
         #expect(all.contains(caller))
     }
 
+    @Test("A thread elsewhere keeps off a processor that its starter was on, unless that has no other")
+    func elsewhere() {
+        let own = Self.processors()
+        let found = Monitor<[Set<Int>]>([])
+        Self.startElsewhere(own.count, found)
+        let sets = [own] + found.withLock(\.self)
+        #expect(zip(sets, sets.dropFirst()).allSatisfy { $1.isSubset(of: $0) })
+        #expect(sets.map(\.count) == (1...own.count).reversed() + [1])
+    }
+
+    /// As many threads, each started by the last one, and which processors each may run on.
+    private static func startElsewhere(_ count: Int, _ found: Monitor<[Set<Int>]>) {
+        if count == 0 { return }
+        let thread = try? Thread.start("test", elsewhere: true) {
+            found.update { $0.append(processors()) }
+            startElsewhere(count - 1, found)
+        }
+        thread?.join()
+    }
+
+    /// Those that the calling thread may run on.
+    private static func processors() -> Set<Int> {
+        let status = (try? Files.text("/proc/thread-self/status")) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") } ?? ""
+        var processors: Set<Int> = []
+        for range in line.split(separator: "\t").last?.split(separator: ",") ?? [] {
+            let ends = range.split(separator: "-").compactMap { Int($0) }
+            if let first = ends.first, let last = ends.last { processors.formUnion(first...last) }
+        }
+        return processors
+    }
+
     /// A name of the calling thread that no other has.
     private static func id() -> String { Files.link("/proc/thread-self") ?? "" }
 }
