@@ -72,8 +72,8 @@ package final class DeferredCloser: Sendable {
         shared.state.withLock { state in
             let place = state.waiting.lastIndex { $0.until <= until }.map { $0 + 1 } ?? 0
             state.waiting.insert((until, item), at: place)
-            // The timer is set to the first one's time.
-            if place == 0 { shared.timer.set(to: until) }
+            // The timer is set to the first one's time, or, to stop, to none.
+            if place == 0 && !state.isStopping { shared.timer.set(to: until) }
         }
     }
 
