@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,11 +45,16 @@ static int start_thread(uint64_t stack_size, bool elsewhere, void *(*body)(void 
 
 int clinux_thread_start(uint64_t stack_size, bool elsewhere, void *(*body)(void *), void *argument)
 {
-	int error = start_thread(stack_size, elsewhere, body, argument);
+	/* Not every sandbox permits sched_setaffinity(2): the unit does not. */
+	static atomic_bool is_refused;
+	bool chooses = elsewhere && !is_refused;
+	int error = start_thread(stack_size, chooses, body, argument);
 
-	/* Not every sandbox permits sched_setaffinity(2). */
-	if (error && elsewhere)
+	if (error && chooses) {
+		if (error == EPERM)
+			is_refused = true;
 		error = start_thread(stack_size, false, body, argument);
+	}
 	errno = error;
 	return error ? -1 : 0;
 }
