@@ -38,7 +38,7 @@ import Testing
         #expect(parking.take(1) == nil)
     }
 
-    @Test("What nobody takes is closed when it is time, each in its turn")
+    @Test("Files that no session takes over are closed half a second after they were left")
     func expires() throws {
         let closer = try DeferredCloser()
         let parking = NamespaceParking(closer: closer)

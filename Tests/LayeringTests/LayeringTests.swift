@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    /// No test target defines one: what stands behind it is never built, and nobody notices.
+    /// Test targets define none, so the code behind it would never be built.
     @Test("No test is left out by a condition")
     func conditions() throws {
         for file in try Repository.swiftFiles(in: "Tests") where file.target.hasSuffix("Tests") {

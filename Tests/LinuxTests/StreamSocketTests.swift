@@ -197,9 +197,9 @@ import Testing
         for reading in all { #expect(waitForEnd(reading, milliseconds: 0)) }
     }
 
-    @Test("While one takes long to close, others are handed in")
+    @Test("A file that takes long to close does not hold up add()")
     func slow() throws {
-        /// Whose end takes as long as is wanted.
+        /// Is released only once the test allows it.
         final class File: Sendable {
             private let (isClosing, mayEnd): (Monitor<Bool>, Monitor<Bool>)
 
@@ -224,7 +224,7 @@ import Testing
         closer.stop()
     }
 
-    @Test("Work is done when it is time, or at the end, which it is told")
+    @Test("Work runs after its delay, or when the closer stops, and knows which")
     func work() throws {
         let closer = try DeferredCloser()
         let done = Monitor<[Bool]>([])

@@ -100,8 +100,8 @@ extension BypassManager {
         let list = Mutex(StatusList())
         let next = Atomic(0)
         Thread.inParallel(all.count < Self.longList ? 1 : 2, named: "list") {
-            // A thread that waits for a lock may be woken on the processor of the one that had it, and stay there: this one is
-            // taken now and then.
+            // Each thread takes the lock rarely: one that has waited for a lock may be woken on the other one's processor, and
+            // stay there.
             var (part, isFull) = (StatusList(), false)
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue

@@ -21,7 +21,7 @@ struct FairScheduler {
         /// Whether the gate still lets calls through, whatever namespaces the others wait for.
         case watchdog
 
-        /// Whether it is for a client, whose next call may follow soon.
+        /// Whether it is a client's, whose next call may follow soon.
         var isClient: Bool {
             switch self {
             case .account, .priority, .list: true

@@ -22,7 +22,7 @@ package final class NamespaceParking: Sendable {
 
     private struct State {
         var places: [UInt64: Place] = [:]
-        /// Whether the closer has been asked to see whose time has come.
+        /// Whether the closer has a sweep to run.
         var isSweepDue = false
     }
 
@@ -30,7 +30,7 @@ package final class NamespaceParking: Sendable {
     private let state = Monitor(State())
     /// Long enough for the next call of a program, and no longer than a namespace may stay that its pod has left.
     private static let delay = Interval.milliseconds(500)
-    /// Those whose time comes within that are closed together.
+    /// Between two sweeps: files that expire within this time are closed together.
     private static let pause = Interval.milliseconds(50)
     /// Of three or four descriptors each.
     private static let maxPlaces = 256
@@ -67,7 +67,7 @@ package final class NamespaceParking: Sendable {
         closer.add(after: delay) { isStopping in self.sweep(all: isStopping) }
     }
 
-    /// Closes what has been there for long enough, or all of it.
+    /// Closes the files that have expired, or all of them.
     private func sweep(all: Bool) {
         let now = all ? Instant(nanoseconds: .max) : .now
         let (due, next) = state.withLock { state in
@@ -78,7 +78,7 @@ package final class NamespaceParking: Sendable {
             return (due, next)
         }
         if let next { sweep(after: max(next - now, Self.pause)) }
-        // Not closed before, under the lock.
+        // They are closed here. Without this line the compiler may release them earlier, under the lock.
         withExtendedLifetime(due) {}
     }
 }

@@ -62,7 +62,8 @@ package final class DeferredCloser: Sendable {
         add(.open(open), for: delay)
     }
 
-    /// Has the thread close by `work` what its caller keeps: after that time, or once the closer stops, whichever is first.
+    /// Runs `work` on the closer's thread after the delay, or when the closer stops, whichever is first. It closes what the
+    /// caller keeps.
     package func add(after delay: Interval, _ work: @escaping @Sendable (_ isStopping: Bool) -> Void) {
         add(.work(work), for: delay)
     }
@@ -72,7 +73,7 @@ package final class DeferredCloser: Sendable {
         shared.state.withLock { state in
             let place = state.waiting.lastIndex { $0.until <= until }.map { $0 + 1 } ?? 0
             state.waiting.insert((until, item), at: place)
-            // The timer is set to the first one's time, or, to stop, to none.
+            // The timer is set to the first one's time; ``stop()`` has set it to its own.
             if place == 0 && !state.isStopping { shared.timer.set(to: until) }
         }
     }
@@ -96,7 +97,7 @@ package final class DeferredCloser: Sendable {
                 return (state.waiting.prefix(count).map(\.item), state.isStopping)
             }
             for case .work(let work) in due { work(isStopping) }
-            // They are closed when this array goes. Without this that may be as early as above, under the lock.
+            // They are closed here. Without this line the compiler may release them earlier, under the lock.
             withExtendedLifetime(due) {}
             if isStopping { return }
         }
